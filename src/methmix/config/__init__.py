@@ -1,0 +1,17 @@
+"""The configuration: what an experiment and an arm may say, and how a file is read into it."""
+
+from methmix.config.arm import Arm, OriginalArm, SparseArm
+from methmix.config.experiment import Experiment, Recipe, ReferenceSettings
+from methmix.config.load import load_arm, load_experiment, to_yaml
+
+__all__ = [
+    "Arm",
+    "Experiment",
+    "OriginalArm",
+    "Recipe",
+    "ReferenceSettings",
+    "SparseArm",
+    "load_arm",
+    "load_experiment",
+    "to_yaml",
+]

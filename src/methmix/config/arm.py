@@ -1,0 +1,107 @@
+"""One trained arm: its model, loss and training. The keys are those of the design note."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from methmix.config.experiment import Phase
+from methmix.config.section import Section
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class BackboneSettings(Section):
+    """Regions -> hidden layers, each a linear map, batch normalisation, ReLU and dropout."""
+
+    hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, description="width of each layer")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="dropout probability")
+
+
+class SparseModelSettings(BackboneSettings):
+    """The backbone and the two stages on it."""
+
+    use_two_stage: bool = Field(description="false: exactly the original model")
+    presence_threshold: Share = Field(
+        description="presence probability from which a tissue counts as present at inference"
+    )
+
+
+class OriginalLossSettings(Section):
+    """Loss of the original model."""
+
+    mse_weight: Weight = Field(description="weight of the mean squared error of the proportions")
+
+
+class SparseLossSettings(OriginalLossSettings):
+    """Loss of the sparse model."""
+
+    presence_weight: Weight = Field(description="weight of the presence cross-entropy")
+    sparsity_weight: Weight = Field(description="weight of the expected share of tissues present")
+    presence_threshold: Share = Field(
+        description="true proportion from which a tissue is labelled present; below it, if not 0, it is trace"
+    )
+
+
+class TrainingSettings(Section):
+    """Optimisation; the learning-rate schedule is sized in optimiser steps."""
+
+    epochs: int = Field(ge=1, description="passes; every mixture of every pass is new")
+    mixtures_per_epoch: int = Field(ge=1, description="mixtures an epoch, a multiple of batch_size")
+    batch_size: int = Field(ge=2, description="mixtures in one optimiser step")
+    pure_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of training mixtures that consist of one tissue"
+    )
+    learning_rate: float = Field(gt=0, description="peak learning rate of AdamW")
+    weight_decay: Weight = Field(description="weight decay of AdamW")
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of all steps in which the learning rate rises to its peak; then it falls as a cosine"
+    )
+    early_stopping_patience: int = Field(
+        ge=1, description="epochs without a lower validation MAE after which training stops"
+    )
+
+    @model_validator(mode="after")
+    def _epoch_is_whole(self) -> Self:
+        if self.mixtures_per_epoch % self.batch_size:
+            raise ValueError(
+                f"mixtures_per_epoch: {self.mixtures_per_epoch} is not a multiple of "
+                f"batch_size {self.batch_size}; leftover mixtures would be dropped silently"
+            )
+        return self
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one epoch."""
+        return self.mixtures_per_epoch // self.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps in the whole training, without early stopping."""
+        return self.epochs * self.steps_per_epoch
+
+
+class _Arm(Section):
+    experiment: str = Field(description="the experiment's file; --experiment on the command line overrides it")
+    phase: Phase = Field(description="which mixtures the arm is trained on")
+    training: TrainingSettings
+
+
+class OriginalArm(_Arm):
+    """MLP, sigmoid and L1 normalisation."""
+
+    arm: Literal["original"]
+    model: BackboneSettings
+    loss: OriginalLossSettings
+
+
+class SparseArm(_Arm):
+    """Two stages: which tissues are present, then their proportions."""
+
+    arm: Literal["sparse"]
+    model: SparseModelSettings
+    loss: SparseLossSettings
+
+
+Arm = OriginalArm | SparseArm
+ARM_ADAPTER: TypeAdapter[Arm] = TypeAdapter(Annotated[Arm, Field(discriminator="arm")])

@@ -1,0 +1,195 @@
+"""The experiment: where its reference comes from, how mixtures are made of it, how arms are compared."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from methmix.config.section import Section
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Phase = Literal["phase1", "phase2", "phase3"]
+ArmName = Literal["original", "sparse"]
+
+
+class SplitSettings(Section):
+    """How the donors of a tissue are divided before anything is mixed."""
+
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        description="share of a tissue's donors for validation; at least one donor where there are three"
+    )
+    test: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        description="share of a tissue's donors for the test; at least one donor where there are two"
+    )
+    allow_single_donor: bool = Field(
+        description="accept tissues with one donor, which is then in all splits: their errors are optimistic"
+    )
+
+
+class SimulatedReference(Section):
+    """A reference drawn from a seed, with the donor variation that was fitted to real replicates."""
+
+    source: Literal["simulated"]
+    tissues: dict[str, list[str]] = Field(
+        min_length=1, description="groups of related tissues; tissues of a group share methylation changes"
+    )
+    n_regions: int = Field(ge=10, description="number of regions")
+    n_donors: int = Field(ge=3, description="number of donors in all, at least 3 a tissue")
+    coverage: float = Field(gt=0, description="mean sequencing coverage of a donor, reads per CpG")
+    donor_variation: Literal["healthy", "tumour"] = Field(
+        description="which replicates the between-donor variation was fitted to"
+    )
+    split: SplitSettings
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        names = [name for group in self.tissues.values() for name in group]
+        if len(set(names)) != len(names):
+            raise ValueError("tissues: a tissue is named twice")
+        if len(names) < 2:
+            raise ValueError("tissues: at least two tissues are needed")
+        if self.n_donors < 3 * len(names):
+            raise ValueError(
+                f"n_donors: {self.n_donors} is too few, {len(names)} tissues need at least {3 * len(names)}"
+            )
+        return self
+
+
+class CountsReference(Section):
+    """Methylated and total counts of each donor (the MetDecode / CelFiE table)."""
+
+    source: Literal["counts"]
+    file: str = Field(description="TSV: CHROM START END <donor>_METH <donor>_DEPTH ...; METHMIX_DATA/ may lead")
+    sample_sheet: str | None = Field(
+        default=None,
+        description="TSV with columns donor, tissue[, split]; without one, donors are named <tissue>-<number>",
+    )
+    genome: str = Field(description="genome build of the coordinates, for example hg38")
+    merge_tissues: dict[str, str] = Field(
+        default_factory=dict, description="tissue name in the table -> name to use; joins tissues"
+    )
+    duplicate_regions: Literal["error", "deepest"] = Field(
+        description="error, or deepest: of the rows of one region keep the one with most reads"
+    )
+    split: SplitSettings
+
+
+class UxmAtlasReference(Section):
+    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
+
+    source: Literal["uxm_atlas"]
+    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
+    genome: str = Field(description="genome build of the coordinates, for example hg38")
+    donors_per_tissue: int = Field(ge=3, description="donors drawn around each mean")
+    pseudo_depth: int = Field(ge=10, description="depth given to the drawn fractions")
+    donor_variation: Literal["healthy", "tumour"] = Field(
+        description="which replicates the between-donor variation was fitted to"
+    )
+    split: SplitSettings
+
+
+ReferenceSettings = Annotated[
+    SimulatedReference | CountsReference | UxmAtlasReference, Field(discriminator="source")
+]
+
+
+class PairsRecipe(Section):
+    """Phase 1: two tissues at fixed ratios, both ways."""
+
+    kind: Literal["pairs"]
+    larger_shares: list[Annotated[float, Field(ge=0.5, lt=1)]] = Field(
+        min_length=1, description="share of the larger tissue; which of the two is larger is drawn"
+    )
+
+
+class DirichletRecipe(Section):
+    """Phase 2: a few tissues with Dirichlet proportions."""
+
+    kind: Literal["dirichlet"]
+    n_tissues: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="numbers of tissues in a mixture, drawn with equal probability"
+    )
+    concentration: float = Field(gt=0, description="concentration of the symmetric Dirichlet distribution")
+
+
+class BackgroundRecipe(Section):
+    """Phase 3: cell-free DNA, mostly from one background tissue."""
+
+    kind: Literal["background"]
+    background: str = Field(description="the tissue that dominates, for example Blood")
+    background_range: tuple[Fraction, Fraction] = Field(
+        strict=False, description="lowest and highest share of the background, drawn uniformly"
+    )
+    n_others: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="numbers of other tissues, drawn with equal probability"
+    )
+    concentration: float = Field(gt=0, description="Dirichlet concentration of the others' shares of the rest")
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Self:
+        low, high = self.background_range
+        if not low < high < 1:
+            raise ValueError(f"background_range: expected low < high < 1, got {low}, {high}")
+        return self
+
+
+Recipe = Annotated[PairsRecipe | DirichletRecipe | BackgroundRecipe, Field(discriminator="kind")]
+
+
+class MixtureSettings(Section):
+    """How many mixtures there are, how deep, and what is in them."""
+
+    mean_depths: list[Annotated[float, Field(gt=0)]] = Field(
+        min_length=1, strict=False, description="mean reads a region; drawn with equal probability"
+    )
+    n_train_preview: int = Field(ge=1, description="mixtures in the train file, which is for inspection only")
+    n_validation: int = Field(ge=10, description="mixtures in the validation file")
+    n_test: int = Field(ge=10, description="mixtures in the test file")
+    recipes: dict[Phase, Recipe] = Field(min_length=1, description="what a mixture of each phase consists of")
+
+
+class EvaluationSettings(Section):
+    """How arms are compared."""
+
+    n_bootstrap: int = Field(ge=100, description="bootstrap resamples behind each interval")
+    nnls_cuts: list[Annotated[float, Field(gt=0, lt=0.5)]] = Field(
+        min_length=1, description="candidate cuts of nnls_cut; the best on validation is used"
+    )
+
+
+class SweepSettings(Section):
+    """What ``snakemake sweep_phase2`` tries, on validation."""
+
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1, description="peaks to try")
+
+
+class Experiment(Section):
+    """A whole experiment; one file in ``config/``."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to results/<name>"
+    )
+    seed: int = Field(ge=0, description="master seed; every random stream derives from it")
+    reference: ReferenceSettings
+    mixtures: MixtureSettings
+    arms: dict[Phase, dict[ArmName, str]] = Field(
+        description="configuration file of each trained arm, per phase"
+    )
+    overrides: dict[str, bool | int | float | str | list[int]] = Field(
+        default_factory=dict,
+        description="dotted arm keys (training.epochs) that this experiment sets for all its arms alike",
+    )
+    evaluation: EvaluationSettings
+    sweep: SweepSettings
+
+    @model_validator(mode="after")
+    def _phases_have_recipes(self) -> Self:
+        for phase in self.arms:
+            if phase not in self.mixtures.recipes:
+                raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
+        return self
+
+    @property
+    def results(self) -> PurePosixPath:
+        """Folder of everything that this experiment writes, relative to the working directory."""
+        return PurePosixPath("results") / self.name

@@ -1,0 +1,16 @@
+"""The files that stages hand to each other: one writer and one reader each, both validating."""
+
+from methmix.files.atomic import atomic_path, write_text
+from methmix.files.mixtures import Mixtures, MixturesWriter, read_mixtures
+from methmix.files.reference import Reference, read_reference, write_reference
+
+__all__ = [
+    "Mixtures",
+    "MixturesWriter",
+    "Reference",
+    "atomic_path",
+    "read_mixtures",
+    "read_reference",
+    "write_reference",
+    "write_text",
+]

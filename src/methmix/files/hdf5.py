@@ -1,0 +1,54 @@
+"""Opening HDF5 files, with clear errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from methmix.errors import InputError
+
+
+@contextmanager
+def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str, int]) -> Iterator[h5py.File]:
+    """Open a file of ours for reading and check that it is one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    made_by
+        The command that makes such a file, for the hint.
+    schema_version
+        Version that the reader understands.
+    datasets
+        Name of each dataset that must be there -> its number of axes.
+
+    Raises
+    ------
+    InputError
+        The file is missing, truncated, not HDF5, of another schema version, or lacks a dataset.
+    """
+    again = f"make it again with {made_by}"
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file", f"it is made by {made_by}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: is truncated or not HDF5 ({error})", again) from None
+    with file:
+        found = file.attrs.get("schema_version")
+        if found != schema_version:
+            shown = "none" if found is None else int(found)
+            raise InputError(f"{path}: schema_version: expected {schema_version}, found {shown}", again)
+        for name, n_axes in datasets.items():
+            if name not in file:
+                raise InputError(f"{path}: dataset {name} is missing", again)
+            if file[name].ndim != n_axes:
+                raise InputError(
+                    f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", again
+                )
+        try:
+            yield file
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read to its end, it is damaged ({error})", again) from None

@@ -1,0 +1,142 @@
+"""Mixtures with known proportions, as the contract has them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from methmix.errors import InputError
+from methmix.files.atomic import atomic_path
+from methmix.files.hdf5 import open_hdf5
+
+SCHEMA_VERSION = 1
+_DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture_info": 1}
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """Mixtures in memory.
+
+    Parameters
+    ----------
+    methylation
+        Observed methylation, float32 [n_mixtures, n_regions], 0-1, NaN where not observed.
+    depth
+        Reads behind each value, [n_mixtures, n_regions]; 0 exactly where methylation is NaN.
+    proportions
+        True proportions, float32 [n_mixtures, n_tissues]; rows sum to 1.
+    info
+        Per mixture: donors, proportions, mean depth, seed.
+    tissue_names
+        Name of each tissue.
+    attributes
+        phase, split, seed, the digest of tissues and regions, and what the reference was.
+    """
+
+    methylation: npt.NDArray[np.float32]
+    depth: npt.NDArray[np.integer]
+    proportions: npt.NDArray[np.float32]
+    info: list[dict[str, Any]]
+    tissue_names: list[str]
+    attributes: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.proportions)
+
+
+class MixturesWriter:
+    """Writes mixtures block by block; see `mixtures_writer`."""
+
+    def __init__(self, file: h5py.File, n_mixtures: int, n_regions: int, n_tissues: int) -> None:
+        self._file = file
+        self._written = 0
+        # One row a chunk: evaluation reads whole mixtures.
+        options = {"chunks": (1, n_regions), "compression": "lzf", "shuffle": True}
+        file.create_dataset("mixed_methylation", (n_mixtures, n_regions), dtype=np.float32, **options)
+        file.create_dataset("depth", (n_mixtures, n_regions), dtype=np.uint16, **options)
+        file.create_dataset("true_proportions", (n_mixtures, n_tissues), dtype=np.float32)
+        file.create_dataset("mixture_info", (n_mixtures,), dtype=h5py.string_dtype())
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, path: Path, n_mixtures: int, n_regions: int, tissue_names: list[str], attributes: dict[str, Any]
+    ) -> Iterator["MixturesWriter"]:
+        """Open a file for writing; it appears under its name only when all mixtures are in it."""
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            writer = cls(file, n_mixtures, n_regions, len(tissue_names))
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            file.attrs["tissue_names"] = np.array(tissue_names, dtype=h5py.string_dtype())
+            file.attrs["n_tissues"] = len(tissue_names)
+            file.attrs["n_regions"] = n_regions
+            file.attrs["n_mixtures"] = n_mixtures
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            yield writer
+            if writer._written != n_mixtures:
+                raise RuntimeError(f"{path}: {writer._written} of {n_mixtures} mixtures were written")
+
+    def append(
+        self,
+        methylation: npt.NDArray[np.float32],
+        depth: npt.NDArray[np.integer],
+        proportions: npt.NDArray[np.float32],
+        info: list[dict[str, Any]],
+    ) -> None:
+        """Append a block; arrays as in `Mixtures`."""
+        rows = slice(self._written, self._written + len(proportions))
+        self._file["mixed_methylation"][rows] = methylation
+        # Deeper than 65,535 reads adds nothing; a cap keeps the file at two bytes an entry.
+        self._file["depth"][rows] = np.minimum(depth, np.iinfo(np.uint16).max)
+        self._file["true_proportions"][rows] = proportions
+        self._file["mixture_info"][rows] = [json.dumps(entry) for entry in info]
+        self._written = rows.stop
+
+
+def read_mixtures(path: Path) -> Mixtures:
+    """Read a mixtures file whole.
+
+    Raises
+    ------
+    InputError
+        See `methmix.files.hdf5.open_hdf5`; also where shapes or values contradict each other.
+    """
+    made_by = "python -m methmix.mixtures"
+    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
+        attributes = dict(file.attrs)
+        mixtures = Mixtures(
+            methylation=file["mixed_methylation"][:],
+            depth=file["depth"][:],
+            proportions=file["true_proportions"][:],
+            info=[json.loads(text) for text in file["mixture_info"].asstr()[:]],
+            tissue_names=[str(name) for name in attributes.pop("tissue_names")],
+            attributes=attributes,
+        )
+    _check(path, mixtures, made_by)
+    return mixtures
+
+
+def _check(path: Path, mixtures: Mixtures, made_by: str) -> None:
+    again = f"make it again with {made_by}"
+    shape = mixtures.methylation.shape
+    if mixtures.depth.shape != shape:
+        raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", again)
+    if mixtures.proportions.shape != (shape[0], len(mixtures.tissue_names)):
+        raise InputError(
+            f"{path}: true_proportions has shape {mixtures.proportions.shape}, "
+            f"expected {(shape[0], len(mixtures.tissue_names))}",
+            again,
+        )
+    missing = np.isnan(mixtures.methylation)
+    if (missing != (mixtures.depth == 0)).any():
+        raise InputError(f"{path}: mixed_methylation must be NaN exactly where depth is 0", again)
+    if ((mixtures.methylation < 0) | (mixtures.methylation > 1)).any():
+        raise InputError(f"{path}: mixed_methylation: values outside 0-1", again)
+    if not np.allclose(mixtures.proportions.sum(axis=1), 1, atol=1e-5):
+        raise InputError(f"{path}: true_proportions: rows do not sum to 1", again)

@@ -1,0 +1,202 @@
+"""The reference: counts of every donor in every region, and which split each donor is in."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.errors import InputError
+from methmix.files.atomic import atomic_path
+from methmix.files.hdf5 import open_hdf5
+
+SCHEMA_VERSION = 1
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_DATASETS = {
+    "methylated": 2,
+    "depth": 2,
+    "donors": 1,
+    "tissues": 1,
+    "split": 1,
+    "regions/chrom": 1,
+    "regions/start": 1,
+    "regions/end": 1,
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """All donors.
+
+    Parameters
+    ----------
+    methylated, depth
+        Counts, shape [n_donors, n_regions]; depth 0 means that the region was not observed.
+    donors, tissues, split
+        Name, tissue and split of each donor, length n_donors.
+    regions
+        Columns chrom, start, end; n_regions rows.
+    attributes
+        source, seed, genome, versions, sha256 of inputs, and notes for the user.
+
+    Raises
+    ------
+    InputError
+        Shapes do not fit, a count is impossible, or a name is there twice.
+    """
+
+    methylated: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
+    donors: list[str]
+    tissues: list[str]
+    split: list[Split]
+    regions: pd.DataFrame
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.donors), len(self.regions))
+        for name in ("methylated", "depth"):
+            if getattr(self, name).shape != shape:
+                raise InputError(f"reference: {name} has shape {getattr(self, name).shape}, expected {shape}")
+        if len(self.tissues) != len(self.donors) or len(self.split) != len(self.donors):
+            raise InputError("reference: donors, tissues and split differ in length")
+        if len(set(self.donors)) != len(self.donors):
+            raise InputError("reference: a donor is there twice")
+        if set(self.split) - set(SPLITS):
+            raise InputError(f"reference: split: expected {SPLITS}, found {sorted(set(self.split))}")
+        if ((self.methylated < 0) | (self.methylated > self.depth)).any():
+            donor, region = np.argwhere((self.methylated < 0) | (self.methylated > self.depth))[0]
+            raise InputError(
+                f"reference: donor {self.donors[donor]}, region {region}: "
+                f"{self.methylated[donor, region]} methylated of {self.depth[donor, region]} reads"
+            )
+
+    @property
+    def tissue_names(self) -> list[str]:
+        """Tissues in alphabetical order: the order of every array with a tissue axis."""
+        return sorted(set(self.tissues))
+
+    @property
+    def region_names(self) -> list[str]:
+        """``chrom:start-end`` of each region."""
+        return [f"{r.chrom}:{r.start}-{r.end}" for r in self.regions.itertuples(index=False)]
+
+    @cached_property
+    def fractions(self) -> npt.NDArray[np.float32]:
+        """Methylation of each donor, shape [n_donors, n_regions], 0-1, NaN where not observed."""
+        observed = self.depth > 0
+        return np.divide(
+            self.methylated,
+            self.depth,
+            out=np.full(self.depth.shape, np.nan, dtype=np.float32),
+            where=observed,
+            casting="unsafe",
+        )
+
+    def pool(self, split: Split) -> dict[str, list[int]]:
+        """List the donors (row numbers) that mixtures of a split are made of, per tissue.
+
+        A tissue without a donor of that split lends its training donors (see `shared_tissues`).
+        """
+        pool = {}
+        for tissue in self.tissue_names:
+            of_tissue = [i for i, name in enumerate(self.tissues) if name == tissue]
+            own = [i for i in of_tissue if self.split[i] == split]
+            pool[tissue] = own or [i for i in of_tissue if self.split[i] == "train"]
+        return pool
+
+    def shared_tissues(self, split: Split) -> list[str]:
+        """List the tissues whose mixtures of a split are made of training donors."""
+        pool = self.pool(split)
+        return [name for name, rows in pool.items() if any(self.split[row] != split for row in rows)]
+
+    def profiles(self, split: Split = "train") -> npt.NDArray[np.float64]:
+        """Average the donors of a split into one methylation profile per tissue.
+
+        Every donor counts the same, however deep it was sequenced, since donors differ more than reads do.
+
+        Returns
+        -------
+        ndarray
+            Shape [n_tissues, n_regions], 0-1, NaN where no donor of the tissue observed the region.
+        """
+        return np.stack([_mean_of_observed(self.fractions[rows]) for rows in self.pool(split).values()])
+
+    def complete_profiles(self, split: Split = "train") -> npt.NDArray[np.float64]:
+        """Give `profiles` without NaN: an unknown entry is the mean of the other tissues in that region.
+
+        A region that no tissue knows becomes 0.5 for all, which tells nothing about any of them.
+        """
+        profiles = self.profiles(split)
+        others = np.nan_to_num(_mean_of_observed(profiles), nan=0.5)
+        return np.where(np.isnan(profiles), others, profiles)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of tissues and regions: equal for data that the same model can be used on."""
+        return digest(self.tissue_names, self.region_names)
+
+
+def digest(tissue_names: list[str], region_names: list[str]) -> str:
+    """Digest a tissue list and a region set."""
+    text = "\n".join([*tissue_names, "", *region_names])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    observed = ~np.isnan(values)
+    number = observed.sum(axis=0)
+    total = np.where(observed, values, 0).sum(axis=0, dtype=np.float64)
+    return np.divide(total, number, out=np.full(values.shape[1], np.nan), where=number > 0)
+
+
+def write_reference(path: Path, reference: Reference) -> None:
+    """Write a reference atomically; the same reference gives the same bytes."""
+    text = h5py.string_dtype()
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        chunk = (1, len(reference.regions))
+        for name in ("methylated", "depth"):
+            file.create_dataset(
+                name, data=getattr(reference, name), chunks=chunk, compression="gzip", compression_opts=1
+            )
+        for name in ("donors", "tissues", "split"):
+            file.create_dataset(name, data=getattr(reference, name), dtype=text)
+        file.create_dataset("regions/chrom", data=reference.regions["chrom"].astype(str).tolist(), dtype=text)
+        for name in ("start", "end"):
+            file.create_dataset(f"regions/{name}", data=reference.regions[name].to_numpy(dtype=np.int64))
+        for key, value in reference.attributes.items():
+            file.attrs[key] = value
+        file.attrs["schema_version"] = SCHEMA_VERSION
+
+
+def read_reference(path: Path) -> Reference:
+    """Read a reference.
+
+    Raises
+    ------
+    InputError
+        See `methmix.files.hdf5.open_hdf5` and `Reference`.
+    """
+    with open_hdf5(path, "python -m methmix.reference build", SCHEMA_VERSION, _DATASETS) as file:
+        return Reference(
+            methylated=file["methylated"][:],
+            depth=file["depth"][:],
+            donors=list(file["donors"].asstr()[:]),
+            tissues=list(file["tissues"].asstr()[:]),
+            split=list(file["split"].asstr()[:]),
+            regions=pd.DataFrame(
+                {
+                    "chrom": file["regions/chrom"].asstr()[:],
+                    "start": file["regions/start"][:],
+                    "end": file["regions/end"][:],
+                }
+            ),
+            attributes={key: value for key, value in file.attrs.items() if key != "schema_version"},
+        )

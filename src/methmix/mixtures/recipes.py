@@ -1,0 +1,110 @@
+"""True proportions of a mixture, by the recipe of its phase."""
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix.config.experiment import BackgroundRecipe, DirichletRecipe, PairsRecipe
+from methmix.errors import InputError
+
+Proportions = npt.NDArray[np.float64]
+
+
+def check_recipe(recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe, tissue_names: list[str]) -> None:
+    """Check that a recipe can be followed with these tissues.
+
+    Raises
+    ------
+    InputError
+        There are too few tissues, or the background is not one of them.
+    """
+    match recipe:
+        case PairsRecipe():
+            needed = 2
+        case DirichletRecipe():
+            needed = max(recipe.n_tissues)
+        case BackgroundRecipe():
+            needed = 1 + max(recipe.n_others)
+            if recipe.background not in tissue_names:
+                raise InputError(
+                    f"mixtures.recipes: background {recipe.background!r} is not a tissue of the reference; "
+                    f"it has {', '.join(tissue_names)}"
+                )
+    if needed > len(tissue_names):
+        raise InputError(
+            f"mixtures.recipes: a mixture needs up to {needed} tissues, the reference has {len(tissue_names)}"
+        )
+
+
+def draw_proportions(
+    recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe,
+    tissue_names: list[str],
+    n: int,
+    rng: np.random.Generator,
+) -> Proportions:
+    """Draw the true proportions of ``n`` mixtures.
+
+    Parameters
+    ----------
+    recipe
+        Recipe of the phase.
+    tissue_names
+        Tissues of the reference.
+    n
+        Number of mixtures.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    ndarray
+        Shape [n, n_tissues]; rows sum to 1, absent tissues are exactly 0.
+    """
+    n_tissues = len(tissue_names)
+    match recipe:
+        case PairsRecipe():
+            larger = rng.choice(recipe.larger_shares, n)
+            shares = np.stack([larger, 1 - larger], axis=1)
+            return _scatter(shares, _choose(np.full(n, 2), np.arange(n_tissues), rng), n_tissues)
+        case DirichletRecipe():
+            number = rng.choice(recipe.n_tissues, n)
+            shares = _dirichlet(number, recipe.concentration, rng)
+            return _scatter(shares, _choose(number, np.arange(n_tissues), rng), n_tissues)
+        case BackgroundRecipe():
+            background = tissue_names.index(recipe.background)
+            others = np.delete(np.arange(n_tissues), background)
+            number = rng.choice(recipe.n_others, n)
+            rest = 1 - rng.uniform(*recipe.background_range, n)
+            shares = _dirichlet(number, recipe.concentration, rng) * rest[:, None]
+            proportions = _scatter(shares, _choose(number, others, rng), n_tissues)
+            proportions[:, background] = 1 - rest
+            return proportions
+
+
+def draw_pure(n_tissues: int, n: int, rng: np.random.Generator) -> Proportions:
+    """Draw ``n`` mixtures of one tissue each; shape [n, n_tissues]."""
+    return np.eye(n_tissues)[rng.integers(n_tissues, size=n)]
+
+
+def _dirichlet(number: npt.NDArray[np.integer], concentration: float, rng: np.random.Generator) -> Proportions:
+    """Draw symmetric Dirichlet shares; row i has number[i] entries and then zeros."""
+    weights = rng.gamma(concentration, size=(len(number), int(number.max())))
+    # A gamma of small shape can underflow to 0, which would silently remove a tissue.
+    weights = np.maximum(weights, np.finfo(float).tiny)
+    weights[np.arange(weights.shape[1]) >= number[:, None]] = 0
+    shares: Proportions = weights / weights.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _choose(
+    number: npt.NDArray[np.integer], tissues: npt.NDArray[np.integer], rng: np.random.Generator
+) -> npt.NDArray[np.integer]:
+    """Choose distinct tissues for each mixture; shape [n, max(number)]."""
+    order = np.argsort(rng.random((len(number), len(tissues))), axis=1)
+    chosen: npt.NDArray[np.integer] = tissues[order[:, : int(number.max())]]
+    return chosen
+
+
+def _scatter(shares: Proportions, chosen: npt.NDArray[np.integer], n_tissues: int) -> Proportions:
+    proportions = np.zeros((len(shares), n_tissues))
+    np.put_along_axis(proportions, chosen, shares, axis=1)
+    return proportions

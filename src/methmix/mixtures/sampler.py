@@ -1,0 +1,110 @@
+"""Mixtures of donors, with reads: the same code for files and for training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix.config.experiment import Recipe
+from methmix.files import Reference
+from methmix.files.reference import Split
+from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
+
+
+@dataclass(frozen=True)
+class MixtureBatch:
+    """Mixtures drawn together.
+
+    Parameters
+    ----------
+    methylated, depth
+        Reads, int64 [n, n_regions]; depth 0 where a region is not observed.
+    proportions
+        True proportions, float32 [n, n_tissues].
+    donors
+        Row of the donor that stands for each tissue in each mixture, [n, n_tissues]; of no meaning where the
+        proportion is 0.
+    mean_depth
+        Mean reads a region that was asked for, [n].
+    """
+
+    methylated: npt.NDArray[np.int64]
+    depth: npt.NDArray[np.int64]
+    proportions: npt.NDArray[np.float32]
+    donors: npt.NDArray[np.int64]
+    mean_depth: npt.NDArray[np.float64]
+
+    @property
+    def methylation(self) -> npt.NDArray[np.float32]:
+        """Observed methylation, float32 [n, n_regions], NaN where not observed."""
+        observed = self.depth > 0
+        out = np.full(self.depth.shape, np.nan, dtype=np.float32)
+        return np.divide(self.methylated, self.depth, out=out, where=observed, casting="unsafe")
+
+
+class MixtureSampler:
+    """Draws mixtures of one split of a reference.
+
+    Each tissue of a mixture comes from one donor of the split. A region's methylation is the sum of the donors'
+    methylation, weighted by the proportions; it is missing where one of these donors was not observed. The reads
+    of a region are Poisson around the mean depth times the region's relative coverage in the training donors, and
+    the methylated ones binomial.
+
+    Parameters
+    ----------
+    reference
+        Donors and their splits.
+    split
+        Donors of which split to use (see `Reference.pool`).
+    recipe
+        Recipe of the phase.
+    mean_depths
+        Mean reads a region, drawn with equal probability.
+
+    Raises
+    ------
+    InputError
+        The recipe cannot be followed with this reference.
+    """
+
+    def __init__(self, reference: Reference, split: Split, recipe: Recipe, mean_depths: list[float]) -> None:
+        check_recipe(recipe, reference.tissue_names)
+        self.tissue_names = reference.tissue_names
+        self.recipe = recipe
+        self.mean_depths = np.asarray(mean_depths, dtype=float)
+        self._pool = [np.array(rows) for rows in reference.pool(split).values()]
+        self._donors = np.unique(np.concatenate(self._pool))
+        fractions = reference.fractions[self._donors]
+        self._missing = np.isnan(fractions).astype(np.float32)
+        self._fractions = np.nan_to_num(fractions)
+        train = [row for row, name in enumerate(reference.split) if name == "train"]
+        coverage = reference.depth[train].mean(axis=0)
+        self._relative_coverage = (coverage / coverage.mean()).astype(np.float32)
+
+    def sample(self, n: int, rng: np.random.Generator, pure_fraction: float = 0.0) -> MixtureBatch:
+        """Draw ``n`` mixtures, a share of which consists of one tissue only."""
+        n_pure = round(pure_fraction * n)
+        proportions = np.concatenate(
+            [
+                draw_pure(len(self.tissue_names), n_pure, rng),
+                draw_proportions(self.recipe, self.tissue_names, n - n_pure, rng),
+            ]
+        ).astype(np.float32)
+        donors = np.stack([rows[rng.integers(len(rows), size=n)] for rows in self._pool], axis=1)
+        mean_depth = rng.choice(self.mean_depths, n)
+        fraction = self._mix(proportions, donors)
+        depth = rng.poisson(mean_depth[:, None].astype(np.float32) * self._relative_coverage)
+        depth[np.isnan(fraction)] = 0
+        methylated = rng.binomial(depth, np.nan_to_num(fraction))
+        return MixtureBatch(methylated, depth, proportions, donors, mean_depth)
+
+    def _mix(
+        self, proportions: npt.NDArray[np.float32], donors: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Mix donors; NaN where a donor with a share in the mixture was not observed."""
+        weights = np.zeros((len(proportions), len(self._donors)), dtype=np.float32)
+        columns = np.searchsorted(self._donors, donors)
+        np.put_along_axis(weights, columns, proportions, axis=1)
+        fraction = np.clip(weights @ self._fractions, 0, 1)
+        fraction[(weights > 0).astype(np.float32) @ self._missing > 0] = np.nan
+        return fraction

@@ -1,0 +1,56 @@
+"""Division of donors into train, validation and test, before anything is mixed."""
+
+import numpy as np
+
+from methmix.config.experiment import SplitSettings
+from methmix.errors import InputError
+from methmix.files.reference import Split
+
+
+def split_donors(
+    donors: list[str], tissues: list[str], settings: SplitSettings, rng: np.random.Generator
+) -> list[Split]:
+    """Assign each donor to one split, tissue by tissue.
+
+    A tissue with three or more donors has at least one in each split. One with two has one in train and one in
+    test; its validation mixtures then take fresh reads of the training donor. One with a single donor has it in
+    train, and all its mixtures are made of it; that must be allowed by the settings.
+
+    Raises
+    ------
+    InputError
+        A tissue has one donor and the settings do not allow it.
+    """
+    split: dict[str, Split] = {}
+    for tissue in sorted(set(tissues)):
+        own = [donor for donor, name in zip(donors, tissues, strict=True) if name == tissue]
+        own = [own[i] for i in rng.permutation(len(own))]
+        if len(own) == 1 and not settings.allow_single_donor:
+            raise InputError(
+                f"tissue {tissue} has one donor ({own[0]}), so that a new donor cannot be tested",
+                "add a donor, remove the tissue, join it with another (reference.merge_tissues), or set "
+                "reference.split.allow_single_donor to true and read its errors as optimistic",
+            )
+        n_test = 0 if len(own) == 1 else max(1, round(settings.test * len(own)))
+        n_validation = 0 if len(own) < 3 else max(1, round(settings.validation * len(own)))
+        for rank, donor in enumerate(own):
+            if rank < n_test:
+                split[donor] = "test"
+            elif rank < n_test + n_validation:
+                split[donor] = "validation"
+            else:
+                split[donor] = "train"
+    return [split[donor] for donor in donors]
+
+
+def check_given_split(donors: list[str], tissues: list[str], split: list[Split]) -> None:
+    """Check a split that the user gives in a sample sheet.
+
+    Raises
+    ------
+    InputError
+        A tissue has no donor in train.
+    """
+    for tissue in sorted(set(tissues)):
+        if not any(t == tissue and s == "train" for t, s in zip(tissues, split, strict=True)):
+            raise InputError(f"sample sheet: tissue {tissue} has no donor in split train")
