@@ -30,7 +30,9 @@ class SparseModelSettings(BackboneSettings):
 class OriginalLossSettings(Section):
     """Loss of the original model."""
 
-    mse_weight: Weight = Field(description="weight of the mean squared error of the proportions")
+    mse_weight: Weight = Field(
+        description="weight of the squared error of the proportions; 1 is the error of a uniform guess"
+    )
 
 
 class SparseLossSettings(OriginalLossSettings):

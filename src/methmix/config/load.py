@@ -67,7 +67,8 @@ def load_experiment(path: Path) -> Experiment:
     InputError
         A key is missing, unknown, or has a wrong type or value; the message names file and key.
     """
-    return _validate(_EXPERIMENT_ADAPTER, read_yaml(path), path)
+    experiment: Experiment = _validate(_EXPERIMENT_ADAPTER, read_yaml(path), path)
+    return experiment
 
 
 def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> Arm:
@@ -97,7 +98,8 @@ def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str 
         )
     for dotted, value in (overrides or {}).items():
         _set(content, dotted, value, path)
-    return _validate(ARM_ADAPTER, content, path)
+    arm: Arm = _validate(ARM_ADAPTER, content, path)
+    return arm
 
 
 def to_yaml(config: BaseModel) -> str:

@@ -21,7 +21,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
         raise InputError(
             f"{final.parent}: cannot write here ({error.strerror})",
             "results are written below the working directory; make it writable or start elsewhere",

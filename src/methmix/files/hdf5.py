@@ -39,10 +39,9 @@ def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str,
     with file:
         found = file.attrs.get("schema_version")
         if found != schema_version:
-            shown = "none" if found is None else int(found)
-            raise InputError(f"{path}: schema_version: expected {schema_version}, found {shown}", again)
+            raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", again)
         for name, n_axes in datasets.items():
-            if name not in file:
+            if not isinstance(file.get(name), h5py.Dataset):
                 raise InputError(f"{path}: dataset {name} is missing", again)
             if file[name].ndim != n_axes:
                 raise InputError(

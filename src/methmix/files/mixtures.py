@@ -110,6 +110,8 @@ def read_mixtures(path: Path) -> Mixtures:
     made_by = "python -m methmix.mixtures"
     with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
         attributes = dict(file.attrs)
+        if "tissue_names" not in attributes:
+            raise InputError(f"{path}: attribute tissue_names is missing", f"make it again with {made_by}")
         mixtures = Mixtures(
             methylation=file["mixed_methylation"][:],
             depth=file["depth"][:],

@@ -127,7 +127,7 @@ class Reference:
         ndarray
             Shape [n_tissues, n_regions], 0-1, NaN where no donor of the tissue observed the region.
         """
-        return np.stack([_mean_of_observed(self.fractions[rows]) for rows in self.pool(split).values()])
+        return np.stack([mean_of_observed(self.fractions[rows]) for rows in self.pool(split).values()])
 
     def complete_profiles(self, split: Split = "train") -> npt.NDArray[np.float64]:
         """Give `profiles` without NaN: an unknown entry is the mean of the other tissues in that region.
@@ -135,7 +135,7 @@ class Reference:
         A region that no tissue knows becomes 0.5 for all, which tells nothing about any of them.
         """
         profiles = self.profiles(split)
-        others = np.nan_to_num(_mean_of_observed(profiles), nan=0.5)
+        others = np.nan_to_num(mean_of_observed(profiles), nan=0.5)
         return np.where(np.isnan(profiles), others, profiles)
 
     @cached_property
@@ -150,11 +150,14 @@ def digest(tissue_names: list[str], region_names: list[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Average over the first axis, ignoring NaN; NaN (without a warning) where all are NaN."""
     observed = ~np.isnan(values)
     number = observed.sum(axis=0)
     total = np.where(observed, values, 0).sum(axis=0, dtype=np.float64)
-    return np.divide(total, number, out=np.full(values.shape[1], np.nan), where=number > 0)
+    out = np.full(values.shape[1], np.nan)
+    np.divide(total, number, out=out, where=number > 0)
+    return out
 
 
 def write_reference(path: Path, reference: Reference) -> None:
@@ -184,19 +187,23 @@ def read_reference(path: Path) -> Reference:
     InputError
         See `methmix.files.hdf5.open_hdf5` and `Reference`.
     """
-    with open_hdf5(path, "python -m methmix.reference build", SCHEMA_VERSION, _DATASETS) as file:
-        return Reference(
-            methylated=file["methylated"][:],
-            depth=file["depth"][:],
-            donors=list(file["donors"].asstr()[:]),
-            tissues=list(file["tissues"].asstr()[:]),
-            split=list(file["split"].asstr()[:]),
-            regions=pd.DataFrame(
-                {
-                    "chrom": file["regions/chrom"].asstr()[:],
-                    "start": file["regions/start"][:],
-                    "end": file["regions/end"][:],
-                }
-            ),
-            attributes={key: value for key, value in file.attrs.items() if key != "schema_version"},
-        )
+    made_by = "python -m methmix.reference build"
+    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
+        regions = {
+            "chrom": file["regions/chrom"].asstr()[:],
+            "start": file["regions/start"][:],
+            "end": file["regions/end"][:],
+        }
+        if len({len(column) for column in regions.values()}) > 1:
+            raise InputError(f"{path}: regions: columns differ in length", f"make it again with {made_by}")
+        content = {
+            "methylated": file["methylated"][:],
+            "depth": file["depth"][:],
+            **{name: list(file[name].asstr()[:]) for name in ("donors", "tissues", "split")},
+            "regions": pd.DataFrame(regions),
+            "attributes": {key: value for key, value in file.attrs.items() if key != "schema_version"},
+        }
+    try:
+        return Reference(**content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}", f"make it again with {made_by}") from None

@@ -17,7 +17,8 @@ from methmix.reference.split import check_given_split, split_donors
 from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
 
 _DATA_MARK = "METHMIX_DATA/"
-# Where METHMIX_DATA/ is looked for: the variable, what `snakemake download` fills, a folder shared by checkouts.
+# Where METHMIX_DATA/ is looked for without that variable: what `snakemake download` fills, and a folder that
+# checkouts share.
 _DATA_FOLDERS = ("data", "../shared/data")
 
 

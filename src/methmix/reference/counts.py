@@ -1,6 +1,7 @@
 """Source ``counts``: methylated and total counts of each donor in a table."""
 
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,15 @@ from methmix.config.experiment import CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 
+# What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
+UNREADABLE = (
+    pd.errors.EmptyDataError,
+    pd.errors.ParserError,
+    UnicodeDecodeError,
+    EOFError,
+    OSError,
+    zlib.error,
+)
 _COORDINATES = ["CHROM", "START", "END"]
 
 
@@ -40,7 +50,7 @@ def read_counts_table(
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, header=None)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: is not a readable table ({error})") from None
     header, table = table.iloc[0].tolist(), table.iloc[1:].reset_index(drop=True)
     names = _names(path, header)
@@ -48,9 +58,7 @@ def read_counts_table(
         raise InputError(f"{path}: has a header but no regions")
     table.columns = pd.Index(header)
     numbers = _whole_numbers(path, table[[c for c in header if c != "CHROM"]])
-    regions = pd.DataFrame(
-        {"chrom": table["CHROM"], "start": numbers["START"], "end": numbers["END"]}
-    )
+    regions = pd.DataFrame({"chrom": table["CHROM"], "start": numbers["START"], "end": numbers["END"]})
     if (regions["end"] <= regions["start"]).any():
         row = int(np.argmax(regions["end"] <= regions["start"]))
         raise InputError(f"{path}: line {row + 2}: END must be larger than START")
@@ -84,7 +92,7 @@ def read_counts(
     """
     names, regions, methylated, depth = read_counts_table(path, settings.duplicate_regions)
     if sample_sheet is None:
-        donors, tissues, splits = names, [_parse_tissue(path, name) for name in names], None
+        donors, tissues, splits = names, [parse_tissue(path, name) for name in names], None
     else:
         donors, tissues, splits = _read_sheet(sample_sheet, path, names)
         rows = [names.index(donor) for donor in donors]
@@ -153,7 +161,14 @@ def _unique_regions(path: Path, regions: pd.DataFrame, depth: np.ndarray, policy
     return keep
 
 
-def _parse_tissue(path: Path, donor: str) -> str:
+def parse_tissue(path: Path, donor: str) -> str:
+    """Tell the tissue of a donor that is named ``<tissue>-<number>``.
+
+    Raises
+    ------
+    InputError
+        It is named otherwise.
+    """
     match = re.fullmatch(r"(.+)-\d+", donor)
     if not match:
         raise InputError(
@@ -166,7 +181,9 @@ def _parse_tissue(path: Path, donor: str) -> str:
 def _read_sheet(sheet: Path, table: Path, names: list[str]) -> tuple[list[str], list[str], list[str] | None]:
     try:
         content = pd.read_csv(sheet, sep="\t", dtype=str, keep_default_na=False)
-    except (FileNotFoundError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except FileNotFoundError:
+        raise InputError(f"{sheet}: there is no such file") from None
+    except UNREADABLE as error:
         raise InputError(f"{sheet}: is not a readable sample sheet ({error})") from None
     for column in ("donor", "tissue"):
         if column not in content.columns:
@@ -177,6 +194,8 @@ def _read_sheet(sheet: Path, table: Path, names: list[str]) -> tuple[list[str], 
     absent = [donor for donor in donors if donor not in names]
     if absent:
         raise InputError(f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(names[:3])} ...")
+    if (content["tissue"] == "").any():
+        raise InputError(f"{sheet}: donor {donors[int(np.argmax(content['tissue'] == ''))]} has no tissue")
     splits = content["split"].tolist() if "split" in content.columns else None
     if splits and set(splits) - set(SPLITS):
         wrong = next(s for s in splits if s not in SPLITS)

@@ -3,11 +3,12 @@
 What the parameters are and where they come from:
 
 - Donors differ by the model of `methmix.reference.variation`, fitted to real replicates.
-- Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few lie between (the bimodal
-  distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The shares give a mean near 0.9.
-- Tree: tissues of one group share changes, each tissue has changes of its own, and everything drifts a little.
-  `_GROUP_CHANGES`, `_TISSUE_CHANGES` and `_DRIFT` were set so that two healthy tissues differ as two blood cell
-  types of the MetDecode atlas do (``tests/unit/test_simulator.py`` compares them).
+- Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few lie between (the
+  bimodal distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The shares give a mean
+  near 0.9.
+- Tree: tissues of one group share changes, each tissue has changes of its own, and everything drifts a
+  little. `_GROUP_CHANGES`, `_TISSUE_CHANGES` and `_DRIFT` were set so that two healthy tissues differ as two
+  blood cell types of the MetDecode atlas do (``tests/unit/test_simulator.py`` compares them).
 - About 5 CpGs a region, coverage that varies between donors and between regions, regions not observed.
 """
 
@@ -23,8 +24,8 @@ _LEVELS = {"methylated": (0.92, 30.0, 1.8), "unmethylated": (0.05, 1.5, 30.0), "
 # Share of regions that change on the branch to a group and on the branch to a tissue.
 _GROUP_CHANGES = 0.04
 _TISSUE_CHANGES = 0.03
-# How far a changed region moves towards the opposite state, as Beta parameters: tissues are mixed, few changes
-# are complete.
+# How far a changed region moves towards the opposite state, as Beta parameters: tissues are mixed, few
+# changes are complete.
 _CHANGE_SIZE = (1.2, 1.8)
 # Standard deviation, on the logit scale, of the small differences that tissues have everywhere.
 _DRIFT = 0.12

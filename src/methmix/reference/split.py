@@ -12,9 +12,9 @@ def split_donors(
 ) -> list[Split]:
     """Assign each donor to one split, tissue by tissue.
 
-    A tissue with three or more donors has at least one in each split. One with two has one in train and one in
-    test; its validation mixtures then take fresh reads of the training donor. One with a single donor has it in
-    train, and all its mixtures are made of it; that must be allowed by the settings.
+    A tissue with three or more donors has at least one in each split. One with two has one in train and one
+    in test; its validation mixtures then take fresh reads of the training donor. One with a single donor has
+    it in train, and all its mixtures are made of it; that must be allowed by the settings.
 
     Raises
     ------

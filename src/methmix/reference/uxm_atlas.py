@@ -7,61 +7,118 @@ import pandas as pd
 
 from methmix.config.experiment import UxmAtlasReference
 from methmix.errors import InputError
+from methmix.reference.counts import UNREADABLE
 from methmix.reference.variation import DonorVariation
 
 _LEADING = ["chr", "start", "end", "startCpG", "endCpG", "target", "name", "direction"]
+_COORDINATES = ["chr", "start", "end"]
 
 
 def read_uxm_atlas(path: Path) -> tuple[list[str], pd.DataFrame, np.ndarray]:
     """Read a UXM atlas.
 
+    Its values are shares of unmethylated fragments (rows of direction U) or of methylated ones (M). A region
+    that is the marker of two tissues stands there twice with the same values; it is taken once.
+
     Returns
     -------
     tissues, regions, methylation
-        Tissue names; DataFrame chrom, start, end; methylation (1 - unmethylated fraction), shape
+        Tissue names; DataFrame chrom, start, end; methylation (1 - unmethylated share), shape
         [n_tissues, n_regions], 0-1, NaN where the atlas has NA.
 
     Raises
     ------
     InputError
-        A column is missing, a tissue has no value at all, a value is not in 0-1, a region is there twice.
+        A column is missing or doubled, a tissue has no value at all, a value is not in 0-1, a region is there
+        twice with different values; the message names row and column.
     """
     try:
-        table = pd.read_csv(path, sep="\t")
+        table = pd.read_csv(path, sep="\t", dtype=str, header=None)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: is not a readable table ({error})") from None
-    missing = [name for name in _LEADING if name not in table.columns]
+    header, table = table.iloc[0].astype(str).tolist(), table.iloc[1:].reset_index(drop=True)
+    tissues = _tissues(path, header)
+    if table.empty:
+        raise InputError(f"{path}: has a header but no regions")
+    table.columns = pd.Index(header)
+    # Rows with the same region and the same values are one marker of several tissues.
+    table = table[~table.duplicated([*_COORDINATES, "direction", *tissues])]
+    doubled = table.duplicated(_COORDINATES)
+    if doubled.any():
+        line = _line(doubled)
+        raise InputError(
+            f"{path}: line {line}: this region is there twice, with different values", "keep one row"
+        )
+    direction = table["direction"]
+    if not direction.isin(["U", "M"]).all():
+        line = _line(~direction.isin(["U", "M"]))
+        raise InputError(
+            f"{path}: line {line}, column direction: expected U or M, found {direction[line - 2]!r}"
+        )
+    regions = pd.DataFrame(
+        {
+            "chrom": table["chr"].astype(str),
+            "start": _whole_numbers(path, table["start"]),
+            "end": _whole_numbers(path, table["end"]),
+        }
+    )
+    values = np.stack([_fractions(path, table[tissue]) for tissue in tissues])
+    methylation = np.where(direction.to_numpy() == "U", 1 - values, values)
+    return tissues, regions.reset_index(drop=True), methylation
+
+
+def _tissues(path: Path, header: list[str]) -> list[str]:
+    missing = [name for name in _LEADING if name not in header]
     if missing:
-        raise InputError(f"{path}: column {missing[0]} is missing", f"expected {' '.join(_LEADING)} <tissue> ...")
-    tissues = [str(name) for name in table.columns[len(_LEADING) :]]
+        raise InputError(
+            f"{path}: column {missing[0]} is missing", f"expected {' '.join(_LEADING)} <tissue> ..."
+        )
+    tissues = [name for name in header if name not in _LEADING]
+    doubled = sorted({name for name in header if header.count(name) > 1})
+    if doubled:
+        raise InputError(f"{path}: column {doubled[0]} is there twice", "give each tissue its own name")
     if len(tissues) < 2:
         raise InputError(f"{path}: expected at least two tissue columns, found {len(tissues)}")
-    values = np.empty((len(tissues), len(table)))
-    for row, tissue in enumerate(tissues):
-        column = pd.to_numeric(table[tissue], errors="coerce")
-        text = column.isna() & table[tissue].notna()
-        if text.any():
-            line = int(np.argmax(text)) + 2
-            raise InputError(f"{path}: line {line}, column {tissue}: {table[tissue].iloc[line - 2]!r} is no number")
-        values[row] = column
-    empty = np.isnan(values).all(axis=1)
-    if empty.any():
+    return tissues
+
+
+def _whole_numbers(path: Path, column: pd.Series) -> np.ndarray:
+    numbers = pd.to_numeric(column, errors="coerce")
+    bad = ~(numbers >= 0) | (numbers % 1 != 0)
+    if bad.any():
+        line = _line(bad)
         raise InputError(
-            f"{path}: tissue {tissues[int(np.argmax(empty))]} has no value in any region",
+            f"{path}: line {line}, column {column.name}: expected a whole number >= 0, "
+            f"found {column[line - 2]!r}"
+        )
+    whole: np.ndarray = numbers.to_numpy(dtype=np.int64)
+    return whole
+
+
+def _fractions(path: Path, column: pd.Series) -> np.ndarray:
+    numbers = pd.to_numeric(column, errors="coerce")
+    # What pandas already read as missing (NA, nan, nothing) is unknown; other text is an error.
+    bad = (column.notna() & numbers.isna()) | (numbers < 0) | (numbers > 1)
+    if bad.any():
+        line = _line(bad)
+        raise InputError(
+            f"{path}: line {line}, column {column.name}: expected a fraction 0-1 or NA, "
+            f"found {column[line - 2]!r}"
+        )
+    if numbers.isna().all():
+        raise InputError(
+            f"{path}: tissue {column.name} has no value in any region",
             "remove the column: nothing can be told about this tissue",
         )
-    if ((values < 0) | (values > 1)).any():
-        tissue_row, line = np.argwhere((values < 0) | (values > 1))[0]
-        raise InputError(
-            f"{path}: line {line + 2}, column {tissues[tissue_row]}: expected a fraction 0-1, "
-            f"found {values[tissue_row, line]}"
-        )
-    regions = table[["chr", "start", "end"]].rename(columns={"chr": "chrom"})
-    if regions.duplicated().any():
-        raise InputError(f"{path}: line {int(np.argmax(regions.duplicated())) + 2}: this region is there twice")
-    return tissues, regions, 1 - values
+    fractions: np.ndarray = numbers.to_numpy(dtype=float)
+    return fractions
+
+
+def _line(marked: pd.Series) -> int:
+    """Line of the file in which the first marked row stands; rows keep their number as index."""
+    return int(marked.index[int(marked.to_numpy().argmax())]) + 2
 
 
 def draw_donors(

@@ -2,20 +2,24 @@
 
 A donor's methylation in a region is drawn around its tissue's mean ``m`` as ::
 
-    logit(own) = logit(m) + scale * donor_factor * t,   t ~ Student(degrees_of_freedom)
-    donor      = (1 - admixture) * own + admixture * other tissues
+    logit(own) = logit(m) + scale * exp(-tilt * (m - 1/2)) * donor_factor * t
+    t          ~ Student(degrees_of_freedom)
+    donor      = (1 - admixture) * own + admixture * other tissue
 
-The first line is variation that is independent between regions; on the fraction scale its variance is about
-``(m (1 - m))^2``, which is what the replicates show. The second line is the structured part: no sorted or
-dissected sample is pure. ``donor_factor`` is log-normal, ``admixture`` exponential; both are one number a donor.
+The first two lines are variation that is independent between regions; on the fraction scale its variance goes
+with ``(m (1 - m))^2``, larger on the unmethylated side, which is what the replicates show. The third line is
+the structured part: no sorted or dissected sample is pure. ``donor_factor`` is log-normal, ``admixture``
+exponential; both are one number a donor, as the choice of the other tissue is.
 
 The shipped parameters (``donor_variation.json``) are the output of
-``python -m methmix.reference fit-variation --counts <the MetDecode atlas>``.
+``python -m methmix.reference fit-variation``; the file names the whole command and the digest of its input.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +29,9 @@ from scipy.special import expit, logit
 
 from methmix.errors import InputError
 from methmix.files import Reference
-from methmix.nnls import normalise, weighted_nnls
+from methmix.files.reference import mean_of_observed
+from methmix.nnls import normalise, solve_normal_equations
+from methmix.reference.counts import parse_tissue, read_counts_table
 
 Array = npt.NDArray[np.float64]
 
@@ -36,7 +42,8 @@ _EDGE = 0.002
 # Regions in which reads are a negligible part of the difference between replicates.
 _MIDDLE = (0.2, 0.8)
 _MINIMUM_DEPTH = 20
-_SCALE_ITERATIONS = 4
+_ITERATIONS = 5
+_REDRAWS = 20
 # The tumour types of the MetDecode atlas; all others there are healthy blood cells.
 TUMOUR_TYPES = frozenset({"BRCA", "CEAD", "CESC", "COAD", "OV", "READ"})
 
@@ -49,6 +56,8 @@ class DonorVariation:
     ----------
     scale
         Spread of a typical donor around its tissue on the logit scale, > 0.
+    tilt
+        How much less methylated regions vary than unmethylated ones, on the logit scale.
     degrees_of_freedom
         Of the Student distribution; small means that a few regions differ much, > 2.
     donor_spread
@@ -58,6 +67,7 @@ class DonorVariation:
     """
 
     scale: float
+    tilt: float
     degrees_of_freedom: float
     donor_spread: float
     mean_admixture: float
@@ -88,8 +98,9 @@ class DonorVariation:
             Shape [n_regions], 0-1, NaN where the tissue's mean is unknown.
         """
         factor = self.scale * np.exp(self.donor_spread * rng.standard_normal())
-        deviation = factor * rng.standard_t(self.degrees_of_freedom, means.shape[1])
-        own = expit(logit(np.clip(means[tissue], _EDGE, 1 - _EDGE)) + deviation)
+        spread = factor * np.exp(-self.tilt * (means[tissue] - 0.5))
+        deviation = spread * rng.standard_t(self.degrees_of_freedom, means.shape[1])
+        own: Array = expit(logit(np.clip(means[tissue], _EDGE, 1 - _EDGE)) + deviation)
         # A mean at the very edge (0 in an atlas of fractions) stays there: there is nothing to vary.
         own = np.where((means[tissue] <= 0) | (means[tissue] >= 1), means[tissue], own)
         admixture = min(rng.exponential(self.mean_admixture), MAXIMUM_ADMIXTURE)
@@ -97,7 +108,30 @@ class DonorVariation:
             return own
         other = means[rng.choice(relatives)]
         # What is unknown in the other tissue is taken to be as in this one.
-        return (1 - admixture) * own + admixture * np.where(np.isnan(other), own, other)
+        own = (1 - admixture) * own + admixture * np.where(np.isnan(other), own, other)
+        return own
+
+
+def read_replicates(path: Path) -> Reference:
+    """Read a counts table with donors named ``<tissue>-<number>`` to fit the model to; nothing is split.
+
+    Raises
+    ------
+    InputError
+        See `methmix.reference.counts.read_counts_table`; a donor is not named so.
+    """
+    donors, regions, methylated, depth = read_counts_table(path, duplicate_regions="deepest")
+    tissues = [parse_tissue(path, donor) for donor in donors]
+    # In one order whatever the table's, since the fit draws donor after donor.
+    order = sorted(range(len(donors)), key=lambda i: (tissues[i], donors[i]))
+    return Reference(
+        methylated=methylated[order],
+        depth=depth[order],
+        donors=[donors[i] for i in order],
+        tissues=[tissues[i] for i in order],
+        split=["train"] * len(order),
+        regions=regions,
+    )
 
 
 def fit(reference: Reference, seed: int) -> dict[str, Any]:
@@ -128,7 +162,7 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
     residuals = []
     for rows in replicated:
         deep = (reference.depth[rows] >= _MINIMUM_DEPTH).all(axis=0)
-        fractions = reference.fractions[np.ix_(rows, deep)].astype(float)
+        fractions = reference.fractions[rows][:, deep].astype(float)
         mean = fractions.mean(axis=0)
         middle = (mean > _MIDDLE[0]) & (mean < _MIDDLE[1])
         logits = logit(np.clip(fractions[:, middle], _EDGE, 1 - _EDGE))
@@ -138,67 +172,119 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
     donor_scales = np.array([stats.median_abs_deviation(r, scale="normal") for r in residuals])
     typical = float(np.exp(np.log(donor_scales).mean()))
     standardised = np.concatenate([r / s * typical for r, s in zip(residuals, donor_scales, strict=True)])
-    freedom, _, scale = stats.t.fit(standardised, floc=0)
+    freedom, _, first_scale = stats.t.fit(standardised, floc=0)
     independent = DonorVariation(
-        scale=float(scale),
+        scale=float(first_scale),
+        tilt=0.0,
         degrees_of_freedom=round(max(float(freedom), 2.1), 2),
         donor_spread=round(float(np.log(donor_scales).std(ddof=1)), 3),
         mean_admixture=0.0,
     )
-    # The Student fit gives the shape; its scale still contains reads and heeds only the middle. Adjust it until
-    # the variance between replicates, over all regions, is the observed one.
+    # The Student fit gives the shape; its scale still contains reads and heeds only the middle. Adjust scale
+    # and tilt until the variance between replicates is the observed one, overall and along methylation.
     target = between_donor_variance(reference, tissues)
-    for _ in range(_SCALE_ITERATIONS):
-        reached = between_donor_variance(redraw(reference, tissues, independent, seed), tissues)
-        independent = replace(independent, scale=round(independent.scale * np.sqrt(target / reached), 4))
-    observed = 1 - leave_one_out_purity(reference, tissues)
+    target_by_bin = variance_by_methylation(reference, tissues)
+    for _ in range(_ITERATIONS):
+        drawn = list(_redraws(reference, tissues, independent, seed))
+        reached = float(np.mean([between_donor_variance(again, tissues) for again in drawn]))
+        reached_by_bin = np.mean([variance_by_methylation(again, tissues) for again in drawn], axis=0)
+        independent = replace(
+            independent,
+            scale=round(independent.scale * float(np.sqrt(target / reached)), 4),
+            tilt=round(independent.tilt + _tilt_correction(np.array(target_by_bin), reached_by_bin), 3),
+        )
     # Independent variation alone already costs purity in leave-one-out NNLS; only the excess is admixture.
-    simulated = redraw(reference, tissues, independent, seed)
-    expected = 1 - leave_one_out_purity(simulated, tissues)
+    observed = 1 - leave_one_out_purity(reference, tissues)
+    drawn = list(_redraws(reference, tissues, independent, seed))
+    expected = 1 - np.concatenate([leave_one_out_purity(again, tissues) for again in drawn])
     excess = max(0.0, float(np.nanmean(observed) - np.nanmean(expected)))
     parameters = replace(independent, mean_admixture=round(excess, 4))
-    again = redraw(reference, tissues, parameters, seed)
+    drawn = list(_redraws(reference, tissues, parameters, seed))
+    reached_by_bin = np.mean([variance_by_methylation(again, tissues) for again in drawn], axis=0)
     evidence = {
         "tissues": tissues,
         "n_donors": sum(len(rows) for rows in replicated),
         "leave_one_out_impurity": {
             "observed": _summary(observed),
             "independent_variation_only": _summary(expected),
-            "model": _summary(1 - leave_one_out_purity(again, tissues)),
+            "model": _summary(1 - np.concatenate([leave_one_out_purity(again, tissues) for again in drawn])),
         },
         "between_donor_variance": {
             "methylation": _BINS,
-            "observed": variance_by_methylation(reference, tissues),
-            "model": variance_by_methylation(again, tissues),
+            "observed": target_by_bin,
+            "model": [round(float(value), 6) for value in reached_by_bin],
         },
     }
     return parameters, evidence
 
 
-def redraw(reference: Reference, tissues: list[str], variation: DonorVariation, seed: int) -> Reference:
-    """Replace every donor of ``tissues`` by one drawn from the model around its tissue's mean, at its depth."""
-    rng = np.random.default_rng(seed)
-    means = np.stack(
-        [
-            _mean(reference.fractions[[n == tissue for n in reference.tissues]].astype(float))
-            for tissue in tissues
-        ]
-    )
+def _tilt_correction(observed: Array, reached: Array) -> float:
+    """Tell what to add to the tilt, from the variance between donors by methylation."""
+    # Where reads explain the whole difference between replicates, what is left of the variance is noise.
+    known = (observed > 0) & (reached > 0)
+    middles = (np.array(_BINS[:-1]) + np.array(_BINS[1:])) / 2
+    slope = np.polyfit(middles[known], np.log(observed[known] / reached[known]), 1)[0]
+    return -float(slope) / 2
+
+
+def _redraws(
+    reference: Reference, tissues: list[str], variation: DonorVariation, seed: int
+) -> Iterator[Reference]:
+    """Redraw all donors several times: a few dozen donors drawn once say too little about the model."""
+    for number in range(_REDRAWS):
+        yield redraw(reference, tissues, variation, np.random.default_rng([seed, number]))
+
+
+def redraw(
+    reference: Reference, tissues: list[str], variation: DonorVariation, rng: np.random.Generator
+) -> Reference:
+    """Replace every donor of ``tissues`` by one drawn around its tissue's mean, at its own depth."""
+    rows_of = [[i for i, name in enumerate(reference.tissues) if name == tissue] for tissue in tissues]
+    means = np.stack([mean_of_observed(reference.fractions[rows].astype(float)) for rows in rows_of])
     methylated = reference.methylated.copy()
-    for row, tissue in enumerate(reference.tissues):
-        if tissue in tissues:
-            own = tissues.index(tissue)
-            drawn = variation.draw(means, own, [i for i in range(len(tissues)) if i != own], rng)
+    for own, rows in enumerate(rows_of):
+        others = [i for i in range(len(tissues)) if i != own]
+        for row in rows:
+            drawn = variation.draw(means, own, others, rng)
             methylated[row] = rng.binomial(reference.depth[row], np.nan_to_num(drawn))
-    return Reference(
-        methylated,
-        reference.depth,
-        reference.donors,
-        reference.tissues,
-        reference.split,
-        reference.regions,
-        reference.attributes,
-    )
+    return replace(reference, methylated=methylated)
+
+
+def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = None) -> Array:
+    """Tell what each donor looks made of to NNLS, its own tissue being known from the other donors only.
+
+    Parameters
+    ----------
+    reference
+        All donors.
+    tissues
+        Tissues to look at and to explain donors with, in this order; all by default.
+
+    Returns
+    -------
+    ndarray
+        Shape [number of donors of these tissues, n_tissues], rows in the reference's order and summing to 1;
+        NaN for the only donor of a tissue, and for one without a read in the regions that all tissues know.
+    """
+    tissues = reference.tissue_names if tissues is None else tissues
+    rows_of = {name: [i for i, t in enumerate(reference.tissues) if t == name] for name in tissues}
+    fractions = reference.fractions.astype(float)
+    means = np.stack([mean_of_observed(fractions[rows]) for rows in rows_of.values()])
+    found = []
+    for row, tissue in enumerate(reference.tissues):
+        if tissue not in rows_of:
+            continue
+        profiles = means.copy()
+        profiles[tissues.index(tissue)] = mean_of_observed(
+            fractions[[i for i in rows_of[tissue] if i != row]]
+        )
+        known = (reference.depth[row] > 0) & ~np.isnan(profiles).any(axis=0)
+        profiles, depth = profiles[:, known], reference.depth[row, known]
+        # One donor at a time, each with its own profiles: the product is cheaper here than `weighted_nnls`.
+        weighted = profiles * depth
+        solved = solve_normal_equations(weighted @ profiles.T, weighted @ fractions[row, known])
+        found.append(normalise(solved) if solved.any() else np.full(len(tissues), np.nan))
+    return np.stack(found)
 
 
 def leave_one_out_purity(reference: Reference, tissues: list[str] | None = None) -> Array:
@@ -206,34 +292,17 @@ def leave_one_out_purity(reference: Reference, tissues: list[str] | None = None)
 
     Parameters
     ----------
-    reference
-        All donors.
-    tissues
-        Tissues to look at and to explain donors with; all by default.
+    reference, tissues
+        As for `leave_one_out_proportions`.
 
     Returns
     -------
     ndarray
-        Shape [number of donors of these tissues], 0-1, in the reference's order; NaN for the only donor of a
-        tissue.
+        Shape [number of donors of these tissues], 0-1, in the reference's order; NaN where it cannot be told.
     """
     tissues = reference.tissue_names if tissues is None else tissues
-    rows_of = {name: [i for i, t in enumerate(reference.tissues) if t == name] for name in tissues}
-    fractions = reference.fractions.astype(float)
-    means = {name: _mean(fractions[rows]) for name, rows in rows_of.items()}
-    purity = []
-    for row, tissue in enumerate(reference.tissues):
-        if tissue not in rows_of:
-            continue
-        others = [i for i in rows_of[tissue] if i != row]
-        if not others:
-            purity.append(np.nan)
-            continue
-        profiles = np.stack([_mean(fractions[others]) if n == tissue else means[n] for n in tissues])
-        weight = np.where(np.isnan(profiles).any(axis=0), 0, reference.depth[row])
-        solved = weighted_nnls(np.nan_to_num(profiles), fractions[row][None], weight[None])
-        purity.append(normalise(solved)[0, tissues.index(tissue)])
-    return np.array(purity)
+    own = [tissues.index(name) for name in reference.tissues if name in tissues]
+    return leave_one_out_proportions(reference, tissues)[np.arange(len(own)), own]
 
 
 _BINS = [0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0]
@@ -258,8 +327,8 @@ def _variance_sums(reference: Reference, tissues: list[str]) -> tuple[Array, Arr
         if len(rows) < 2:
             continue
         deep = (reference.depth[rows] >= _MINIMUM_DEPTH).all(axis=0)
-        fractions = reference.fractions[np.ix_(rows, deep)].astype(float)
-        depth = reference.depth[np.ix_(rows, deep)]
+        fractions = reference.fractions[rows][:, deep].astype(float)
+        depth = reference.depth[rows][:, deep]
         reads = (fractions * (1 - fractions) / (depth - 1)).mean(axis=0)
         between = fractions.var(axis=0, ddof=1) - reads
         index = np.clip(np.digitize(fractions.mean(axis=0), _BINS) - 1, 0, len(_BINS) - 2)
@@ -276,12 +345,3 @@ def _summary(values: Array) -> dict[str, float]:
         "mean": round(float(known.mean()), 4),
         **{name: round(float(q), 4) for name, q in zip(names, quartiles, strict=True)},
     }
-
-
-def _mean(values: Array) -> Array:
-    """Average over donors, ignoring NaN, without a warning where all are NaN."""
-    observed = ~np.isnan(values)
-    number = observed.sum(axis=0)
-    return np.divide(
-        np.where(observed, values, 0).sum(axis=0), number, out=np.full(values.shape[1], np.nan), where=number > 0
-    )

@@ -1,0 +1,41 @@
+# Two commands for a fresh clone; they need git, make and Python >= 3.11.
+#   make compare   the phase 2 experiment on the default configuration
+#   make test      the whole test suite
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+# Snakemake rules call `python`, which must be that of the environment.
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.PHONY: compare test lint environment clean
+
+compare: environment
+	$(RUN) snakemake compare_phase2
+	@echo "The report is results/default/phase2/comparison/report.html"
+
+test: $(VENV)/.ready-dev
+	$(RUN) python -m pytest -n 2
+
+lint: $(VENV)/.ready-dev
+	$(RUN) ruff check src tests
+	$(RUN) ruff format --check src tests
+	$(RUN) mypy
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakemake --lint
+
+environment: $(VENV)/.ready
+
+$(VENV)/.ready: envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+	sys.exit(0 if v >= (3, 11) else f"Python >= 3.11 is needed, {v.major}.{v.minor} found: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake

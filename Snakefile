@@ -1,0 +1,49 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# Without --configfile the default experiment is run; a given one is whole, so nothing is merged into it.
+if "reference" not in config:
+
+    configfile: "config/default.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/reference.smk"
+include: "workflow/rules/mixtures.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule compare_phase2:
+    """The experiment: original and sparse against the controls on phase 2 mixtures (the default target)."""
+    default_target: True
+    input:
+        f"results/{config['name']}/reference/reference_report.html",
+        f"results/{config['name']}/mixtures/phase2_train_mixtures.h5",
+        f"results/{config['name']}/phase2/comparison/report.html",
+
+
+rule sweep_phase2:
+    """Which learning rate is best for each arm, on validation."""
+    input:
+        f"results/{config['name']}/phase2/sweep/sweep.png",
+
+
+rule download:
+    """Fetch the public data that config/metdecode.yaml and config/loyfer_uxm.yaml use into data/."""
+    output:
+        "data/metdecode/atlas_with_replicates.tsv.gz",
+        "data/loyfer_uxm/Atlas.U250.l4.hg38.full.tsv.gz",
+    log:
+        "logs/download.log",
+    localrule: True
+    shell:
+        """
+        python -m methmix.reference download --output data 2> {log:q}
+        """

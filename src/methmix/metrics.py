@@ -1,0 +1,62 @@
+"""Metrics of proportions and of presence, as pure functions.
+
+Everywhere, ``true`` and ``predicted`` are proportions of shape [n_mixtures, n_tissues]. Of the truth, an entry is
+**absent** where it is exactly 0, **present** from `PRESENT` on, and **trace** between; trace entries count in no
+presence metric. A tissue is **called** where its predicted proportion is at least `PRESENT`. Confusion counts are
+taken over the calls, so that an arm is judged by the proportions it gives, whatever its presence probability.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+# From this proportion on a tissue is present, and a prediction calls it so.
+PRESENT = 0.01
+
+Array = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+
+
+def absent(true: Array) -> Mask:
+    """Mark the absent entries."""
+    return true == 0
+
+
+def present(true: Array) -> Mask:
+    """Mark the present entries."""
+    return true >= PRESENT
+
+
+def spurious(true: Array, predicted: Array) -> Mask:
+    """Mark absent tissues that are called."""
+    return absent(true) & (predicted >= PRESENT)
+
+
+def missed(true: Array, predicted: Array) -> Mask:
+    """Mark present tissues that are not called."""
+    return present(true) & (predicted < PRESENT)
+
+
+def mae(true: Array, predicted: Array) -> float:
+    """Mean absolute error over all entries."""
+    return float(np.abs(predicted - true).mean())
+
+
+def spurious_per_mixture(true: Array, predicted: Array) -> float:
+    """Mean number of spurious tissues in a mixture."""
+    return float(spurious(true, predicted).sum(axis=1).mean())
+
+
+def missed_per_mixture(true: Array, predicted: Array) -> float:
+    """Mean number of missed tissues in a mixture."""
+    return float(missed(true, predicted).sum(axis=1).mean())
+
+
+def predicted_tissues(predicted: Array) -> float:
+    """Mean number of called tissues in a mixture."""
+    return float((predicted >= PRESENT).sum(axis=1).mean())
+
+
+def presence_accuracy(true: Array, predicted: Array) -> float:
+    """Share of present and absent entries that are called rightly."""
+    counted = absent(true) | present(true)
+    return float(((predicted >= PRESENT) == present(true))[counted].mean())

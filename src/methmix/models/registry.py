@@ -1,0 +1,35 @@
+"""From the configuration of an arm to its model."""
+
+import torch
+
+from methmix.config.arm import Arm, OriginalArm
+from methmix.models.original import OriginalModel
+from methmix.models.sparse import SparseModel
+
+Model = OriginalModel | SparseModel
+
+
+def build_model(arm: Arm, profiles: torch.Tensor, seed: int) -> Model:
+    """Build the model of an arm with its initial weights.
+
+    A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.
+
+    Parameters
+    ----------
+    arm
+        Configuration.
+    profiles
+        Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
+    seed
+        Seed of the initial weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
+            return OriginalModel(arm.model, arm.loss, profiles)
+        return SparseModel(arm.model, arm.loss, profiles)
+
+
+def n_parameters(model: torch.nn.Module) -> int:
+    """Count the trained numbers of a model."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

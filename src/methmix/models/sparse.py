@@ -1,0 +1,88 @@
+"""The sparse model: first which tissues are present, then their proportions."""
+
+import torch
+from torch import Tensor, nn
+
+from methmix.config.arm import SparseLossSettings, SparseModelSettings
+from methmix.models.backbone import Backbone
+from methmix.models.losses import LossParts, mse_loss, presence_loss, relative_mse, sparsity_loss
+
+
+class SparseModel(nn.Module):
+    """Two heads on one backbone; a gate of the first decides which tissues share the mass in the second.
+
+    The gate masks mass, not logits: a tissue that is gated out is exactly 0 and the others share everything.
+    Where no tissue reaches the threshold, the most probable one gets all.
+
+    In training the proportion head meets the gate of inference, opened also for the tissues that are really there:
+    it learns what to give to a tissue that the gate lets through wrongly, and no present tissue is left without
+    a gradient. The presence head learns from its own labels only, so that its output remains a probability.
+
+    Parameters
+    ----------
+    settings
+        Sizes, dropout and the threshold of the gate.
+    loss
+        Weights and the label threshold.
+    profiles
+        Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
+    """
+
+    def __init__(self, settings: SparseModelSettings, loss: SparseLossSettings, profiles: Tensor) -> None:
+        super().__init__()
+        self.presence_threshold = settings.presence_threshold
+        self.loss_settings = loss
+        self.backbone = Backbone(profiles, settings.hidden_sizes, settings.dropout)
+        n_tissues = profiles.shape[0]
+        self.proportion_head = nn.Linear(self.backbone.n_features, n_tissues)
+        self.presence_head = nn.Linear(self.backbone.n_features, n_tissues)
+
+    def forward(self, methylation: Tensor) -> tuple[Tensor, Tensor]:
+        """Map methylation [batch, n_regions], NaN where missing, to the logits of both heads.
+
+        Returns
+        -------
+        proportion_logits, presence_logits
+            Each [batch, n_tissues].
+        """
+        features = self.backbone(methylation)
+        return self.proportion_head(features), self.presence_head(features)
+
+    def gate(self, presence_logits: Tensor) -> Tensor:
+        """Tell which tissues get mass; boolean [batch, n_tissues], at least one a mixture."""
+        probability = torch.sigmoid(presence_logits)
+        most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
+        passes = probability >= self.presence_threshold
+        return passes | (most_probable & ~passes.any(dim=1, keepdim=True))
+
+    def loss(self, methylation: Tensor, true: Tensor) -> LossParts:
+        """Compute the loss of a batch; ``true`` is [batch, n_tissues]."""
+        proportion_logits, presence_logits = self(methylation)
+        gate = self.gate(presence_logits) | (true > 0)
+        mse = mse_loss(share_mass(proportion_logits, gate), true)
+        presence = presence_loss(presence_logits, true, self.loss_settings.presence_threshold)
+        sparsity = sparsity_loss(presence_logits)
+        total = (
+            self.loss_settings.mse_weight * relative_mse(mse, true)
+            + self.loss_settings.presence_weight * presence
+            + self.loss_settings.sparsity_weight * sparsity
+        )
+        return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity)
+
+    def infer(self, methylation: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict proportions and presence probabilities, each [batch, n_tissues]."""
+        proportion_logits, presence_logits = self(methylation)
+        return share_mass(proportion_logits, self.gate(presence_logits)), torch.sigmoid(presence_logits)
+
+
+def share_mass(logits: Tensor, gate: Tensor) -> Tensor:
+    """Divide the mass among the tissues behind the gate: a softmax over those, exactly 0 elsewhere.
+
+    Parameters
+    ----------
+    logits
+        [batch, n_tissues].
+    gate
+        Boolean [batch, n_tissues], at least one true in each row.
+    """
+    return torch.softmax(logits.masked_fill(~gate, float("-inf")), dim=1)

@@ -1,0 +1,180 @@
+"""What a user should know about a reference before trusting results that were made with it."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from methmix.files import Reference
+from methmix.files.reference import SPLITS, mean_of_observed
+from methmix.reference.variation import leave_one_out_proportions
+
+Array = npt.NDArray[np.float64]
+
+# Below it a donor does not look like its tissue; some published replicates are.
+LOW_PURITY = 0.7
+# Fewer donors than this cannot be in all three splits.
+ENOUGH_DONORS = 3
+# Methylation differences beyond this are clear of reads and of most variation between donors.
+CLEAR_DIFFERENCE = 0.2
+# How donors of a source come about, where they are not samples of real people.
+INVENTED_DONORS = {"simulated": "simulated", "uxm_atlas": "drawn around the atlas mean"}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Findings on a reference.
+
+    Parameters
+    ----------
+    notes
+        What was noted when it was built.
+    donors
+        A row a donor: donor, tissue, split, origin, median_depth, missing, purity, looks_like (the other
+        tissue with the largest share), looks_like_share, flags.
+    tissues
+        A row a tissue: tissue, donors, one column a split, flags.
+    difference
+        Share of regions in which two tissues differ by more than `CLEAR_DIFFERENCE`, [n_tissues, n_tissues],
+        tissues in alphabetical order.
+    order
+        Tissues with similar ones beside each other, positions in that order.
+    methylation
+        Share of observed entries (donor and region) in each of 50 equal bins of methylation.
+    """
+
+    notes: list[str]
+    donors: pd.DataFrame
+    tissues: pd.DataFrame
+    difference: Array
+    order: list[int]
+    methylation: Array
+
+    @property
+    def low_purity(self) -> pd.DataFrame:
+        """Donors that look less than `LOW_PURITY` like their tissue, lowest first."""
+        return self.donors[self.donors["purity"] < LOW_PURITY].sort_values("purity")
+
+    @property
+    def few_donors(self) -> pd.DataFrame:
+        """Tissues with fewer than `ENOUGH_DONORS` donors."""
+        return self.tissues[self.tissues["donors"] < ENOUGH_DONORS]
+
+    def most_alike(self, n: int) -> pd.DataFrame:
+        """List the ``n`` pairs of tissues that differ in the smallest share of regions."""
+        names = self.tissues["tissue"].tolist()
+        first, second = np.triu_indices(len(names), k=1)
+        nearest = np.argsort(self.difference[first, second], kind="stable")[:n]
+        return pd.DataFrame(
+            {
+                "first": [names[i] for i in first[nearest]],
+                "second": [names[i] for i in second[nearest]],
+                "difference": self.difference[first[nearest], second[nearest]],
+            }
+        )
+
+
+def assess(reference: Reference) -> Quality:
+    """Look at every donor and tissue of a reference."""
+    difference = tissue_difference(reference)
+    fractions = reference.fractions
+    counts, _ = np.histogram(fractions[~np.isnan(fractions)], bins=50, range=(0, 1))
+    return Quality(
+        notes=json.loads(reference.attributes.get("notes", "[]")),
+        donors=_donors(reference),
+        tissues=_tissues(reference),
+        difference=difference,
+        order=_similar_beside_each_other(difference),
+        methylation=counts / counts.sum(),
+    )
+
+
+def tissue_difference(reference: Reference) -> Array:
+    """Compute the share of regions in which two tissues clearly differ.
+
+    A tissue is the mean of all its donors, whatever their split. Regions that one of the two does not know
+    are left out; tissues without a region in common count as wholly different.
+
+    Returns
+    -------
+    ndarray
+        Shape [n_tissues, n_tissues], 0-1, symmetric with a diagonal of 0.
+    """
+    profiles = _tissue_means(reference)
+    difference = np.zeros((len(profiles), len(profiles)))
+    for row, profile in enumerate(profiles):
+        distance = np.abs(profiles - profile)
+        known = (~np.isnan(distance)).sum(axis=1)
+        clear = (distance > CLEAR_DIFFERENCE).sum(axis=1)
+        difference[row] = np.where(known > 0, clear / np.maximum(known, 1), 1)
+    np.fill_diagonal(difference, 0)
+    return difference
+
+
+def _tissue_means(reference: Reference) -> Array:
+    rows_of = [[i for i, t in enumerate(reference.tissues) if t == name] for name in reference.tissue_names]
+    return np.stack([mean_of_observed(reference.fractions[rows]) for rows in rows_of])
+
+
+def _similar_beside_each_other(difference: Array) -> list[int]:
+    if len(difference) < 3:
+        return list(range(len(difference)))
+    tree = linkage(squareform(difference, checks=False), method="average", optimal_ordering=True)
+    return [int(leaf) for leaf in leaves_list(tree)]
+
+
+def _donors(reference: Reference) -> pd.DataFrame:
+    proportions = leave_one_out_proportions(reference)
+    names = np.array(reference.tissue_names)
+    own = np.array([reference.tissue_names.index(tissue) for tissue in reference.tissues])
+    rows = np.arange(len(own))
+    others = proportions.copy()
+    others[rows, own] = -1
+    other = np.nan_to_num(others, nan=-1).argmax(axis=1)
+    share = others[rows, other]
+    table = pd.DataFrame(
+        {
+            "donor": reference.donors,
+            "tissue": reference.tissues,
+            "split": reference.split,
+            "origin": INVENTED_DONORS.get(str(reference.attributes.get("source")), "sample"),
+            "median_depth": np.median(reference.depth, axis=1),
+            "missing": (reference.depth == 0).mean(axis=1),
+            "purity": proportions[rows, own],
+            "looks_like": np.where(share > 0, names[other], ""),
+            "looks_like_share": np.where(share > 0, share, 0.0),
+        }
+    )
+    n_of_tissue = table.groupby("tissue")["donor"].transform("size")
+    table["flags"] = [
+        "; ".join(_donor_flags(purity, int(number)))
+        for purity, number in zip(table["purity"], n_of_tissue, strict=True)
+    ]
+    return table
+
+
+def _donor_flags(purity: float, n_of_tissue: int) -> list[str]:
+    flags = []
+    if purity < LOW_PURITY:
+        flags.append(f"purity below {100 * LOW_PURITY:.0f} %")
+    if n_of_tissue == 1:
+        flags.append("only donor of its tissue")
+    return flags
+
+
+def _tissues(reference: Reference) -> pd.DataFrame:
+    shared = {split: set(reference.shared_tissues(split)) for split in SPLITS}
+    records = []
+    for tissue in reference.tissue_names:
+        splits = [s for s, t in zip(reference.split, reference.tissues, strict=True) if t == tissue]
+        borrowed = [split for split in SPLITS if tissue in shared[split]]
+        flags = (
+            f"{' and '.join(borrowed)} mixtures are made of training donors: optimistic" if borrowed else ""
+        )
+        sizes: dict[str, int] = {split: splits.count(split) for split in SPLITS}
+        records.append({"tissue": tissue, "donors": len(splits), **sizes, "flags": flags})
+    return pd.DataFrame(records)

@@ -1,0 +1,1 @@
+"""Pictures and pages: the comparison of arms, Miami plots, and the learning-rate sweep."""

@@ -1,0 +1,89 @@
+"""Draw the comparison of arms, or the learning-rate sweep."""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from methmix import cli, seeds
+from methmix.config import load_experiment
+from methmix.errors import InputError
+from methmix.evaluation import ARMS
+from methmix.files import atomic_path, write_text
+from methmix.report import figures, style
+from methmix.report.comparison import comparison_json, comparison_table
+from methmix.report.miami import miami
+from methmix.report.page import read_jobs, render
+from methmix.report.results import read_arms
+
+logger = logging.getLogger("methmix")
+
+
+def main() -> int:
+    """Run the command line."""
+    arguments = cli.parser("methmix.report", __doc__ or "")
+    commands = arguments.add_subparsers(dest="command", required=True)
+    comparison = commands.add_parser("comparison", help="tables, Miami plots and the page of one phase")
+    cli.add_common_options(comparison)
+    cli.config_option(comparison)
+    comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
+    comparison.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
+    comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
+    comparison.add_argument("--output", type=Path, required=True, help="folder to write to")
+    sweep = commands.add_parser("sweep", help="which learning rate is best on validation")
+    cli.add_common_options(sweep)
+    sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of the sweep")
+    sweep.add_argument("--output", type=Path, required=True, help="folder to write sweep.csv and sweep.png to")
+    return cli.run(lambda options: (_sweep if options.command == "sweep" else _comparison)(options), arguments)
+
+
+def _comparison(options: argparse.Namespace) -> None:
+    experiment = load_experiment(options.config)
+    results = read_arms(options.folder, options.arms)
+    output: Path = options.output
+    content = comparison_json(
+        results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
+    )
+    note = "; ".join(results[0].metrics["notes"])
+    images = {}
+    for result in results:
+        figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
+        style.save(figure, output / f"miami_{result.arm}.png")
+        images[result.arm] = style.embed(figure)
+    with atomic_path(output / "comparison.csv") as temporary:
+        comparison_table(results).to_csv(temporary, index=False)
+    write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
+    write_text(output / "report.html", render(results, content, images, read_jobs(options.jobs)))
+    logger.info("the report is %s", output / "report.html")
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    rows = []
+    for run in options.runs:
+        log = run / "logs" / "training_log.csv"
+        if not log.is_file():
+            raise InputError(f"{log}: there is no such file", "train first: python -m methmix.training")
+        history = pd.read_csv(log)
+        best = history.loc[history["val/mae"].idxmin()]
+        # The folder says what was tried: .../<arm>/<learning rate>.
+        rows.append(
+            {
+                "arm": run.parent.name,
+                "learning_rate": float(run.name),
+                **best[["epoch", "val/mae", "val/spurious_per_mixture", "seconds"]],
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(["arm", "learning_rate"])
+    with atomic_path(options.output / "sweep.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    style.save(figures.sweep(table), options.output / "sweep.png")
+    for arm, of_arm in table.groupby("arm"):
+        best = of_arm.loc[of_arm["val/mae"].idxmin()]
+        logger.info("%s: best learning rate %g, validation MAE %.5f", arm, best["learning_rate"], best["val/mae"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

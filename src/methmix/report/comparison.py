@@ -1,0 +1,87 @@
+"""Arms side by side: tables, and the paired difference of sparse and original."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from methmix import provenance
+from methmix.evaluation.scores import Scores, interval
+from methmix.report.results import ArmResult
+
+# Metrics without a bootstrap interval.
+_COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
+
+
+def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
+    """Make the table with a row per arm: each metric, and its interval in ``<metric>_low``, ``<metric>_high``."""
+    rows = []
+    for result in results:
+        row: dict[str, Any] = {"arm": result.arm}
+        for name in metric_names(result):
+            row[name] = result.metrics[name]
+            low, high = result.metrics[f"{name}_ci95"]
+            row[f"{name}_low"], row[f"{name}_high"] = low, high
+        row.update({name: result.metrics[name] for name in _COSTS})
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def metric_names(result: ArmResult) -> list[str]:
+    """List the metrics that have an interval."""
+    return [name for name in result.metrics if f"{name}_ci95" in result.metrics]
+
+
+def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> dict[str, Any]:
+    """Make the content of comparison.json."""
+    by_name = {result.arm: result for result in results}
+    content: dict[str, Any] = {
+        "arms": {
+            r.arm: {
+                **{k: r.metrics[k] for name in metric_names(r) for k in (name, f"{name}_ci95")},
+                **{name: r.metrics[name] for name in _COSTS},
+                "choices": r.metrics["choices"],
+            }
+            for r in results
+        }
+    }
+    if {"sparse", "original"} <= set(by_name):
+        content["sparse_minus_original"] = paired_difference(
+            by_name["sparse"], by_name["original"], n_bootstrap, seed
+        )
+    first = results[0].metrics
+    content["provenance"] = {
+        **first["provenance"],
+        "phase": first["phase"],
+        "split": first["split"],
+        "n_mixtures": first["n_mixtures"],
+        "n_bootstrap": n_bootstrap,
+        "notes": first["notes"],
+        "commit": provenance.commit(),
+        "training": {r.arm: r.metrics["provenance"]["training"] for r in results if not r.log.empty},
+    }
+    # JSON has no NaN.
+    finite: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    return finite
+
+
+def paired_difference(
+    sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Compare two arms by a bootstrap over the same mixtures: metric of sparse minus metric of original.
+
+    ``distance_of_prediction_ratio_from_1`` is added, since a ratio is good when it is near 1, not when it is low.
+    """
+    pair = [Scores(r.true, r.predicted, r.probability) for r in (sparse, original)]
+    estimates = [scores.estimate() for scores in pair]
+    replicates = [scores.replicates(n_bootstrap, seed) for scores in pair]
+    for values in (*estimates, *replicates):
+        values["distance_of_prediction_ratio_from_1"] = np.abs(values["prediction_ratio"] - 1)  # type: ignore[assignment]
+    return {
+        name: {
+            "estimate": float(estimates[0][name] - estimates[1][name]),
+            "ci95": interval(replicates[0][name] - replicates[1][name]),
+        }
+        for name in estimates[0]
+    }

@@ -1,0 +1,212 @@
+"""Figures of the comparison page, each from the results of all arms."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from sklearn.metrics import precision_recall_curve
+
+from methmix import metrics
+from methmix.report.results import ArmResult
+from methmix.report.style import ARM_COLOURS, SPURIOUS, TRUTH
+
+# Trivial answers would only stretch the axes.
+_TRIVIAL = ("uniform", "all_absent")
+_CALIBRATION_BINS = np.linspace(0, 1, 11)
+
+
+def serious(results: list[ArmResult]) -> list[ArmResult]:
+    """Leave out the trivial controls."""
+    return [result for result in results if result.arm not in _TRIVIAL] or results
+
+
+def summary(results: list[ArmResult]) -> Figure:
+    """Compare arms in four metrics, with bootstrap intervals."""
+    shown = serious(results)
+    panels = {
+        "mae": "mean absolute error",
+        "spurious_per_mixture": "spurious tissues a mixture",
+        "missed_per_mixture": "missed tissues a mixture",
+        "prediction_ratio": "median predicted / true",
+    }
+    figure = Figure(figsize=(11, 0.34 * len(shown) + 1.1))
+    for axes, (name, title) in zip(figure.subplots(1, 4, sharey=True), panels.items(), strict=True):
+        for row, result in enumerate(shown):
+            value = result.metrics[name]
+            low, high = result.metrics[f"{name}_ci95"]
+            colour = ARM_COLOURS.get(result.arm, TRUTH)
+            axes.plot([low, high], [row, row], color=colour, linewidth=3, solid_capstyle="butt", alpha=0.6)
+            axes.plot(value, row, "o", color=colour)
+            axes.annotate(
+                f" {100 * value:.2f} %" if name == "mae" else f" {value:.3f}",
+                (high, row),
+                va="center",
+                fontsize=8,
+            )
+        axes.set_title(title, fontweight="normal")
+        axes.margins(x=0.35)
+        if name == "prediction_ratio":
+            axes.axvline(1, color=TRUTH, linewidth=0.8, linestyle=":")
+        else:
+            axes.set_xlim(left=0)
+        if name == "mae":
+            axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_yticks(range(len(shown)), [result.arm for result in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+    return figure
+
+
+def scatter(results: list[ArmResult]) -> Figure:
+    """Plot predicted against true proportions, one panel an arm; spurious entries in red."""
+    shown = serious(results)
+    figure = Figure(figsize=(2.7 * len(shown), 3.0))
+    panels = np.atleast_1d(figure.subplots(1, len(shown), sharex=True, sharey=True))
+    for axes, result in zip(panels, shown, strict=True):
+        wrong = metrics.spurious(result.true, result.predicted)
+        there = result.true > 0
+        axes.scatter(
+            result.true[there], result.predicted[there], s=3, alpha=0.25, linewidths=0,
+            color=ARM_COLOURS.get(result.arm, TRUTH), rasterized=True,
+        )  # fmt: skip
+        # Absent entries all lie at 0; spread them a little to the left so that they can be counted.
+        spread = -0.05 * np.random.default_rng(0).random(wrong.sum())
+        axes.scatter(spread, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
+        axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
+        axes.set_title(f"{result.arm}, r = {_shown(result.metrics['pearson_r'])}")
+        axes.set_xlabel("true")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panels[0].set_ylabel("predicted")
+    return figure
+
+
+def per_tissue(results: list[ArmResult]) -> Figure:
+    """Plot the mean absolute error of present entries, and spurious calls, per tissue."""
+    shown = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "oracle")] or results
+    tissues = shown[0].per_tissue["tissue"].tolist()
+    figure = Figure(figsize=(max(9.0, 0.42 * len(tissues)), 5.2))
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    width = 0.8 / len(shown)
+    for number, result in enumerate(shown):
+        at = np.arange(len(tissues)) + (number - (len(shown) - 1) / 2) * width
+        colour = ARM_COLOURS.get(result.arm, TRUTH)
+        upper.bar(at, result.per_tissue["mae_present"], width, color=colour, label=result.arm)
+        rate = result.per_tissue["spurious"] / result.per_tissue["n_absent"].clip(lower=1)
+        lower.bar(at, rate, width, color=colour)
+    upper.set_title("mean absolute error where present", fontweight="normal")
+    upper.legend(ncols=len(shown), loc="upper right")
+    lower.set_title("share of mixtures without the tissue in which it is called", fontweight="normal")
+    for axes in (upper, lower):
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    flagged = shown[0].per_tissue["shared_donors"].ne("none")
+    labels = [f"{name} *" if flag else name for name, flag in zip(tissues, flagged, strict=True)]
+    lower.set_xticks(range(len(tissues)), labels, rotation=90)
+    return figure
+
+
+def presence(results: list[ArmResult]) -> Figure:
+    """Plot calibration of the presence probability, and precision against recall."""
+    figure = Figure(figsize=(10, 4.0))
+    left, right = figure.subplots(1, 2)
+    for result in serious(results):
+        labelled = metrics.absent(result.true) | metrics.present(result.true)
+        label = metrics.present(result.true)[labelled]
+        probability = result.probability[labelled]
+        colour = ARM_COLOURS.get(result.arm, TRUTH)
+        bins = np.clip(np.digitize(probability, _CALIBRATION_BINS) - 1, 0, len(_CALIBRATION_BINS) - 2)
+        number = np.bincount(bins, minlength=len(_CALIBRATION_BINS) - 1)
+        # Bins of a handful of entries only show noise.
+        enough = number >= 10
+        mean = np.bincount(bins, probability, len(number))[enough] / number[enough]
+        share = np.bincount(bins, label, len(number))[enough] / number[enough]
+        ece = _shown(result.metrics["presence_ece"], 4)
+        left.plot(mean, share, "o-", color=colour, markersize=4, label=f"{result.arm}, ECE {ece}")
+        precision, recall, _ = precision_recall_curve(label, probability)
+        area = _shown(result.metrics["presence_auprc"], 4)
+        right.step(recall, precision, where="post", color=colour, label=f"{result.arm}, AUPRC {area}")
+    left.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
+    left.set(xlabel="presence probability", ylabel="share really present", title="calibration")
+    right.set(xlabel="recall", ylabel="precision", title="precision and recall", xlim=(0.5, 1.01))
+    left.legend()
+    right.legend(loc="lower left")
+    return figure
+
+
+def training(results: list[ArmResult]) -> Figure | None:
+    """Plot validation error, spurious tissues, losses and learning rate by epoch; None without a trained arm."""
+    trained = [result for result in results if not result.log.empty]
+    if not trained:
+        return None
+    panels = {
+        "val/mae": "validation MAE",
+        "val/spurious_per_mixture": "spurious tissues a mixture (validation)",
+        "total_loss": "total loss (solid: validation, dotted: training)",
+        "train/learning_rate": "learning rate",
+    }
+    figure = Figure(figsize=(12, 2.9))
+    for axes, (name, title) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+        for result in trained:
+            colour = ARM_COLOURS.get(result.arm, TRUTH)
+            if name == "total_loss":
+                axes.plot(result.log["epoch"], result.log["val/total_loss"], color=colour)
+                axes.plot(result.log["epoch"], result.log["train/total_loss"], color=colour, linestyle=":")
+            else:
+                axes.plot(result.log["epoch"], result.log[name], color=colour, label=result.arm)
+        if name != "train/learning_rate":
+            axes.set_yscale("log")
+        axes.set_title(title, fontweight="normal")
+        axes.set_xlabel("epoch")
+        if name == "val/mae":
+            axes.legend()
+    return figure
+
+
+def strata(results: list[ArmResult]) -> Figure:
+    """Plot error by depth, and error and spurious tissues by number of tissues."""
+    figure = Figure(figsize=(11, 3.2))
+    panels = figure.subplots(1, 3)
+    for result in serious(results):
+        colour = ARM_COLOURS.get(result.arm, TRUTH)
+        by_depth = result.per_mixture.groupby("mean_depth")["mae"].mean()
+        panels[0].plot(by_depth.index, by_depth, "o-", color=colour, label=result.arm)
+        grouped = result.per_mixture.groupby("n_tissues")[["mae", "spurious"]].mean()
+        panels[1].plot(grouped.index, grouped["mae"], "o-", color=colour)
+        panels[2].plot(grouped.index, grouped["spurious"], "o-", color=colour)
+    panels[0].set(xscale="log", xlabel="mean depth", title="MAE by depth")
+    panels[1].set(xlabel="tissues in the mixture", title="MAE by number of tissues")
+    panels[2].set(xlabel="tissues in the mixture", title="spurious by number of tissues")
+    for axes in panels[:2]:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axes.set_ylim(bottom=0)
+    _whole_ticks(panels[1], results)
+    _whole_ticks(panels[2], results)
+    panels[0].set_xticks(sorted(results[0].per_mixture["mean_depth"].unique()))
+    panels[0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    panels[0].minorticks_off()
+    panels[0].legend()
+    return figure
+
+
+def _whole_ticks(axes: Axes, results: list[ArmResult]) -> None:
+    axes.set_xticks(sorted(results[0].per_mixture["n_tissues"].unique()))
+
+
+def sweep(table: pd.DataFrame) -> Figure:
+    """Plot the best validation MAE against the peak learning rate, a line an arm."""
+    figure = Figure(figsize=(5.5, 3.4))
+    axes = figure.subplots()
+    for arm, rows in table.groupby("arm"):
+        ordered = rows.sort_values("learning_rate")
+        colour = ARM_COLOURS.get(str(arm), TRUTH)
+        axes.plot(ordered["learning_rate"], ordered["val/mae"], "o-", color=colour, label=arm)
+        best = ordered.loc[ordered["val/mae"].idxmin()]
+        axes.plot(best["learning_rate"], best["val/mae"], "o", color=colour, markersize=11, fillstyle="none")
+    axes.set(xscale="log", xlabel="peak learning rate", ylabel="best validation MAE", title="learning-rate sweep")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=2))
+    axes.legend()
+    return figure
+
+
+def _shown(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,175 @@
+"""The comparison page: one file that opens offline."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from methmix import metrics
+from methmix.report import figures
+from methmix.report.results import ArmResult
+from methmix.report.style import embed
+
+# Worked mixtures that a reader can choose from.
+_WORKED = 30
+_TABLE = {
+    "mae": ("MAE", "%", "mean absolute error over all tissues"),
+    "spurious_per_mixture": ("spurious", "", "absent tissues predicted at 1 % or more, per mixture"),
+    "missed_per_mixture": ("missed", "", "present tissues predicted below 1 %, per mixture"),
+    "false_mass": ("false mass", "%", "summed prediction for absent tissues"),
+    "exact_zero_absent": ("exact zeros", "%", "share of absent entries predicted exactly 0"),
+    "prediction_ratio": ("pred. / true", "", "median over present tissues"),
+    "presence_mcc": ("MCC", "", "Matthews correlation of calls at 1 %"),
+    "presence_ece": ("ECE", "", "expected calibration error of the presence probability"),
+}
+
+
+def render(
+    results: list[ArmResult],
+    comparison: dict[str, Any],
+    miami_figures: dict[str, str],
+    jobs: pd.DataFrame,
+) -> str:
+    """Render the page.
+
+    Parameters
+    ----------
+    results
+        All arms.
+    comparison
+        Content of comparison.json.
+    miami_figures
+        Arm -> data URI of its Miami plot.
+    jobs
+        Columns job, seconds, memory_mb of the run's jobs; may be empty.
+    """
+    training = figures.training(results)
+    environment = Environment(
+        loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("comparison.html").render(
+        comparison=comparison,
+        provenance=comparison["provenance"],
+        headings=[(label, title) for label, _, title in _TABLE.values()],
+        rows=[_row(result) for result in results],
+        difference=_difference(comparison.get("sparse_minus_original", {})),
+        miami=miami_figures,
+        trivial=[r.arm for r in results if r not in figures.serious(results)],
+        summary=embed(figures.summary(results)),
+        scatter=embed(figures.scatter(results)),
+        per_tissue=embed(figures.per_tissue(results)),
+        shared=_shared(results[0]),
+        presence=embed(figures.presence(results)),
+        training=embed(training) if training else None,
+        strata=embed(figures.strata(results)),
+        worked=_worked(results),
+        jobs=jobs.to_dict("records"),
+        total_seconds=float(jobs["seconds"].sum()) if len(jobs) else 0.0,
+        peak_memory=float(jobs["memory_mb"].max()) if len(jobs) else 0.0,
+    )
+
+
+def _row(result: ArmResult) -> dict[str, Any]:
+    cells = []
+    for name, (_, unit, _) in _TABLE.items():
+        value, (low, high) = result.metrics[name], result.metrics[f"{name}_ci95"]
+        cells.append({"value": _format(value, unit), "interval": f"{_format(low, unit)} to {_format(high, unit)}"})
+    seconds = result.metrics["train_seconds"]
+    return {
+        "arm": result.arm,
+        "cells": cells,
+        "train": f"{seconds:.0f} s" if seconds else "none",
+        "memory": f"{result.metrics['peak_memory_mb']:.0f} MB",
+        "choices": ", ".join(f"{k} {v}" for k, v in result.metrics["choices"].items()),
+    }
+
+
+def _format(value: float | None, unit: str) -> str:
+    if value is None:
+        return "undefined"
+    return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
+
+
+_DIFFERENCES = {
+    "mae": ("MAE", "%"),
+    "spurious_per_mixture": ("spurious per mixture", ""),
+    "missed_per_mixture": ("missed per mixture", ""),
+    "false_mass": ("false mass", "%"),
+    "distance_of_prediction_ratio_from_1": ("distance of predicted / true from 1", ""),
+}
+
+
+def _difference(differences: dict[str, Any]) -> list[dict[str, str]]:
+    rows = []
+    for name, (label, unit) in _DIFFERENCES.items():
+        if name not in differences:
+            continue
+        low, high = differences[name]["ci95"]
+        verdict = "sparse is better" if high < 0 else "original is better" if low > 0 else "no clear difference"
+        rows.append(
+            {
+                "label": label,
+                "estimate": _format(differences[name]["estimate"], unit),
+                "interval": f"{_format(low, unit)} to {_format(high, unit)}",
+                "verdict": verdict,
+            }
+        )
+    return rows
+
+
+def _shared(result: ArmResult) -> list[str]:
+    table = result.per_tissue
+    return [
+        f"{row.tissue} ({row.shared_donors})" for row in table.itertuples() if row.shared_donors != "none"
+    ]
+
+
+def _worked(results: list[ArmResult]) -> list[dict[str, Any]]:
+    """List single mixtures: true -> original -> sparse (-> the best control) for every tissue that matters."""
+    arms = [r for r in results if r.arm in ("original", "sparse", "nnls_cut")]
+    first = results[0]
+    worked = []
+    for row in range(min(_WORKED, len(first.mixtures))):
+        true = first.true[row]
+        told = np.max([r.predicted[row] for r in arms], axis=0) if arms else true
+        matters = [t for t in np.argsort(-true, kind="stable") if true[t] > 0 or told[t] >= metrics.PRESENT]
+        worked.append(
+            {
+                "name": first.mixtures[row],
+                "depth": f"{first.per_mixture['mean_depth'].iloc[row]:g}",
+                "arms": [r.arm for r in arms],
+                "tissues": [
+                    {
+                        "name": first.tissues[t],
+                        "true": _percent(true[t]),
+                        "cells": [
+                            {
+                                "text": _percent(r.predicted[row, t]),
+                                "wrong": bool(true[t] == 0 and r.predicted[row, t] >= metrics.PRESENT),
+                                "lost": bool(true[t] >= metrics.PRESENT > r.predicted[row, t]),
+                            }
+                            for r in arms
+                        ],
+                    }
+                    for t in matters
+                ],
+            }
+        )
+    return worked
+
+
+def _percent(value: float) -> str:
+    return "0" if value == 0 else f"{100 * value:.1f} %"
+
+
+def read_jobs(folder: Path | None) -> pd.DataFrame:
+    """Read what Snakemake recorded of each job of the run (``benchmark`` files below ``folder``)."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")) if folder and folder.is_dir() else []:
+        record = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
+        rows.append(
+            {"job": path.stem, "seconds": float(record["s"]), "memory_mb": float(np.nan_to_num(record["max_rss"]))}
+        )
+    return pd.DataFrame(rows, columns=["job", "seconds", "memory_mb"])

@@ -1,0 +1,53 @@
+"""One look for all figures."""
+
+import base64
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from methmix.files import atomic_path
+
+mpl.use("Agg")
+mpl.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "savefig.dpi": 130,
+    }
+)
+
+# Colour-blind safe (Okabe and Ito); red is kept for what is wrong.
+SPURIOUS = "#d62728"
+TRUTH = "#4d4d4d"
+ARM_COLOURS = {
+    "original": "#e69f00",
+    "sparse": "#0072b2",
+    "nnls": "#009e73",
+    "nnls_cut": "#66c2a5",
+    "oracle": "#999999",
+    "uniform": "#cccccc",
+    "all_absent": "#cccccc",
+}
+# Two alternating shades tell neighbouring tissues apart without a legend of forty colours.
+TISSUE_SHADES = ("#0072b2", "#56b4e9")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def embed(figure: Figure) -> str:
+    """Turn a figure into a data URI, for a page that opens offline."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,120 @@
+"""Train one arm, or go on with its training."""
+
+import argparse
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from methmix import cli, seeds
+from methmix.config import Arm, Experiment, load_arm, load_experiment
+from methmix.config.load import parse_assignment
+from methmix.errors import InputError
+from methmix.files import Mixtures, Reference, read_mixtures, read_reference
+from methmix.mixtures import MixtureSampler
+from methmix.reference import build_reference
+from methmix.training.loop import Trainer
+
+logger = logging.getLogger("methmix")
+
+# Size of the dry run.
+_DEBUG_REGIONS = 500
+_DEBUG_MIXTURES = 64
+_DEBUG_STEPS = 4
+
+
+def main() -> int:
+    """Run the command line."""
+    arguments = cli.parser("methmix.training", __doc__ or "")
+    arguments.add_argument(
+        "--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml"
+    )
+    arguments.add_argument("--experiment", type=Path, help="the experiment; by default the one that --config names")
+    arguments.add_argument("--arm", choices=["original", "sparse"], help="fail unless --config is for this arm")
+    arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
+    arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
+    arguments.add_argument("--output", type=Path, help="run folder; by default results/<name>/<phase>/<arm>")
+    arguments.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. training.epochs=3"
+    )
+    arguments.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
+    arguments.add_argument(
+        "--debug", action="store_true", help="dry run: one epoch on small data made on the spot, every output written"
+    )
+    return cli.run(_body, arguments)
+
+
+def _body(options: argparse.Namespace) -> int:
+    arm = load_arm(options.config, expected=options.arm)
+    experiment = load_experiment(options.experiment or Path(arm.experiment))
+    overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
+    arm = load_arm(options.config, overrides=overrides)
+    if arm.phase not in experiment.mixtures.recipes:
+        raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
+    device = _device(options.device)
+    results = Path(experiment.results)
+    if options.debug:
+        arm, reference, validation = _debug_inputs(arm, experiment)
+        folder = options.output or results / "debug" / arm.phase / arm.arm
+        if (folder / "checkpoints").is_dir():
+            # A dry run is never gone on with.
+            shutil.rmtree(folder / "checkpoints")
+    else:
+        reference = read_reference(options.reference or results / "reference" / "reference.h5")
+        mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
+        validation = read_mixtures(options.validation or mixtures)
+        folder = options.output or results / arm.phase / arm.arm
+    trainer = Trainer(arm, experiment, reference, validation, folder, device)
+    logger.info(
+        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s; output in %s",
+        arm.arm,
+        f"{trainer.state.record['n_parameters']:,}",
+        len(reference.regions),
+        len(reference.tissue_names),
+        arm.training.total_steps,
+        arm.training.batch_size,
+        trainer.state.record["device"],
+        folder,
+    )
+    return trainer.run()
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mixtures]:
+    """Make the small data of a dry run from the experiment's own sources."""
+    whole = build_reference(experiment)
+    few = slice(0, _DEBUG_REGIONS)
+    reference = Reference(
+        whole.methylated[:, few],
+        whole.depth[:, few],
+        whole.donors,
+        whole.tissues,
+        whole.split,
+        whole.regions.iloc[few],
+        whole.attributes,
+    )
+    recipe = experiment.mixtures.recipes[arm.phase]
+    sampler = MixtureSampler(reference, "validation", recipe, experiment.mixtures.mean_depths)
+    batch = sampler.sample(_DEBUG_MIXTURES, seeds.generator(experiment.seed, "debug"))
+    validation = Mixtures(
+        batch.methylation,
+        batch.depth,
+        batch.proportions,
+        info=[],
+        tissue_names=reference.tissue_names,
+        attributes={"reference_digest": reference.digest},
+    )
+    short = {"epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
+    training = arm.training.model_copy(update=short)
+    return arm.model_copy(update={"training": training}), reference, validation
+
+
+if __name__ == "__main__":
+    sys.exit(main())

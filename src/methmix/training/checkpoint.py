@@ -1,0 +1,187 @@
+"""Checkpoints: a model with everything that is needed to use it elsewhere and to go on training.
+
+A checkpoint is a dictionary of tensors, numbers, strings and lists, so that ``torch.load(weights_only=True)``
+reads it. The random state needs no place in it: each step derives its own streams from its number.
+"""
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from methmix.config.arm import ARM_ADAPTER, Arm
+from methmix.errors import InputError
+from methmix.files import atomic_path
+from methmix.files.reference import digest
+from methmix.models import Model, build_model
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Checkpoint:
+    """State of a training.
+
+    Parameters
+    ----------
+    arm
+        Resolved configuration of the arm, as plain data.
+    seed
+        Master seed of the experiment.
+    tissue_names
+        Order of the outputs.
+    regions
+        ``chrom`` (list of str), ``start`` and ``end`` (int64 tensors): order of the inputs.
+    genome
+        Genome build of the coordinates.
+    reference_digest
+        Digest of tissues and regions.
+    model
+        State dictionary.
+    optimiser
+        State dictionary; empty in ``checkpoint_best.pt``, which is for use, not for going on.
+    step
+        Optimiser steps done.
+    epoch_sums
+        Sums of the unfinished epoch's training losses.
+    history
+        A row of the training log per finished epoch.
+    best
+        Validation metrics of the best epoch so far.
+    finished
+        Whether training has ended.
+    record
+        Where, how long and with what this was trained.
+    """
+
+    arm: dict[str, Any]
+    seed: int
+    tissue_names: list[str]
+    regions: dict[str, Any]
+    genome: str
+    reference_digest: str
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    step: int = 0
+    epoch_sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    finished: bool = False
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def region_names(self) -> list[str]:
+        """``chrom:start-end`` of each region."""
+        columns = (self.regions["chrom"], self.regions["start"].tolist(), self.regions["end"].tolist())
+        return [f"{chrom}:{start}-{end}" for chrom, start, end in zip(*columns, strict=True)]
+
+
+def regions_to_tensors(regions: pd.DataFrame) -> dict[str, Any]:
+    """Turn region coordinates into what a checkpoint can hold."""
+    return {
+        "chrom": [str(name) for name in regions["chrom"]],
+        "start": torch.tensor(regions["start"].to_numpy(), dtype=torch.int64),
+        "end": torch.tensor(regions["end"].to_numpy(), dtype=torch.int64),
+    }
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically."""
+    content = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
+    with atomic_path(path) as temporary:
+        torch.save({"format_version": FORMAT_VERSION, **content}, temporary)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, not a checkpoint of ours or of another version.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such checkpoint", "it is made by python -m methmix.training")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: is damaged or not a checkpoint ({first_line})") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: format_version: expected {FORMAT_VERSION}, found {version}",
+            "it was written by another version of methmix, or is not one of its checkpoints: train again",
+        )
+    expected = {f.name for f in fields(Checkpoint)}
+    missing = sorted(expected - set(content))
+    if missing:
+        raise InputError(f"{path}: {missing[0]} is missing", "the checkpoint is incomplete: train again")
+    checkpoint = Checkpoint(**{name: content[name] for name in expected})
+    if digest(checkpoint.tissue_names, checkpoint.region_names) != checkpoint.reference_digest:
+        raise InputError(f"{path}: tissues or regions were changed after training")
+    return checkpoint
+
+
+def load_model(path: Path) -> tuple[Model, Checkpoint]:
+    """Read a checkpoint and rebuild its model.
+
+    Raises
+    ------
+    InputError
+        As for `load_checkpoint`, or the weights do not fit the configuration in the checkpoint.
+    """
+    checkpoint = load_checkpoint(path)
+    arm = arm_of(checkpoint)
+    shape = (len(checkpoint.tissue_names), len(checkpoint.regions["chrom"]))
+    model = build_model(arm, torch.zeros(shape), seed=0)
+    try:
+        model.load_state_dict(checkpoint.model)
+    except RuntimeError as error:
+        raise InputError(f"{path}: the weights are not those of its {arm.arm} model: {error}") from None
+    return model.eval(), checkpoint
+
+
+def arm_of(checkpoint: Checkpoint) -> Arm:
+    """Give the configuration of the arm that a checkpoint belongs to."""
+    return ARM_ADAPTER.validate_python(checkpoint.arm)
+
+
+def check_same_data(
+    path: Path, checkpoint: Checkpoint, tissue_names: list[str], reference_digest: str, what: str
+) -> None:
+    """Check that a checkpoint is for the tissues and regions of some data.
+
+    Raises
+    ------
+    InputError
+        Tissues or regions differ; the message says which.
+    """
+    if checkpoint.tissue_names != tissue_names:
+        only_model = sorted(set(checkpoint.tissue_names) - set(tissue_names))
+        only_data = sorted(set(tissue_names) - set(checkpoint.tissue_names))
+        raise InputError(
+            f"{path}: is a model of other tissues than {what}: "
+            f"only in the model: {', '.join(only_model) or 'none'}; only in the data: "
+            f"{', '.join(only_data) or 'none'}",
+            "use the checkpoint that was trained on this reference, or train again",
+        )
+    if checkpoint.reference_digest != reference_digest:
+        raise InputError(
+            f"{path}: is a model of another region set than {what} (the model has "
+            f"{len(checkpoint.regions['chrom'])} regions)",
+            "use the checkpoint that was trained on this reference, or train again",
+        )
+
+
+def plain(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give what a person may want to know of a checkpoint, without tensors."""
+    shown = asdict(checkpoint)
+    for heavy in ("model", "optimiser", "regions", "history"):
+        del shown[heavy]
+    return shown

@@ -1,0 +1,55 @@
+"""What a training reports: a CSV log and TensorBoard, one row an epoch."""
+
+import csv
+import io
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from methmix.files import write_text
+
+_LOSSES = ("mse_loss", "presence_loss", "sparsity_loss", "presence_accuracy", "total_loss")
+_VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
+COLUMNS = (
+    "epoch",
+    "step",
+    "train/learning_rate",
+    *(f"train/{name}" for name in _LOSSES),
+    *(f"val/{name}" for name in (*_LOSSES, *_VALIDATION)),
+    "seconds",
+)
+
+
+class Monitor:
+    """Writes ``training_log.csv`` and TensorBoard events.
+
+    Parameters
+    ----------
+    folder
+        The run's ``logs`` folder.
+    history
+        Epochs that an earlier, interrupted process has finished.
+    """
+
+    def __init__(self, folder: Path, history: list[dict[str, float]]) -> None:
+        self._csv = folder / "training_log.csv"
+        # What an interrupted process wrote after its last checkpoint is overwritten, not shown twice.
+        first_new = len(history) + 1
+        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=first_new)
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        """Report the last row of ``history``; the CSV is written anew, so it is always whole."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self._csv, text.getvalue())
+        row = history[-1]
+        for name in COLUMNS:
+            if "/" in name:
+                self._tensorboard.add_scalar(name, row[name], int(row["epoch"]))
+        self._tensorboard.flush()
+
+    def close(self) -> None:
+        """Finish the TensorBoard file."""
+        self._tensorboard.close()

@@ -1,0 +1,95 @@
+"""Fixtures that all tests share."""
+
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from methmix.config import Experiment
+from methmix.files import Reference
+from methmix.reference import build_reference
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def data_file() -> Callable[[str], Path]:
+    """Find a file of the real data by its name below the data folder; the test skips where it is missing."""
+    folder = Path(os.environ.get("METHMIX_DATA") or REPOSITORY / ".." / "shared" / "data")
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.is_file():
+            pytest.skip(f"real data is missing: {name}; set METHMIX_DATA to a folder that has it")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """Content of a small experiment, to be changed by a test and validated with `Experiment`."""
+    return copy.deepcopy(_SMALL)
+
+
+@pytest.fixture
+def write_yaml(tmp_path: Path) -> Callable[[Any], Path]:
+    """Write content as YAML and give the path."""
+
+    def write(content: Any) -> Path:
+        path = tmp_path / "written.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def reference() -> Reference:
+    """A small simulated reference: 6 tissues in 3 groups, 24 donors, 400 regions."""
+    return build_reference(Experiment.model_validate(_SMALL))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
+
+
+_SMALL: dict[str, Any] = {
+    "name": "small",
+    "seed": 3,
+    "reference": {
+        "source": "simulated",
+        "tissues": {
+            "brain": ["Cortex", "Neuron"],
+            "gut": ["Colon", "Liver"],
+            "other": ["Blood", "Kidney"],
+        },
+        "n_regions": 400,
+        "n_donors": 24,
+        "coverage": 20.0,
+        "donor_variation": "healthy",
+        "split": {"validation": 0.2, "test": 0.2, "allow_single_donor": False},
+    },
+    "mixtures": {
+        "mean_depths": [10, 100],
+        "n_train_preview": 10,
+        "n_validation": 20,
+        "n_test": 20,
+        "recipes": {"phase2": {"kind": "dirichlet", "n_tissues": [3, 4], "concentration": 2.0}},
+    },
+    "arms": {"phase2": {"original": "a.yaml", "sparse": "b.yaml"}},
+    "evaluation": {"n_bootstrap": 100, "nnls_cuts": [0.01, 0.05]},
+    "sweep": {"learning_rates": [0.001]},
+}

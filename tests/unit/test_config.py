@@ -1,0 +1,331 @@
+"""The configuration: what is wrong with it is said in the user's words."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from methmix.config import Experiment, OriginalArm, SparseArm, load_arm, load_experiment, to_yaml
+from methmix.config import __main__ as command
+from methmix.config.load import parse_assignment, read_yaml
+from methmix.errors import InputError
+
+
+@pytest.fixture
+def sparse(repository) -> dict[str, Any]:
+    return read_yaml(repository / "config/phase2_sparse.yaml")
+
+
+def _error(load, path: Path, **options) -> str:
+    with pytest.raises(InputError) as caught:
+        load(path, **options)
+    assert caught.value.exit_code == 2
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_small_experiment_is_valid(settings, write_yaml):
+    experiment = load_experiment(write_yaml(settings))
+    assert experiment.reference.n_regions == 400
+    assert str(experiment.results) == "results/small"
+
+
+def test_missing_key(settings, write_yaml):
+    del settings["reference"]["n_regions"]
+    assert "missing key reference.n_regions" in _error(load_experiment, write_yaml(settings))
+
+
+def test_missing_keys_are_all_named(settings, write_yaml):
+    del settings["reference"]["split"]["test"]
+    del settings["seed"]
+    message = _error(load_experiment, write_yaml(settings))
+    assert "missing key reference.split.test" in message
+    assert "missing key seed" in message
+
+
+def test_mistyped_key_suggests_the_right_one(settings, write_yaml):
+    settings["reference"]["n_region"] = settings["reference"].pop("n_regions")
+    message = _error(load_experiment, write_yaml(settings))
+    assert "unknown key reference.n_region (did you mean n_regions?)" in message
+    assert "missing key reference.n_regions" in message
+
+
+def test_key_that_nothing_reads(settings, write_yaml):
+    settings["evaluation"]["zebra"] = 1
+    message = _error(load_experiment, write_yaml(settings))
+    assert "unknown key evaluation.zebra; nothing reads it" in message
+
+
+def test_unread_key_of_an_arm(sparse, write_yaml):
+    sparse["loss"]["sparsity_regularization"] = 0.1
+    message = _error(load_arm, write_yaml(sparse))
+    assert "unknown key loss.sparsity_regularization" in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "fragments"),
+    [
+        (("reference", "n_regions"), "many", ("reference.n_regions:", "integer", "'many'")),
+        (("reference", "n_regions"), 400.5, ("reference.n_regions:", "integer", "400.5")),
+        (("reference", "n_regions"), True, ("reference.n_regions:", "integer", "True")),
+        (("reference", "n_regions"), 3, ("reference.n_regions:", "greater than or equal to 10", "3")),
+        (("reference", "coverage"), float("nan"), ("reference.coverage:", "finite")),
+        (("reference", "donor_variation"), "ill", ("reference.donor_variation:", "'healthy'", "'ill'")),
+        (("mixtures", "recipes", "phase2", "n_tissues"), 3, ("mixtures.recipes.phase2.n_tissues:", "list")),
+        (("mixtures", "recipes", "phase9"), {}, ("mixtures.recipes.phase9", "'phase1', 'phase2' or 'phase3'")),
+        (("name",), "../elsewhere", ("name:", "../elsewhere")),
+    ],
+)
+def test_wrong_value(settings, write_yaml, keys, value, fragments):
+    section = settings
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    message = _error(load_experiment, write_yaml(settings))
+    for fragment in fragments:
+        assert fragment in message
+
+
+def test_unknown_source(settings, write_yaml):
+    settings["reference"]["source"] = "crystal_ball"
+    message = _error(load_experiment, write_yaml(settings))
+    assert "reference.source: unknown value 'crystal_ball'; expected one of" in message
+    assert "'counts'" in message
+
+
+def test_missing_source(settings, write_yaml):
+    del settings["reference"]["source"]
+    assert "missing key reference.source" in _error(load_experiment, write_yaml(settings))
+
+
+def test_key_that_is_there_twice(write_yaml):
+    message = _error(load_experiment, write_yaml("name: a\nseed: 1\nseed: 2\n"))
+    assert "key 'seed' is there twice" in message
+    assert "line 3" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [("a: [", "not readable YAML"), ("- 1\n", "expected a mapping"), ("", "expected a mapping")],
+)
+def test_not_a_mapping(write_yaml, text, fragment):
+    assert fragment in _error(load_experiment, write_yaml(text))
+
+
+def test_missing_file(tmp_path):
+    assert "no such configuration file" in _error(load_experiment, tmp_path / "absent.yaml")
+
+
+def test_exponent_without_a_dot_is_a_number(write_yaml):
+    assert read_yaml(write_yaml("rate: 1e-3\n")) == {"rate": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        ({"n_donors": 17}, "n_donors: 17 is too few, 6 tissues need at least 18"),
+        ({"tissues": {"a": ["Blood", "Liver"], "b": ["Blood"]}}, "a tissue is named twice"),
+        ({"tissues": {"a": ["Blood"]}}, "at least two tissues"),
+    ],
+)
+def test_simulated_reference_must_fit(settings, write_yaml, change, fragment):
+    settings["reference"] |= change
+    assert fragment in _error(load_experiment, write_yaml(settings))
+
+
+def test_arms_of_a_phase_without_a_recipe(settings, write_yaml):
+    settings["arms"]["phase3"] = {"original": "a.yaml"}
+    message = _error(load_experiment, write_yaml(settings))
+    assert "arms.phase3: mixtures.recipes has no phase3" in message
+
+
+@pytest.mark.parametrize("bounds", [[0.9, 0.6], [0.6, 1.0]])
+def test_background_range(settings, write_yaml, bounds):
+    settings["mixtures"]["recipes"]["phase3"] = {
+        "kind": "background",
+        "background": "Blood",
+        "background_range": bounds,
+        "n_others": [2],
+        "concentration": 0.5,
+    }
+    assert "background_range: expected low < high < 1" in _error(load_experiment, write_yaml(settings))
+
+
+def test_original_configuration_is_refused_for_the_sparse_arm(repository):
+    path = repository / "config/phase2_multitissue.yaml"
+    message = _error(load_arm, path, expected="sparse")
+    assert "arm: expected sparse, found 'original'" in message
+    assert "config/phase2_sparse.yaml" in message
+
+
+def test_old_configuration_of_the_sparse_arm(sparse, write_yaml):
+    del sparse["model"]["use_two_stage"]
+    del sparse["model"]["presence_threshold"]
+    del sparse["loss"]["presence_weight"]
+    message = _error(load_arm, write_yaml(sparse), expected="sparse")
+    for key in ("model.use_two_stage", "model.presence_threshold", "loss.presence_weight"):
+        assert f"missing key {key}" in message
+    assert "an old configuration? compare with config/phase2_sparse.yaml" in message
+
+
+def test_configuration_without_an_arm(sparse, write_yaml):
+    del sparse["arm"]
+    assert "missing key arm" in _error(load_arm, write_yaml(sparse))
+    assert "arm: expected sparse, found None" in _error(load_arm, write_yaml(sparse), expected="sparse")
+
+
+def test_epoch_of_whole_batches(sparse, write_yaml):
+    sparse["training"] |= {"mixtures_per_epoch": 1001, "batch_size": 125}
+    message = _error(load_arm, write_yaml(sparse))
+    assert "training.mixtures_per_epoch: 1001 is not a multiple of batch_size 125" in message
+
+
+def test_steps_are_optimiser_steps(sparse, write_yaml):
+    sparse["training"] |= {"mixtures_per_epoch": 1000, "batch_size": 125, "epochs": 3}
+    training = load_arm(write_yaml(sparse)).training
+    assert (training.steps_per_epoch, training.total_steps) == (8, 24)
+
+
+def test_overrides(sparse, write_yaml):
+    arm = load_arm(write_yaml(sparse), overrides={"training.epochs": 2, "model.hidden_sizes": [8]})
+    assert (arm.training.epochs, arm.model.hidden_sizes) == (2, [8])
+
+
+@pytest.mark.parametrize("dotted", ["training.epoch", "trainings.epochs", "training.epochs.more"])
+def test_override_of_an_unknown_key(sparse, write_yaml, dotted):
+    assert f"override {dotted}" in _error(load_arm, write_yaml(sparse), overrides={dotted: 2})
+
+
+def test_override_of_a_wrong_type(sparse, write_yaml):
+    message = _error(load_arm, write_yaml(sparse), overrides={"training.epochs": "two"})
+    assert "training.epochs:" in message
+
+
+def test_assignments():
+    assert parse_assignment("training.learning_rate=1e-3") == ("training.learning_rate", 0.001)
+    with pytest.raises(InputError, match="expected key=value"):
+        parse_assignment("training.epochs")
+
+
+def test_configuration_cannot_be_changed(settings):
+    experiment = Experiment.model_validate(settings)
+    with pytest.raises(ValidationError, match="frozen"):
+        experiment.seed = 4
+
+
+def test_written_out_configuration_is_the_same(settings, write_yaml, sparse):
+    experiment = Experiment.model_validate(settings)
+    assert load_experiment(write_yaml(to_yaml(experiment))) == experiment
+    arm = load_arm(write_yaml(sparse))
+    assert load_arm(write_yaml(to_yaml(arm))) == arm
+
+
+def test_shipped_configurations_are_valid(repository):
+    shipped = sorted((repository / "config").glob("*.yaml"))
+    names = {path.name for path in shipped}
+    assert {"default.yaml", "metdecode.yaml", "phase2_multitissue.yaml", "phase2_sparse.yaml"} <= names
+    for path in shipped:
+        if "arm" in read_yaml(path):
+            load_arm(path)
+            continue
+        experiment = load_experiment(path)
+        # Several experiments must never write into one folder.
+        assert experiment.name == path.stem
+        for arms in experiment.arms.values():
+            for name, file in arms.items():
+                load_arm(repository / file, overrides=experiment.overrides, expected=name)
+
+
+def test_the_two_arms_differ_in_the_experiment_only(repository, sparse):
+    original = read_yaml(repository / "config/phase2_multitissue.yaml")
+    assert (original["arm"], sparse["arm"]) == ("original", "sparse")
+    for section in ("model", "loss"):
+        for key, value in original[section].items():
+            assert sparse[section][key] == value
+    for key in original.keys() - {"arm", "model", "loss"}:
+        assert sparse[key] == original[key]
+    assert sparse["model"].keys() - original["model"].keys() == {"use_two_stage", "presence_threshold"}
+    assert sparse["loss"].keys() - original["loss"].keys() == {
+        "presence_weight",
+        "sparsity_weight",
+        "presence_threshold",
+    }
+
+
+def _leaves(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """List dotted keys that hold a value -> name of the field; discriminators only choose a section."""
+    found = {}
+    for name, field in model.model_fields.items():
+        sections = list(_sections(field.annotation))
+        for section in sections:
+            found |= _leaves(section, f"{prefix}{name}.")
+        if not sections and get_origin(field.annotation) is not Literal:
+            found[f"{prefix}{name}"] = name
+    return found
+
+
+def _sections(annotation: Any):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)
+
+
+def test_leaves_are_found():
+    leaves = _leaves(Experiment)
+    assert leaves["reference.split.test"] == "test"
+    assert leaves["mixtures.recipes.concentration"] == "concentration"
+    assert "reference.source" not in leaves
+    assert len(leaves) > 25
+
+
+def test_every_key_is_read_somewhere(repository):
+    package = repository / "src/methmix"
+    outside = [path for path in package.rglob("*.py") if not path.is_relative_to(package / "config")]
+    code = "\n".join(path.read_text() for path in outside)
+    # A key may also be read through a property of its section, or by the workflow.
+    for path in (package / "config").glob("*.py"):
+        for name, body in re.findall(r"@property\n    def (\w+)\(.*?\n(.*?)(?=\n\S|\n    @|\Z)", path.read_text(), re.S):
+            code += body if re.search(rf"\.{name}\b", code + path.read_text()) else ""
+    rules = [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")]
+    workflow = "\n".join(path.read_text() for path in rules if path.is_file())
+    unread = [
+        dotted
+        for model in (Experiment, OriginalArm, SparseArm)
+        for dotted, name in _leaves(model).items()
+        if not re.search(rf"\.{name}\b", code) and f'["{name}"]' not in workflow
+    ]
+    assert not unread
+
+
+@pytest.mark.parametrize("model", [Experiment, OriginalArm, SparseArm])
+def test_every_key_is_described(model):
+    def undescribed(of, prefix=""):
+        for name, field in of.model_fields.items():
+            sections = list(_sections(field.annotation))
+            for section in sections:
+                yield from undescribed(section, f"{prefix}{name}.")
+            if not sections and get_origin(field.annotation) is not Literal and not field.description:
+                yield f"{prefix}{name}"
+
+    assert list(undescribed(model)) == []
+
+
+def test_command_says_what_is_wrong_without_a_traceback(settings, write_yaml, monkeypatch, capsys):
+    del settings["seed"]
+    path = write_yaml(settings)
+    monkeypatch.setattr(sys, "argv", ["config", "--check", str(path)])
+    assert command.main() == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"error: {path}: missing key seed\n"
+
+
+def test_command_prints_the_configuration(settings, write_yaml, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["config", "--check", str(write_yaml(settings))])
+    assert command.main() == 0
+    assert yaml.safe_load(capsys.readouterr().out)["seed"] == 3

@@ -1,0 +1,267 @@
+"""Source ``counts``: what is read, and what is refused with file, row and column."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from methmix.config import Experiment
+from methmix.config.experiment import CountsReference
+from methmix.errors import InputError
+from methmix.reference import build_reference
+from methmix.reference.counts import read_counts, read_counts_table
+
+GOOD = """\
+CHROM START END Liver-1_METH Liver-1_DEPTH Liver-2_METH Liver-2_DEPTH Blood-1_METH Blood-1_DEPTH Blood-2_METH Blood-2_DEPTH
+chr1 100 200 9 10 8 10 1 10 2 10
+chr1 300 400 0 0 7 9 3 3 0 4
+chr2 100 200 5 5 5 6 0 7 0 8
+"""
+
+
+def _table(path: Path, text: str = GOOD) -> Path:
+    path.write_text(text.replace(" ", "\t"))
+    return path
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    return _table(tmp_path / "counts.tsv")
+
+
+@pytest.fixture
+def source(settings, table):
+    """Settings of the source, and of an experiment with it."""
+
+    def make(**changes) -> CountsReference:
+        return CountsReference.model_validate(
+            {
+                "source": "counts",
+                "file": str(table),
+                "genome": "hg38",
+                "duplicate_regions": "error",
+                "split": {"validation": 0.2, "test": 0.2, "allow_single_donor": False},
+                **changes,
+            }
+        )
+
+    return make
+
+
+def _sheet(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "sheet.tsv"
+    path.write_text(text.replace(" ", "\t"))
+    return path
+
+
+def test_good_table(table):
+    names, regions, methylated, depth = read_counts_table(table)
+    assert names == ["Liver-1", "Liver-2", "Blood-1", "Blood-2"]
+    assert regions.to_numpy().tolist() == [["chr1", 100, 200], ["chr1", 300, 400], ["chr2", 100, 200]]
+    np.testing.assert_array_equal(methylated, [[9, 0, 5], [8, 7, 5], [1, 3, 0], [2, 0, 0]])
+    np.testing.assert_array_equal(depth, [[10, 0, 5], [10, 9, 6], [10, 3, 7], [10, 4, 8]])
+
+
+def test_compressed_table(table, tmp_path):
+    packed = tmp_path / "counts.tsv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    np.testing.assert_array_equal(read_counts_table(packed)[2], read_counts_table(table)[2])
+
+
+def test_tissues_are_told_from_names(source, table):
+    donors, tissues, splits, *_ = read_counts(source(), table, None)
+    assert donors == ["Liver-1", "Liver-2", "Blood-1", "Blood-2"]
+    assert tissues == ["Liver", "Liver", "Blood", "Blood"]
+    assert splits is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fragments"),
+    [
+        ("9 10 8 10 1", "9 10 18 10 1", ["line 2, Liver-2", "18 methylated of 10 reads", "METH <= DEPTH"]),
+        ("0 0 7 9", "0 0 -7 9", ["line 3, column Liver-2_METH", "whole number >= 0", "'-7'"]),
+        ("0 0 7 9", "0 0 seven 9", ["line 3, column Liver-2_METH", "whole number >= 0", "'seven'"]),
+        ("0 0 7 9", "0 0 7.5 9", ["line 3, column Liver-2_METH", "whole number >= 0", "'7.5'"]),
+        ("0 0 7 9", "0 NA 7 9", ["line 3, column Liver-1_DEPTH", "'NA'", "METH 0 and DEPTH 0"]),
+        ("0 0 7 9", "0 0 7 9e99", ["line 3, column Liver-2_DEPTH", "'9e99'"]),
+        ("chr2 100 200", "chr2 x 200", ["line 4, column START", "'x'"]),
+        ("chr2 100 200", "chr2 200 200", ["line 4: END must be larger than START"]),
+        ("chr2 100 200", "chr1 300 400", ["line 4: region chr1:300-400 is there twice", "deepest"]),
+        ("Liver-2", "Liver-1", ["column Liver-1_DEPTH is there twice"]),
+        ("Liver-2_DEPTH", "Liver-2_COVERAGE", ["column Liver-2_COVERAGE has no partner"]),
+        ("CHROM START", "chr start", ["column CHROM is missing; found chr, start", "expected CHROM START"]),
+        ("chr2 100 200 5 5", "chr2 100 200 5 5 5", ["is not a readable table", "line 4"]),
+    ],
+)
+def test_bad_table(tmp_path, old, new, fragments):
+    assert old in GOOD
+    path = _table(tmp_path / "bad.tsv", GOOD.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        read_counts_table(path)
+    assert caught.value.exit_code == 2
+    for fragment in [str(path), *fragments]:
+        assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("", "is not a readable table"),
+        (GOOD.splitlines()[0] + "\n", "has a header but no regions"),
+        ("CHROM START END\nchr1 1 2\n", "has no donor"),
+    ],
+)
+def test_empty_table(tmp_path, text, fragment):
+    path = _table(tmp_path / "bad.tsv", text)
+    with pytest.raises(InputError, match=fragment):
+        read_counts_table(path)
+
+
+def test_row_that_is_too_short(tmp_path):
+    path = _table(tmp_path / "bad.tsv", GOOD.rstrip().rsplit(" ", 1)[0] + "\n")
+    with pytest.raises(InputError, match="line 4, column Blood-2_DEPTH"):
+        read_counts_table(path)
+
+
+def test_files_that_are_no_tables(tmp_path, table):
+    with pytest.raises(InputError, match="there is no such file"):
+        read_counts_table(tmp_path / "absent.tsv")
+    binary = tmp_path / "binary.tsv"
+    binary.write_bytes(b"\xff\xfe\x00\x81" * 99)
+    with pytest.raises(InputError, match="is not a readable table"):
+        read_counts_table(binary)
+    packed = gzip.compress(table.read_bytes() * 50)
+    for name, content in {"cut": packed[:-20], "broken": packed[:20] + b"\xaa" * 30 + packed[50:]}.items():
+        path = tmp_path / f"{name}.tsv.gz"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not a readable table"):
+            read_counts_table(path)
+
+
+def test_deepest_of_duplicate_regions(tmp_path):
+    extra = "chr1 100 200 2 2 2 2 2 2 2 2\nchr1 300 400 1 50 1 50 1 50 1 50\n"
+    path = _table(tmp_path / "doubled.tsv", GOOD + extra)
+    _, regions, _, depth = read_counts_table(path, duplicate_regions="deepest")
+    assert not regions.duplicated().any()
+    depth_of = dict(zip([f"{r.chrom}:{r.start}" for r in regions.itertuples()], depth[0].tolist(), strict=True))
+    assert depth_of == {"chr1:100": 10, "chr2:100": 5, "chr1:300": 50}
+
+
+def test_name_without_a_tissue(source, tmp_path):
+    path = _table(tmp_path / "named.tsv", GOOD.replace("Liver-1", "patient7"))
+    with pytest.raises(InputError) as caught:
+        read_counts(source(), path, None)
+    assert "donor 'patient7': cannot tell its tissue, expected <tissue>-<number>" in str(caught.value)
+    assert "reference.sample_sheet" in str(caught.value)
+
+
+def test_sample_sheet_chooses_names_and_splits(source, table, tmp_path):
+    sheet = _sheet(
+        tmp_path, "donor tissue split\nBlood-2 White train\nLiver-1 Hepatic train\nLiver-2 Hepatic test\n"
+    )
+    donors, tissues, splits, _, methylated, depth = read_counts(source(), table, sheet)
+    assert donors == ["Blood-2", "Liver-1", "Liver-2"]
+    assert tissues == ["White", "Hepatic", "Hepatic"]
+    assert splits == ["train", "train", "test"]
+    np.testing.assert_array_equal(methylated, [[2, 0, 0], [9, 0, 5], [8, 7, 5]])
+    np.testing.assert_array_equal(depth[0], [10, 4, 8])
+
+
+def test_sample_sheet_without_a_split(source, table, tmp_path):
+    sheet = _sheet(tmp_path, "donor tissue\nBlood-2 White\nLiver-1 Hepatic\n")
+    assert read_counts(source(), table, sheet)[2] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("donor organ\nLiver-1 Liver\n", "column tissue is missing; found donor, organ"),
+        ("donor tissue\nLiver-1 Liver\nLiver-1 Blood\n", "donor Liver-1 is there twice"),
+        ("donor tissue\nLiver-9 Liver\n", "donor Liver-9 is not in"),
+        ("donor tissue\nLiver-1 \n", "donor Liver-1 has no tissue"),
+        ("donor tissue split\nLiver-1 Liver holdout\n", "expected one of train, validation, test, found 'holdout'"),
+        ("", "is not a readable sample sheet"),
+    ],
+)
+def test_bad_sample_sheet(source, table, tmp_path, text, fragment):
+    sheet = _sheet(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        read_counts(source(), table, sheet)
+    assert str(sheet) in str(caught.value)
+    assert fragment in str(caught.value)
+
+
+def test_missing_sample_sheet(source, table, tmp_path):
+    with pytest.raises(InputError, match="there is no such file"):
+        read_counts(source(), table, tmp_path / "absent.tsv")
+
+
+def test_merged_tissues(source, table):
+    _, tissues, *_ = read_counts(source(merge_tissues={"Liver": "Gut"}), table, None)
+    assert tissues == ["Gut", "Gut", "Blood", "Blood"]
+
+
+def test_merging_an_unknown_tissue(source, table):
+    with pytest.raises(InputError, match="merge_tissues: 'Lung' is not a tissue of .*; it has Blood, Liver"):
+        read_counts(source(merge_tissues={"Lung": "Gut"}), table, None)
+
+
+def _build(settings, source: CountsReference):
+    return build_reference(Experiment.model_validate({**settings, "reference": source.model_dump()}))
+
+
+def test_reference_of_a_counts_table(settings, source):
+    reference = _build(settings, source())
+    assert reference.donors == ["Blood-1", "Blood-2", "Liver-1", "Liver-2"]
+    assert sorted(reference.split) == ["test", "test", "train", "train"]
+    assert reference.shared_tissues("validation") == ["Blood", "Liver"]
+    assert reference.shared_tissues("test") == []
+    assert "validation mixtures of Blood, Liver take fresh reads of training donors" in reference.attributes["notes"]
+    assert reference.attributes["genome"] == "hg38"
+    np.testing.assert_array_equal(reference.methylated[2], [9, 0, 5])
+
+
+def test_tissue_with_one_donor(settings, source, tmp_path):
+    sheet = _sheet(tmp_path, "donor tissue\nBlood-1 Blood\nLiver-1 Liver\nLiver-2 Liver\n")
+    with pytest.raises(InputError) as caught:
+        _build(settings, source(sample_sheet=str(sheet)))
+    assert "tissue Blood has one donor (Blood-1)" in str(caught.value)
+    assert "reference.split.allow_single_donor" in str(caught.value)
+
+
+def test_tissue_with_one_donor_on_request(settings, source, tmp_path):
+    sheet = _sheet(tmp_path, "donor tissue\nBlood-1 Blood\nLiver-1 Liver\nLiver-2 Liver\n")
+    split = {"validation": 0.2, "test": 0.2, "allow_single_donor": True}
+    reference = _build(settings, source(sample_sheet=str(sheet), split=split))
+    assert reference.shared_tissues("test") == ["Blood"]
+    assert "test mixtures of Blood take fresh reads of training donors" in reference.attributes["notes"]
+
+
+def test_given_split_without_a_training_donor(settings, source, tmp_path):
+    sheet = _sheet(tmp_path, "donor tissue split\nBlood-1 Blood test\nLiver-1 Liver train\nLiver-2 Liver test\n")
+    with pytest.raises(InputError, match="tissue Blood has no donor in split train"):
+        _build(settings, source(sample_sheet=str(sheet)))
+
+
+def test_reference_needs_two_tissues(settings, source):
+    with pytest.raises(InputError, match=r"expected at least two tissues, found \['Body'\]"):
+        _build(settings, source(merge_tissues={"Liver": "Body", "Blood": "Body"}))
+
+
+def test_donor_without_reads(settings, source, table):
+    _table(table, GOOD.replace("9 10 8", "0 0 8").replace("5 5 5 6", "0 0 5 6"))
+    with pytest.raises(InputError, match="donor Liver-1 has no reads in any region"):
+        _build(settings, source())
+
+
+@pytest.mark.data
+def test_published_table(data_file):
+    path = data_file("metdecode/atlas_with_replicates.tsv.gz")
+    with pytest.raises(InputError, match="is there twice"):
+        read_counts_table(path)
+    names, regions, methylated, depth = read_counts_table(path, duplicate_regions="deepest")
+    assert len(names) == 40
+    assert len(regions) == 12_522
+    assert not regions.duplicated().any()
+    assert (methylated <= depth).all()

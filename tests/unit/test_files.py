@@ -1,0 +1,334 @@
+"""The HDF5 contract: what is written is read back, and what is damaged is refused."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from methmix.errors import InputError
+from methmix.files import (
+    MixturesWriter,
+    Reference,
+    atomic_path,
+    read_mixtures,
+    read_reference,
+    write_reference,
+    write_text,
+)
+from methmix.files.reference import digest
+
+TISSUES = ["Blood", "Colon", "Liver"]
+
+
+def _content(n: int, n_regions: int = 50) -> dict:
+    rng = np.random.default_rng(5)
+    depth = rng.poisson(2, (n, n_regions))
+    methylated = rng.binomial(depth, 0.7)
+    with np.errstate(invalid="ignore"):
+        methylation = (methylated / depth).astype(np.float32)
+    proportions = rng.dirichlet(np.ones(3), n).astype(np.float32)
+    info = [{"donors": {"Blood": "Blood-1"}, "mean_depth": 2.0, "seed": i} for i in range(n)]
+    return {"methylation": methylation, "depth": depth, "proportions": proportions, "info": info}
+
+
+def _rows(content: dict, start: int, stop: int) -> dict:
+    return {name: values[start:stop] for name, values in content.items()}
+
+
+def _write_mixtures(path: Path, n: int = 12) -> dict:
+    content = _content(n)
+    with MixturesWriter.open(path, n, 50, TISSUES, {"phase": "phase2", "split": "test", "seed": 1}) as writer:
+        writer.append(**_rows(content, 0, 7))
+        writer.append(**_rows(content, 7, n))
+    return content
+
+
+@pytest.fixture
+def reference_file(reference, tmp_path) -> Path:
+    path = tmp_path / "reference.h5"
+    write_reference(path, reference)
+    return path
+
+
+@pytest.fixture
+def mixtures_file(tmp_path) -> Path:
+    path = tmp_path / "mixtures.h5"
+    _write_mixtures(path)
+    return path
+
+
+READERS = [(read_reference, "reference_file"), (read_mixtures, "mixtures_file")]
+
+
+def _refused(read, path: Path, fragment: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert fragment in message
+    assert "make it again with python -m methmix." in message
+
+
+def test_reference_is_read_back(reference, reference_file):
+    found = read_reference(reference_file)
+    np.testing.assert_array_equal(found.methylated, reference.methylated)
+    np.testing.assert_array_equal(found.depth, reference.depth)
+    pd.testing.assert_frame_equal(found.regions, reference.regions, check_dtype=False)
+    for name in ("donors", "tissues", "split", "tissue_names", "digest"):
+        assert getattr(found, name) == getattr(reference, name)
+    assert json.loads(found.attributes["notes"]) == json.loads(reference.attributes["notes"])
+    assert found.attributes["seed"] == 3
+
+
+def test_mixtures_are_read_back(tmp_path):
+    content = _write_mixtures(tmp_path / "mixtures.h5")
+    found = read_mixtures(tmp_path / "mixtures.h5")
+    np.testing.assert_array_equal(found.methylation, content["methylation"])
+    np.testing.assert_array_equal(found.depth, content["depth"])
+    np.testing.assert_array_equal(found.proportions, content["proportions"])
+    assert found.info == content["info"]
+    assert found.tissue_names == TISSUES
+    assert len(found) == 12
+    for name, value in {"n_tissues": 3, "n_regions": 50, "n_mixtures": 12, "phase": "phase2"}.items():
+        assert found.attributes[name] == value
+
+
+def test_contract_names_and_types(reference_file, mixtures_file):
+    with h5py.File(reference_file) as file:
+        assert file["methylated"].shape == file["depth"].shape == (24, 400)
+        assert set(file["regions"]) == {"chrom", "start", "end"}
+        assert {"source", "seed", "genome", "versions", "sha256", "schema_version"} <= set(file.attrs)
+    with h5py.File(mixtures_file) as file:
+        assert file["mixed_methylation"].dtype == file["true_proportions"].dtype == np.float32
+        assert json.loads(file["mixture_info"].asstr()[0])["seed"] == 0
+        expected = {"tissue_names", "n_tissues", "n_regions", "n_mixtures", "phase", "split", "seed"}
+        assert expected | {"schema_version"} <= set(file.attrs)
+
+
+def test_same_content_same_bytes(reference, reference_file, tmp_path):
+    write_reference(tmp_path / "again.h5", reference)
+    assert (tmp_path / "again.h5").read_bytes() == reference_file.read_bytes()
+    _write_mixtures(tmp_path / "one.h5")
+    _write_mixtures(tmp_path / "two.h5")
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def test_very_deep_reads_are_capped_not_wrapped(tmp_path):
+    content = _content(1)
+    content["depth"] = np.where(content["depth"] > 0, 70_000, 0)
+    with MixturesWriter.open(tmp_path / "deep.h5", 1, 50, TISSUES, {}) as writer:
+        writer.append(**content)
+    assert read_mixtures(tmp_path / "deep.h5").depth.max() == 65_535
+
+
+@pytest.mark.parametrize(("read", "made"), READERS)
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.98])
+def test_truncated(read, made, kept, request):
+    path = request.getfixturevalue(made)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    _refused(read, path, "is truncated or not HDF5")
+
+
+def test_damaged_in_the_middle(reference_file):
+    with h5py.File(reference_file) as file:
+        chunk = file["methylated"].id.get_chunk_info(7)
+    content = bytearray(reference_file.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    reference_file.write_bytes(content)
+    _refused(read_reference, reference_file, "cannot be read to its end, it is damaged")
+
+
+@pytest.mark.parametrize(("read", "made"), READERS)
+def test_not_hdf5(read, made, request):
+    path = request.getfixturevalue(made)
+    path.write_text("tissue,proportion\nBlood,1\n")
+    _refused(read, path, "is truncated or not HDF5")
+
+
+@pytest.mark.parametrize("read", [read_reference, read_mixtures])
+def test_missing_file(read, tmp_path):
+    with pytest.raises(InputError, match=r"absent\.h5: there is no such file\n  it is made by python -m methmix"):
+        read(tmp_path / "absent.h5")
+
+
+@pytest.mark.parametrize(("read", "made"), READERS)
+@pytest.mark.parametrize(("version", "shown"), [(99, "99"), ("two", "two"), (None, "None")])
+def test_other_schema_version(read, made, version, shown, request):
+    path = request.getfixturevalue(made)
+    with h5py.File(path, "a") as file:
+        del file.attrs["schema_version"]
+        if version is not None:
+            file.attrs["schema_version"] = version
+    _refused(read, path, f"schema_version: expected 1, found {shown}")
+
+
+@pytest.mark.parametrize(("read", "made"), READERS)
+def test_missing_dataset(read, made, request):
+    path = request.getfixturevalue(made)
+    with h5py.File(path, "a") as file:
+        del file["depth"]
+    _refused(read, path, "dataset depth is missing")
+
+
+@pytest.mark.parametrize(("read", "made"), READERS)
+def test_wrong_axes(read, made, request):
+    path = request.getfixturevalue(made)
+    with h5py.File(path, "a") as file:
+        del file["depth"]
+        file["depth"] = np.ones(5)
+    _refused(read, path, "dataset depth: expected 2 axes, found shape (5,)")
+
+
+def _replace(path: Path, name: str, change) -> None:
+    with h5py.File(path, "a") as file:
+        dataset = file[name]
+        values = dataset.asstr()[:] if h5py.check_string_dtype(dataset.dtype) else dataset[:]
+        dtype = dataset.dtype
+        del file[name]
+        file.create_dataset(name, data=change(values), dtype=dtype)
+
+
+def _with(index, value):
+    def change(values):
+        values = values.copy()
+        values[index] = value
+        return values
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fragment"),
+    [
+        ("methylated", _with((2, 5), 10_000), "region 5: 10000 methylated of"),
+        ("methylated", _with((2, 5), -1), "region 5: -1 methylated of"),
+        ("methylated", lambda v: v[:, :-1], "methylated has shape (24, 399), expected (24, 400)"),
+        ("split", _with(0, "holdout"), "holdout"),
+        ("tissues", lambda v: v[:-1], "donors, tissues and split differ in length"),
+        ("donors", lambda v: np.repeat(v[:1], len(v)), "a donor is there twice"),
+        ("regions/end", lambda v: v[:-1], "regions: columns differ in length"),
+    ],
+)
+def test_reference_that_contradicts_itself(reference_file, name, change, fragment):
+    _replace(reference_file, name, change)
+    _refused(read_reference, reference_file, fragment)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fragment"),
+    [
+        ("mixed_methylation", lambda v: np.nan_to_num(v), "NaN exactly where depth is 0"),
+        ("depth", lambda v: np.zeros_like(v), "NaN exactly where depth is 0"),
+        ("mixed_methylation", lambda v: 2 * v + 0.5, "values outside 0-1"),
+        ("true_proportions", lambda v: 0.5 * v, "rows do not sum to 1"),
+        ("true_proportions", lambda v: v[:, :2], "true_proportions has shape (12, 2), expected (12, 3)"),
+        ("depth", lambda v: v[:, :9], "depth has shape (12, 9), expected (12, 50)"),
+    ],
+)
+def test_mixtures_that_contradict_themselves(mixtures_file, name, change, fragment):
+    _replace(mixtures_file, name, change)
+    _refused(read_mixtures, mixtures_file, fragment)
+
+
+def test_mixtures_without_tissue_names(mixtures_file):
+    with h5py.File(mixtures_file, "a") as file:
+        del file.attrs["tissue_names"]
+    _refused(read_mixtures, mixtures_file, "attribute tissue_names is missing")
+
+
+def test_nothing_is_left_after_a_failure(tmp_path):
+    path = tmp_path / "folder" / "mixtures.h5"
+    content = _content(12)
+    with pytest.raises(KeyboardInterrupt):
+        with MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
+            writer.append(**_rows(content, 0, 7))
+            raise KeyboardInterrupt
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_file_with_too_few_mixtures_is_not_kept(tmp_path):
+    path = tmp_path / "mixtures.h5"
+    with pytest.raises(RuntimeError, match="7 of 12 mixtures"):
+        with MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
+            writer.append(**_rows(_content(12), 0, 7))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_old_file_survives_a_failure(tmp_path):
+    path = tmp_path / "text"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_written_files_have_the_usual_permissions(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "text", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "text").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("place", ["file/below/out.h5", "file/out.h5"])
+def test_folder_that_cannot_be_made(tmp_path, reference, place):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError) as caught:
+        write_reference(tmp_path / place, reference)
+    assert caught.value.exit_code == 2
+    assert str((tmp_path / place).parent) in str(caught.value)
+    assert "cannot write here" in str(caught.value)
+    assert "make it writable or start elsewhere" in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc, where even root cannot make folders")
+def test_folder_that_cannot_be_written_to(reference):
+    with pytest.raises(InputError, match="/proc/methmix: cannot write here"):
+        write_reference(Path("/proc/methmix/out.h5"), reference)
+
+
+def test_fractions_are_missing_where_nothing_was_read(reference):
+    assert (np.isnan(reference.fractions) == (reference.depth == 0)).all()
+    seen = reference.depth > 0
+    expected = reference.methylated[seen] / reference.depth[seen]
+    np.testing.assert_allclose(reference.fractions[seen], expected, rtol=1e-6)
+
+
+def _two_donors(methylated, depth) -> Reference:
+    regions = pd.DataFrame({"chrom": "chr1", "start": [0, 10], "end": [5, 15]})
+    return Reference(np.array(methylated), np.array(depth), ["a", "b"], ["A", "B"], ["train", "train"], regions)
+
+
+def test_unknown_entries_are_filled_with_the_other_tissues():
+    made = _two_donors([[5, 0], [10, 0]], [[10, 0], [10, 0]])
+    np.testing.assert_array_equal(made.profiles(), [[0.5, np.nan], [1.0, np.nan]])
+    np.testing.assert_array_equal(made.complete_profiles(), [[0.5, 0.5], [1.0, 0.5]])
+    made = _two_donors([[5, 0], [10, 8]], [[10, 0], [10, 10]])
+    np.testing.assert_allclose(made.complete_profiles(), [[0.5, 0.8], [1.0, 0.8]], atol=1e-7)
+
+
+def test_donors_count_the_same_whatever_their_depth():
+    made = replace(_two_donors([[1, 1], [900, 900]], [[10, 10], [1000, 1000]]), tissues=["A", "A"])
+    np.testing.assert_allclose(made.profiles(), [[0.5, 0.5]], atol=1e-7)
+
+
+def test_digest_depends_on_tissues_and_regions(reference):
+    names, regions = reference.tissue_names, reference.region_names
+    digests = {
+        digest(names, regions),
+        digest(names[::-1], regions),
+        digest(names, regions[::-1]),
+        digest(names[:-1], regions),
+        digest([*names, regions[0]], regions[1:]),
+    }
+    assert len(digests) == 5
+    assert reference.digest == digest(names, regions)

@@ -1,0 +1,37 @@
+"""Read and validate the configuration, write it out as the run's record; nothing else."""
+
+import hashlib
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from methmix.config import load_experiment
+from methmix.errors import InputError
+
+NAME = config.get("name", "")
+RECORD = f"results/{NAME}/config.yaml"
+try:
+    record = Path(RECORD)
+    resolved = yaml.safe_dump(dict(config), sort_keys=False)
+    if not record.is_file() or record.read_text() != resolved:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(resolved)
+    load_experiment(record)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+except OSError as error:
+    raise WorkflowError(f"{error.filename}: cannot write here ({error.strerror})") from None
+
+
+wildcard_constraints:
+    name="[A-Za-z0-9][A-Za-z0-9._-]*",
+    phase="phase[123]",
+    split="train|validation|test",
+    arm="[a-z_]+",
+
+
+def sources(*packages):
+    """Digest the code that a rule runs, so that editing it reruns the rule."""
+    files = sorted(f for p in packages for f in Path("src/methmix", p).rglob("*") if f.suffix in {".py", ".json", ".html"})
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]

@@ -1,0 +1,70 @@
+rule evaluate_model:
+    """Evaluate a trained arm on the test mixtures."""
+    input:
+        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
+    output:
+        metrics="results/{name}/{phase}/{arm}/evaluation/metrics.json",
+        predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
+        per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
+        per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+    wildcard_constraints:
+        arm="original|sparse",
+    log:
+        "logs/{name}/evaluate_{phase}_{arm}.log",
+    benchmark:
+        "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
+    params:
+        config=RECORD,
+        output="results/{name}/{phase}/{arm}/evaluation",
+        settings=[config["seed"], config["evaluation"]],
+        code=sources("evaluation", "models"),
+    shell:
+        """
+        python -m methmix.evaluation \
+            --config {params.config:q} \
+            --arm {wildcards.arm:q} \
+            --checkpoint {input.checkpoint:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --test {input.test:q} \
+            --output {params.output:q} \
+            2> {log:q}
+        """
+
+
+rule evaluate_control:
+    """Evaluate a control on the same test mixtures through the same code."""
+    input:
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
+    output:
+        metrics="results/{name}/{phase}/{arm}/evaluation/metrics.json",
+        predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
+        per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
+        per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+    wildcard_constraints:
+        arm="nnls|nnls_cut|uniform|all_absent|oracle",
+    log:
+        "logs/{name}/evaluate_{phase}_{arm}.log",
+    benchmark:
+        "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
+    params:
+        config=RECORD,
+        output="results/{name}/{phase}/{arm}/evaluation",
+        settings=[config["seed"], config["evaluation"]],
+        code=sources("evaluation"),
+    shell:
+        """
+        python -m methmix.evaluation \
+            --config {params.config:q} \
+            --arm {wildcards.arm:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --test {input.test:q} \
+            --output {params.output:q} \
+            2> {log:q}
+        """

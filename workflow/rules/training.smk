@@ -1,0 +1,68 @@
+# The training log and checkpoint_last.pt are no declared outputs: Snakemake would delete them when it restarts a
+# job, and the training could not go on where it stopped. The log is appended to for the same reason.
+
+
+rule train:
+    """Train one arm; an interrupted training goes on from its last checkpoint."""
+    input:
+        config=lambda wildcards: config["arms"][wildcards.phase][wildcards.arm],
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+    output:
+        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
+    wildcard_constraints:
+        arm="original|sparse",
+    log:
+        "logs/{name}/train_{phase}_{arm}.log",
+    benchmark:
+        "results/{name}/benchmarks/train_{phase}_{arm}.tsv"
+    params:
+        config=RECORD,
+        output="results/{name}/{phase}/{arm}",
+        settings=[config["seed"], config.get("overrides", {})],
+        code=sources("training", "models", "mixtures"),
+    threads: 1
+    shell:
+        """
+        python -m methmix.training \
+            --config {input.config:q} \
+            --arm {wildcards.arm:q} \
+            --experiment {params.config:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --output {params.output:q} \
+            2>> {log:q}
+        """
+
+
+rule train_sweep:
+    """Train one arm at one learning rate."""
+    input:
+        config=lambda wildcards: config["arms"][wildcards.phase][wildcards.arm],
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+    output:
+        checkpoint="results/{name}/{phase}/sweep/{arm}/{rate}/checkpoints/checkpoint_best.pt",
+    wildcard_constraints:
+        arm="original|sparse",
+        rate=r"[0-9.e-]+",
+    log:
+        "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
+    params:
+        config=RECORD,
+        output="results/{name}/{phase}/sweep/{arm}/{rate}",
+        settings=[config["seed"], config.get("overrides", {})],
+        code=sources("training", "models", "mixtures"),
+    threads: 1
+    shell:
+        """
+        python -m methmix.training \
+            --config {input.config:q} \
+            --arm {wildcards.arm:q} \
+            --experiment {params.config:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --set training.learning_rate={wildcards.rate:q} \
+            --output {params.output:q} \
+            2>> {log:q}
+        """
