@@ -76,7 +76,11 @@ def test_unread_key_of_an_arm(sparse, write_yaml):
         (("reference", "coverage"), float("nan"), ("reference.coverage:", "finite")),
         (("reference", "donor_variation"), "ill", ("reference.donor_variation:", "'healthy'", "'ill'")),
         (("mixtures", "recipes", "phase2", "n_tissues"), 3, ("mixtures.recipes.phase2.n_tissues:", "list")),
-        (("mixtures", "recipes", "phase9"), {}, ("mixtures.recipes.phase9", "'phase1', 'phase2' or 'phase3'")),
+        (
+            ("mixtures", "recipes", "phase9"),
+            {},
+            ("mixtures.recipes.phase9", "'phase1', 'phase2' or 'phase3'"),
+        ),
         (("name",), "../elsewhere", ("name:", "../elsewhere")),
     ],
 )
@@ -289,7 +293,9 @@ def test_every_key_is_read_somewhere(repository):
     code = "\n".join(path.read_text() for path in outside)
     # A key may also be read through a property of its section, or by the workflow.
     for path in (package / "config").glob("*.py"):
-        for name, body in re.findall(r"@property\n    def (\w+)\(.*?\n(.*?)(?=\n\S|\n    @|\Z)", path.read_text(), re.S):
+        for name, body in re.findall(
+            r"@property\n    def (\w+)\(.*?\n(.*?)(?=\n\S|\n    @|\Z)", path.read_text(), re.S
+        ):
             code += body if re.search(rf"\.{name}\b", code + path.read_text()) else ""
     rules = [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")]
     workflow = "\n".join(path.read_text() for path in rules if path.is_file())

@@ -12,8 +12,9 @@ from methmix.errors import InputError
 from methmix.reference import build_reference
 from methmix.reference.counts import read_counts, read_counts_table
 
-GOOD = """\
-CHROM START END Liver-1_METH Liver-1_DEPTH Liver-2_METH Liver-2_DEPTH Blood-1_METH Blood-1_DEPTH Blood-2_METH Blood-2_DEPTH
+_DONORS = ("Liver-1", "Liver-2", "Blood-1", "Blood-2")
+GOOD = f"""\
+CHROM START END {" ".join(f"{donor}_METH {donor}_DEPTH" for donor in _DONORS)}
 chr1 100 200 9 10 8 10 1 10 2 10
 chr1 300 400 0 0 7 9 3 3 0 4
 chr2 100 200 5 5 5 6 0 7 0 8
@@ -144,7 +145,9 @@ def test_deepest_of_duplicate_regions(tmp_path):
     path = _table(tmp_path / "doubled.tsv", GOOD + extra)
     _, regions, _, depth = read_counts_table(path, duplicate_regions="deepest")
     assert not regions.duplicated().any()
-    depth_of = dict(zip([f"{r.chrom}:{r.start}" for r in regions.itertuples()], depth[0].tolist(), strict=True))
+    depth_of = dict(
+        zip([f"{r.chrom}:{r.start}" for r in regions.itertuples()], depth[0].tolist(), strict=True)
+    )
     assert depth_of == {"chr1:100": 10, "chr2:100": 5, "chr1:300": 50}
 
 
@@ -180,7 +183,10 @@ def test_sample_sheet_without_a_split(source, table, tmp_path):
         ("donor tissue\nLiver-1 Liver\nLiver-1 Blood\n", "donor Liver-1 is there twice"),
         ("donor tissue\nLiver-9 Liver\n", "donor Liver-9 is not in"),
         ("donor tissue\nLiver-1 \n", "donor Liver-1 has no tissue"),
-        ("donor tissue split\nLiver-1 Liver holdout\n", "expected one of train, validation, test, found 'holdout'"),
+        (
+            "donor tissue split\nLiver-1 Liver holdout\n",
+            "expected one of train, validation, test, found 'holdout'",
+        ),
         ("", "is not a readable sample sheet"),
     ],
 )
@@ -203,7 +209,7 @@ def test_merged_tissues(source, table):
 
 
 def test_merging_an_unknown_tissue(source, table):
-    with pytest.raises(InputError, match="merge_tissues: 'Lung' is not a tissue of .*; it has Blood, Liver"):
+    with pytest.raises(InputError, match=r"merge_tissues: 'Lung' is not a tissue of .*; it has Blood, Liver"):
         read_counts(source(merge_tissues={"Lung": "Gut"}), table, None)
 
 
@@ -217,7 +223,10 @@ def test_reference_of_a_counts_table(settings, source):
     assert sorted(reference.split) == ["test", "test", "train", "train"]
     assert reference.shared_tissues("validation") == ["Blood", "Liver"]
     assert reference.shared_tissues("test") == []
-    assert "validation mixtures of Blood, Liver take fresh reads of training donors" in reference.attributes["notes"]
+    assert (
+        "validation mixtures of Blood, Liver take fresh reads of training donors"
+        in reference.attributes["notes"]
+    )
     assert reference.attributes["genome"] == "hg38"
     np.testing.assert_array_equal(reference.methylated[2], [9, 0, 5])
 
@@ -239,7 +248,9 @@ def test_tissue_with_one_donor_on_request(settings, source, tmp_path):
 
 
 def test_given_split_without_a_training_donor(settings, source, tmp_path):
-    sheet = _sheet(tmp_path, "donor tissue split\nBlood-1 Blood test\nLiver-1 Liver train\nLiver-2 Liver test\n")
+    sheet = _sheet(
+        tmp_path, "donor tissue split\nBlood-1 Blood test\nLiver-1 Liver train\nLiver-2 Liver test\n"
+    )
     with pytest.raises(InputError, match="tissue Blood has no donor in split train"):
         _build(settings, source(sample_sheet=str(sheet)))
 

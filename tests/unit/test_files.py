@@ -153,7 +153,9 @@ def test_not_hdf5(read, made, request):
 
 @pytest.mark.parametrize("read", [read_reference, read_mixtures])
 def test_missing_file(read, tmp_path):
-    with pytest.raises(InputError, match=r"absent\.h5: there is no such file\n  it is made by python -m methmix"):
+    with pytest.raises(
+        InputError, match=r"absent\.h5: there is no such file\n  it is made by python -m methmix"
+    ):
         read(tmp_path / "absent.h5")
 
 
@@ -245,18 +247,17 @@ def test_mixtures_without_tissue_names(mixtures_file):
 def test_nothing_is_left_after_a_failure(tmp_path):
     path = tmp_path / "folder" / "mixtures.h5"
     content = _content(12)
-    with pytest.raises(KeyboardInterrupt):
-        with MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
-            writer.append(**_rows(content, 0, 7))
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
+        writer.append(**_rows(content, 0, 7))
+        raise KeyboardInterrupt
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_file_with_too_few_mixtures_is_not_kept(tmp_path):
     path = tmp_path / "mixtures.h5"
-    with pytest.raises(RuntimeError, match="7 of 12 mixtures"):
-        with MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
-            writer.append(**_rows(_content(12), 0, 7))
+    made = MixturesWriter.open(path, 12, 50, TISSUES, {})
+    with pytest.raises(RuntimeError, match="7 of 12 mixtures"), made as writer:
+        writer.append(**_rows(_content(12), 0, 7))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -290,7 +291,9 @@ def test_folder_that_cannot_be_made(tmp_path, reference, place):
     assert "make it writable or start elsewhere" in str(caught.value)
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc, where even root cannot make folders")
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="needs /proc, where even root cannot make folders"
+)
 def test_folder_that_cannot_be_written_to(reference):
     with pytest.raises(InputError, match="/proc/methmix: cannot write here"):
         write_reference(Path("/proc/methmix/out.h5"), reference)
@@ -305,7 +308,9 @@ def test_fractions_are_missing_where_nothing_was_read(reference):
 
 def _two_donors(methylated, depth) -> Reference:
     regions = pd.DataFrame({"chrom": "chr1", "start": [0, 10], "end": [5, 15]})
-    return Reference(np.array(methylated), np.array(depth), ["a", "b"], ["A", "B"], ["train", "train"], regions)
+    return Reference(
+        np.array(methylated), np.array(depth), ["a", "b"], ["A", "B"], ["train", "train"], regions
+    )
 
 
 def test_unknown_entries_are_filled_with_the_other_tissues():

@@ -8,13 +8,19 @@ from methmix import seeds
 
 def test_same_name_same_numbers():
     np.testing.assert_array_equal(
-        seeds.generator(1, "mixtures", "test", 3).random(5), seeds.generator(1, "mixtures", "test", 3).random(5)
+        seeds.generator(1, "mixtures", "test", 3).random(5),
+        seeds.generator(1, "mixtures", "test", 3).random(5),
     )
 
 
 @pytest.mark.parametrize(
     "other",
-    [(2, "mixtures", "test", 3), (1, "mixtures", "test", 4), (1, "test", "mixtures", 3), (1, "mixtures", "test")],
+    [
+        (2, "mixtures", "test", 3),
+        (1, "mixtures", "test", 4),
+        (1, "test", "mixtures", 3),
+        (1, "mixtures", "test"),
+    ],
 )
 def test_other_name_other_numbers(other):
     first = seeds.generator(1, "mixtures", "test", 3).random(5)

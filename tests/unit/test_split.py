@@ -65,7 +65,11 @@ def test_same_seed_same_split():
 def test_splits_of_a_reference_are_disjoint(reference):
     pools = {split: {row for rows in reference.pool(split).values() for row in rows} for split in SPLITS}
     assert all(pools.values())
-    assert sum(len(pool) for pool in pools.values()) == len(set().union(*pools.values())) == len(reference.donors)
+    assert (
+        sum(len(pool) for pool in pools.values())
+        == len(set().union(*pools.values()))
+        == len(reference.donors)
+    )
     for split, pool in pools.items():
         assert {reference.split[row] for row in pool} == {split}
         assert {reference.tissues[row] for row in pool} == set(reference.tissue_names)

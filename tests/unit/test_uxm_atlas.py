@@ -95,7 +95,10 @@ def test_tissue_without_any_value(tmp_path):
     [
         ("", "is not a readable table"),
         (GOOD.splitlines()[0], "has a header but no regions"),
-        ("\n".join(line.rsplit(" ", 2)[0] for line in GOOD.splitlines()), "at least two tissue columns, found 1"),
+        (
+            "\n".join(line.rsplit(" ", 2)[0] for line in GOOD.splitlines()),
+            "at least two tissue columns, found 1",
+        ),
     ],
 )
 def test_empty_table(tmp_path, text, fragment):

@@ -33,6 +33,8 @@ def split_donors(
             )
         n_test = 0 if len(own) == 1 else max(1, round(settings.test * len(own)))
         n_validation = 0 if len(own) < 3 else max(1, round(settings.validation * len(own)))
+        # Two large shares of few donors may round to all of them; training needs one.
+        n_validation = max(0, min(n_validation, len(own) - n_test - 1))
         for rank, donor in enumerate(own):
             if rank < n_test:
                 split[donor] = "test"

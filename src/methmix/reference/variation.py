@@ -16,11 +16,10 @@ The shipped parameters (``donor_variation.json``) are the output of
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +41,7 @@ _EDGE = 0.002
 # Regions in which reads are a negligible part of the difference between replicates.
 _MIDDLE = (0.2, 0.8)
 _MINIMUM_DEPTH = 20
+_MINIMUM_REGIONS = 20
 _ITERATIONS = 5
 _REDRAWS = 20
 # The tumour types of the MetDecode atlas; all others there are healthy blood cells.
@@ -165,6 +165,12 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
         fractions = reference.fractions[rows][:, deep].astype(float)
         mean = fractions.mean(axis=0)
         middle = (mean > _MIDDLE[0]) & (mean < _MIDDLE[1])
+        if middle.sum() < _MINIMUM_REGIONS:
+            raise InputError(
+                f"fit-variation: {reference.tissues[rows[0]]}: {middle.sum()} regions have at least "
+                f"{_MINIMUM_DEPTH} reads in all replicates and a methylation of {_MIDDLE[0]}-{_MIDDLE[1]}; "
+                f"expected {_MINIMUM_REGIONS}"
+            )
         logits = logit(np.clip(fractions[:, middle], _EDGE, 1 - _EDGE))
         # Deviations from a mean that the donor itself is in are too small by this factor.
         shrinkage = np.sqrt(1 - 1 / len(rows))
@@ -173,66 +179,74 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
     typical = float(np.exp(np.log(donor_scales).mean()))
     standardised = np.concatenate([r / s * typical for r, s in zip(residuals, donor_scales, strict=True)])
     freedom, _, first_scale = stats.t.fit(standardised, floc=0)
-    independent = DonorVariation(
+    parameters = DonorVariation(
         scale=float(first_scale),
         tilt=0.0,
         degrees_of_freedom=round(max(float(freedom), 2.1), 2),
         donor_spread=round(float(np.log(donor_scales).std(ddof=1)), 3),
         mean_admixture=0.0,
     )
-    # The Student fit gives the shape; its scale still contains reads and heeds only the middle. Adjust scale
-    # and tilt until the variance between replicates is the observed one, overall and along methylation.
-    target = between_donor_variance(reference, tissues)
-    target_by_bin = variance_by_methylation(reference, tissues)
+    # The Student fit gives the shape; its scale still contains reads and heeds only the middle. Adjust the
+    # rest until redrawn donors differ as the observed ones do: in variance, overall and along methylation,
+    # and in how much of a donor looks like other tissues, to which variation without admixture adds as well.
+    variance = between_donor_variance(reference, tissues)
+    by_bin = variance_by_methylation(reference, tissues)
+    impurity = 1 - leave_one_out_purity(reference, tissues)
+    reached = _measure(reference, tissues, parameters, seed)
     for _ in range(_ITERATIONS):
-        drawn = list(_redraws(reference, tissues, independent, seed))
-        reached = float(np.mean([between_donor_variance(again, tissues) for again in drawn]))
-        reached_by_bin = np.mean([variance_by_methylation(again, tissues) for again in drawn], axis=0)
-        independent = replace(
-            independent,
-            scale=round(independent.scale * float(np.sqrt(target / reached)), 4),
-            tilt=round(independent.tilt + _tilt_correction(np.array(target_by_bin), reached_by_bin), 3),
+        if min(variance, reached.variance) <= 0:
+            raise InputError(
+                f"fit-variation: replicates of {', '.join(tissues)} differ no more than reads do"
+            )
+        admixture = parameters.mean_admixture + float(np.nanmean(impurity) - np.nanmean(reached.impurity))
+        parameters = replace(
+            parameters,
+            scale=round(parameters.scale * float(np.sqrt(variance / reached.variance)), 4),
+            tilt=round(parameters.tilt + _tilt_correction(np.array(by_bin), reached.by_bin), 3),
+            mean_admixture=round(min(max(admixture, 0.0), MAXIMUM_ADMIXTURE / 2), 4),
         )
-    # Independent variation alone already costs purity in leave-one-out NNLS; only the excess is admixture.
-    observed = 1 - leave_one_out_purity(reference, tissues)
-    drawn = list(_redraws(reference, tissues, independent, seed))
-    expected = 1 - np.concatenate([leave_one_out_purity(again, tissues) for again in drawn])
-    excess = max(0.0, float(np.nanmean(observed) - np.nanmean(expected)))
-    parameters = replace(independent, mean_admixture=round(excess, 4))
-    drawn = list(_redraws(reference, tissues, parameters, seed))
-    reached_by_bin = np.mean([variance_by_methylation(again, tissues) for again in drawn], axis=0)
+        reached = _measure(reference, tissues, parameters, seed)
     evidence = {
         "tissues": tissues,
         "n_donors": sum(len(rows) for rows in replicated),
-        "leave_one_out_impurity": {
-            "observed": _summary(observed),
-            "independent_variation_only": _summary(expected),
-            "model": _summary(1 - np.concatenate([leave_one_out_purity(again, tissues) for again in drawn])),
-        },
+        "leave_one_out_impurity": {"observed": _summary(impurity), "model": _summary(reached.impurity)},
         "between_donor_variance": {
             "methylation": _BINS,
-            "observed": target_by_bin,
-            "model": [round(float(value), 6) for value in reached_by_bin],
+            "observed": by_bin,
+            "model": [round(float(value), 6) for value in reached.by_bin],
         },
     }
     return parameters, evidence
+
+
+class _Measured(NamedTuple):
+    """What redrawn donors look like: averages over redraws, and the impurity of all their donors."""
+
+    variance: float
+    by_bin: Array
+    impurity: Array
+
+
+def _measure(reference: Reference, tissues: list[str], variation: DonorVariation, seed: int) -> _Measured:
+    """Redraw all donors several times, since a few dozen drawn once say little, and measure them."""
+    variance, by_bin, impurity = [], [], []
+    for number in range(_REDRAWS):
+        drawn = redraw(reference, tissues, variation, np.random.default_rng([seed, number]))
+        variance.append(between_donor_variance(drawn, tissues))
+        by_bin.append(variance_by_methylation(drawn, tissues))
+        impurity.append(1 - leave_one_out_purity(drawn, tissues))
+    return _Measured(float(np.mean(variance)), np.mean(by_bin, axis=0), np.concatenate(impurity))
 
 
 def _tilt_correction(observed: Array, reached: Array) -> float:
     """Tell what to add to the tilt, from the variance between donors by methylation."""
     # Where reads explain the whole difference between replicates, what is left of the variance is noise.
     known = (observed > 0) & (reached > 0)
+    if known.sum() < 2:
+        return 0.0
     middles = (np.array(_BINS[:-1]) + np.array(_BINS[1:])) / 2
     slope = np.polyfit(middles[known], np.log(observed[known] / reached[known]), 1)[0]
     return -float(slope) / 2
-
-
-def _redraws(
-    reference: Reference, tissues: list[str], variation: DonorVariation, seed: int
-) -> Iterator[Reference]:
-    """Redraw all donors several times: a few dozen donors drawn once say too little about the model."""
-    for number in range(_REDRAWS):
-        yield redraw(reference, tissues, variation, np.random.default_rng([seed, number]))
 
 
 def redraw(

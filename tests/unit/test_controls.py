@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from experiments import tiny_mixtures, tiny_reference
+from scipy.optimize import nnls as scipy_nnls
+
+from methmix import metrics
+from methmix.evaluation import controls
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    reference = tiny_reference()
+    return reference, tiny_mixtures(reference, "test", tmp_path_factory.mktemp("mixtures"))
+
+
+def test_nnls_agrees_with_scipy(data):
+    reference, mixtures = data
+    found = controls.nnls(reference, mixtures)
+    profiles = reference.complete_profiles("train")
+    for row in range(10):
+        weight = np.sqrt(mixtures.depth[row].astype(float))
+        value = np.nan_to_num(mixtures.methylation[row]).astype(float)
+        expected, _ = scipy_nnls((profiles * weight).T, value * weight)
+        assert np.allclose(found[row], expected / expected.sum(), atol=1e-6)
+
+
+def test_oracle_is_better_than_nnls_and_knows_the_donors(data):
+    reference, mixtures = data
+    bound = metrics.mae(mixtures.proportions, controls.oracle(reference, mixtures, "test"))
+    assert bound < 0.7 * metrics.mae(mixtures.proportions, controls.nnls(reference, mixtures))
+
+
+def test_cut_normalises_and_keeps_the_largest():
+    proportions = np.array([[0.5, 0.48, 0.02], [0.034, 0.033, 0.033]])
+    found = controls.cut(proportions, 0.05)
+    assert found[0].tolist() == pytest.approx([0.5 / 0.98, 0.48 / 0.98, 0])
+    assert found[1].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_cut_is_chosen_by_the_error_on_what_it_is_given():
+    true = np.array([[0.9, 0.1, 0.0]])
+    predicted = np.array([[0.85, 0.1, 0.05]])
+    assert controls.choose_cut(predicted, true, [0.01, 0.07, 0.2]) == 0.07
+
+
+def test_trivial_controls(data):
+    _, mixtures = data
+    n_tissues = len(mixtures.tissue_names)
+    assert np.allclose(controls.uniform(mixtures), 1 / n_tissues)
+    assert (controls.all_absent(mixtures) == 0).all()

@@ -1,0 +1,49 @@
+"""Imports run one way along the stages, never back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import methmix
+
+PACKAGE = Path(methmix.__file__).parent
+ORDER = [
+    {"errors", "cli", "seeds", "provenance", "nnls", "metrics"},
+    {"config"},
+    {"files"},
+    {"reference"},
+    {"mixtures"},
+    {"models"},
+    {"training"},
+    {"evaluation"},
+    {"report", "prediction"},
+]
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        names |= {m.split(".")[1] for m in modules if m.startswith("methmix.")}
+    return names & set(RANK)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_import_runs_back(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    assert own in RANK, f"{own} has no place in the order of stages"
+    backwards = {name for name in imported(path) if RANK[name] > RANK[own]}
+    assert not backwards
+
+
+def test_models_read_and_write_no_files():
+    for path in (PACKAGE / "models").glob("*.py"):
+        assert not imported(path) & {"files", "reference", "mixtures"}, path

@@ -1,0 +1,140 @@
+"""True proportions: what each phase's recipe promises."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from methmix.config.experiment import BackgroundRecipe, DirichletRecipe, PairsRecipe
+from methmix.errors import InputError
+from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
+
+TISSUES = [f"T{i}" for i in range(9)] + ["Blood"]
+PAIRS = PairsRecipe(kind="pairs", larger_shares=[0.5, 0.6, 0.7, 0.8])
+DIRICHLET = DirichletRecipe(kind="dirichlet", n_tissues=[3, 4, 5], concentration=2.0)
+BACKGROUND = BackgroundRecipe(
+    kind="background",
+    background="Blood",
+    background_range=(0.6, 0.9),
+    n_others=[2, 3, 4, 5, 6],
+    concentration=0.5,
+)
+N = 20_000
+
+
+@pytest.mark.parametrize("recipe", [PAIRS, DIRICHLET, BACKGROUND], ids=lambda recipe: recipe.kind)
+def test_proportions_are_proportions(recipe, rng):
+    drawn = draw_proportions(recipe, TISSUES, 3000, rng)
+    assert drawn.shape == (3000, 10)
+    np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-12)
+    assert (drawn >= 0).all()
+    number = (drawn > 0).sum(axis=1)
+    allowed = {"pairs": {2}, "dirichlet": {3, 4, 5}, "background": {3, 4, 5, 6, 7}}[recipe.kind]
+    # Absent is exactly 0; nobody who should be present is.
+    assert set(number.tolist()) == allowed
+    assert ((drawn == 0).sum(axis=1) == 10 - number).all()
+
+
+@pytest.mark.parametrize("recipe", [PAIRS, DIRICHLET, BACKGROUND], ids=lambda recipe: recipe.kind)
+def test_same_seed_same_proportions(recipe):
+    drawn = [draw_proportions(recipe, TISSUES, 50, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+
+
+def test_pairs_have_each_ratio_both_ways(rng):
+    drawn = draw_proportions(PAIRS, ["A", "B"], N, rng)
+    values, counts = np.unique(drawn[:, 0].round(6), return_counts=True)
+    np.testing.assert_allclose(values, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    expected = N * np.array([1, 1, 1, 2, 1, 1, 1]) / 8
+    assert stats.chisquare(counts, expected).pvalue > 1e-4
+
+
+def test_pairs_use_all_tissues_alike(rng):
+    drawn = draw_proportions(PAIRS, TISSUES, N, rng)
+    assert stats.chisquare((drawn > 0).sum(axis=0)).pvalue > 1e-4
+    # Every ordered pair is there, so that no tissue is always the larger one.
+    larger = drawn.argmax(axis=1)[drawn.max(axis=1) > 0.5]
+    smaller = np.where(drawn > 0, drawn, 2).argmin(axis=1)[drawn.max(axis=1) > 0.5]
+    assert len(set(zip(larger.tolist(), smaller.tolist(), strict=True))) == 90
+
+
+def test_numbers_of_tissues_are_alike(rng):
+    number = (draw_proportions(DIRICHLET, TISSUES, N, rng) > 0).sum(axis=1)
+    assert stats.chisquare(np.bincount(number)[3:]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+@pytest.mark.parametrize("concentration", [0.5, 2.0])
+def test_dirichlet_moments(number, concentration, rng):
+    recipe = DirichletRecipe(kind="dirichlet", n_tissues=[number], concentration=concentration)
+    drawn = draw_proportions(recipe, TISSUES, N, rng)
+    shares = drawn[drawn > 0].reshape(N, number)
+    expected = stats.dirichlet(np.full(number, concentration))
+    np.testing.assert_allclose(shares.mean(axis=0), expected.mean(), atol=0.01)
+    np.testing.assert_allclose(shares.var(axis=0), expected.var(), rtol=0.06)
+    # A share of a Dirichlet distribution has a Beta distribution.
+    marginal = stats.beta(concentration, (number - 1) * concentration)
+    assert stats.kstest(shares[:, 0], marginal.cdf).pvalue > 1e-4
+
+
+def test_tissues_are_chosen_alike(rng):
+    present = draw_proportions(DIRICHLET, TISSUES, N, rng) > 0
+    assert stats.chisquare(present.sum(axis=0)).pvalue > 1e-3
+    together = np.corrcoef(present.T)[np.triu_indices(10, 1)]
+    # Choosing some of ten makes any two a little less likely together, all pairs alike.
+    assert together.std() < 0.02
+
+
+def test_background_range(rng):
+    drawn = draw_proportions(BACKGROUND, TISSUES, N, rng)
+    background = drawn[:, TISSUES.index("Blood")]
+    assert stats.kstest(background, stats.uniform(0.6, 0.3).cdf).pvalue > 1e-4
+    others = np.delete(drawn, TISSUES.index("Blood"), axis=1)
+    assert stats.chisquare(np.bincount((others > 0).sum(axis=1))[2:]).pvalue > 1e-4
+    assert stats.chisquare((others > 0).sum(axis=0)).pvalue > 1e-4
+
+
+def test_background_rest_is_dirichlet(rng):
+    recipe = BACKGROUND.model_copy(update={"n_others": [3]})
+    drawn = np.delete(draw_proportions(recipe, TISSUES, N, rng), TISSUES.index("Blood"), axis=1)
+    shares = drawn[drawn > 0].reshape(N, 3)
+    shares /= shares.sum(axis=1, keepdims=True)
+    expected = stats.dirichlet(np.full(3, 0.5))
+    np.testing.assert_allclose(shares.mean(axis=0), expected.mean(), atol=0.01)
+    np.testing.assert_allclose(shares.var(axis=0), expected.var(), rtol=0.06)
+
+
+def test_tiny_concentration_loses_no_tissue(rng):
+    recipe = DirichletRecipe(kind="dirichlet", n_tissues=[4], concentration=0.001)
+    drawn = draw_proportions(recipe, TISSUES, 500, rng)
+    assert np.isfinite(drawn).all()
+    assert ((drawn > 0).sum(axis=1) == 4).all()
+
+
+def test_pure_mixtures(rng):
+    drawn = draw_pure(4, 2000, rng)
+    assert set(drawn.ravel().tolist()) == {0.0, 1.0}
+    np.testing.assert_array_equal(drawn.sum(axis=1), 1)
+    assert stats.chisquare(drawn.sum(axis=0)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("recipe", "n", "fragment"),
+    [
+        (PAIRS, 1, "up to 2 tissues, the reference has 1"),
+        (DIRICHLET, 4, "up to 5 tissues, the reference has 4"),
+        (BACKGROUND, 6, "up to 7 tissues, the reference has 6"),
+    ],
+    ids=["pairs", "dirichlet", "background"],
+)
+def test_too_few_tissues(recipe, n, fragment):
+    check_recipe(recipe, TISSUES[-n - 1 :])
+    with pytest.raises(InputError, match=fragment):
+        check_recipe(recipe, TISSUES[-n:])
+
+
+def test_background_that_is_no_tissue():
+    with pytest.raises(
+        InputError, match="background 'Blood' is not a tissue of the reference; it has T0, T1"
+    ):
+        check_recipe(BACKGROUND, TISSUES[:-1])

@@ -1,0 +1,185 @@
+"""Mixtures with reads: binomial around the mixed methylation, of donors of one split only."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from methmix.config.experiment import DirichletRecipe, PairsRecipe
+from methmix.errors import InputError
+from methmix.files import Reference
+from methmix.files.reference import SPLITS
+from methmix.mixtures.sampler import MixtureSampler
+
+RECIPE = DirichletRecipe(kind="dirichlet", n_tissues=[2, 3], concentration=2.0)
+PAIRS = PairsRecipe(kind="pairs", larger_shares=[0.7])
+
+
+def _reference(methylated, depth, tissues, split) -> Reference:
+    n = np.shape(depth)[1]
+    regions = pd.DataFrame({"chrom": "chr1", "start": np.arange(n) * 10, "end": np.arange(n) * 10 + 5})
+    donors = [f"{tissue}-{i}" for i, tissue in enumerate(tissues)]
+    return Reference(np.array(methylated), np.array(depth), donors, tissues, split, regions)
+
+
+@pytest.fixture
+def two_tissues() -> Reference:
+    """Tissues A (methylation 0.9) and B (0.1), one donor each in train, alike in 200 regions."""
+    depth = np.full((2, 200), 1000)
+    return _reference([[900] * 200, [100] * 200], depth, ["A", "B"], ["train", "train"])
+
+
+def _expected(reference: Reference, batch) -> np.ndarray:
+    """Mix the donors of each mixture by hand; NaN where one with a share was not observed."""
+    mixed = np.zeros(batch.depth.shape)
+    for i, (proportions, donors) in enumerate(zip(batch.proportions, batch.donors, strict=True)):
+        for share, donor in zip(proportions, donors, strict=True):
+            if share > 0:
+                mixed[i] += share * reference.fractions[donor].astype(float)
+    return mixed
+
+
+def test_shapes_and_types(reference, rng):
+    batch = MixtureSampler(reference, "train", RECIPE, [10, 100]).sample(7, rng)
+    assert batch.methylated.shape == batch.depth.shape == (7, 400)
+    assert batch.proportions.shape == batch.donors.shape == (7, 6)
+    assert (batch.proportions.dtype, batch.methylation.dtype) == (np.float32, np.float32)
+    assert ((batch.methylated >= 0) & (batch.methylated <= batch.depth)).all()
+    np.testing.assert_array_equal(np.isnan(batch.methylation), batch.depth == 0)
+    np.testing.assert_allclose(batch.proportions.sum(axis=1), 1, atol=1e-6)
+
+
+def test_reads_are_binomial(two_tissues, rng):
+    sampler = MixtureSampler(two_tissues, "train", PAIRS, [30])
+    batch = sampler.sample(1000, rng)
+    # 70 % of one and 30 % of the other: 0.66 or 0.34 in every region.
+    mixed = np.where(batch.proportions[:, 0] > 0.5, 0.66, 0.34)[:, None]
+    seen = batch.depth > 0
+    standardised = (batch.methylated - batch.depth * mixed) / np.sqrt(
+        np.maximum(batch.depth, 1) * mixed * (1 - mixed)
+    )
+    assert standardised[seen].mean() == pytest.approx(0, abs=0.01)
+    # A larger variance would be a second source of noise, a smaller one averaged reads.
+    assert standardised[seen].var() == pytest.approx(1, abs=0.02)
+    counts = batch.methylated[(batch.depth == 30) & (mixed == 0.66)]
+    assert len(counts) > 5000
+    observed = np.bincount(counts, minlength=31)
+    expected = stats.binom(30, 0.66).pmf(np.arange(31)) * len(counts)
+    common = expected > 5
+    statistic = ((observed - expected)[common] ** 2 / expected[common]).sum()
+    assert stats.chi2(common.sum() - 1).sf(statistic) > 1e-4
+
+
+def test_mixed_methylation_is_the_weighted_sum_of_donors(reference, rng):
+    sampler = MixtureSampler(reference, "train", RECIPE, [1_000_000])
+    batch = sampler.sample(20, rng)
+    expected = _expected(reference, batch)
+    np.testing.assert_array_equal(np.isnan(batch.methylation), np.isnan(expected))
+    np.testing.assert_allclose(batch.methylation, expected, atol=0.005)
+
+
+def test_missing_where_a_donor_with_a_share_is_missing(rng):
+    depth = np.full((3, 50), 100)
+    depth[0, :10] = 0
+    depth[2, 40:] = 0
+    reference = _reference(depth // 2, depth, ["A", "B", "C"], ["train"] * 3)
+    batch = MixtureSampler(reference, "train", PAIRS, [10_000]).sample(400, rng)
+    missing = batch.depth == 0
+    has = batch.proportions > 0
+    np.testing.assert_array_equal(missing[:, :10], np.repeat(has[:, :1], 10, axis=1))
+    np.testing.assert_array_equal(missing[:, 40:], np.repeat(has[:, 2:], 10, axis=1))
+    assert not missing[:, 10:40].any()
+    assert 0 < has[:, 0].mean() < 1
+
+
+@pytest.mark.parametrize("mean_depth", [10, 500])
+def test_mean_depth(two_tissues, rng, mean_depth):
+    batch = MixtureSampler(two_tissues, "train", PAIRS, [mean_depth]).sample(200, rng)
+    assert batch.depth.mean() == pytest.approx(mean_depth, rel=0.01)
+    # All regions are covered alike here, so that depth is Poisson.
+    assert batch.depth.var() == pytest.approx(mean_depth, rel=0.05)
+    assert set(batch.mean_depth) == {mean_depth}
+
+
+def test_every_mean_depth_is_drawn(two_tissues, rng):
+    depths = [10, 30, 50, 100, 500]
+    batch = MixtureSampler(two_tissues, "train", PAIRS, depths).sample(5000, rng)
+    values, counts = np.unique(batch.mean_depth, return_counts=True)
+    assert values.tolist() == depths
+    assert stats.chisquare(counts).pvalue > 1e-4
+    np.testing.assert_allclose(batch.depth.mean(axis=1) / batch.mean_depth, 1, atol=0.2)
+
+
+def test_depth_follows_the_coverage_of_regions(rng):
+    depth = np.tile([100, 300], (2, 50))
+    reference = _reference(depth // 2, depth, ["A", "B"], ["train"] * 2)
+    batch = MixtureSampler(reference, "train", PAIRS, [40]).sample(500, rng)
+    assert batch.depth[:, ::2].mean() == pytest.approx(20, rel=0.02)
+    assert batch.depth[:, 1::2].mean() == pytest.approx(60, rel=0.02)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_donors_come_from_the_split_only(reference, rng, split):
+    batch = MixtureSampler(reference, split, RECIPE, [10]).sample(300, rng)
+    used = set(batch.donors[batch.proportions > 0].tolist())
+    assert used == {row for row, own in enumerate(reference.split) if own == split}
+    for column, tissue in enumerate(reference.tissue_names):
+        assert {reference.tissues[row] for row in batch.donors[:, column]} == {tissue}
+
+
+def test_donors_of_a_tissue_are_drawn_alike(reference, rng):
+    batch = MixtureSampler(reference, "train", RECIPE, [10]).sample(3000, rng)
+    for column in range(6):
+        counts = np.unique(batch.donors[:, column], return_counts=True)[1]
+        np.testing.assert_allclose(counts, 3000 / len(counts), rtol=0.15)
+
+
+def test_other_splits_do_not_leak(reference):
+    """Test mixtures stay the same when the methylation of all other donors changes."""
+    other = np.array(reference.split) != "test"
+    changed = replace(reference, methylated=np.where(other[:, None], 0, reference.methylated))
+    drawn = [
+        MixtureSampler(made, "test", RECIPE, [10]).sample(20, np.random.default_rng(5))
+        for made in (reference, changed)
+    ]
+    np.testing.assert_array_equal(drawn[0].methylated, drawn[1].methylated)
+    np.testing.assert_array_equal(drawn[0].depth, drawn[1].depth)
+
+
+def test_tissue_without_a_donor_of_the_split_takes_fresh_reads_of_training_donors(rng):
+    depth = np.full((4, 30), 50)
+    split = ["train", "test", "train", "train"]
+    reference = _reference(depth // 2, depth, ["A", "A", "B", "B"], split)
+    batch = MixtureSampler(reference, "test", PAIRS, [10]).sample(200, rng)
+    assert set(batch.donors[:, 0].tolist()) == {1}
+    assert set(batch.donors[:, 1].tolist()) == {2, 3}
+
+
+def test_same_seed_same_mixtures(reference):
+    sampler = MixtureSampler(reference, "train", RECIPE, [10, 100])
+    first, again, other = (sampler.sample(10, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    for name in ("methylated", "depth", "proportions", "donors", "mean_depth"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert (first.proportions != other.proportions).any()
+
+
+def test_one_generator_never_repeats_itself(reference, rng):
+    sampler = MixtureSampler(reference, "train", RECIPE, [100])
+    first, second = sampler.sample(50, rng), sampler.sample(50, rng)
+    assert not (first.proportions == second.proportions).all(axis=1).any()
+    assert not (first.methylated == second.methylated).all(axis=1).any()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.99])
+def test_share_of_pure_mixtures(reference, rng, fraction):
+    batch = MixtureSampler(reference, "train", RECIPE, [10]).sample(100, rng, pure_fraction=fraction)
+    assert (batch.proportions.max(axis=1) == 1).sum() == round(100 * fraction)
+    assert len(batch.depth) == 100
+
+
+def test_recipe_that_cannot_be_followed(reference):
+    recipe = DirichletRecipe(kind="dirichlet", n_tissues=[7], concentration=2.0)
+    with pytest.raises(InputError, match="up to 7 tissues, the reference has 6"):
+        MixtureSampler(reference, "train", recipe, [10])

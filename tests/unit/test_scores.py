@@ -1,0 +1,151 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+import torchmetrics
+from experiments import random_proportions
+from scipy import stats
+from sklearn import metrics as sk
+
+from methmix import metrics
+from methmix.evaluation.scores import ECE_BINS, Scores, interval, with_intervals
+
+
+@pytest.fixture
+def data():
+    true, predicted = random_proportions()
+    rng = np.random.default_rng(1)
+    probability = np.clip(predicted * 4 + 0.1 * rng.random(predicted.shape), 0, 1)
+    return true, predicted, probability
+
+
+@pytest.fixture
+def estimate(data):
+    return Scores(*data).estimate()
+
+
+def labelled(data):
+    true, predicted, probability = data
+    counted = (true == 0) | (true >= 0.01)
+    return (true >= 0.01)[counted], (predicted >= 0.01)[counted], probability[counted]
+
+
+def test_test_data_has_all_three_classes_and_exact_zeros(data):
+    true, predicted, _ = data
+    assert (true == 0).any() and ((true > 0) & (true < 0.01)).any() and (true >= 0.01).any()
+    assert (predicted == 0).any()
+
+
+def test_regression_metrics_agree_with_sklearn_and_scipy(data, estimate):
+    true, predicted, _ = (x.ravel() for x in data)
+    assert estimate["mae"] == pytest.approx(sk.mean_absolute_error(true, predicted))
+    assert estimate["rmse"] == pytest.approx(sk.root_mean_squared_error(true, predicted))
+    assert estimate["r2"] == pytest.approx(sk.r2_score(true, predicted))
+    assert estimate["pearson_r"] == pytest.approx(stats.pearsonr(true, predicted).statistic)
+
+
+def test_presence_metrics_agree_with_sklearn(data, estimate):
+    label, call, probability = labelled(data)
+    assert estimate["presence_accuracy"] == pytest.approx(sk.accuracy_score(label, call))
+    assert estimate["presence_precision"] == pytest.approx(sk.precision_score(label, call))
+    assert estimate["presence_recall"] == pytest.approx(sk.recall_score(label, call))
+    assert estimate["presence_f1"] == pytest.approx(sk.f1_score(label, call))
+    assert estimate["presence_mcc"] == pytest.approx(sk.matthews_corrcoef(label, call))
+    assert estimate["presence_auprc"] == pytest.approx(sk.average_precision_score(label, probability))
+
+
+def test_average_precision_with_ties_agrees_with_sklearn(data):
+    true, predicted, probability = data
+    coarse = np.round(probability, 1)
+    label, _, score = labelled((true, predicted, coarse))
+    found = Scores(true, predicted, coarse).estimate()["presence_auprc"]
+    assert found == pytest.approx(sk.average_precision_score(label, score))
+
+
+def test_calibration_error_agrees_with_torchmetrics(data, estimate):
+    label, _, probability = labelled(data)
+    reference = torchmetrics.CalibrationError(task="binary", n_bins=ECE_BINS, norm="l1")
+    # torchmetrics bins the probability of the positive class when it is handed that class's confidence.
+    expected = reference(torch.from_numpy(probability), torch.from_numpy(label.astype(int))).item()
+    assert estimate["presence_ece"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_counts_by_hand():
+    true = np.array([[0.0, 0.005, 0.495, 0.5], [0.0, 0.0, 0.0, 1.0]])
+    predicted = np.array([[0.02, 0.03, 0.45, 0.5], [0.005, 0.0, 0.995, 0.0]])
+    found = Scores(true, predicted, predicted).estimate()
+    assert found["spurious_per_mixture"] == 1.0  # 0.02 and 0.995, in two mixtures
+    assert found["missed_per_mixture"] == 0.5
+    assert found["false_mass"] == pytest.approx((0.02 + 1.0) / 2)
+    assert found["exact_zero_absent"] == 0.25
+    assert found["predicted_tissues"] == pytest.approx((4 + 1) / 2)
+    assert found["prediction_ratio"] == pytest.approx(np.median([0.45 / 0.495, 1.0, 0.0]))
+    assert found["mae_present"] == pytest.approx((0.045 + 0 + 1) / 3)
+
+
+def test_a_trace_counts_in_no_presence_metric():
+    true = np.array([[0.005, 0.0, 0.995]])
+    low, high = np.array([[0.0, 0.0, 1.0]]), np.array([[0.5, 0.0, 0.5]])
+    for name in ("presence_accuracy", "spurious_per_mixture", "missed_per_mixture"):
+        assert Scores(true, low, low).estimate()[name] == Scores(true, high, high).estimate()[name]
+
+
+def test_all_absent_scores_high_accuracy_and_no_recall():
+    true = np.zeros((10, 22))
+    true[:, :4] = 0.25
+    nothing = np.zeros_like(true)
+    found = Scores(true, nothing, nothing).estimate()
+    assert found["presence_accuracy"] == pytest.approx(18 / 22)
+    assert found["presence_recall"] == 0.0
+    assert found["presence_mcc"] == 0.0
+    assert np.isnan(found["presence_precision"])
+    assert np.isnan(found["pearson_r"])
+
+
+def test_bootstrap_replicate_equals_the_metric_of_the_resampled_mixtures(data):
+    true, predicted, probability = data
+    scores = Scores(true, predicted, probability)
+    drawn = np.random.default_rng(3).integers(len(true), size=len(true))
+    counts = np.bincount(drawn, minlength=len(true)).astype(float)
+    weighted = scores._compute(counts[None])
+    again = Scores(true[drawn], predicted[drawn], probability[drawn]).estimate()
+    for name, value in again.items():
+        assert weighted[name][0] == pytest.approx(value), name
+
+
+def test_interval_covers_the_true_value_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for trial in range(200):
+        true = np.zeros((50, 2))
+        true[:, 0] = 1
+        error = rng.exponential(0.1, 50).clip(0, 1)
+        predicted = np.stack([1 - error, error], axis=1)
+        low, high = interval(Scores(true, predicted, predicted).replicates(200, trial)["mae"])
+        inside += low <= 0.1 <= high
+    assert 0.88 <= inside / 200 <= 0.99
+
+
+def test_replicates_of_two_arms_are_paired(data):
+    true, predicted, probability = data
+    shifted = Scores(true, predicted, probability).replicates(20, seed=4)["mae"]
+    same = Scores(true, predicted, probability).replicates(20, seed=4)["mae"]
+    assert np.array_equal(shifted, same)
+
+
+def test_undefined_values_are_null_in_json(data):
+    true, _, _ = data
+    nothing = np.zeros_like(true)
+    content = json.loads(json.dumps(dict(with_intervals(Scores(true, nothing, nothing), 100, 1))))
+    assert content["presence_precision"] is None
+    assert content["presence_precision_ci95"] == [None, None]
+    assert content["mae_ci95"][0] <= content["mae"] <= content["mae_ci95"][1]
+
+
+def test_training_metrics_are_those_of_the_evaluation(data, estimate):
+    true, predicted, _ = data
+    assert metrics.mae(true, predicted) == pytest.approx(estimate["mae"])
+    for name in ("spurious_per_mixture", "missed_per_mixture", "presence_accuracy"):
+        assert getattr(metrics, name)(true, predicted) == pytest.approx(estimate[name])
+    assert metrics.predicted_tissues(predicted) == pytest.approx(estimate["predicted_tissues"])

@@ -1,0 +1,313 @@
+import csv
+import logging
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from methmix.errors import InputError, RunError
+from methmix.files import Reference
+from methmix.mixtures import MixtureSampler
+from methmix.training import Trainer, load_checkpoint, load_model
+from methmix.training.__main__ import main
+from methmix.training.batches import TrainingBatches
+from methmix.training.checkpoint import check_same_data, save_checkpoint
+from methmix.training.loop import STOPPED
+from methmix.training.schedule import learning_rate
+
+TAGS = {
+    *(
+        f"{split}/{name}"
+        for split in ("train", "val")
+        for name in ("mse_loss", "presence_loss", "sparsity_loss", "presence_accuracy", "total_loss")
+    ),
+    "val/mae",
+    "val/predicted_tissues",
+    "val/spurious_per_mixture",
+    "train/learning_rate",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    reference = tiny_reference()
+    return reference, tiny_mixtures(reference, "validation", tmp_path_factory.mktemp("mixtures"))
+
+
+@pytest.fixture
+def trainer(data, tmp_path):
+    def make(arm="sparse", folder=tmp_path / "run", experiment=None, **overrides):
+        return Trainer(
+            tiny_arm(arm, **overrides), experiment or tiny_experiment(), *data, folder, torch.device("cpu")
+        )
+
+    return make
+
+
+def weights(path):
+    return load_checkpoint(path).model
+
+
+def assert_equal_weights(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    rates = [learning_rate(step, 1000, 3e-4, 0.05) for step in range(1000)]
+    assert rates[0] == pytest.approx(3e-4 / 50)
+    assert max(rates) == pytest.approx(3e-4)
+    assert int(np.argmax(rates)) == 49
+    assert rates[-1] < 1e-8
+    assert all(np.diff(rates[:50]) > 0) and all(np.diff(rates[50:]) < 0)
+
+
+def test_batches_differ_by_step_and_repeat_by_number(data):
+    recipe = tiny_experiment().mixtures.recipes["phase2"]
+    sampler = MixtureSampler(data[0], "train", recipe, [30])
+    batches = TrainingBatches(sampler, 1, "phase2", 10, 0.2)
+    drawn = list(batches.steps(0, 4))
+    assert [step for step, _, _ in drawn] == [0, 1, 2, 3]
+    assert not torch.equal(drawn[0][2], drawn[1][2])
+    resumed = next(iter(batches.steps(2, 4)))
+    assert torch.equal(resumed[1].nan_to_num(-1), drawn[2][1].nan_to_num(-1))
+    assert (drawn[0][2].max(dim=1).values == 1).sum() == 2  # the pure ones
+
+
+def test_an_error_while_drawing_reaches_the_loop(data, monkeypatch):
+    recipe = tiny_experiment().mixtures.recipes["phase2"]
+    batches = TrainingBatches(MixtureSampler(data[0], "train", recipe, [30]), 1, "phase2", 10, 0.2)
+
+    def fail(*_):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(batches, "batch", fail)
+    with pytest.raises(RuntimeError, match="no luck"):
+        list(batches.steps(0, 3))
+
+
+def test_training_reduces_the_error_and_writes_everything(trainer, data):
+    run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
+    assert run.run() == 0
+    log = list(csv.DictReader((run.folder / "logs" / "training_log.csv").open()))
+    assert len(log) == 4
+    uniform = np.abs(data[1].proportions - 1 / len(data[0].tissue_names)).mean()
+    assert float(log[-1]["val/mae"]) < 0.6 * uniform
+    assert float(log[-1]["train/total_loss"]) < float(log[0]["train/total_loss"])
+    assert float(log[-1]["train/sparsity_loss"]) < float(log[0]["train/sparsity_loss"])
+    rates = [float(row["train/learning_rate"]) for row in log]
+    assert max(rates) > 0.5 * 0.003 and rates[-1] < 0.1 * max(rates)
+    events = EventAccumulator(str(run.folder / "logs" / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == TAGS
+    assert [e.value for e in events.Scalars("val/mae")] == pytest.approx([float(r["val/mae"]) for r in log])
+    assert (run.folder / "logs" / "config.yaml").read_text().startswith("experiment:")
+
+
+def test_best_checkpoint_is_that_of_the_lowest_validation_error_and_knows_the_whole_training(trainer):
+    run = trainer(**{"training.epochs": 5, "training.learning_rate": 0.05})
+    run.run()
+    best = load_checkpoint(run.best_checkpoint)
+    errors = [row["val/mae"] for row in best.history]
+    assert len(errors) == 5
+    assert best.best["val/mae"] == min(errors)
+    assert best.finished and best.record["train_seconds"] > 0 and best.record["peak_memory_mb"] > 50
+    assert best.optimiser == {}
+
+
+def test_checkpoint_loads_with_weights_only(trainer):
+    run = trainer()
+    run.run()
+    for path in (run.best_checkpoint, run.last_checkpoint):
+        content = torch.load(path, weights_only=True)
+        assert content["tissue_names"] == run.state.tissue_names
+        assert len(content["regions"]["chrom"]) == 600
+
+
+@pytest.mark.parametrize("arm", ["original", "sparse"])
+@pytest.mark.parametrize("stop_after", [2, 4, 7])
+def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monkeypatch, arm, stop_after):
+    """Stopped in the middle of an epoch, at its end (4 steps), and in a later one."""
+    whole = trainer(arm, tmp_path / "whole")
+    assert whole.run() == 0
+    first = trainer(arm, tmp_path / "parts")
+    step = first._step
+
+    def stop(number, *rest):
+        step(number, *rest)
+        if number + 1 == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(first, "_step", stop)
+    assert first.run() == STOPPED
+    assert load_checkpoint(first.last_checkpoint).step == stop_after
+    second = trainer(arm, tmp_path / "parts")
+    assert second.run() == 0
+    assert_equal_weights(weights(whole.last_checkpoint), weights(second.last_checkpoint))
+    assert_equal_weights(weights(whole.best_checkpoint), weights(second.best_checkpoint))
+    strip = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in run.state.history] for run in (whole, second)
+    ]
+    assert strip[0] == strip[1]
+
+
+def test_signal_handlers_are_put_back(trainer):
+    before = signal.getsignal(signal.SIGTERM)
+    trainer().run()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_finished_training_is_not_repeated(trainer, caplog):
+    trainer().run()
+    again = trainer()
+    changed = again.last_checkpoint.stat().st_mtime_ns
+    with caplog.at_level(logging.INFO, logger="methmix"):
+        assert again.run() == 0
+    assert "finished already" in caplog.text
+    assert again.last_checkpoint.stat().st_mtime_ns == changed
+
+
+def test_run_with_other_settings_is_kept_aside(trainer, caplog):
+    first = trainer()
+    first.run()
+    old = weights(first.last_checkpoint)
+    second = trainer(**{"training.learning_rate": 0.0123})
+    assert second.run() == 0
+    assert "other settings" in caplog.text
+    kept = second.folder.with_name("run.replaced-1")
+    assert_equal_weights(old, weights(kept / "checkpoints" / "checkpoint_last.pt"))
+    assert load_checkpoint(second.last_checkpoint).arm["training"]["learning_rate"] == 0.0123
+
+
+def test_early_stopping(trainer):
+    run = trainer(
+        **{"training.epochs": 40, "training.learning_rate": 0.5, "training.early_stopping_patience": 2}
+    )
+    run.run()
+    assert run.state.finished
+    assert len(run.state.history) == int(run.state.best["epoch"]) + 2 < 40
+
+
+def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
+    run = trainer()
+    with torch.no_grad():
+        run.model.proportion_head.weight.fill_(float("nan"))
+    with pytest.raises(RunError, match="learning_rate"):
+        run.run()
+
+
+def test_arms_see_the_same_training_mixtures(trainer):
+    original, sparse = trainer("original"), trainer("sparse")
+    for step in (0, 5):
+        for a, b in zip(original._batches.batch(step), sparse._batches.batch(step), strict=True):
+            assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
+
+
+def test_validation_mixtures_of_another_reference_are_refused(data):
+    other = Reference(
+        data[0].methylated[:, 1:],
+        data[0].depth[:, 1:],
+        data[0].donors,
+        data[0].tissues,
+        data[0].split,
+        data[0].regions.iloc[1:],
+        data[0].attributes,
+    )
+    with pytest.raises(InputError, match="another reference"):
+        Trainer(tiny_arm("sparse"), tiny_experiment(), other, data[1], None, torch.device("cpu"))  # type: ignore[arg-type]
+
+
+class TestCheckpointErrors:
+    @pytest.fixture
+    def path(self, trainer):
+        run = trainer(**{"training.epochs": 1})
+        run.run()
+        return run.best_checkpoint
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(InputError, match="no such checkpoint"):
+            load_checkpoint(tmp_path / "none.pt")
+
+    def test_truncated(self, path):
+        path.write_bytes(path.read_bytes()[:2000])
+        with pytest.raises(InputError, match="damaged"):
+            load_checkpoint(path)
+
+    def test_not_a_checkpoint(self, tmp_path):
+        torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
+        with pytest.raises(InputError, match="format_version"):
+            load_checkpoint(tmp_path / "other.pt")
+
+    def test_other_version(self, path):
+        content = torch.load(path, weights_only=True)
+        torch.save({**content, "format_version": 99}, path)
+        with pytest.raises(InputError, match="expected 1, found 99"):
+            load_checkpoint(path)
+
+    def test_other_tissues(self, path, data):
+        checkpoint = load_checkpoint(path)
+        names = ["Spleen", *data[0].tissue_names[1:]]
+        with pytest.raises(InputError, match=r"only in the model: Blood; only in the data: Spleen"):
+            check_same_data(path, checkpoint, names, "x", "the reference")
+
+    def test_other_regions(self, path, data):
+        checkpoint = load_checkpoint(path)
+        with pytest.raises(InputError, match="another region set"):
+            check_same_data(path, checkpoint, data[0].tissue_names, "x", "the reference")
+
+    def test_weights_of_another_model(self, path):
+        checkpoint = load_checkpoint(path)
+        del checkpoint.model["presence_head.weight"]
+        save_checkpoint(path, checkpoint)
+        with pytest.raises(InputError, match="not those of its sparse model"):
+            load_model(path)
+
+
+class TestCommand:
+    def run(self, monkeypatch, *arguments):
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr("sys.argv", ["training", *arguments])
+        return main()
+
+    def test_debug_writes_every_output(self, monkeypatch, tmp_path):
+        arguments = [
+            "--config", "config/phase2_sparse.yaml", "--experiment", "config/tiny.yaml", "--debug",
+            "--output", str(tmp_path),
+        ]  # fmt: skip
+        assert self.run(monkeypatch, *arguments) == 0
+        for name in ("checkpoints/checkpoint_best.pt", "checkpoints/checkpoint_last.pt", "logs/training_log.csv"):
+            assert (tmp_path / name).is_file()
+        assert len(load_checkpoint(tmp_path / "checkpoints" / "checkpoint_best.pt").history) == 1
+
+    def test_original_config_for_the_sparse_arm(self, monkeypatch, capsys):
+        assert self.run(monkeypatch, "--config", "config/phase2_multitissue.yaml", "--arm", "sparse") == 2
+        assert "expected sparse, found 'original'" in capsys.readouterr().err
+
+    def test_missing_reference_says_what_makes_it(self, monkeypatch, capsys, tmp_path):
+        arguments = ["--config", "config/phase2_sparse.yaml", "--reference", str(tmp_path / "reference.h5")]
+        assert self.run(monkeypatch, *arguments) == 2
+        assert "python -m methmix.reference build" in capsys.readouterr().err
+
+    def test_unknown_override(self, monkeypatch, capsys):
+        arguments = ["--config", "config/phase2_sparse.yaml", "--set", "training.epoch=3"]
+        assert self.run(monkeypatch, *arguments) == 2
+        assert "training.epoch" in capsys.readouterr().err
+
+    def test_output_that_cannot_be_written(self, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").write_text("")
+        arguments = [
+            "--config", "config/phase2_sparse.yaml", "--experiment", "config/tiny.yaml", "--debug",
+            "--output", str(tmp_path / "file" / "run"),
+        ]  # fmt: skip
+        assert self.run(monkeypatch, *arguments) == 2
+        assert "cannot write here" in capsys.readouterr().err
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+    def test_gpu_that_is_not_there(self, monkeypatch, capsys):
+        arguments = ["--config", "config/phase2_sparse.yaml", "--debug", "--device", "cuda"]
+        assert self.run(monkeypatch, *arguments) == 2
+        assert "no GPU" in capsys.readouterr().err
