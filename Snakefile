@@ -43,7 +43,9 @@ rule download:
     log:
         "logs/download.log",
     localrule: True
+    conda:
+        "envs/pipeline.yaml"
     shell:
         """
-        python -m methmix.reference download --output data 2> {log:q}
+        python -m methmix.reference download --output data 2>{log:q}
         """

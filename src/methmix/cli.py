@@ -38,9 +38,7 @@ def add_common_options(to: argparse.ArgumentParser) -> None:
 
 def config_option(to: argparse.ArgumentParser) -> None:
     """Add ``--config``, the experiment's configuration."""
-    to.add_argument(
-        "--config", type=Path, required=True, help="the experiment, for example config/default.yaml"
-    )
+    to.add_argument("--config", type=Path, required=True, help="the experiment, for example config/default.yaml")
 
 
 def run(

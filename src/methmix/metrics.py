@@ -18,12 +18,12 @@ Mask = npt.NDArray[np.bool_]
 
 def absent(true: Array) -> Mask:
     """Mark the absent entries."""
-    return true == 0
+    return np.equal(true, 0)
 
 
 def present(true: Array) -> Mask:
     """Mark the present entries."""
-    return true >= PRESENT
+    return np.greater_equal(true, PRESENT)
 
 
 def spurious(true: Array, predicted: Array) -> Mask:

@@ -18,7 +18,7 @@ _RIDGE = 1e-10
 _BLOCK = 250
 
 
-def weighted_nnls(profiles: Array, values: Array, weights: Array) -> npt.NDArray[np.float64]:
+def weighted_nnls(profiles: Array, values: Array, weights: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
     """Solve for the coefficients of all mixtures with one common set of profiles.
 
     Parameters
@@ -78,4 +78,7 @@ def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.flo
 def normalise(coefficients: Array) -> npt.NDArray[np.float64]:
     """Divide each row by its sum; a row of zeros stays zero."""
     total = coefficients.sum(axis=-1, keepdims=True)
-    return np.divide(coefficients, total, out=np.zeros_like(coefficients, dtype=float), where=total > 0)
+    shares: npt.NDArray[np.float64] = np.divide(
+        coefficients, total, out=np.zeros_like(coefficients, dtype=float), where=total > 0
+    )
+    return shares

@@ -145,9 +145,7 @@ def test_deepest_of_duplicate_regions(tmp_path):
     path = _table(tmp_path / "doubled.tsv", GOOD + extra)
     _, regions, _, depth = read_counts_table(path, duplicate_regions="deepest")
     assert not regions.duplicated().any()
-    depth_of = dict(
-        zip([f"{r.chrom}:{r.start}" for r in regions.itertuples()], depth[0].tolist(), strict=True)
-    )
+    depth_of = dict(zip([f"{r.chrom}:{r.start}" for r in regions.itertuples()], depth[0].tolist(), strict=True))
     assert depth_of == {"chr1:100": 10, "chr2:100": 5, "chr1:300": 50}
 
 
@@ -160,9 +158,7 @@ def test_name_without_a_tissue(source, tmp_path):
 
 
 def test_sample_sheet_chooses_names_and_splits(source, table, tmp_path):
-    sheet = _sheet(
-        tmp_path, "donor tissue split\nBlood-2 White train\nLiver-1 Hepatic train\nLiver-2 Hepatic test\n"
-    )
+    sheet = _sheet(tmp_path, "donor tissue split\nBlood-2 White train\nLiver-1 Hepatic train\nLiver-2 Hepatic test\n")
     donors, tissues, splits, _, methylated, depth = read_counts(source(), table, sheet)
     assert donors == ["Blood-2", "Liver-1", "Liver-2"]
     assert tissues == ["White", "Hepatic", "Hepatic"]
@@ -223,10 +219,7 @@ def test_reference_of_a_counts_table(settings, source):
     assert sorted(reference.split) == ["test", "test", "train", "train"]
     assert reference.shared_tissues("validation") == ["Blood", "Liver"]
     assert reference.shared_tissues("test") == []
-    assert (
-        "validation mixtures of Blood, Liver take fresh reads of training donors"
-        in reference.attributes["notes"]
-    )
+    assert "validation mixtures of Blood, Liver take fresh reads of training donors" in reference.attributes["notes"]
     assert reference.attributes["genome"] == "hg38"
     np.testing.assert_array_equal(reference.methylated[2], [9, 0, 5])
 
@@ -248,9 +241,7 @@ def test_tissue_with_one_donor_on_request(settings, source, tmp_path):
 
 
 def test_given_split_without_a_training_donor(settings, source, tmp_path):
-    sheet = _sheet(
-        tmp_path, "donor tissue split\nBlood-1 Blood test\nLiver-1 Liver train\nLiver-2 Liver test\n"
-    )
+    sheet = _sheet(tmp_path, "donor tissue split\nBlood-1 Blood test\nLiver-1 Liver train\nLiver-2 Liver test\n")
     with pytest.raises(InputError, match="tissue Blood has no donor in split train"):
         _build(settings, source(sample_sheet=str(sheet)))
 

@@ -32,9 +32,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content = {
-            f"/someone/something/{COMMIT}/data/{name}": PLAIN for name in ("table.tsv", "my%20table.tsv")
-        }
+        self.content = {f"/someone/something/{COMMIT}/data/{name}": PLAIN for name in ("table.tsv", "my%20table.tsv")}
         self.requests: list[str] = []
         self.misbehaviour = ""
         self.released = threading.Event()
@@ -186,9 +184,7 @@ def test_files_before_a_failure_stay(server, tmp_path):
 
 @pytest.mark.parametrize("base_url", ["ftp://example.org", "file:///etc", "example.org"])
 def test_address_of_another_kind(tmp_path, base_url):
-    with pytest.raises(
-        InputError, match=f"--base-url {base_url}: expected an address that starts with https://"
-    ):
+    with pytest.raises(InputError, match=f"--base-url {base_url}: expected an address that starts with https://"):
         download(tmp_path, base_url, (TABLE,))
 
 

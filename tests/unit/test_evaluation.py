@@ -15,11 +15,26 @@ from methmix.report.miami import miami
 from methmix.report.results import read_arm, read_arms
 from methmix.training import Trainer
 
-METRICS = (
-    "mae rmse r2 pearson_r mae_present spurious_per_mixture false_mass exact_zero_absent missed_per_mixture "
-    "presence_accuracy presence_precision presence_recall presence_f1 presence_mcc presence_auprc presence_ece "
-    "prediction_ratio predicted_tissues"
-).split()
+METRICS = [
+    "mae",
+    "rmse",
+    "r2",
+    "pearson_r",
+    "mae_present",
+    "spurious_per_mixture",
+    "false_mass",
+    "exact_zero_absent",
+    "missed_per_mixture",
+    "presence_accuracy",
+    "presence_precision",
+    "presence_recall",
+    "presence_f1",
+    "presence_mcc",
+    "presence_auprc",
+    "presence_ece",
+    "prediction_ratio",
+    "predicted_tissues",
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +54,7 @@ def results(data, tmp_path_factory):
     for arm in ARMS:
         checkpoint = None
         if arm in ("original", "sparse"):
-            run = Trainer(
-                tiny_arm(arm), tiny_experiment(), reference, validation, folder / arm, torch.device("cpu")
-            )
+            run = Trainer(tiny_arm(arm), tiny_experiment(), reference, validation, folder / arm, torch.device("cpu"))
             run.run()
             checkpoint = run.best_checkpoint
         output = folder / arm / "evaluation"
@@ -123,7 +136,12 @@ def test_nothing_is_chosen_on_the_test_mixtures(data, tmp_path):
     """Shuffling the test truth changes scores, but no choice and no prediction."""
     reference, validation, test = data
     other = Mixtures(
-        test.methylation, test.depth, test.proportions[::-1].copy(), test.info, test.tissue_names, test.attributes
+        test.methylation,
+        test.depth,
+        test.proportions[::-1].copy(),
+        test.info,
+        test.tissue_names,
+        test.attributes,
     )
     outcomes = []
     for number, mixtures in enumerate((test, other)):
@@ -202,7 +220,7 @@ def test_miami_counts_and_draws_spurious_bars_in_their_own_colour():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Aorta", "Blood"]
     assert "1 spurious bars (0.33 a mixture)" in axes.get_title(loc="left")
     red = [p for p in axes.patches if p.get_facecolor()[:3] == pytest.approx((0.839, 0.153, 0.157), abs=0.01)]
-    drawn = sorted(v for p in red for v in p.get_data().values if v)
+    drawn = sorted(v for p in red for v in p.get_data()[0] if v)
     assert drawn == pytest.approx([-7.0])
-    above = [v for p in axes.patches for v in p.get_data().values if v > 0]
+    above = [v for p in axes.patches for v in p.get_data()[0] if v > 0]
     assert sorted(above) == pytest.approx([40, 60, 100, 100])

@@ -153,9 +153,7 @@ def test_not_hdf5(read, made, request):
 
 @pytest.mark.parametrize("read", [read_reference, read_mixtures])
 def test_missing_file(read, tmp_path):
-    with pytest.raises(
-        InputError, match=r"absent\.h5: there is no such file\n  it is made by python -m methmix"
-    ):
+    with pytest.raises(InputError, match=r"absent\.h5: there is no such file\n  it is made by python -m methmix"):
         read(tmp_path / "absent.h5")
 
 
@@ -291,9 +289,7 @@ def test_folder_that_cannot_be_made(tmp_path, reference, place):
     assert "make it writable or start elsewhere" in str(caught.value)
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self").is_dir(), reason="needs /proc, where even root cannot make folders"
-)
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc, where even root cannot make folders")
 def test_folder_that_cannot_be_written_to(reference):
     with pytest.raises(InputError, match="/proc/methmix: cannot write here"):
         write_reference(Path("/proc/methmix/out.h5"), reference)
@@ -308,9 +304,7 @@ def test_fractions_are_missing_where_nothing_was_read(reference):
 
 def _two_donors(methylated, depth) -> Reference:
     regions = pd.DataFrame({"chrom": "chr1", "start": [0, 10], "end": [5, 15]})
-    return Reference(
-        np.array(methylated), np.array(depth), ["a", "b"], ["A", "B"], ["train", "train"], regions
-    )
+    return Reference(np.array(methylated), np.array(depth), ["a", "b"], ["A", "B"], ["train", "train"], regions)
 
 
 def test_unknown_entries_are_filled_with_the_other_tissues():

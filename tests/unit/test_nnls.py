@@ -20,9 +20,7 @@ def _direct(profiles, values, weights):
     """Solve the weighted problem whole: rows scaled by the square root of their weight."""
     return np.stack(
         [
-            scipy_nnls(
-                np.sqrt(weight)[:, None] * profiles.T, np.sqrt(weight) * np.where(weight > 0, value, 0)
-            )[0]
+            scipy_nnls(np.sqrt(weight)[:, None] * profiles.T, np.sqrt(weight) * np.where(weight > 0, value, 0))[0]
             for value, weight in zip(values, weights, strict=True)
         ]
     )
@@ -48,9 +46,7 @@ def test_equals_scipy_where_tissues_are_much_alike(rng):
     profiles = np.clip(base + 0.02 * rng.standard_normal((22, 2000)), 0, 1)
     weights = rng.poisson(30, (5, 2000)).astype(float)
     values = np.clip(rng.dirichlet(np.ones(22), 5) @ profiles + 0.02 * rng.standard_normal((5, 2000)), 0, 1)
-    np.testing.assert_allclose(
-        weighted_nnls(profiles, values, weights), _direct(profiles, values, weights), atol=1e-6
-    )
+    np.testing.assert_allclose(weighted_nnls(profiles, values, weights), _direct(profiles, values, weights), atol=1e-6)
 
 
 def test_finds_the_truth_without_noise(rng):

@@ -134,7 +134,5 @@ def test_too_few_tissues(recipe, n, fragment):
 
 
 def test_background_that_is_no_tissue():
-    with pytest.raises(
-        InputError, match="background 'Blood' is not a tissue of the reference; it has T0, T1"
-    ):
+    with pytest.raises(InputError, match="background 'Blood' is not a tissue of the reference; it has T0, T1"):
         check_recipe(BACKGROUND, TISSUES[:-1])

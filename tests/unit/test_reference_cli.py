@@ -38,9 +38,7 @@ def test_help(words, monkeypatch, capsys):
     assert "--verbose" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["destroy"], ["build"], ["build", "--config", "a.yaml", "--outptu", "b"]]
-)
+@pytest.mark.parametrize("words", [[], ["destroy"], ["build"], ["build", "--config", "a.yaml", "--outptu", "b"]])
 def test_wrong_usage(words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["reference", *words])
     with pytest.raises(SystemExit) as caught:
@@ -83,9 +81,7 @@ def test_verbose_shows_the_traceback(run, tmp_path, where):
 
 def test_results_directory_that_is_not_writable(run, settings, write_yaml, tmp_path):
     (tmp_path / "results").write_text("in the way")
-    code, shown = run(
-        "build", "--config", write_yaml(settings), "--output", tmp_path / "results" / "reference.h5"
-    )
+    code, shown = run("build", "--config", write_yaml(settings), "--output", tmp_path / "results" / "reference.h5")
     assert code == 2
     assert f"error: {tmp_path / 'results'}: cannot write here" in shown
     assert "Traceback" not in shown
@@ -105,9 +101,7 @@ def test_fit_variation(run, settings, tmp_path, monkeypatch):
     code, _ = run("fit-variation", "--counts", table, "--seed", 4, "--output", output)
     assert code == 0
     made = json.loads(output.read_text())
-    assert made["command"] == (
-        f"python -m methmix.reference fit-variation --counts {table} --seed 4 --output {output}"
-    )
+    assert made["command"] == (f"python -m methmix.reference fit-variation --counts {table} --seed 4 --output {output}")
     assert made["input"] == {"name": "counts.tsv", "sha256_uncompressed": content_sha256(table)}
     assert made["parameters"]["healthy"]["scale"] > 0
 

@@ -57,9 +57,7 @@ def test_reads_are_binomial(two_tissues, rng):
     # 70 % of one and 30 % of the other: 0.66 or 0.34 in every region.
     mixed = np.where(batch.proportions[:, 0] > 0.5, 0.66, 0.34)[:, None]
     seen = batch.depth > 0
-    standardised = (batch.methylated - batch.depth * mixed) / np.sqrt(
-        np.maximum(batch.depth, 1) * mixed * (1 - mixed)
-    )
+    standardised = (batch.methylated - batch.depth * mixed) / np.sqrt(np.maximum(batch.depth, 1) * mixed * (1 - mixed))
     assert standardised[seen].mean() == pytest.approx(0, abs=0.01)
     # A larger variance would be a second source of noise, a smaller one averaged reads.
     assert standardised[seen].var() == pytest.approx(1, abs=0.02)
@@ -141,8 +139,7 @@ def test_other_splits_do_not_leak(reference):
     other = np.array(reference.split) != "test"
     changed = replace(reference, methylated=np.where(other[:, None], 0, reference.methylated))
     drawn = [
-        MixtureSampler(made, "test", RECIPE, [10]).sample(20, np.random.default_rng(5))
-        for made in (reference, changed)
+        MixtureSampler(made, "test", RECIPE, [10]).sample(20, np.random.default_rng(5)) for made in (reference, changed)
     ]
     np.testing.assert_array_equal(drawn[0].methylated, drawn[1].methylated)
     np.testing.assert_array_equal(drawn[0].depth, drawn[1].depth)

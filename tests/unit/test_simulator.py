@@ -118,9 +118,7 @@ def test_same_seed_same_reference(settings, reference):
 def test_other_seed_other_reference(settings, reference):
     other = build_reference(Experiment.model_validate({**settings, "seed": 4}))
     assert (other.depth != reference.depth[:1]).mean() > 0.5
-    correlation = np.corrcoef(
-        other.complete_profiles().mean(axis=0), reference.complete_profiles().mean(axis=0)
-    )
+    correlation = np.corrcoef(other.complete_profiles().mean(axis=0), reference.complete_profiles().mean(axis=0))
     assert abs(correlation[0, 1]) < 0.2
 
 

@@ -52,8 +52,7 @@ def test_one_donor_on_request_is_for_training():
 def test_which_donor_is_where_is_drawn():
     tissues = ["A"] * 3
     drawn = {
-        tuple(split_donors(["x", "y", "z"], tissues, _settings(), np.random.default_rng(seed)))
-        for seed in range(60)
+        tuple(split_donors(["x", "y", "z"], tissues, _settings(), np.random.default_rng(seed))) for seed in range(60)
     }
     assert len(drawn) == 6
 
@@ -65,11 +64,7 @@ def test_same_seed_same_split():
 def test_splits_of_a_reference_are_disjoint(reference):
     pools = {split: {row for rows in reference.pool(split).values() for row in rows} for split in SPLITS}
     assert all(pools.values())
-    assert (
-        sum(len(pool) for pool in pools.values())
-        == len(set().union(*pools.values()))
-        == len(reference.donors)
-    )
+    assert sum(len(pool) for pool in pools.values()) == len(set().union(*pools.values())) == len(reference.donors)
     for split, pool in pools.items():
         assert {reference.split[row] for row in pool} == {split}
         assert {reference.tissues[row] for row in pool} == set(reference.tissue_names)

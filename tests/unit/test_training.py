@@ -41,9 +41,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def trainer(data, tmp_path):
     def make(arm="sparse", folder=tmp_path / "run", experiment=None, **overrides):
-        return Trainer(
-            tiny_arm(arm, **overrides), experiment or tiny_experiment(), *data, folder, torch.device("cpu")
-        )
+        return Trainer(tiny_arm(arm, **overrides), experiment or tiny_experiment(), *data, folder, torch.device("cpu"))
 
     return make
 
@@ -149,9 +147,7 @@ def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monk
     assert second.run() == 0
     assert_equal_weights(weights(whole.last_checkpoint), weights(second.last_checkpoint))
     assert_equal_weights(weights(whole.best_checkpoint), weights(second.best_checkpoint))
-    strip = [
-        [{k: v for k, v in row.items() if k != "seconds"} for row in run.state.history] for run in (whole, second)
-    ]
+    strip = [[{k: v for k, v in row.items() if k != "seconds"} for row in run.state.history] for run in (whole, second)]
     assert strip[0] == strip[1]
 
 
@@ -184,9 +180,7 @@ def test_run_with_other_settings_is_kept_aside(trainer, caplog):
 
 
 def test_early_stopping(trainer):
-    run = trainer(
-        **{"training.epochs": 40, "training.learning_rate": 0.5, "training.early_stopping_patience": 2}
-    )
+    run = trainer(**{"training.epochs": 40, "training.learning_rate": 0.5, "training.early_stopping_patience": 2})
     run.run()
     assert run.state.finished
     assert len(run.state.history) == int(run.state.best["epoch"]) + 2 < 40
@@ -279,7 +273,11 @@ class TestCommand:
             "--output", str(tmp_path),
         ]  # fmt: skip
         assert self.run(monkeypatch, *arguments) == 0
-        for name in ("checkpoints/checkpoint_best.pt", "checkpoints/checkpoint_last.pt", "logs/training_log.csv"):
+        for name in (
+            "checkpoints/checkpoint_best.pt",
+            "checkpoints/checkpoint_last.pt",
+            "logs/training_log.csv",
+        ):
             assert (tmp_path / name).is_file()
         assert len(load_checkpoint(tmp_path / "checkpoints" / "checkpoint_best.pt").history) == 1
 

@@ -197,21 +197,15 @@ def test_shipped_parameters_are_what_the_fit_gives(data_file):
     path = data_file("metdecode/atlas_with_replicates.tsv.gz")
     shipped = json.loads(files("methmix.reference").joinpath("donor_variation.json").read_text())
     assert content_sha256(path) == shipped.pop("input")["sha256_uncompressed"]
-    assert shipped.pop("command").startswith(
-        "python -m methmix.reference fit-variation --counts data/metdecode/"
-    )
+    assert shipped.pop("command").startswith("python -m methmix.reference fit-variation --counts data/metdecode/")
     fitted = fit(read_replicates(path), seed=1)
     assert fitted.keys() == shipped.keys() == {"parameters", "evidence"}
     for kind in ("healthy", "tumour"):
         # Another numpy may draw other donors; the parameters must not hang on that.
         for name, tolerance in {"scale": 0.05, "tilt": 0.1, "degrees_of_freedom": 0.05}.items():
-            assert fitted["parameters"][kind][name] == pytest.approx(
-                shipped["parameters"][kind][name], rel=tolerance
-            )
+            assert fitted["parameters"][kind][name] == pytest.approx(shipped["parameters"][kind][name], rel=tolerance)
         observed = fitted["evidence"][kind]["between_donor_variance"]["observed"]
-        assert observed == pytest.approx(
-            shipped["evidence"][kind]["between_donor_variance"]["observed"], abs=1e-6
-        )
+        assert observed == pytest.approx(shipped["evidence"][kind]["between_donor_variance"]["observed"], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["healthy", "tumour"])

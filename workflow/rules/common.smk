@@ -21,7 +21,13 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 except OSError as error:
-    raise WorkflowError(f"{error.filename}: cannot write here ({error.strerror})") from None
+    raise WorkflowError(
+        f"{error.filename}: cannot write here ({error.strerror})"
+    ) from None
+
+
+# Rules find the package in this checkout, also in an environment of their own (--sdm conda).
+shell.prefix("export PYTHONPATH=src; ")
 
 
 wildcard_constraints:
@@ -33,5 +39,10 @@ wildcard_constraints:
 
 def sources(*packages):
     """Digest the code that a rule runs, so that editing it reruns the rule."""
-    files = sorted(f for p in packages for f in Path("src/methmix", p).rglob("*") if f.suffix in {".py", ".json", ".html"})
+    files = sorted(
+        f
+        for p in packages
+        for f in Path("src/methmix", p).rglob("*")
+        if f.suffix in {".py", ".json", ".html"}
+    )
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]

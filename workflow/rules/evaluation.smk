@@ -10,15 +10,17 @@ rule evaluate_model:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
-    wildcard_constraints:
-        arm="original|sparse",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
+    wildcard_constraints:
+        arm="original|sparse",
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         config=RECORD,
-        output="results/{name}/{phase}/{arm}/evaluation",
+        output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
         code=sources("evaluation", "models"),
     shell:
@@ -31,7 +33,7 @@ rule evaluate_model:
             --validation {input.validation:q} \
             --test {input.test:q} \
             --output {params.output:q} \
-            2> {log:q}
+            2>{log:q}
         """
 
 
@@ -46,15 +48,17 @@ rule evaluate_control:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
-    wildcard_constraints:
-        arm="nnls|nnls_cut|uniform|all_absent|oracle",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
+    wildcard_constraints:
+        arm="nnls|nnls_cut|uniform|all_absent|oracle",
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         config=RECORD,
-        output="results/{name}/{phase}/{arm}/evaluation",
+        output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
         code=sources("evaluation"),
     shell:
@@ -66,5 +70,5 @@ rule evaluate_control:
             --validation {input.validation:q} \
             --test {input.test:q} \
             --output {params.output:q} \
-            2> {log:q}
+            2>{log:q}
         """

@@ -8,6 +8,8 @@ rule mixtures:
         "logs/{name}/mixtures_{phase}_{split}.log",
     benchmark:
         "results/{name}/benchmarks/mixtures_{phase}_{split}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         config=RECORD,
         settings=[config["seed"], config["mixtures"]],
@@ -20,5 +22,5 @@ rule mixtures:
             --phase {wildcards.phase:q} \
             --split {wildcards.split:q} \
             --output {output.mixtures:q} \
-            2> {log:q}
+            2>{log:q}
         """

@@ -6,6 +6,8 @@ rule reference:
         "logs/{name}/reference.log",
     benchmark:
         "results/{name}/benchmarks/reference.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         config=RECORD,
         settings=[config["seed"], config["reference"]],
@@ -15,7 +17,7 @@ rule reference:
         python -m methmix.reference build \
             --config {params.config:q} \
             --output {output.reference:q} \
-            2> {log:q}
+            2>{log:q}
         """
 
 
@@ -33,6 +35,8 @@ rule reference_report:
         "logs/{name}/reference_report.log",
     benchmark:
         "results/{name}/benchmarks/reference_report.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         code=sources("reference"),
     shell:
@@ -40,5 +44,5 @@ rule reference_report:
         python -m methmix.reference report \
             --reference {input.reference:q} \
             --output {output.page:q} \
-            2> {log:q}
+            2>{log:q}
         """

@@ -4,8 +4,12 @@ ARMS = ["original", "sparse", "nnls", "nnls_cut", "uniform", "all_absent", "orac
 rule compare:
     """Compare the arms: tables, Miami plots and the page."""
     input:
-        metrics=expand("results/{{name}}/{{phase}}/{arm}/evaluation/metrics.json", arm=ARMS),
-        predictions=expand("results/{{name}}/{{phase}}/{arm}/evaluation/predictions.csv", arm=ARMS),
+        metrics=expand(
+            "results/{{name}}/{{phase}}/{arm}/evaluation/metrics.json", arm=ARMS
+        ),
+        predictions=expand(
+            "results/{{name}}/{{phase}}/{arm}/evaluation/predictions.csv", arm=ARMS
+        ),
     output:
         table="results/{name}/{phase}/comparison/comparison.csv",
         record="results/{name}/{phase}/comparison/comparison.json",
@@ -21,14 +25,16 @@ rule compare:
         ),
     log:
         "logs/{name}/compare_{phase}.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         config=RECORD,
         arms=ARMS,
-        folder="results/{name}/{phase}",
+        folder=lambda wildcards, output: Path(output.page).parents[1],
         jobs="results/{name}/benchmarks",
-        output="results/{name}/{phase}/comparison",
+        output=lambda wildcards, output: Path(output.page).parent,
         code=sources("report"),
-    localrule: True
     shell:
         """
         python -m methmix.report comparison \
@@ -37,7 +43,7 @@ rule compare:
             --arms {params.arms:q} \
             --jobs {params.jobs:q} \
             --output {params.output:q} \
-            2> {log:q}
+            2>{log:q}
         """
 
 
@@ -58,19 +64,21 @@ rule sweep:
         ),
     log:
         "logs/{name}/sweep_{phase}.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
     params:
         runs=expand(
             "results/{{name}}/{{phase}}/sweep/{arm}/{rate}",
             arm=["original", "sparse"],
             rate=config["sweep"]["learning_rates"],
         ),
-        output="results/{name}/{phase}/sweep",
+        output=lambda wildcards, output: Path(output.table).parent,
         code=sources("report"),
-    localrule: True
     shell:
         """
         python -m methmix.report sweep \
             --runs {params.runs:q} \
             --output {params.output:q} \
-            2> {log:q}
+            2>{log:q}
         """

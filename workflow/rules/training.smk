@@ -10,18 +10,20 @@ rule train:
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
         checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
-    wildcard_constraints:
-        arm="original|sparse",
     log:
         "logs/{name}/train_{phase}_{arm}.log",
     benchmark:
         "results/{name}/benchmarks/train_{phase}_{arm}.tsv"
+    wildcard_constraints:
+        arm="original|sparse",
+    conda:
+        "../../envs/pipeline.yaml"
+    threads: 1
     params:
         config=RECORD,
-        output="results/{name}/{phase}/{arm}",
+        output=lambda wildcards, output: Path(output.checkpoint).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
         code=sources("training", "models", "mixtures"),
-    threads: 1
     shell:
         """
         python -m methmix.training \
@@ -31,7 +33,7 @@ rule train:
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --output {params.output:q} \
-            2>> {log:q}
+            2>>{log:q}
         """
 
 
@@ -43,17 +45,19 @@ rule train_sweep:
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
         checkpoint="results/{name}/{phase}/sweep/{arm}/{rate}/checkpoints/checkpoint_best.pt",
+    log:
+        "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
     wildcard_constraints:
         arm="original|sparse",
         rate=r"[0-9.e-]+",
-    log:
-        "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    threads: 1
     params:
         config=RECORD,
-        output="results/{name}/{phase}/sweep/{arm}/{rate}",
+        output=lambda wildcards, output: Path(output.checkpoint).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
         code=sources("training", "models", "mixtures"),
-    threads: 1
     shell:
         """
         python -m methmix.training \
@@ -64,5 +68,5 @@ rule train_sweep:
             --validation {input.validation:q} \
             --set training.learning_rate={wildcards.rate:q} \
             --output {params.output:q} \
-            2>> {log:q}
+            2>>{log:q}
         """

@@ -88,9 +88,7 @@ class UxmAtlasReference(Section):
     split: SplitSettings
 
 
-ReferenceSettings = Annotated[
-    SimulatedReference | CountsReference | UxmAtlasReference, Field(discriminator="source")
-]
+ReferenceSettings = Annotated[SimulatedReference | CountsReference | UxmAtlasReference, Field(discriminator="source")]
 
 
 class PairsRecipe(Section):
@@ -166,15 +164,11 @@ class SweepSettings(Section):
 class Experiment(Section):
     """A whole experiment; one file in ``config/``."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to results/<name>"
-    )
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to results/<name>")
     seed: int = Field(ge=0, description="master seed; every random stream derives from it")
     reference: ReferenceSettings
     mixtures: MixtureSettings
-    arms: dict[Phase, dict[ArmName, str]] = Field(
-        description="configuration file of each trained arm, per phase"
-    )
+    arms: dict[Phase, dict[ArmName, str]] = Field(description="configuration file of each trained arm, per phase")
     overrides: dict[str, bool | int | float | str | list[int]] = Field(
         default_factory=dict,
         description="dotted arm keys (training.epochs) that this experiment sets for all its arms alike",

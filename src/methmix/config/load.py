@@ -25,9 +25,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is there twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -49,9 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(), Loader=_Loader)
     except FileNotFoundError:
-        raise InputError(
-            f"{path}: there is no such configuration file", "the shipped ones are in config/"
-        ) from None
+        raise InputError(f"{path}: there is no such configuration file", "the shipped ones are in config/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not readable YAML: {error}") from None
     if not isinstance(content, dict):

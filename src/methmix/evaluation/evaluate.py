@@ -139,7 +139,7 @@ def _control(
         case "nnls_cut":
             uncut = [controls.nnls(reference, mixtures) for mixtures in both]
             threshold = controls.choose_cut(
-                uncut[0], validation.proportions, experiment.evaluation.nnls_cuts
+                uncut[0], validation.proportions.astype(np.float64), experiment.evaluation.nnls_cuts
             )
             choices["cut"] = threshold
             proportions = [controls.cut(values, threshold) for values in uncut]

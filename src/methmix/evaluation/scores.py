@@ -91,9 +91,7 @@ class Scores:
         """Compute every metric; ``counts`` is [n_replicates, n_mixtures], the result [n_replicates] each."""
         s = {name: counts @ values for name, values in self._sums.items()}
         mixtures = counts.sum(axis=1)
-        tp, fp, fn, tn = (
-            s[k] for k in ("true_positive", "false_positive", "false_negative", "true_negative")
-        )
+        tp, fp, fn, tn = (s[k] for k in ("true_positive", "false_positive", "false_negative", "true_negative"))
         n = s["n"]
         total_squares = s["true_squared"] - s["true"] ** 2 / n
         predicted_squares = s["predicted_squared"] - s["predicted"] ** 2 / n
@@ -117,9 +115,7 @@ class Scores:
             "presence_recall": recall,
             "presence_f1": _ratio(2 * tp, 2 * tp + fp + fn),
             # As sklearn: 0 where a margin is empty.
-            "presence_mcc": np.where(
-                margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0
-            ),
+            "presence_mcc": np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0),
             "presence_auprc": self._ranked.average_precision(counts),
             "presence_ece": _ratio(np.abs(counts @ self._bin_excess).sum(axis=1), tp + tn + fp + fn),
             "prediction_ratio": self._ratio.median(counts),
@@ -153,9 +149,7 @@ class _Sorted:
 class _Ranked:
     """Labelled entries in falling order of their score."""
 
-    def __init__(
-        self, score: Array, label: npt.NDArray[np.bool_], mixture: npt.NDArray[np.intp]
-    ) -> None:
+    def __init__(self, score: Array, label: npt.NDArray[np.bool_], mixture: npt.NDArray[np.intp]) -> None:
         order = np.argsort(-score, kind="stable")
         self._label = label[order].astype(float)
         self._mixture = mixture[order]
@@ -178,9 +172,10 @@ class _Ranked:
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
-    return np.divide(
+    quotient: Array = np.divide(
         numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator > 0
     )
+    return quotient
 
 
 def interval(replicates: Array) -> list[float | None]:
@@ -192,7 +187,9 @@ def interval(replicates: Array) -> list[float | None]:
     return [float(low), float(high)]
 
 
-def with_intervals(scores: Scores, n_bootstrap: int, seed: int) -> Iterator[tuple[str, float | list[float | None] | None]]:
+def with_intervals(
+    scores: Scores, n_bootstrap: int, seed: int
+) -> Iterator[tuple[str, float | list[float | None] | None]]:
     """Yield each metric and then its ``<name>_ci95``."""
     estimate = scores.estimate()
     replicates = scores.replicates(n_bootstrap, seed)

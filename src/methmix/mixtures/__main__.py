@@ -35,8 +35,7 @@ def _body(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.config)
     if options.phase not in experiment.mixtures.recipes:
         raise InputError(
-            f"--phase {options.phase}: {options.config} has recipes for "
-            f"{', '.join(experiment.mixtures.recipes)}"
+            f"--phase {options.phase}: {options.config} has recipes for {', '.join(experiment.mixtures.recipes)}"
         )
     reference = read_reference(options.reference)
     write_mixtures(experiment, reference, options.phase, options.split, options.output)
@@ -68,9 +67,7 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Any, spl
         "notes": reference.attributes["notes"],
     }
     starts = range(0, n, _BLOCK)
-    with MixturesWriter.open(
-        output, n, len(reference.regions), reference.tissue_names, attributes
-    ) as writer:
+    with MixturesWriter.open(output, n, len(reference.regions), reference.tissue_names, attributes) as writer:
         for start in cli.progress(starts, f"{split} mixtures, blocks of {_BLOCK}", len(starts)):
             number = start // _BLOCK
             rng = seeds.generator(experiment.seed, "mixtures", phase, split, number)

@@ -98,13 +98,11 @@ class MixtureSampler:
         methylated = rng.binomial(depth, np.nan_to_num(fraction))
         return MixtureBatch(methylated, depth, proportions, donors, mean_depth)
 
-    def _mix(
-        self, proportions: npt.NDArray[np.float32], donors: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
+    def _mix(self, proportions: npt.NDArray[np.float32], donors: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Mix donors; NaN where a donor with a share in the mixture was not observed."""
         weights = np.zeros((len(proportions), len(self._donors)), dtype=np.float32)
         columns = np.searchsorted(self._donors, donors)
         np.put_along_axis(weights, columns, proportions, axis=1)
-        fraction = np.clip(weights @ self._fractions, 0, 1)
+        fraction: npt.NDArray[np.float32] = np.clip(weights @ self._fractions, 0, 1)
         fraction[(weights > 0).astype(np.float32) @ self._missing > 0] = np.nan
         return fraction

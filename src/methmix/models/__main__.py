@@ -34,17 +34,19 @@ def _body(options: argparse.Namespace) -> None:
     true[torch.arange(64), (torch.arange(64) + 1) % options.n_tissues] = 0.3
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
-    sizes = {"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1}
-    original = OriginalModel(
-        BackboneSettings(**sizes), OriginalLossSettings(mse_weight=1.0), profiles  # type: ignore[arg-type]
-    )
-    sparse = SparseModel(
-        SparseModelSettings(**sizes, use_two_stage=True, presence_threshold=0.5),  # type: ignore[arg-type]
-        SparseLossSettings(mse_weight=1.0, presence_weight=1.0, sparsity_weight=0.01, presence_threshold=0.01),
-        profiles,
-    )
+    sizes, dropout = [512, 512, 512, 2048], 0.1
+    models: dict[str, OriginalModel | SparseModel] = {
+        "original": OriginalModel(
+            BackboneSettings(hidden_sizes=sizes, dropout=dropout), OriginalLossSettings(mse_weight=1.0), profiles
+        ),
+        "sparse": SparseModel(
+            SparseModelSettings(hidden_sizes=sizes, dropout=dropout, use_two_stage=True, presence_threshold=0.5),
+            SparseLossSettings(mse_weight=1.0, presence_weight=1.0, sparsity_weight=0.01, presence_threshold=0.01),
+            profiles,
+        ),
+    }
     ok = True
-    for name, model in {"original": original, "sparse": sparse}.items():
+    for name, model in models.items():
         lines = check(model, methylation, true)
         ok &= all(passed for passed, _ in lines)
         sys.stdout.write(f"{name}\n")
@@ -53,9 +55,7 @@ def _body(options: argparse.Namespace) -> None:
         raise RunError("a model fails its self-check, see above")
 
 
-def check(
-    model: OriginalModel | SparseModel, methylation: torch.Tensor, true: torch.Tensor
-) -> list[tuple[bool, str]]:
+def check(model: OriginalModel | SparseModel, methylation: torch.Tensor, true: torch.Tensor) -> list[tuple[bool, str]]:
     """Check one model on one batch; returns (passed, what was found) for each check."""
     lines = [(True, f"parameters: {n_parameters(model):,}")]
     model.train()

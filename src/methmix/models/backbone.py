@@ -49,7 +49,12 @@ class Backbone(nn.Sequential):
         size = profiles.shape[1]
         for width in hidden_sizes:
             # Batch normalisation has its own shift, so the linear map needs none.
-            layers += [nn.Linear(size, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [
+                nn.Linear(size, width, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+            ]
             size = width
         super().__init__(*layers)
         self.n_features = size

@@ -54,7 +54,7 @@ def presence_loss(logits: Tensor, true: Tensor, label_threshold: float) -> Tenso
 
 
 def sparsity_loss(logits: Tensor) -> Tensor:
-    """Expected share of tissues present, by the presence probabilities; [batch, n_tissues] -> 0-1.
+    """Compute the expected share of tissues present, by the presence probabilities; [batch, n_tissues] -> 0-1.
 
     Unlike the L1 norm of proportions, which is 1 whatever they are, this can fall.
     """

@@ -46,9 +46,7 @@ def main() -> int:
         help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead",
     )
     fit_variation.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
-    fit_variation.add_argument(
-        "--output", type=Path, required=True, help="the parameters to write, a JSON file"
-    )
+    fit_variation.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
     fit_variation.set_defaults(body=_fit_variation)
 
     fetch = _add(commands, "download", "Fetch the public data of the shipped experiments; needs internet.")

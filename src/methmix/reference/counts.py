@@ -136,8 +136,7 @@ def _whole_numbers(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: line {row + 2}, column {name}: expected a whole number >= 0, "
-                f"found {table[name].iloc[row]!r}",
+                f"{path}: line {row + 2}, column {name}: expected a whole number >= 0, found {table[name].iloc[row]!r}",
                 "a region without reads has METH 0 and DEPTH 0",
             )
         numbers[name] = values.astype(np.int32)
@@ -150,8 +149,7 @@ def _unique_regions(path: Path, regions: pd.DataFrame, depth: np.ndarray, policy
         row = int(np.argmax(regions.duplicated()))
         region = regions.iloc[row]
         raise InputError(
-            f"{path}: line {row + 2}: region {region['chrom']}:{region['start']}-{region['end']} "
-            "is there twice",
+            f"{path}: line {row + 2}: region {region['chrom']}:{region['start']}-{region['end']} is there twice",
             "set reference.duplicate_regions to deepest to keep the row with most reads",
         )
     ranked = regions.assign(reads=depth.sum(axis=0, dtype=np.int64)).sort_values(

@@ -60,9 +60,7 @@ def purity_figure(quality: Quality) -> bytes:
         axes.set_xlabel("share that NNLS attributes to the donor's own tissue, known from its other donors")
         axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
         axes.set_axisbelow(True)
-        figure.legend(
-            *axes.get_legend_handles_labels(), loc="outside upper right", ncols=len(SPLITS), frameon=False
-        )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=len(SPLITS), frameon=False)
         return _png(figure)
 
 

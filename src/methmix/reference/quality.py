@@ -172,9 +172,7 @@ def _tissues(reference: Reference) -> pd.DataFrame:
     for tissue in reference.tissue_names:
         splits = [s for s, t in zip(reference.split, reference.tissues, strict=True) if t == tissue]
         borrowed = [split for split in SPLITS if tissue in shared[split]]
-        flags = (
-            f"{' and '.join(borrowed)} mixtures are made of training donors: optimistic" if borrowed else ""
-        )
+        flags = f"{' and '.join(borrowed)} mixtures are made of training donors: optimistic" if borrowed else ""
         sizes: dict[str, int] = {split: splits.count(split) for split in SPLITS}
         records.append({"tissue": tissue, "donors": len(splits), **sizes, "flags": flags})
     return pd.DataFrame(records)

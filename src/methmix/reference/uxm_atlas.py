@@ -48,15 +48,11 @@ def read_uxm_atlas(path: Path) -> tuple[list[str], pd.DataFrame, np.ndarray]:
     doubled = table.duplicated(_COORDINATES)
     if doubled.any():
         line = _line(doubled)
-        raise InputError(
-            f"{path}: line {line}: this region is there twice, with different values", "keep one row"
-        )
+        raise InputError(f"{path}: line {line}: this region is there twice, with different values", "keep one row")
     direction = table["direction"]
     if not direction.isin(["U", "M"]).all():
         line = _line(~direction.isin(["U", "M"]))
-        raise InputError(
-            f"{path}: line {line}, column direction: expected U or M, found {direction[line - 2]!r}"
-        )
+        raise InputError(f"{path}: line {line}, column direction: expected U or M, found {direction[line - 2]!r}")
     regions = pd.DataFrame(
         {
             "chrom": table["chr"].astype(str),
@@ -72,9 +68,7 @@ def read_uxm_atlas(path: Path) -> tuple[list[str], pd.DataFrame, np.ndarray]:
 def _tissues(path: Path, header: list[str]) -> list[str]:
     missing = [name for name in _LEADING if name not in header]
     if missing:
-        raise InputError(
-            f"{path}: column {missing[0]} is missing", f"expected {' '.join(_LEADING)} <tissue> ..."
-        )
+        raise InputError(f"{path}: column {missing[0]} is missing", f"expected {' '.join(_LEADING)} <tissue> ...")
     tissues = [name for name in header if name not in _LEADING]
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
@@ -90,8 +84,7 @@ def _whole_numbers(path: Path, column: pd.Series) -> np.ndarray:
     if bad.any():
         line = _line(bad)
         raise InputError(
-            f"{path}: line {line}, column {column.name}: expected a whole number >= 0, "
-            f"found {column[line - 2]!r}"
+            f"{path}: line {line}, column {column.name}: expected a whole number >= 0, found {column[line - 2]!r}"
         )
     whole: np.ndarray = numbers.to_numpy(dtype=np.int64)
     return whole
@@ -104,8 +97,7 @@ def _fractions(path: Path, column: pd.Series) -> np.ndarray:
     if bad.any():
         line = _line(bad)
         raise InputError(
-            f"{path}: line {line}, column {column.name}: expected a fraction 0-1 or NA, "
-            f"found {column[line - 2]!r}"
+            f"{path}: line {line}, column {column.name}: expected a fraction 0-1 or NA, found {column[line - 2]!r}"
         )
     if numbers.isna().all():
         raise InputError(

@@ -195,9 +195,7 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
     reached = _measure(reference, tissues, parameters, seed)
     for _ in range(_ITERATIONS):
         if min(variance, reached.variance) <= 0:
-            raise InputError(
-                f"fit-variation: replicates of {', '.join(tissues)} differ no more than reads do"
-            )
+            raise InputError(f"fit-variation: replicates of {', '.join(tissues)} differ no more than reads do")
         admixture = parameters.mean_admixture + float(np.nanmean(impurity) - np.nanmean(reached.impurity))
         parameters = replace(
             parameters,
@@ -249,9 +247,7 @@ def _tilt_correction(observed: Array, reached: Array) -> float:
     return -float(slope) / 2
 
 
-def redraw(
-    reference: Reference, tissues: list[str], variation: DonorVariation, rng: np.random.Generator
-) -> Reference:
+def redraw(reference: Reference, tissues: list[str], variation: DonorVariation, rng: np.random.Generator) -> Reference:
     """Replace every donor of ``tissues`` by one drawn around its tissue's mean, at its own depth."""
     rows_of = [[i for i, name in enumerate(reference.tissues) if name == tissue] for tissue in tissues]
     means = np.stack([mean_of_observed(reference.fractions[rows].astype(float)) for rows in rows_of])
@@ -289,9 +285,7 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
         if tissue not in rows_of:
             continue
         profiles = means.copy()
-        profiles[tissues.index(tissue)] = mean_of_observed(
-            fractions[[i for i in rows_of[tissue] if i != row]]
-        )
+        profiles[tissues.index(tissue)] = mean_of_observed(fractions[[i for i in rows_of[tissue] if i != row]])
         known = (reference.depth[row] > 0) & ~np.isnan(profiles).any(axis=0)
         profiles, depth = profiles[:, known], reference.depth[row, known]
         # One donor at a time, each with its own profiles: the product is cheaper here than `weighted_nnls`.

@@ -44,9 +44,7 @@ def _comparison(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.config)
     results = read_arms(options.folder, options.arms)
     output: Path = options.output
-    content = comparison_json(
-        results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
-    )
+    content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
     note = "; ".join(results[0].metrics["notes"])
     images = {}
     for result in results:
@@ -67,7 +65,7 @@ def _sweep(options: argparse.Namespace) -> None:
         if not log.is_file():
             raise InputError(f"{log}: there is no such file", "train first: python -m methmix.training")
         history = pd.read_csv(log)
-        best = history.loc[history["val/mae"].idxmin()]
+        best = history.iloc[int(history["val/mae"].argmin())]
         # The folder says what was tried: .../<arm>/<learning rate>.
         rows.append(
             {
@@ -81,7 +79,7 @@ def _sweep(options: argparse.Namespace) -> None:
         table.to_csv(temporary, index=False)
     style.save(figures.sweep(table), options.output / "sweep.png")
     for arm, of_arm in table.groupby("arm"):
-        best = of_arm.loc[of_arm["val/mae"].idxmin()]
+        best = of_arm.iloc[int(of_arm["val/mae"].argmin())]
         logger.info("%s: best learning rate %g, validation MAE %.5f", arm, best["learning_rate"], best["val/mae"])
 
 

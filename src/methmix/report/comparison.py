@@ -47,9 +47,7 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
         }
     }
     if {"sparse", "original"} <= set(by_name):
-        content["sparse_minus_original"] = paired_difference(
-            by_name["sparse"], by_name["original"], n_bootstrap, seed
-        )
+        content["sparse_minus_original"] = paired_difference(by_name["sparse"], by_name["original"], n_bootstrap, seed)
     first = results[0].metrics
     content["provenance"] = {
         **first["provenance"],
@@ -66,9 +64,7 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
     return finite
 
 
-def paired_difference(
-    sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int
-) -> dict[str, dict[str, Any]]:
+def paired_difference(sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int) -> dict[str, dict[str, Any]]:
     """Compare two arms by a bootstrap over the same mixtures: metric of sparse minus metric of original.
 
     ``distance_of_prediction_ratio_from_1`` is added, since a ratio is good when it is near 1, not when it is low.
@@ -76,8 +72,10 @@ def paired_difference(
     pair = [Scores(r.true, r.predicted, r.probability) for r in (sparse, original)]
     estimates = [scores.estimate() for scores in pair]
     replicates = [scores.replicates(n_bootstrap, seed) for scores in pair]
-    for values in (*estimates, *replicates):
-        values["distance_of_prediction_ratio_from_1"] = np.abs(values["prediction_ratio"] - 1)  # type: ignore[assignment]
+    name = "distance_of_prediction_ratio_from_1"
+    for estimate, replicate in zip(estimates, replicates, strict=True):
+        estimate[name] = abs(estimate["prediction_ratio"] - 1)
+        replicate[name] = np.abs(replicate["prediction_ratio"] - 1)
     return {
         name: {
             "estimate": float(estimates[0][name] - estimates[1][name]),

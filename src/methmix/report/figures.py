@@ -200,7 +200,7 @@ def sweep(table: pd.DataFrame) -> Figure:
         ordered = rows.sort_values("learning_rate")
         colour = ARM_COLOURS.get(str(arm), TRUTH)
         axes.plot(ordered["learning_rate"], ordered["val/mae"], "o-", color=colour, label=arm)
-        best = ordered.loc[ordered["val/mae"].idxmin()]
+        best = ordered.iloc[int(ordered["val/mae"].argmin())]
         axes.plot(best["learning_rate"], best["val/mae"], "o", color=colour, markersize=11, fillstyle="none")
     axes.set(xscale="log", xlabel="peak learning rate", ylabel="best validation MAE", title="learning-rate sweep")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=2))

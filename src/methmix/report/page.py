@@ -46,9 +46,7 @@ def render(
         Columns job, seconds, memory_mb of the run's jobs; may be empty.
     """
     training = figures.training(results)
-    environment = Environment(
-        loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined
-    )
+    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("comparison.html").render(
         comparison=comparison,
         provenance=comparison["provenance"],
@@ -121,9 +119,7 @@ def _difference(differences: dict[str, Any]) -> list[dict[str, str]]:
 
 def _shared(result: ArmResult) -> list[str]:
     table = result.per_tissue
-    return [
-        f"{row.tissue} ({row.shared_donors})" for row in table.itertuples() if row.shared_donors != "none"
-    ]
+    return [f"{row.tissue} ({row.shared_donors})" for row in table.itertuples() if row.shared_donors != "none"]
 
 
 def _worked(results: list[ArmResult]) -> list[dict[str, Any]]:
@@ -170,6 +166,10 @@ def read_jobs(folder: Path | None) -> pd.DataFrame:
     for path in sorted(folder.rglob("*.tsv")) if folder and folder.is_dir() else []:
         record = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
         rows.append(
-            {"job": path.stem, "seconds": float(record["s"]), "memory_mb": float(np.nan_to_num(record["max_rss"]))}
+            {
+                "job": path.stem,
+                "seconds": float(record["s"]),
+                "memory_mb": float(np.nan_to_num(record["max_rss"])),
+            }
         )
     return pd.DataFrame(rows, columns=["job", "seconds", "memory_mb"])

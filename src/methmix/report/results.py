@@ -80,16 +80,21 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     shape = (len(mixtures), len(tissues))
     if len(predictions) != shape[0] * shape[1]:
         raise InputError(
-            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}", again
+            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}",
+            again,
         )
-    columns = [predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]]
+    true, predicted, probability = [
+        predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]
+    ]
     log = folder / arm / "logs" / "training_log.csv"
     return ArmResult(
         arm,
         metrics,
         mixtures,
         tissues,
-        *columns,
+        true,
+        predicted,
+        probability,
         per_tissue,
         per_mixture,
         pd.read_csv(log) if log.is_file() else pd.DataFrame(),

@@ -28,20 +28,24 @@ _DEBUG_STEPS = 4
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.training", __doc__ or "")
-    arguments.add_argument(
-        "--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml"
-    )
+    arguments.add_argument("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
     arguments.add_argument("--experiment", type=Path, help="the experiment; by default the one that --config names")
     arguments.add_argument("--arm", choices=["original", "sparse"], help="fail unless --config is for this arm")
     arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
     arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
     arguments.add_argument("--output", type=Path, help="run folder; by default results/<name>/<phase>/<arm>")
     arguments.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. training.epochs=3"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, e.g. training.epochs=3",
     )
     arguments.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     arguments.add_argument(
-        "--debug", action="store_true", help="dry run: one epoch on small data made on the spot, every output written"
+        "--debug",
+        action="store_true",
+        help="dry run: one epoch on small data made on the spot, every output written",
     )
     return cli.run(_body, arguments)
 

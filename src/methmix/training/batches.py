@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import torch
@@ -30,9 +30,7 @@ class TrainingBatches:
         Share of mixtures of one tissue, 0-1.
     """
 
-    def __init__(
-        self, sampler: MixtureSampler, seed: int, phase: str, batch_size: int, pure_fraction: float
-    ) -> None:
+    def __init__(self, sampler: MixtureSampler, seed: int, phase: str, batch_size: int, pure_fraction: float) -> None:
         self._sampler = sampler
         self._seed = seed
         self._phase = phase
@@ -55,7 +53,7 @@ class TrainingBatches:
             torch.from_numpy(np.ascontiguousarray(drawn.proportions[order])),
         )
 
-    def steps(self, first: int, last: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def steps(self, first: int, last: int) -> Generator[tuple[int, Tensor, Tensor], None, None]:
         """Yield (step, methylation, proportions) for steps first to last - 1, drawn ahead in a thread."""
         waiting: queue.Queue[tuple[int, Tensor, Tensor] | BaseException] = queue.Queue(maxsize=_AHEAD)
         stop = threading.Event()

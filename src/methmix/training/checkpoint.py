@@ -109,7 +109,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"{path}: there is no such checkpoint", "it is made by python -m methmix.training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+        ValueError,
+        KeyError,
+    ) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: is damaged or not a checkpoint ({first_line})") from None
     version = content.get("format_version") if isinstance(content, dict) else None

@@ -196,7 +196,7 @@ class Trainer:
                 "lower training.learning_rate; the last good state is in checkpoint_last.pt",
             )
         self._optimiser.zero_grad(set_to_none=True)
-        parts.total.backward()
+        parts.total.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         sums = self.state.epoch_sums
         for name, value in zip(("total_loss", "mse_loss", "presence_loss", "sparsity_loss"), parts, strict=True):
@@ -224,9 +224,7 @@ class Trainer:
         waited = epoch - int(state.best["epoch"])
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience
-        state.record["peak_memory_mb"] = max(
-            state.record["peak_memory_mb"], round(provenance.peak_memory_mb(), 1)
-        )
+        state.record["peak_memory_mb"] = max(state.record["peak_memory_mb"], round(provenance.peak_memory_mb(), 1))
         if improved:
             save_checkpoint(self.best_checkpoint, self._snapshot(optimiser=False))
         elif state.finished:

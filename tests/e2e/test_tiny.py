@@ -1,0 +1,107 @@
+"""A whole experiment, as a user runs it, on the tiny configuration."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from methmix.files import read_mixtures, read_reference
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("Snakefile", "workflow", "config", "profiles"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    (folder / "src").symlink_to(ROOT / "src")
+    return folder
+
+
+def snakemake(checkout, *arguments):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, "--configfile", "config/tiny.yaml"],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(checkout):
+    done = snakemake(checkout, "compare_phase2")
+    assert done.returncode == 0, done.stderr[-4000:]
+    return checkout / "results" / "tiny"
+
+
+def test_every_file_of_the_contract_is_there(results):
+    for split in ("train", "validation", "test"):
+        assert len(read_mixtures(results / "mixtures" / f"phase2_{split}_mixtures.h5")) in (20, 100)
+    for arm in ("original", "sparse"):
+        for name in ("checkpoints/checkpoint_best.pt", "checkpoints/checkpoint_last.pt", "logs/training_log.csv",
+                     "logs/config.yaml", "logs/tensorboard", "evaluation/metrics.json"):  # fmt: skip
+            assert (results / "phase2" / arm / name).exists(), name
+    comparison = results / "phase2" / "comparison"
+    assert len(pd.read_csv(comparison / "comparison.csv")) == 7
+    for name in ("report.html", "miami_sparse.png", "miami_original.png", "comparison.json"):
+        assert (comparison / name).stat().st_size > 1000
+    assert (results / "reference" / "reference_report.html").stat().st_size > 1000
+    assert not list(results.rglob("*.part"))
+
+
+def test_test_mixtures_hold_no_donor_of_the_training(results):
+    reference = read_reference(results / "reference" / "reference.h5")
+    split_of = dict(zip(reference.donors, reference.split, strict=True))
+    for split in ("train", "validation", "test"):
+        mixtures = read_mixtures(results / "mixtures" / f"phase2_{split}_mixtures.h5")
+        used = {donor for info in mixtures.info for donor in info["donors"].values()}
+        assert {split_of[donor] for donor in used} == {split}
+
+
+def test_arms_order_as_they_must(results):
+    arms = json.loads((results / "phase2/comparison/comparison.json").read_text())["arms"]
+    assert arms["sparse"]["mae"] < arms["uniform"]["mae"]
+    assert arms["oracle"]["mae"] < arms["nnls"]["mae"]
+    assert arms["sparse"]["spurious_per_mixture"] < arms["original"]["spurious_per_mixture"]
+    assert arms["sparse"]["exact_zero_absent"] > 0.5
+    assert arms["original"]["exact_zero_absent"] == 0
+    assert arms["all_absent"]["presence_recall"] == 0
+
+
+def test_a_second_run_does_nothing_and_says_so(checkout, results):
+    done = snakemake(checkout, "compare_phase2")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_the_run_recorded_time_and_memory_of_its_jobs(results):
+    page = (results / "phase2/comparison/report.html").read_text()
+    assert "train_phase2_sparse" in page
+    assert "the largest job used" in page
+
+
+def test_same_seed_same_bytes(checkout, results):
+    path = results / "mixtures" / "phase2_test_mixtures.h5"
+    before = path.read_bytes()
+    done = snakemake(checkout, "--force", "results/tiny/mixtures/phase2_test_mixtures.h5")
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == before
+
+
+def test_another_phase_needs_only_its_recipe(checkout, results):
+    target = "results/tiny/mixtures/phase3_test_mixtures.h5"
+    assert snakemake(checkout, target).returncode == 0
+    mixtures = read_mixtures(checkout / target)
+    background = mixtures.proportions[:, mixtures.tissue_names.index("Blood")]
+    assert ((background >= 0.6) & (background <= 0.9)).all()

@@ -1,0 +1,130 @@
+"""The Snakemake workflow: what users type resolves to the right jobs, and mistakes are told in their words."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what the workflow reads; results of the real checkout are not touched."""
+    for name in ("Snakefile", "workflow", "config", "profiles", "slurm"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    return tmp_path
+
+
+def snakemake(checkout, *arguments):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Read the table of job counts of a dry run."""
+    lines = output.split("Job stats:")[1].splitlines()
+    rows = [line.split() for line in lines if len(line.split()) == 2 and line.split()[1].isdigit()]
+    return {name: int(number) for name, number in rows[: [r[0] for r in rows].index("total") + 1]}
+
+
+@pytest.mark.parametrize("target", [[], ["compare_phase2"]], ids=["default target", "compare_phase2"])
+def test_compare_phase2_as_typed(checkout, target):
+    done = snakemake(checkout, "-n", *target)
+    assert done.returncode == 0, done.stderr
+    expected = {
+        "reference": 1, "reference_report": 1, "mixtures": 3, "train": 2, "evaluate_model": 2,
+        "evaluate_control": 5, "compare": 1, "compare_phase2": 1, "total": 16,
+    }  # fmt: skip
+    assert jobs(done.stdout + done.stderr) == expected
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_shipped_experiment_resolves(checkout, name):
+    done = snakemake(checkout, "-n", "--configfile", f"config/{name}.yaml")
+    assert done.returncode == 0, done.stderr
+    assert f"results/{name}/phase2/comparison/report.html" in done.stdout + done.stderr
+
+
+def test_the_configuration_is_written_out_as_the_record(checkout):
+    assert snakemake(checkout, "-n", "--config", "seed=7").returncode == 0
+    record = yaml.safe_load((checkout / "results/default/config.yaml").read_text())
+    assert record["seed"] == 7
+    assert record["reference"]["n_regions"] == 5000
+
+
+def test_sweep_trains_each_arm_at_each_rate(checkout):
+    done = snakemake(checkout, "-n", "sweep_phase2")
+    assert done.returncode == 0, done.stderr
+    rates = yaml.safe_load((ROOT / "config/default.yaml").read_text())["sweep"]["learning_rates"]
+    assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["reference"].pop("coverage"), "missing key reference.coverage"),
+        (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
+        (lambda c: c.update(seed="one"), "seed:"),
+        (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_named(checkout, change, message):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    change(content)
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_results_that_cannot_be_written(checkout):
+    (checkout / "results").write_text("a file where the folder should be")
+    done = snakemake(checkout, "-n")
+    assert done.returncode != 0
+    assert "cannot write here" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_resume_files_are_no_outputs_and_no_log_of_a_training_is_overwritten():
+    rule = (ROOT / "workflow/rules/training.smk").read_text()
+    for block in rule.split("output:")[1::2]:
+        assert "checkpoint_last" not in block.split("log:")[0]
+    assert "directory(" not in rule
+    assert rule.count("2>> {log:q}") == rule.count("python -m methmix.training")
+
+
+def test_every_rule_calls_a_module_with_quoted_values():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for command in re.findall(r'shell:\n\s+"""(.*?)"""', path.read_text(), flags=re.DOTALL):
+            assert command.strip().startswith("python -m methmix.")
+            for placeholder in re.findall(r"\{(.*?)\}", command):
+                assert placeholder.endswith(":q"), f"{path.name}: {{{placeholder}}}"
+
+
+def test_schemas_reject_what_the_code_rejects():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "workflow/schemas/experiment.schema.json").read_text())
+    for name in EXPERIMENTS:
+        jsonschema.validate(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), schema)
+    wrong = yaml.safe_load((ROOT / "config/tiny.yaml").read_text())
+    wrong["reference"]["coverge"] = 3
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema)
