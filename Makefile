@@ -14,7 +14,7 @@ compare: environment
 	@echo "The report is results/default/phase2/comparison/report.html"
 
 test: $(VENV)/.ready-dev
-	$(RUN) python -m pytest -n 2
+	$(RUN) python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.ready-dev
 	$(RUN) ruff check src tests

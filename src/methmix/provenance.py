@@ -40,6 +40,20 @@ def commit() -> str:
     return found.stdout.strip()
 
 
+def source_digest(*packages: str) -> str:
+    """Digest the code of some of our packages: results of other code are not gone on with.
+
+    Parameters
+    ----------
+    *packages
+        Names below ``methmix``, for example ``"models"``.
+    """
+    here = Path(methmix.__file__).parent
+    paths = sorted(path for name in packages for path in (here / name).rglob("*"))
+    content = b"".join(path.read_bytes() for path in paths if path.suffix in {".py", ".json", ".html"})
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def sha256(path: Path) -> str:
     """Compute the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:

@@ -1,7 +1,9 @@
 import csv
+import json
 import logging
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,10 +175,42 @@ def test_run_with_other_settings_is_kept_aside(trainer, caplog):
     old = weights(first.last_checkpoint)
     second = trainer(**{"training.learning_rate": 0.0123})
     assert second.run() == 0
-    assert "other settings" in caplog.text
+    assert "differs in configuration" in caplog.text
     kept = second.folder.with_name("run.replaced-1")
     assert_equal_weights(old, weights(kept / "checkpoints" / "checkpoint_last.pt"))
     assert load_checkpoint(second.last_checkpoint).arm["training"]["learning_rate"] == 0.0123
+
+
+def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(trainer, data, tmp_path, caplog):
+    """The donors changed, tissues and regions did not: the old weights would be wrong, silently."""
+    trainer().run()
+    reference, validation = data
+    flipped = replace(reference, methylated=reference.depth - reference.methylated)
+    other = replace(validation, attributes={"reference_digest": flipped.content_digest})
+    run = Trainer(tiny_arm("sparse"), tiny_experiment(), flipped, other, tmp_path / "run", torch.device("cpu"))
+    assert run.run() == 0
+    assert "differs in reference" in caplog.text
+    assert (tmp_path / "run.replaced-1").is_dir()
+
+
+def test_training_without_its_best_checkpoint_starts_anew(trainer, caplog):
+    first = trainer()
+    first.run()
+    first.best_checkpoint.unlink()
+    second = trainer()
+    assert second.run() == 0
+    assert "checkpoint_best.pt, which is missing" in caplog.text
+    assert second.best_checkpoint.is_file()
+
+
+def test_record_is_written_last_and_again_if_it_was_deleted(trainer):
+    trainer().run()
+    record = trainer().folder / "logs" / "training_record.json"
+    content = json.loads(record.read_text())
+    assert content["finished"] and content["record"]["n_parameters"] > 0
+    record.unlink()
+    assert trainer().run() == 0
+    assert json.loads(record.read_text()) == content
 
 
 def test_early_stopping(trainer):

@@ -1,6 +1,5 @@
 """Read and validate the configuration, write it out as the run's record; nothing else."""
 
-import hashlib
 from pathlib import Path
 
 import yaml
@@ -8,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from methmix.config import load_experiment
 from methmix.errors import InputError
+from methmix.provenance import source_digest
 
 NAME = config.get("name", "")
 RECORD = f"results/{NAME}/config.yaml"
@@ -35,14 +35,3 @@ wildcard_constraints:
     phase="phase[123]",
     split="train|validation|test",
     arm="[a-z_]+",
-
-
-def sources(*packages):
-    """Digest the code that a rule runs, so that editing it reruns the rule."""
-    files = sorted(
-        f
-        for p in packages
-        for f in Path("src/methmix", p).rglob("*")
-        if f.suffix in {".py", ".json", ".html"}
-    )
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]

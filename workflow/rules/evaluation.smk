@@ -1,7 +1,7 @@
 rule evaluate_model:
     """Evaluate a trained arm on the test mixtures."""
     input:
-        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
+        record="results/{name}/{phase}/{arm}/logs/training_record.json",
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
         test="results/{name}/mixtures/{phase}_test_mixtures.h5",
@@ -20,15 +20,16 @@ rule evaluate_model:
         "../../envs/pipeline.yaml"
     params:
         config=RECORD,
+        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
         output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
-        code=sources("evaluation", "models"),
+        code=source_digest("evaluation", "models"),
     shell:
         """
         python -m methmix.evaluation \
             --config {params.config:q} \
             --arm {wildcards.arm:q} \
-            --checkpoint {input.checkpoint:q} \
+            --checkpoint {params.checkpoint:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --test {input.test:q} \
@@ -60,7 +61,7 @@ rule evaluate_control:
         config=RECORD,
         output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
-        code=sources("evaluation"),
+        code=source_digest("evaluation"),
     shell:
         """
         python -m methmix.evaluation \

@@ -13,7 +13,7 @@ rule mixtures:
     params:
         config=RECORD,
         settings=[config["seed"], config["mixtures"]],
-        code=sources("mixtures", "files"),
+        code=source_digest("mixtures", "files"),
     shell:
         """
         python -m methmix.mixtures \

@@ -11,7 +11,7 @@ rule reference:
     params:
         config=RECORD,
         settings=[config["seed"], config["reference"]],
-        code=sources("reference", "files"),
+        code=source_digest("reference", "files"),
     shell:
         """
         python -m methmix.reference build \
@@ -38,7 +38,7 @@ rule reference_report:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        code=sources("reference"),
+        code=source_digest("reference"),
     shell:
         """
         python -m methmix.reference report \

@@ -34,7 +34,7 @@ rule compare:
         folder=lambda wildcards, output: Path(output.page).parents[1],
         jobs="results/{name}/benchmarks",
         output=lambda wildcards, output: Path(output.page).parent,
-        code=sources("report"),
+        code=source_digest("report"),
     shell:
         """
         python -m methmix.report comparison \
@@ -51,7 +51,7 @@ rule sweep:
     """Compare learning rates on validation."""
     input:
         expand(
-            "results/{{name}}/{{phase}}/sweep/{arm}/{rate}/checkpoints/checkpoint_best.pt",
+            "results/{{name}}/{{phase}}/sweep/{arm}/{rate}/logs/training_record.json",
             arm=["original", "sparse"],
             rate=config["sweep"]["learning_rates"],
         ),
@@ -74,7 +74,7 @@ rule sweep:
             rate=config["sweep"]["learning_rates"],
         ),
         output=lambda wildcards, output: Path(output.table).parent,
-        code=sources("report"),
+        code=source_digest("report"),
     shell:
         """
         python -m methmix.report sweep \

@@ -1,5 +1,6 @@
-# The training log and checkpoint_last.pt are no declared outputs: Snakemake would delete them when it restarts a
-# job, and the training could not go on where it stopped. The log is appended to for the same reason.
+# Checkpoints and the training log are no declared outputs: Snakemake deletes those when it restarts a job, and the
+# training could not go on where it stopped. What is declared is the record that a training writes last. The log is
+# appended to for the same reason.
 
 
 rule train:
@@ -9,7 +10,7 @@ rule train:
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
-        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
+        record="results/{name}/{phase}/{arm}/logs/training_record.json",
     log:
         "logs/{name}/train_{phase}_{arm}.log",
     benchmark:
@@ -21,9 +22,9 @@ rule train:
     threads: 1
     params:
         config=RECORD,
-        output=lambda wildcards, output: Path(output.checkpoint).parents[1],
+        output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=sources("training", "models", "mixtures"),
+        code=source_digest("training", "models", "mixtures"),
     shell:
         """
         python -m methmix.training \
@@ -44,7 +45,7 @@ rule train_sweep:
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
-        checkpoint="results/{name}/{phase}/sweep/{arm}/{rate}/checkpoints/checkpoint_best.pt",
+        record="results/{name}/{phase}/sweep/{arm}/{rate}/logs/training_record.json",
     log:
         "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
     wildcard_constraints:
@@ -55,9 +56,9 @@ rule train_sweep:
     threads: 1
     params:
         config=RECORD,
-        output=lambda wildcards, output: Path(output.checkpoint).parents[1],
+        output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=sources("training", "models", "mixtures"),
+        code=source_digest("training", "models", "mixtures"),
     shell:
         """
         python -m methmix.training \

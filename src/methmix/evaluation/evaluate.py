@@ -58,9 +58,9 @@ def evaluate_arm(
         Files do not belong together, or a trained arm has no checkpoint.
     """
     for name, mixtures in (("validation", validation), ("test", test)):
-        if mixtures.attributes.get("reference_digest") != reference.digest:
+        if mixtures.attributes.get("reference_digest") != reference.content_digest:
             raise InputError(
-                f"the {name} mixtures were made of another reference (other tissues or regions)",
+                f"the {name} mixtures were made of another reference",
                 "make them again: python -m methmix.mixtures",
             )
         if mixtures.attributes.get("split") != name:

@@ -143,6 +143,15 @@ class Reference:
         """Digest of tissues and regions: equal for data that the same model can be used on."""
         return digest(self.tissue_names, self.region_names)
 
+    @cached_property
+    def content_digest(self) -> str:
+        """Digest of everything: equal only for the same donors with the same counts in the same splits."""
+        text = "\n".join([self.digest, *self.donors, *self.tissues, *self.split])
+        made = hashlib.sha256(text.encode())
+        for counts in (self.methylated, self.depth):
+            made.update(counts.astype(np.int32).tobytes())
+        return made.hexdigest()
+
 
 def digest(tissue_names: list[str], region_names: list[str]) -> str:
     """Digest a tissue list and a region set."""

@@ -63,7 +63,7 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Any, spl
         "seed": experiment.seed,
         "recipe": recipe.model_dump_json(),
         "reference_source": reference.attributes["source"],
-        "reference_digest": reference.digest,
+        "reference_digest": reference.content_digest,
         "notes": reference.attributes["notes"],
     }
     starts = range(0, n, _BLOCK)

@@ -113,7 +113,7 @@ def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mix
         batch.proportions,
         info=[],
         tissue_names=reference.tissue_names,
-        attributes={"reference_digest": reference.digest},
+        attributes={"reference_digest": reference.content_digest},
     )
     short = {"epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
     training = arm.training.model_copy(update=short)

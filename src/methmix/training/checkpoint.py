@@ -6,7 +6,7 @@ reads it. The random state needs no place in it: each step derives its own strea
 
 import pickle
 import zipfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,10 @@ class Checkpoint:
     genome
         Genome build of the coordinates.
     reference_digest
-        Digest of tissues and regions.
+        Digest of tissues and regions: data that the model can be used on.
+    identity
+        Digests of what determines the weights (configuration, reference, mixtures, code); a training is gone on
+        with only where all are the same.
     model
         State dictionary.
     optimiser
@@ -65,6 +68,7 @@ class Checkpoint:
     regions: dict[str, Any]
     genome: str
     reference_digest: str
+    identity: dict[str, str]
     model: dict[str, Tensor]
     optimiser: dict[str, Any]
     step: int = 0
@@ -186,9 +190,7 @@ def check_same_data(
         )
 
 
-def plain(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Give what a person may want to know of a checkpoint, without tensors."""
-    shown = asdict(checkpoint)
-    for heavy in ("model", "optimiser", "regions", "history"):
-        del shown[heavy]
-    return shown
+def summary(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give what a person may want to know of a training, without tensors."""
+    names = ("arm", "seed", "genome", "identity", "step", "finished", "best", "record")
+    return {name: getattr(checkpoint, name) for name in names}

@@ -1,5 +1,7 @@
 """The training loop, readable from top to bottom."""
 
+import hashlib
+import json
 import logging
 import platform
 import signal
@@ -26,6 +28,7 @@ from methmix.training.checkpoint import (
     load_checkpoint,
     regions_to_tensors,
     save_checkpoint,
+    summary,
 )
 from methmix.training.monitor import Monitor
 from methmix.training.schedule import learning_rate
@@ -63,9 +66,9 @@ class Trainer:
         folder: Path,
         device: torch.device,
     ) -> None:
-        if validation.attributes.get("reference_digest") != reference.digest:
+        if validation.attributes.get("reference_digest") != reference.content_digest:
             raise InputError(
-                "the validation mixtures were made of another reference (other tissues or regions)",
+                "the validation mixtures were made of another reference",
                 "make them again: python -m methmix.mixtures",
             )
         self.arm = arm
@@ -98,6 +101,12 @@ class Trainer:
             regions=regions_to_tensors(reference.regions),
             genome=str(reference.attributes.get("genome", "unknown")),
             reference_digest=reference.digest,
+            identity={
+                "configuration": _digest(arm.model_dump_json(exclude={"experiment"})),
+                "reference": reference.content_digest,
+                "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
+                "code": provenance.source_digest("training", "models", "mixtures"),
+            },
             model={},
             optimiser={},
             record={
@@ -139,6 +148,7 @@ class Trainer:
         self._resume()
         if self.state.finished:
             logger.info("%s: training is finished already", self.last_checkpoint)
+            self._write_record()
             return 0
         write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
         monitor = Monitor(self.folder / "logs", self.state.history)
@@ -169,6 +179,7 @@ class Trainer:
         finally:
             batches.close()
             monitor.close()
+        self._write_record()
         logger.info(
             "finished after %d steps, %.0f s; best validation MAE %.5f in epoch %d; %s",
             self.state.step,
@@ -282,6 +293,11 @@ class Trainer:
     def _save_last(self) -> None:
         save_checkpoint(self.last_checkpoint, self._snapshot(optimiser=True))
 
+    def _write_record(self) -> None:
+        """Write the sign that the training has ended well; the last thing it does."""
+        text = json.dumps(summary(self.state), indent=2, default=str)
+        write_text(self.folder / "logs" / "training_record.json", text + "\n")
+
     def _complete_best(self) -> None:
         """Write the record of the whole training into the checkpoint of its best epoch."""
         best = load_checkpoint(self.best_checkpoint)
@@ -292,13 +308,11 @@ class Trainer:
         if not self.last_checkpoint.is_file():
             return
         found = load_checkpoint(self.last_checkpoint)
-        same = (found.arm, found.seed, found.reference_digest) == (
-            self.state.arm,
-            self.state.seed,
-            self.state.reference_digest,
-        )
-        if not same:
-            self._set_aside(found)
+        differs = [name for name, value in self.state.identity.items() if found.identity.get(name) != value]
+        if found.best and not self.best_checkpoint.is_file():
+            differs.append("checkpoint_best.pt, which is missing")
+        if differs:
+            self._set_aside(found, differs)
             return
         self.model.load_state_dict(found.model)
         self._optimiser.load_state_dict(found.optimiser)
@@ -308,8 +322,8 @@ class Trainer:
         if found.step and not found.finished:
             logger.info("going on from %s at step %d", self.last_checkpoint, found.step)
 
-    def _set_aside(self, found: Checkpoint) -> None:
-        """Keep a run that was made with other settings, under another name, and start anew."""
+    def _set_aside(self, found: Checkpoint, differs: list[str]) -> None:
+        """Keep a run that cannot be gone on with under another name, and start anew."""
         number = 1
         while (aside := self.folder.with_name(f"{self.folder.name}.replaced-{number}")).exists():
             number += 1
@@ -318,10 +332,10 @@ class Trainer:
             if (self.folder / part).exists():
                 (self.folder / part).rename(aside / part)
         logger.warning(
-            "%s held a training with other settings, seed or reference (%s, step %d); it is kept in %s",
+            "%s held another training (step %d, differs in %s); it is kept in %s, and this one starts anew",
             self.folder,
-            found.arm["arm"],
             found.step,
+            ", ".join(differs),
             aside,
         )
 
@@ -338,6 +352,10 @@ class Trainer:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _device_name(device: torch.device) -> str:
