@@ -175,7 +175,7 @@ def test_run_with_other_settings_is_kept_aside(trainer, caplog):
     old = weights(first.last_checkpoint)
     second = trainer(**{"training.learning_rate": 0.0123})
     assert second.run() == 0
-    assert "differs in configuration" in caplog.text
+    assert "of other configuration" in caplog.text
     kept = second.folder.with_name("run.replaced-1")
     assert_equal_weights(old, weights(kept / "checkpoints" / "checkpoint_last.pt"))
     assert load_checkpoint(second.last_checkpoint).arm["training"]["learning_rate"] == 0.0123
@@ -189,7 +189,7 @@ def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(
     other = replace(validation, attributes={"reference_digest": flipped.content_digest})
     run = Trainer(tiny_arm("sparse"), tiny_experiment(), flipped, other, tmp_path / "run", torch.device("cpu"))
     assert run.run() == 0
-    assert "differs in reference" in caplog.text
+    assert "of other reference" in caplog.text
     assert (tmp_path / "run.replaced-1").is_dir()
 
 
@@ -199,8 +199,18 @@ def test_training_without_its_best_checkpoint_starts_anew(trainer, caplog):
     first.best_checkpoint.unlink()
     second = trainer()
     assert second.run() == 0
-    assert "checkpoint_best.pt, which is missing" in caplog.text
+    assert "its checkpoint_best.pt is missing" in caplog.text
     assert second.best_checkpoint.is_file()
+
+
+def test_damaged_checkpoint_is_kept_aside(trainer, caplog):
+    first = trainer()
+    first.run()
+    first.last_checkpoint.write_bytes(first.last_checkpoint.read_bytes()[:1000])
+    second = trainer()
+    assert second.run() == 0
+    assert "damaged" in caplog.text
+    assert load_checkpoint(second.last_checkpoint).finished
 
 
 def test_record_is_written_last_and_again_if_it_was_deleted(trainer):

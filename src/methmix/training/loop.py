@@ -307,12 +307,17 @@ class Trainer:
     def _resume(self) -> None:
         if not self.last_checkpoint.is_file():
             return
-        found = load_checkpoint(self.last_checkpoint)
+        try:
+            found = load_checkpoint(self.last_checkpoint)
+        except InputError as error:
+            self._set_aside(str(error))
+            return
         differs = [name for name, value in self.state.identity.items() if found.identity.get(name) != value]
-        if found.best and not self.best_checkpoint.is_file():
-            differs.append("checkpoint_best.pt, which is missing")
         if differs:
-            self._set_aside(found, differs)
+            self._set_aside(f"it is another training, of other {', '.join(differs)}")
+            return
+        if found.best and not self.best_checkpoint.is_file():
+            self._set_aside("its checkpoint_best.pt is missing")
             return
         self.model.load_state_dict(found.model)
         self._optimiser.load_state_dict(found.optimiser)
@@ -322,7 +327,7 @@ class Trainer:
         if found.step and not found.finished:
             logger.info("going on from %s at step %d", self.last_checkpoint, found.step)
 
-    def _set_aside(self, found: Checkpoint, differs: list[str]) -> None:
+    def _set_aside(self, reason: str) -> None:
         """Keep a run that cannot be gone on with under another name, and start anew."""
         number = 1
         while (aside := self.folder.with_name(f"{self.folder.name}.replaced-{number}")).exists():
@@ -332,10 +337,9 @@ class Trainer:
             if (self.folder / part).exists():
                 (self.folder / part).rename(aside / part)
         logger.warning(
-            "%s held another training (step %d, differs in %s); it is kept in %s, and this one starts anew",
+            "the training in %s cannot be gone on with: %s; it is kept in %s, and training starts anew",
             self.folder,
-            found.step,
-            ", ".join(differs),
+            reason,
             aside,
         )
 
