@@ -257,6 +257,13 @@ def test_donor_without_reads(settings, source, table):
         _build(settings, source())
 
 
+def test_tissues_that_were_observed_in_different_regions(settings, source, table):
+    header = GOOD.splitlines()[0]
+    _table(table, f"{header}\nchr1 100 200 9 10 8 10 0 0 0 0\nchr2 100 200 0 0 0 0 1 7 2 8\n")
+    with pytest.raises(InputError, match="no overlap of regions"):
+        _build(settings, source())
+
+
 @pytest.mark.data
 def test_published_table(data_file):
     path = data_file("metdecode/atlas_with_replicates.tsv.gz")

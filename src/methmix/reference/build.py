@@ -87,6 +87,12 @@ def build_reference(experiment: Experiment) -> Reference:
     silent = (depth > 0).sum(axis=1) == 0
     if silent.any():
         raise InputError(f"reference: donor {donors[int(np.argmax(silent))]} has no reads in any region")
+    seen = np.stack([(depth[[name == tissue for name in tissues]] > 0).any(axis=0) for tissue in sorted(set(tissues))])
+    if not seen.all(axis=0).any():
+        raise InputError(
+            "reference: no overlap of regions: no region was observed in every tissue",
+            "were the samples counted over the same regions, in the same genome build?",
+        )
     if given_split is None:
         split_rng = seeds.generator(experiment.seed, "reference", "split")
         split = split_donors(donors, tissues, settings.split, split_rng)
