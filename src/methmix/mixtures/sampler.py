@@ -11,6 +11,10 @@ from methmix.files.reference import Split
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 
 
+# Share of a mixture whose methylation in a region must be known.
+_NOTHING_KNOWN = 1e-4
+
+
 @dataclass(frozen=True)
 class MixtureBatch:
     """Mixtures drawn together.
@@ -46,7 +50,8 @@ class MixtureSampler:
     """Draws mixtures of one split of a reference.
 
     Each tissue of a mixture comes from one donor of the split. A region's methylation is the sum of the donors'
-    methylation, weighted by the proportions; it is missing where one of these donors was not observed. The reads
+    methylation, weighted by the proportions, over the donors that were observed there; it is missing where none was.
+    (Were it missing where any of them was not, the gaps of an atlas would tell which tissues are present.) The reads
     of a region are Poisson around the mean depth times the region's relative coverage in the training donors, and
     the methylated ones binomial.
 
@@ -75,7 +80,7 @@ class MixtureSampler:
         self._pool = [np.array(rows) for rows in reference.pool(split).values()]
         self._donors = np.unique(np.concatenate(self._pool))
         fractions = reference.fractions[self._donors]
-        self._missing = np.isnan(fractions).astype(np.float32)
+        self._observed = (~np.isnan(fractions)).astype(np.float32)
         self._fractions = np.nan_to_num(fractions)
         train = [row for row, name in enumerate(reference.split) if name == "train"]
         coverage = reference.depth[train].mean(axis=0)
@@ -99,10 +104,12 @@ class MixtureSampler:
         return MixtureBatch(methylated, depth, proportions, donors, mean_depth)
 
     def _mix(self, proportions: npt.NDArray[np.float32], donors: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Mix donors; NaN where a donor with a share in the mixture was not observed."""
+        """Mix the donors that were observed in a region; NaN where none with a share in the mixture was."""
         weights = np.zeros((len(proportions), len(self._donors)), dtype=np.float32)
         columns = np.searchsorted(self._donors, donors)
         np.put_along_axis(weights, columns, proportions, axis=1)
-        fraction: npt.NDArray[np.float32] = np.clip(weights @ self._fractions, 0, 1)
-        fraction[(weights > 0).astype(np.float32) @ self._missing > 0] = np.nan
-        return fraction
+        known = weights @ self._observed
+        mixed = np.full_like(known, np.nan)
+        # Rounding leaves a little where nothing is known, and a little more than 1 elsewhere.
+        np.divide(weights @ self._fractions, known, out=mixed, where=known > _NOTHING_KNOWN)
+        return np.clip(mixed, 0, 1)
