@@ -4,7 +4,7 @@ min_version("9.0")
 
 
 # Without --configfile the default experiment is run; a given one is whole, so nothing is merged into it.
-if "reference" not in config:
+if not {"reference", "mixtures", "arms", "evaluation"} & set(config):
 
     configfile: "config/default.yaml"
 

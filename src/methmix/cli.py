@@ -80,6 +80,9 @@ def run(
         return _fail(options, error, 1, f"{type(error).__name__}: {error}")
     except KeyboardInterrupt as error:
         return _fail(options, error, 130, "interrupted")
+    except Exception as error:  # what nobody foresaw: one line, and how to see more
+        first_line = (str(error).splitlines() or [""])[0]
+        return _fail(options, error, 1, f"{type(error).__name__}: {first_line}\n  --verbose shows where it happened")
 
 
 def _fail(options: argparse.Namespace, error: BaseException, code: int, message: str) -> int:

@@ -41,15 +41,23 @@ def commit() -> str:
 
 
 def source_digest(*packages: str) -> str:
-    """Digest the code of some of our packages: results of other code are not gone on with.
+    """Digest the code of some of our packages and of the modules that all share: other code, other results.
 
     Parameters
     ----------
     *packages
         Names below ``methmix``, for example ``"models"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such package.
     """
     here = Path(methmix.__file__).parent
-    paths = sorted(path for name in packages for path in (here / name).rglob("*"))
+    for name in packages:
+        if not (here / name).is_dir():
+            raise FileNotFoundError(f"methmix has no package {name}")
+    paths = sorted([*here.glob("*.py"), *(path for name in packages for path in (here / name).rglob("*"))])
     content = b"".join(path.read_bytes() for path in paths if path.suffix in {".py", ".json", ".html"})
     return hashlib.sha256(content).hexdigest()[:16]
 

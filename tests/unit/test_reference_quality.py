@@ -75,7 +75,7 @@ def test_only_donor_of_a_tissue(reference):
     quality = assess(replace(reference, tissues=tissues, split=split))
     rare = quality.donors.set_index("tissue").loc["Rare"]
     assert np.isnan(rare["purity"])
-    assert rare["flags"] == "only donor of its tissue"
+    assert rare["flags"] == "only donor of its tissue: in every split"
     assert rare["donor"] not in quality.low_purity["donor"].tolist()
 
 

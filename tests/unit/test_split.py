@@ -88,6 +88,13 @@ def test_tissue_without_a_donor_of_a_split_lends_its_training_donors(reference):
 
 
 def test_given_split_needs_training_donors():
-    check_given_split(["a", "b", "c"], ["A", "A", "B"], ["train", "test", "train"])
+    check_given_split(["a", "b", "c", "d"], ["A", "A", "B", "B"], ["train", "test", "train", "test"], _settings())
     with pytest.raises(InputError, match="tissue B has no donor in split train"):
-        check_given_split(["a", "b", "c"], ["A", "A", "B"], ["train", "test", "test"])
+        check_given_split(["a", "b", "c"], ["A", "A", "B"], ["train", "test", "test"], _settings())
+
+
+def test_given_split_needs_test_donors_unless_allowed():
+    donors, tissues, split = ["a", "b", "c"], ["A", "A", "B"], ["train", "test", "train"]
+    with pytest.raises(InputError, match="tissue B has no donor in split test"):
+        check_given_split(donors, tissues, split, _settings())
+    check_given_split(donors, tissues, split, _settings(allow_single_donor=True))

@@ -186,7 +186,7 @@ def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(
     trainer().run()
     reference, validation = data
     flipped = replace(reference, methylated=reference.depth - reference.methylated)
-    other = replace(validation, attributes={"reference_digest": flipped.content_digest})
+    other = replace(validation, attributes={**validation.attributes, "reference_digest": flipped.content_digest})
     run = Trainer(tiny_arm("sparse"), tiny_experiment(), flipped, other, tmp_path / "run", torch.device("cpu"))
     assert run.run() == 0
     assert "of other reference" in caplog.text
@@ -243,6 +243,28 @@ def test_arms_see_the_same_training_mixtures(trainer):
     for step in (0, 5):
         for a, b in zip(original._batches.batch(step), sparse._batches.batch(step), strict=True):
             assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
+
+
+@pytest.mark.parametrize("attributes", [{"split": "test"}, {"phase": "phase1"}])
+def test_an_epoch_is_not_chosen_on_other_mixtures(data, tmp_path, attributes):
+    reference, validation = data
+    other = replace(validation, attributes={**validation.attributes, **attributes})
+    with pytest.raises(InputError, match="least of all on those of the test"):
+        Trainer(tiny_arm("sparse"), tiny_experiment(), reference, other, tmp_path, torch.device("cpu"))
+
+
+def test_training_on_fewer_validation_mixtures_is_another_training(trainer, data, tmp_path, caplog):
+    trainer().run()
+    reference, validation = data
+    half = replace(
+        validation,
+        methylation=validation.methylation[:50],
+        depth=validation.depth[:50],
+        proportions=validation.proportions[:50],
+    )
+    run = Trainer(tiny_arm("sparse"), tiny_experiment(), reference, half, tmp_path / "run", torch.device("cpu"))
+    assert run.run() == 0
+    assert "of other validation mixtures" in caplog.text
 
 
 def test_validation_mixtures_of_another_reference_are_refused(data):

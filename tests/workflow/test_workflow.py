@@ -95,6 +95,33 @@ def test_a_mistake_in_the_configuration_is_named(checkout, change, message):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "evaluation", "seed"])
+def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, section):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    del content[section]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert f"config/mine.yaml: missing key {section}" in done.stdout + done.stderr
+
+
+def test_a_name_that_leads_out_of_results_is_refused(checkout):
+    done = snakemake(checkout, "-n", "--config", "name=../outside")
+    assert done.returncode != 0
+    assert "name:" in done.stdout + done.stderr
+    assert not (checkout / "outside").exists()
+
+
+def test_the_message_about_a_bad_input_file_reaches_the_user(checkout):
+    (checkout / "counts.tsv").write_text("CHROM\tSTART\tEND\tA-1_METH\tA-1_DEPTH\n")
+    content = yaml.safe_load((checkout / "config/metdecode.yaml").read_text())
+    content["reference"]["file"] = "counts.tsv"
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "counts.tsv: has a header but no regions" in done.stdout + done.stderr
+
+
 def test_results_that_cannot_be_written(checkout):
     (checkout / "results").write_text("a file where the folder should be")
     done = snakemake(checkout, "-n")

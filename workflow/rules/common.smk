@@ -5,25 +5,21 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config import load_experiment
+from methmix.config.load import check_experiment
 from methmix.errors import InputError
+from methmix.files import write_text
 from methmix.provenance import source_digest
 
-NAME = config.get("name", "")
-RECORD = f"results/{NAME}/config.yaml"
 try:
-    record = Path(RECORD)
+    given = workflow.configfiles[-1] if workflow.configfiles else "config"
+    RECORD = str(
+        Path(check_experiment(dict(config), Path(given)).results, "config.yaml")
+    )
     resolved = yaml.safe_dump(dict(config), sort_keys=False)
-    if not record.is_file() or record.read_text() != resolved:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(resolved)
-    load_experiment(record)
+    if not Path(RECORD).is_file() or Path(RECORD).read_text() != resolved:
+        write_text(Path(RECORD), resolved)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-except OSError as error:
-    raise WorkflowError(
-        f"{error.filename}: cannot write here ({error.strerror})"
-    ) from None
 
 
 # Rules find the package in this checkout, also in an environment of their own (--sdm conda).

@@ -23,7 +23,7 @@ rule evaluate_model:
         checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
         output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
-        code=source_digest("evaluation", "models"),
+        code=source_digest("evaluation", "models", "training", "files"),
     shell:
         """
         python -m methmix.evaluation \
@@ -61,7 +61,7 @@ rule evaluate_control:
         config=RECORD,
         output=lambda wildcards, output: Path(output.metrics).parent,
         settings=[config["seed"], config["evaluation"]],
-        code=source_digest("evaluation"),
+        code=source_digest("evaluation", "files"),
     shell:
         """
         python -m methmix.evaluation \

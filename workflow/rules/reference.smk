@@ -38,7 +38,7 @@ rule reference_report:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        code=source_digest("reference"),
+        code=source_digest("reference", "files"),
     shell:
         """
         python -m methmix.reference report \

@@ -24,7 +24,7 @@ rule train:
         config=RECORD,
         output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=source_digest("training", "models", "mixtures"),
+        code=source_digest("training", "models", "mixtures", "files"),
     shell:
         """
         python -m methmix.training \
@@ -58,7 +58,7 @@ rule train_sweep:
         config=RECORD,
         output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=source_digest("training", "models", "mixtures"),
+        code=source_digest("training", "models", "mixtures", "files"),
     shell:
         """
         python -m methmix.training \

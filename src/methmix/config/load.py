@@ -63,7 +63,12 @@ def load_experiment(path: Path) -> Experiment:
     InputError
         A key is missing, unknown, or has a wrong type or value; the message names file and key.
     """
-    experiment: Experiment = _validate(_EXPERIMENT_ADAPTER, read_yaml(path), path)
+    return check_experiment(read_yaml(path), path)
+
+
+def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
+    """Validate the content of an experiment; ``path`` is named in messages. Errors as `load_experiment`."""
+    experiment: Experiment = _validate(_EXPERIMENT_ADAPTER, content, path)
     return experiment
 
 
@@ -110,12 +115,15 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     Raises
     ------
     InputError
-        There is no ``=``.
+        There is no ``=``, or the value cannot be read.
     """
     key, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"--set {text}: expected key=value, for example training.epochs=3")
-    return key, yaml.load(value, Loader=_Loader)
+    try:
+        return key, yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError:
+        raise InputError(f"--set {text}: the value {value!r} is not readable YAML") from None
 
 
 def _set(content: dict[str, Any], dotted: str, value: Any, path: Path) -> None:

@@ -116,12 +116,19 @@ def read_mixtures(path: Path) -> Mixtures:
             methylation=file["mixed_methylation"][:],
             depth=file["depth"][:],
             proportions=file["true_proportions"][:],
-            info=[json.loads(text) for text in file["mixture_info"].asstr()[:]],
+            info=_read_info(path, file),
             tissue_names=[str(name) for name in attributes.pop("tissue_names")],
             attributes=attributes,
         )
     _check(path, mixtures, made_by)
     return mixtures
+
+
+def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(text) for text in file["mixture_info"].asstr()[:]]
+    except ValueError as error:
+        raise InputError(f"{path}: mixture_info is not JSON ({error})") from None
 
 
 def _check(path: Path, mixtures: Mixtures, made_by: str) -> None:

@@ -10,7 +10,6 @@ from methmix.files import Reference
 from methmix.files.reference import Split
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 
-
 # Share of a mixture whose methylation in a region must be known.
 _NOTHING_KNOWN = 1e-4
 
@@ -112,4 +111,5 @@ class MixtureSampler:
         mixed = np.full_like(known, np.nan)
         # Rounding leaves a little where nothing is known, and a little more than 1 elsewhere.
         np.divide(weights @ self._fractions, known, out=mixed, where=known > _NOTHING_KNOWN)
-        return np.clip(mixed, 0, 1)
+        clipped: npt.NDArray[np.float32] = np.clip(mixed, 0, 1)
+        return clipped

@@ -97,7 +97,7 @@ def build_reference(experiment: Experiment) -> Reference:
         split_rng = seeds.generator(experiment.seed, "reference", "split")
         split = split_donors(donors, tissues, settings.split, split_rng)
     else:
-        check_given_split(donors, tissues, given_split)  # type: ignore[arg-type]
+        check_given_split(donors, tissues, given_split, settings.split)  # type: ignore[arg-type]
         split = given_split  # type: ignore[assignment]
     order = sorted(range(len(donors)), key=lambda i: (tissues[i], donors[i]))
     reference = Reference(

@@ -1,5 +1,6 @@
 """Source ``counts``: methylated and total counts of each donor in a table."""
 
+import logging
 import re
 import zlib
 from pathlib import Path
@@ -10,6 +11,8 @@ import pandas as pd
 from methmix.config.experiment import CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
+
+logger = logging.getLogger("methmix")
 
 # What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
 UNREADABLE = (
@@ -192,6 +195,9 @@ def _read_sheet(sheet: Path, table: Path, names: list[str]) -> tuple[list[str], 
     absent = [donor for donor in donors if donor not in names]
     if absent:
         raise InputError(f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(names[:3])} ...")
+    unlisted = [name for name in names if name not in set(donors)]
+    if unlisted:
+        logger.warning("%s: donors that %s does not list are left out: %s", table, sheet, ", ".join(unlisted))
     if (content["tissue"] == "").any():
         raise InputError(f"{sheet}: donor {donors[int(np.argmax(content['tissue'] == ''))]} has no tissue")
     splits = content["split"].tolist() if "split" in content.columns else None

@@ -162,7 +162,9 @@ def _donor_flags(purity: float, n_of_tissue: int) -> list[str]:
     if purity < LOW_PURITY:
         flags.append(f"purity below {100 * LOW_PURITY:.0f} %")
     if n_of_tissue == 1:
-        flags.append("only donor of its tissue")
+        flags.append("only donor of its tissue: in every split")
+    if n_of_tissue == 2:
+        flags.append("one of two donors: validation takes the training donor")
     return flags
 
 

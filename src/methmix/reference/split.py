@@ -45,14 +45,21 @@ def split_donors(
     return [split[donor] for donor in donors]
 
 
-def check_given_split(donors: list[str], tissues: list[str], split: list[Split]) -> None:
+def check_given_split(donors: list[str], tissues: list[str], split: list[Split], settings: SplitSettings) -> None:
     """Check a split that the user gives in a sample sheet.
 
     Raises
     ------
     InputError
-        A tissue has no donor in train.
+        A tissue has no donor in train, or none in test and the settings do not allow it.
     """
     for tissue in sorted(set(tissues)):
-        if not any(t == tissue and s == "train" for t, s in zip(tissues, split, strict=True)):
+        own = {s for t, s in zip(tissues, split, strict=True) if t == tissue}
+        if "train" not in own:
             raise InputError(f"sample sheet: tissue {tissue} has no donor in split train")
+        if "test" not in own and not settings.allow_single_donor:
+            raise InputError(
+                f"sample sheet: tissue {tissue} has no donor in split test, so that a new donor cannot be tested",
+                "put one of its donors into test, or set reference.split.allow_single_donor to true and read its "
+                "errors as optimistic",
+            )

@@ -54,7 +54,9 @@ def _comparison(options: argparse.Namespace) -> None:
     with atomic_path(output / "comparison.csv") as temporary:
         comparison_table(results).to_csv(temporary, index=False)
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
-    write_text(output / "report.html", render(results, content, images, read_jobs(options.jobs)))
+    write_text(
+        output / "report.html", render(results, content, images, read_jobs(options.jobs, results[0].metrics["phase"]))
+    )
     logger.info("the report is %s", output / "report.html")
 
 

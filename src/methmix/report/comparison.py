@@ -15,7 +15,11 @@ _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
 
 
 def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
-    """Make the table with a row per arm: each metric, and its interval in ``<metric>_low``, ``<metric>_high``."""
+    """Make the table with a row per arm.
+
+    Each metric has its interval in ``<metric>_low`` and ``<metric>_high``; what the reader must know of the data is
+    in ``notes``.
+    """
     rows = []
     for result in results:
         row: dict[str, Any] = {"arm": result.arm}
@@ -24,6 +28,7 @@ def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
             low, high = result.metrics[f"{name}_ci95"]
             row[f"{name}_low"], row[f"{name}_high"] = low, high
         row.update({name: result.metrics[name] for name in _COSTS})
+        row["notes"] = "; ".join(result.metrics["notes"])
         rows.append(row)
     return pd.DataFrame(rows)
 

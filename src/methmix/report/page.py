@@ -64,6 +64,8 @@ def render(
         strata=embed(figures.strata(results)),
         worked=_worked(results),
         jobs=jobs.to_dict("records"),
+        test_shared=[row.tissue for row in results[0].per_tissue.itertuples() if "test" in str(row.shared_donors)],
+        elapsed_seconds=float(jobs["end"].max() - jobs["start"].min()) if len(jobs) else 0.0,
         total_seconds=float(jobs["seconds"].sum()) if len(jobs) else 0.0,
         peak_memory=float(jobs["memory_mb"].max()) if len(jobs) else 0.0,
     )
@@ -160,16 +162,21 @@ def _percent(value: float) -> str:
     return "0" if value == 0 else f"{100 * value:.1f} %"
 
 
-def read_jobs(folder: Path | None) -> pd.DataFrame:
-    """Read what Snakemake recorded of each job of the run (``benchmark`` files below ``folder``)."""
+def read_jobs(folder: Path | None, phase: str) -> pd.DataFrame:
+    """Read what Snakemake recorded of the jobs of one phase (``benchmark`` files in ``folder``).
+
+    Returns
+    -------
+    DataFrame
+        Columns job, seconds, memory_mb (NaN if the job was too short to be measured), start and end (seconds
+        since the epoch).
+    """
     rows = []
-    for path in sorted(folder.rglob("*.tsv")) if folder and folder.is_dir() else []:
+    for path in sorted(folder.glob("*.tsv")) if folder and folder.is_dir() else []:
+        if "phase" in path.stem and f"_{phase}_" not in path.stem:
+            continue
         record = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
-        rows.append(
-            {
-                "job": path.stem,
-                "seconds": float(record["s"]),
-                "memory_mb": float(np.nan_to_num(record["max_rss"])),
-            }
-        )
-    return pd.DataFrame(rows, columns=["job", "seconds", "memory_mb"])
+        end = path.stat().st_mtime
+        seconds = float(record["s"])
+        rows.append((path.stem, seconds, float(record["max_rss"]), end - seconds, end))
+    return pd.DataFrame(rows, columns=["job", "seconds", "memory_mb", "start", "end"])

@@ -62,7 +62,7 @@ def _body(options: argparse.Namespace) -> int:
     if options.debug:
         arm, reference, validation = _debug_inputs(arm, experiment)
         folder = options.output or results / "debug" / arm.phase / arm.arm
-        if (folder / "checkpoints").is_dir():
+        if options.output is None and (folder / "checkpoints").is_dir():
             # A dry run is never gone on with.
             shutil.rmtree(folder / "checkpoints")
     else:
@@ -113,7 +113,7 @@ def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mix
         batch.proportions,
         info=[],
         tissue_names=reference.tissue_names,
-        attributes={"reference_digest": reference.content_digest},
+        attributes={"reference_digest": reference.content_digest, "split": "validation", "phase": arm.phase},
     )
     short = {"epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
     training = arm.training.model_copy(update=short)

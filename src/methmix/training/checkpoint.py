@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from methmix.config.arm import ARM_ADAPTER, Arm
@@ -159,8 +160,20 @@ def load_model(path: Path) -> tuple[Model, Checkpoint]:
 
 
 def arm_of(checkpoint: Checkpoint) -> Arm:
-    """Give the configuration of the arm that a checkpoint belongs to."""
-    return ARM_ADAPTER.validate_python(checkpoint.arm)
+    """Give the configuration of the arm that a checkpoint belongs to.
+
+    Raises
+    ------
+    InputError
+        This version of methmix does not know it.
+    """
+    try:
+        return ARM_ADAPTER.validate_python(checkpoint.arm)
+    except ValidationError as error:
+        raise InputError(
+            f"the checkpoint's configuration is of another version of methmix ({error.error_count()} keys differ)",
+            "train again",
+        ) from None
 
 
 def check_same_data(

@@ -35,9 +35,11 @@ from methmix.training.schedule import learning_rate
 
 logger = logging.getLogger("methmix")
 
-# Exit code of a training that was asked to stop and saved its state; the sbatch scripts know it.
+# Exit code of a training that was asked to stop and saved its state, so that a script can submit it again.
 STOPPED = 75
 _BATCH = 256
+# What a training has cost adds up over its interruptions.
+_COSTS = ("train_seconds", "peak_memory_mb", "gpu_peak_memory_mb")
 
 
 class Trainer:
@@ -70,6 +72,13 @@ class Trainer:
             raise InputError(
                 "the validation mixtures were made of another reference",
                 "make them again: python -m methmix.mixtures",
+            )
+        made_for = (validation.attributes.get("split"), validation.attributes.get("phase"))
+        if made_for != ("validation", arm.phase):
+            raise InputError(
+                f"the validation mixtures are of split {made_for[0]!r}, {made_for[1]!r}; "
+                f"expected 'validation', {arm.phase!r}",
+                "an epoch must not be chosen on other mixtures, least of all on those of the test",
             )
         self.arm = arm
         self.experiment = experiment
@@ -105,7 +114,8 @@ class Trainer:
                 "configuration": _digest(arm.model_dump_json(exclude={"experiment"})),
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
-                "code": provenance.source_digest("training", "models", "mixtures"),
+                "validation mixtures": hashlib.sha256(validation.methylation.tobytes()).hexdigest()[:16],
+                "code": provenance.source_digest("training", "models", "mixtures", "files"),
             },
             model={},
             optimiser={},
@@ -235,6 +245,9 @@ class Trainer:
         waited = epoch - int(state.best["epoch"])
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience
+        if self.device.type == "cuda":
+            gpu_peak = torch.cuda.max_memory_allocated(self.device) / 2**20
+            state.record["gpu_peak_memory_mb"] = max(state.record.get("gpu_peak_memory_mb", 0.0), round(gpu_peak, 1))
         state.record["peak_memory_mb"] = max(state.record["peak_memory_mb"], round(provenance.peak_memory_mb(), 1))
         if improved:
             save_checkpoint(self.best_checkpoint, self._snapshot(optimiser=False))
@@ -261,6 +274,8 @@ class Trainer:
         losses = self._validation_losses()
         return {
             **{f"val/{name}": value for name, value in losses.items()},
+            # As at inference; the loss, as in training, opens the gate for the tissues that are there.
+            "val/mse_loss": float(np.square(predicted - true).mean()),
             "val/presence_accuracy": metrics.presence_accuracy(true, predicted),
             "val/mae": metrics.mae(true, predicted),
             "val/predicted_tissues": metrics.predicted_tissues(predicted),
@@ -321,10 +336,11 @@ class Trainer:
             return
         self.model.load_state_dict(found.model)
         self._optimiser.load_state_dict(found.optimiser)
-        record = {**self.state.record, **{k: found.record[k] for k in ("train_seconds", "peak_memory_mb")}}
+        here = self.state.record
         self.state = found
-        self.state.record = record
-        if found.step and not found.finished:
+        if not found.finished:
+            # Where it goes on is recorded; what it has cost so far is kept.
+            found.record = {**here, **{name: found.record[name] for name in _COSTS if name in found.record}}
             logger.info("going on from %s at step %d", self.last_checkpoint, found.step)
 
     def _set_aside(self, reason: str) -> None:
