@@ -140,8 +140,8 @@ def training(results: list[ArmResult]) -> Figure | None:
         return None
     panels = {
         "val/mae": "validation MAE",
-        "val/spurious_per_mixture": "spurious tissues a mixture (validation)",
-        "total_loss": "total loss (solid: validation, dotted: training)",
+        "val/spurious_per_mixture": "validation, spurious a mixture",
+        "total_loss": "total loss (dotted: training)",
         "train/learning_rate": "learning rate",
     }
     figure = Figure(figsize=(12, 2.9))
@@ -184,7 +184,7 @@ def strata(results: list[ArmResult]) -> Figure:
     panels[0].set_xticks(sorted(results[0].per_mixture["mean_depth"].unique()))
     panels[0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     panels[0].minorticks_off()
-    panels[0].legend()
+    figure.legend(loc="outside right upper")
     return figure
 
 
