@@ -250,8 +250,11 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, sparse):
     for section in ("model", "loss"):
         for key, value in original[section].items():
             assert sparse[section][key] == value
-    for key in original.keys() - {"arm", "model", "loss"}:
+    for key in original.keys() - {"arm", "model", "loss", "training"}:
         assert sparse[key] == original[key]
+    # Each arm has the learning rate that was best for it on validation; all else is trained alike.
+    for key in original["training"].keys() | sparse["training"].keys():
+        assert key == "learning_rate" or sparse["training"][key] == original["training"][key]
     assert sparse["model"].keys() - original["model"].keys() == {"use_two_stage", "presence_threshold"}
     assert sparse["loss"].keys() - original["loss"].keys() == {
         "presence_weight",
