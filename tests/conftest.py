@@ -2,6 +2,9 @@
 
 import copy
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,33 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def repository() -> Path:
     """Root of the checkout."""
     return REPOSITORY
+
+
+def copy_checkout(to: Path) -> Path:
+    """Copy what the workflow reads, so that results of the real checkout are not touched."""
+    for name in ("Snakefile", "workflow", "config", "envs", "profiles", "slurm"):
+        source = REPOSITORY / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, to / name)
+    (to / "src").symlink_to(REPOSITORY / "src")
+    return to
+
+
+@pytest.fixture(scope="session")
+def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run snakemake in a folder with the Python of the tests."""
+
+    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def checkout_in() -> Callable[[Path], Path]:
+    """Copy the checkout into a folder."""
+    return copy_checkout
 
 
 @pytest.fixture(scope="session")

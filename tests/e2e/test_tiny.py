@@ -1,10 +1,6 @@
 """A whole experiment, as a user runs it, on the tiny configuration."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,31 +12,17 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("Snakefile", "workflow", "config", "envs", "profiles"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    (folder / "src").symlink_to(ROOT / "src")
-    return folder
-
-
-def snakemake(checkout, *arguments):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments, "--configfile", "config/tiny.yaml"],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+TINY = ("--configfile", "config/tiny.yaml")
 
 
 @pytest.fixture(scope="module")
-def results(checkout):
-    done = snakemake(checkout, "compare_phase2")
+def checkout(tmp_path_factory, checkout_in):
+    return checkout_in(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def results(checkout, snakemake):
+    done = snakemake(checkout, "compare_phase2", *TINY)
     assert done.returncode == 0, done.stderr[-4000:]
     return checkout / "results" / "tiny"
 
@@ -79,8 +61,8 @@ def test_arms_order_as_they_must(results):
     assert arms["all_absent"]["presence_recall"] == 0
 
 
-def test_a_second_run_does_nothing_and_says_so(checkout, results):
-    done = snakemake(checkout, "compare_phase2")
+def test_a_second_run_does_nothing_and_says_so(checkout, results, snakemake):
+    done = snakemake(checkout, "compare_phase2", *TINY)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 
@@ -91,17 +73,17 @@ def test_the_run_recorded_time_and_memory_of_its_jobs(results):
     assert "the largest job used" in page
 
 
-def test_same_seed_same_bytes(checkout, results):
+def test_same_seed_same_bytes(checkout, results, snakemake):
     path = results / "mixtures" / "phase2_test_mixtures.h5"
     before = path.read_bytes()
-    done = snakemake(checkout, "--force", "results/tiny/mixtures/phase2_test_mixtures.h5")
+    done = snakemake(checkout, "--force", "results/tiny/mixtures/phase2_test_mixtures.h5", *TINY)
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == before
 
 
-def test_another_phase_needs_only_its_recipe(checkout, results):
+def test_another_phase_needs_only_its_recipe(checkout, results, snakemake):
     target = "results/tiny/mixtures/phase3_test_mixtures.h5"
-    assert snakemake(checkout, target).returncode == 0
+    assert snakemake(checkout, target, *TINY).returncode == 0
     mixtures = read_mixtures(checkout / target)
     background = mixtures.proportions[:, mixtures.tissue_names.index("Blood")]
     assert ((background >= 0.6) & (background <= 0.9)).all()

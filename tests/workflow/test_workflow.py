@@ -1,11 +1,7 @@
 """The Snakemake workflow: what users type resolves to the right jobs, and mistakes are told in their words."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,25 +12,8 @@ EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    """A copy of what the workflow reads; results of the real checkout are not touched."""
-    for name in ("Snakefile", "workflow", "config", "envs", "profiles", "slurm"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    (tmp_path / "src").symlink_to(ROOT / "src")
-    return tmp_path
-
-
-def snakemake(checkout, *arguments):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def checkout(tmp_path, checkout_in):
+    return checkout_in(tmp_path)
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -45,7 +24,7 @@ def jobs(output: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("target", [[], ["compare_phase2"]], ids=["default target", "compare_phase2"])
-def test_compare_phase2_as_typed(checkout, target):
+def test_compare_phase2_as_typed(checkout, snakemake, target):
     done = snakemake(checkout, "-n", *target)
     assert done.returncode == 0, done.stderr
     expected = {
@@ -56,20 +35,20 @@ def test_compare_phase2_as_typed(checkout, target):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_shipped_experiment_resolves(checkout, name):
+def test_every_shipped_experiment_resolves(checkout, snakemake, name):
     done = snakemake(checkout, "-n", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.stderr
     assert f"results/{name}/phase2/comparison/report.html" in done.stdout + done.stderr
 
 
-def test_the_configuration_is_written_out_as_the_record(checkout):
+def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
     assert snakemake(checkout, "-n", "--config", "seed=7").returncode == 0
     record = yaml.safe_load((checkout / "results/default/config.yaml").read_text())
     assert record["seed"] == 7
     assert record["reference"]["n_regions"] == 5000
 
 
-def test_sweep_trains_each_arm_at_each_rate(checkout):
+def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     done = snakemake(checkout, "-n", "sweep_phase2")
     assert done.returncode == 0, done.stderr
     rates = yaml.safe_load((ROOT / "config/default.yaml").read_text())["sweep"]["learning_rates"]
@@ -85,7 +64,7 @@ def test_sweep_trains_each_arm_at_each_rate(checkout):
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_named(checkout, change, message):
+def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, message):
     content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
     change(content)
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
@@ -96,7 +75,7 @@ def test_a_mistake_in_the_configuration_is_named(checkout, change, message):
 
 
 @pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "evaluation", "seed"])
-def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, section):
+def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, snakemake, section):
     content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
     del content[section]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
@@ -105,14 +84,14 @@ def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, secti
     assert f"config/mine.yaml: missing key {section}" in done.stdout + done.stderr
 
 
-def test_a_name_that_leads_out_of_results_is_refused(checkout):
+def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
     done = snakemake(checkout, "-n", "--config", "name=../outside")
     assert done.returncode != 0
     assert "name:" in done.stdout + done.stderr
     assert not (checkout / "outside").exists()
 
 
-def test_the_message_about_a_bad_input_file_reaches_the_user(checkout):
+def test_the_message_about_a_bad_input_file_reaches_the_user(checkout, snakemake):
     (checkout / "counts.tsv").write_text("CHROM\tSTART\tEND\tA-1_METH\tA-1_DEPTH\n")
     content = yaml.safe_load((checkout / "config/metdecode.yaml").read_text())
     content["reference"]["file"] = "counts.tsv"
@@ -122,7 +101,7 @@ def test_the_message_about_a_bad_input_file_reaches_the_user(checkout):
     assert "counts.tsv: has a header but no regions" in done.stdout + done.stderr
 
 
-def test_results_that_cannot_be_written(checkout):
+def test_results_that_cannot_be_written(checkout, snakemake):
     (checkout / "results").write_text("a file where the folder should be")
     done = snakemake(checkout, "-n")
     assert done.returncode != 0
