@@ -9,6 +9,10 @@ if not {"reference", "mixtures", "arms", "evaluation"} & set(config):
     configfile: "config/default.yaml"
 
 
+# Only with --sdm apptainer; built from envs/methmix.def.
+container: "envs/methmix.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/reference.smk"
 include: "workflow/rules/mixtures.smk"

@@ -2,16 +2,23 @@
 # Train the sparse model of phase 2 as one SLURM job, without Snakemake in the loop:
 #   sbatch slurm/train_sparse.sh
 # from the repository root, after `snakemake results/default/mixtures/phase2_validation_mixtures.h5`.
-# The same command goes on with a training that was interrupted. Options given to sbatch override those below.
+# The same command goes on with a training that was interrupted. Options before the script's name are sbatch's and
+# override those below (--nodes=2: two nodes train together); options after it are those of methmix.training, such as
+#   sbatch slurm/train_sparse.sh --experiment config/full_scale.yaml
 #SBATCH --job-name=methmix-phase2-sparse
 #SBATCH --partition=gpu
 #SBATCH --gres=gpu:a100:1
+#SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=4
-#SBATCH --mem=8G
+#SBATCH --mem=8000M
 #SBATCH --time=02:00:00
-#SBATCH --output=logs/%x-%j.log
+#SBATCH --output=%x-%j.out
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=USR1@120
 set -euo pipefail
 
-source "${SLURM_SUBMIT_DIR:-$PWD}/slurm/train.sh" ||
-    { echo "error: submit from the repository root: sbatch slurm/train_sparse.sh" >&2; exit 2; }
-train sparse config/phase2_sparse.yaml
+source "${SLURM_SUBMIT_DIR:-.}/slurm/functions.sh" ||
+    { echo "error: this is not the repository root; cd there and type: sbatch slurm/train_sparse.sh" >&2; exit 2; }
+begin
+train sparse config/phase2_sparse.yaml "$@"

@@ -120,6 +120,6 @@ _SMALL: dict[str, Any] = {
         "recipes": {"phase2": {"kind": "dirichlet", "n_tissues": [3, 4], "concentration": 2.0}},
     },
     "arms": {"phase2": {"original": "a.yaml", "sparse": "b.yaml"}},
-    "evaluation": {"n_bootstrap": 100, "nnls_cuts": [0.01, 0.05]},
+    "evaluation": {"n_bootstrap": 100, "cuts": [0.01, 0.05]},
     "sweep": {"learning_rates": [0.001]},
 }

@@ -16,6 +16,7 @@ Item = TypeVar("Item")
 
 logger = logging.getLogger("methmix")
 
+LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 # In a log file a line now and then replaces the bar.
 SECONDS_BETWEEN_PROGRESS_LINES = 20.0
 
@@ -57,8 +58,8 @@ def run(
     options = arguments.parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
+        format=LOG_FORMAT,
+        datefmt=DATE_FORMAT,
         stream=sys.stderr,
         force=True,
     )

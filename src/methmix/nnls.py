@@ -1,19 +1,25 @@
 """Weighted non-negative least squares, for many mixtures at once.
 
-Minimises ``sum_r w_r (y_r - sum_t x_t A_tr)^2`` over ``x >= 0`` for each mixture. The problem is reduced to its
-normal equations, so that its cost after one matrix product does not depend on the number of regions; each small
-problem is then solved by the active-set method of Lawson and Hanson (1974) as implemented in scipy.
+Minimises ``sum_r w_r (y_r - sum_t x_t A_tr)^2`` over ``x >= 0`` for each mixture. The problem is reduced to its normal
+equations, whose size does not depend on the number of regions, and all of these are solved together by block principal
+pivoting (Kim and Park 2011, SIAM J. Sci. Comput. 33:3261): guess which coefficients are 0, solve for the others, and
+exchange those that contradict the guess.
 """
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import nnls as scipy_nnls
+import torch
+from torch import Tensor
 
 Array = npt.NDArray[np.floating]
 
-# Relative ridge that keeps the Cholesky factor defined when two tissues have the same profile.
+# Relative ridge that keeps a solution defined when two tissues have the same profile.
 _RIDGE = 1e-10
+# A coefficient or a gradient of less than this, relative to the scale of the problem, is 0.
+_TOLERANCE = 1e-10
+# Full exchanges that may go wrong before single ones, which always end, take over.
+_PATIENCE = 3
+_MOST_ROUNDS = 300
 # Mixtures are taken in blocks, so that memory does not grow with their number.
 _BLOCK = 250
 
@@ -37,41 +43,87 @@ def weighted_nnls(profiles: Array, values: Array, weights: npt.NDArray[np.number
         without any weight has all coefficients 0.
     """
     n_tissues = profiles.shape[0]
-    first, second = np.triu_indices(n_tissues)
     # Tissues are alike (all are near 0.9 in most regions), so the normal equations need double precision.
     profiles = np.ascontiguousarray(profiles, dtype=np.float64)
-    products = profiles[first] * profiles[second]
+    products = pairs(torch.from_numpy(profiles)).numpy()
     solved = np.zeros((len(values), n_tissues))
     for start in range(0, len(values), _BLOCK):
         block = slice(start, start + _BLOCK)
         weight = np.asarray(weights[block], dtype=np.float64)
         weighted = np.where(weight > 0, np.nan_to_num(values[block]), 0) * weight
-        gram_entries = weight @ products.T
-        right_sides = weighted @ profiles.T
-        gram = np.zeros((n_tissues, n_tissues))
-        for row, (entries, right_side) in enumerate(zip(gram_entries, right_sides, strict=True)):
-            gram[first, second] = entries
-            gram[second, first] = entries
-            solved[start + row] = solve_normal_equations(gram, right_side)
+        gram = square(torch.from_numpy(weight @ products.T), n_tissues)
+        solved[block] = solve(gram, torch.from_numpy(weighted @ profiles.T)).numpy()
     return solved
 
 
 def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.float64]:
-    """Minimise ``x' G x / 2 - b' x`` over ``x >= 0``.
+    """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for one mixture; see `solve`."""
+    solution = solve(
+        torch.from_numpy(np.asarray(gram, float))[None], torch.from_numpy(np.asarray(right_side, float))[None]
+    )
+    return solution[0].numpy()
+
+
+def pairs(profiles: Tensor) -> Tensor:
+    """Multiply the profiles of every pair of tissues: [n_tissues, n_regions] -> [n_pairs, n_regions]."""
+    first, second = torch.triu_indices(len(profiles), len(profiles))
+    return profiles[first] * profiles[second]
+
+
+def square(entries: Tensor, n_tissues: int) -> Tensor:
+    """Put sums over the `pairs` into symmetric matrices: [n, n_pairs] -> [n, n_tissues, n_tissues]."""
+    first, second = torch.triu_indices(n_tissues, n_tissues, device=entries.device)
+    gram = entries.new_zeros(len(entries), n_tissues, n_tissues)
+    gram[:, first, second] = entries
+    gram[:, second, first] = entries
+    return gram
+
+
+def solve(gram: Tensor, right_side: Tensor) -> Tensor:
+    """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for each of many problems.
 
     Parameters
     ----------
     gram
-        G = A W A', shape [n_tissues, n_tissues], symmetric positive semi-definite.
+        G = A W A', float64 [n, n_tissues, n_tissues], symmetric positive semi-definite.
     right_side
-        b = A W y, shape [n_tissues].
+        b = A W y, float64 [n, n_tissues].
+
+    Returns
+    -------
+    Tensor
+        float64 [n, n_tissues]; zeros where G is 0.
     """
-    scale = np.trace(gram) / len(gram)
-    if scale <= 0:
-        return np.zeros(len(gram))
-    upper = cholesky(gram / scale + _RIDGE * np.eye(len(gram)), check_finite=False)
-    target = solve_triangular(upper, right_side / scale, trans="T", check_finite=False)
-    solution: npt.NDArray[np.float64] = scipy_nnls(upper, target, maxiter=50 * len(gram))[0]
+    n, n_tissues = right_side.shape
+    scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1)
+    some = scale > 0
+    scale = torch.where(some, scale, 1)
+    identity = torch.eye(n_tissues, dtype=gram.dtype, device=gram.device)
+    gram = gram / scale[:, None, None] + _RIDGE * identity
+    right_side = right_side / scale[:, None]
+    solution = torch.zeros_like(right_side)
+    free = torch.linalg.solve(gram, right_side) > 0
+    fewest = torch.full((n,), n_tissues + 1, device=gram.device)
+    patience = torch.full((n,), _PATIENCE, device=gram.device)
+    todo = torch.nonzero(some)[:, 0]
+    # It ends long before, but for matrices that are not positive definite (an over-corrected `least_squares` problem).
+    for _ in range(_MOST_ROUNDS):
+        if not len(todo):
+            break
+        g, b, f = gram[todo], right_side[todo], free[todo]
+        x = torch.linalg.solve(torch.where(f[:, :, None] & f[:, None, :], g, identity), torch.where(f, b, 0))
+        gradient = (g @ x[:, :, None])[:, :, 0] - b
+        wrong = torch.where(f, x, gradient) < -_TOLERANCE
+        count = wrong.sum(dim=1)
+        solution[todo] = x.clamp(min=0)
+        left = count > 0
+        todo, wrong, count = todo[left], wrong[left], count[left]
+        fewer = count < fewest[todo]
+        patience[todo] = torch.where(fewer, _PATIENCE, patience[todo] - 1)
+        fewest[todo] = torch.minimum(count, fewest[todo])
+        last = torch.where(wrong, torch.arange(n_tissues, device=gram.device), -1).argmax(dim=1)
+        single = torch.nn.functional.one_hot(last, n_tissues).bool()
+        free[todo] ^= torch.where((patience[todo] >= 0)[:, None], wrong, single)
     return solution
 
 

@@ -35,7 +35,7 @@ def test_every_file_of_the_contract_is_there(results):
                      "logs/config.yaml", "logs/tensorboard", "evaluation/metrics.json"):  # fmt: skip
             assert (results / "phase2" / arm / name).exists(), name
     comparison = results / "phase2" / "comparison"
-    assert len(pd.read_csv(comparison / "comparison.csv")) == 7
+    assert len(pd.read_csv(comparison / "comparison.csv")) == 8
     for name in ("report.html", "miami_sparse.png", "miami_original.png", "comparison.json"):
         assert (comparison / name).stat().st_size > 1000
     assert (results / "reference" / "reference_report.html").stat().st_size > 1000

@@ -32,12 +32,14 @@ def tiny_mixtures(reference: Reference, split: Any, folder: Path) -> Mixtures:
 
 def tiny_arm(name: str, **overrides: Any) -> Arm:
     file = {"sparse": "phase2_sparse.yaml", "original": "phase2_multitissue.yaml"}[name]
-    short = {
+    short: dict[str, Any] = {
         "model.hidden_sizes": [32, 32],
         "training.epochs": 3,
         "training.mixtures_per_epoch": 200,
         "training.batch_size": 50,
     }
+    if name == "sparse":
+        short["model.backbone"] = "mlp"
     return load_arm(ROOT / "config" / file, overrides={**short, **overrides})
 
 

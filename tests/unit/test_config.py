@@ -252,11 +252,18 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, sparse):
             assert sparse[section][key] == value
     for key in original.keys() - {"arm", "model", "loss", "training"}:
         assert sparse[key] == original[key]
-    # Each arm has the learning rate that was best for it on validation; all else is trained alike.
+    # The small network of the sparse arm needs fewer epochs; all else is trained alike.
     for key in original["training"].keys() | sparse["training"].keys():
-        assert key == "learning_rate" or sparse["training"][key] == original["training"][key]
-    assert sparse["model"].keys() - original["model"].keys() == {"use_two_stage", "presence_threshold"}
+        assert key in ("learning_rate", "epochs") or sparse["training"][key] == original["training"][key]
+    assert sparse["model"].keys() - original["model"].keys() == {
+        "backbone",
+        "head_size",
+        "purify_donors",
+        "use_two_stage",
+        "presence_threshold",
+    }
     assert sparse["loss"].keys() - original["loss"].keys() == {
+        "mae_weight",
         "presence_weight",
         "sparsity_weight",
         "presence_threshold",

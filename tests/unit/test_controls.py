@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from experiments import tiny_mixtures, tiny_reference
@@ -22,6 +24,31 @@ def test_nnls_agrees_with_scipy(data):
         value = np.nan_to_num(mixtures.methylation[row]).astype(float)
         expected, _ = scipy_nnls((profiles * weight).T, value * weight)
         assert np.allclose(found[row], expected / expected.sum(), atol=1e-6)
+
+
+def test_em_reaches_what_the_em_algorithm_converges_to(data):
+    """The updates of CelFiE with a fixed reference, many times, from a uniform start."""
+    reference, mixtures = data
+    found = controls.em(reference, mixtures)
+    assert np.allclose(found.sum(axis=1), 1)
+    profiles = reference.complete_profiles("train").clip(1e-3, 1 - 1e-3)
+    for row in range(5):
+        depth = mixtures.depth[row].astype(float)
+        methylated = np.nan_to_num(mixtures.methylation[row]).astype(float) * depth
+        x = np.full(len(profiles), 1 / len(profiles))
+        for _ in range(20_000):
+            chance = x @ profiles
+            x = x * (profiles @ (methylated / chance) + (1 - profiles) @ ((depth - methylated) / (1 - chance)))
+            x /= x.sum()
+        assert np.allclose(found[row], x, atol=2e-4)
+
+
+def test_em_of_a_mixture_without_reads_is_nothing(data):
+    reference, mixtures = data
+    nothing = replace(
+        mixtures, methylation=np.full_like(mixtures.methylation, np.nan), depth=np.zeros_like(mixtures.depth)
+    )
+    assert np.isfinite(controls.em(reference, nothing)).all()
 
 
 def test_oracle_is_better_than_nnls_and_knows_the_donors(data):

@@ -17,7 +17,7 @@ rule evaluate_model:
     wildcard_constraints:
         arm="original|sparse",
     conda:
-        "../../envs/pipeline.yaml"
+        "../../envs/training.yaml"
     params:
         config=RECORD,
         checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
@@ -54,7 +54,7 @@ rule evaluate_control:
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="nnls|nnls_cut|uniform|all_absent|oracle",
+        arm="nnls|nnls_cut|em|uniform|all_absent|oracle",
     conda:
         "../../envs/pipeline.yaml"
     params:

@@ -1,4 +1,13 @@
-ARMS = ["original", "sparse", "nnls", "nnls_cut", "uniform", "all_absent", "oracle"]
+ARMS = [
+    "original",
+    "sparse",
+    "nnls",
+    "nnls_cut",
+    "em",
+    "uniform",
+    "all_absent",
+    "oracle",
+]
 
 
 rule compare:

@@ -1,6 +1,7 @@
 # Checkpoints and the training log are no declared outputs: Snakemake deletes those when it restarts a job, and the
-# training could not go on where it stopped. What is declared is the record that a training writes last. The log is
-# appended to for the same reason.
+# training could not go on where it stopped. What is declared is the record that a training writes last. The rule's log
+# is of the last attempt; logs/training.txt in the run folder is of all.
+# `exec`: were the shell still there, it would die of SIGTERM at once, and its job with it, before the state is saved.
 
 
 rule train:
@@ -18,23 +19,25 @@ rule train:
     wildcard_constraints:
         arm="original|sparse",
     conda:
-        "../../envs/pipeline.yaml"
+        "../../envs/training.yaml"
     threads: 1
     params:
         config=RECORD,
         output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=source_digest("training", "models", "mixtures", "files"),
+        processes=lambda wildcards, resources: resources.get("gpu", 1),
+        code=source_digest("training", "models", "mixtures", "reference", "files"),
     shell:
         """
-        python -m methmix.training \
+        exec python -m methmix.training \
             --config {input.config:q} \
             --arm {wildcards.arm:q} \
             --experiment {params.config:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --output {params.output:q} \
-            2>>{log:q}
+            --processes {params.processes:q} \
+            2>{log:q}
         """
 
 
@@ -52,16 +55,17 @@ rule train_sweep:
         arm="original|sparse",
         rate=r"[0-9.e-]+",
     conda:
-        "../../envs/pipeline.yaml"
+        "../../envs/training.yaml"
     threads: 1
     params:
         config=RECORD,
         output=lambda wildcards, output: Path(output.record).parents[1],
         settings=[config["seed"], config.get("overrides", {})],
-        code=source_digest("training", "models", "mixtures", "files"),
+        processes=lambda wildcards, resources: resources.get("gpu", 1),
+        code=source_digest("training", "models", "mixtures", "reference", "files"),
     shell:
         """
-        python -m methmix.training \
+        exec python -m methmix.training \
             --config {input.config:q} \
             --arm {wildcards.arm:q} \
             --experiment {params.config:q} \
@@ -69,5 +73,6 @@ rule train_sweep:
             --validation {input.validation:q} \
             --set training.learning_rate={wildcards.rate:q} \
             --output {params.output:q} \
-            2>>{log:q}
+            --processes {params.processes:q} \
+            2>{log:q}
         """

@@ -21,6 +21,14 @@ class BackboneSettings(Section):
 class SparseModelSettings(BackboneSettings):
     """The backbone and the two stages on it."""
 
+    backbone: Literal["mlp", "reference"] = Field(
+        description="mlp: the layers above; reference: least squares on the donors' profiles, then a small network"
+    )
+    head_size: int = Field(ge=1, description="width of that small network")
+    purify_donors: bool = Field(
+        description="backbone reference: take from each training donor what it has of other tissues, if the median "
+        "tissue has three of them"
+    )
     use_two_stage: bool = Field(description="false: exactly the original model")
     presence_threshold: Share = Field(
         description="presence probability from which a tissue counts as present at inference"
@@ -38,6 +46,9 @@ class OriginalLossSettings(Section):
 class SparseLossSettings(OriginalLossSettings):
     """Loss of the sparse model."""
 
+    mae_weight: Weight = Field(
+        description="backbone reference: weight of the absolute error of the proportions, in the same unit"
+    )
     presence_weight: Weight = Field(description="weight of the presence cross-entropy")
     sparsity_weight: Weight = Field(description="weight of the expected share of tissues present")
     presence_threshold: Share = Field(

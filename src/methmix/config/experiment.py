@@ -150,8 +150,8 @@ class EvaluationSettings(Section):
     """How arms are compared."""
 
     n_bootstrap: int = Field(ge=100, description="bootstrap resamples behind each interval")
-    nnls_cuts: list[Annotated[float, Field(gt=0, lt=0.5)]] = Field(
-        min_length=1, description="candidate cuts of nnls_cut; the best on validation is used"
+    cuts: list[Annotated[float, Field(gt=0, lt=0.5)]] = Field(
+        min_length=1, description="candidate cuts of nnls_cut and em; the best on validation is used"
     )
 
 

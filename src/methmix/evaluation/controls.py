@@ -4,13 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from methmix import metrics
+from methmix import nnls as nnls_solver
 from methmix.files import Mixtures, Reference
 from methmix.files.reference import Split
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
 
 Array = npt.NDArray[np.float64]
+
+# No profile is so sure that a read could not be there; one in so many is an error anyway.
+_NEVER = 1e-3
+# Of the log-likelihood, in nats.
+_CONVERGED = 1e-3
+_MOST_STEPS, _MOST_HALVINGS = 50, 30
+_BLOCK = 250
 
 
 def nnls(reference: Reference, mixtures: Mixtures) -> Array:
@@ -23,6 +32,64 @@ def nnls(reference: Reference, mixtures: Mixtures) -> Array:
     """
     profiles = reference.complete_profiles("train")
     return normalise(weighted_nnls(profiles, mixtures.methylation, mixtures.depth))
+
+
+def em(reference: Reference, mixtures: Mixtures) -> Array:
+    """Deconvolve by maximum likelihood: each read is methylated with the mixture's probability, profiles are fixed.
+
+    This is what the EM algorithm of CelFiE (Caggiano et al. 2021, Nat. Commun. 12:2717) converges to with a fixed
+    reference. The log-likelihood ``sum m log(x'A) + u log(x'(1 - A))`` of m methylated and u other reads is concave,
+    so its maximum is found by Newton's method, over ``x >= 0``, in some ten steps instead of thousands. As it grows
+    by ``N log c`` when all x grow by c, the maximum of it minus ``N sum x``, of N reads, sums to 1 by itself.
+
+    Returns
+    -------
+    ndarray
+        Proportions, [n_mixtures, n_tissues].
+    """
+    profiles = torch.from_numpy(reference.complete_profiles("train").clip(_NEVER, 1 - _NEVER))
+    both = torch.cat([profiles, 1 - profiles], dim=1)
+    products = nnls_solver.pairs(both)
+    solved = [
+        _maximum_likelihood(both, products, mixtures.methylation[rows], mixtures.depth[rows])
+        for rows in (slice(start, start + _BLOCK) for start in range(0, len(mixtures), _BLOCK))
+    ]
+    return normalise(np.concatenate(solved))
+
+
+def _maximum_likelihood(
+    both: torch.Tensor, products: torch.Tensor, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.integer]
+) -> Array:
+    """Find the maximum for some mixtures; ``both`` has the tissues' chances of methylated and of other reads."""
+    reads = torch.from_numpy(depth.astype(float))
+    methylated = torch.from_numpy(np.nan_to_num(methylation).astype(float)) * reads
+    counts = torch.cat([methylated, reads - methylated], dim=1)
+    total = counts.sum(dim=1, keepdim=True)
+
+    def value(x: torch.Tensor) -> torch.Tensor:
+        return (counts * torch.log(x @ both)).sum(dim=1, keepdim=True) - total * x.sum(dim=1, keepdim=True)
+
+    x = torch.full((len(counts), len(both)), 1 / len(both), dtype=torch.float64)
+    reached = value(x)
+    for _ in range(_MOST_STEPS):
+        chance = x @ both
+        gradient = (counts / chance) @ both.T
+        # No tissue can add more to the log-likelihood than this.
+        if ((gradient - total).max() < _CONVERGED) and ((x * (gradient - total).abs()).max() < _CONVERGED):
+            break
+        hessian = nnls_solver.square((counts / chance**2) @ products.T, len(both))
+        # x times the Hessian is the gradient itself.
+        step = nnls_solver.solve(hessian, 2 * gradient - total) - x
+        size = torch.ones_like(reached)
+        for _ in range(_MOST_HALVINGS):
+            tried = (x + size * step).clamp(min=0)
+            gained = value(tried)
+            worse = ~(gained >= reached - _CONVERGED)
+            if not worse.any():
+                break
+            size = torch.where(worse, size / 2, size)
+        x, reached = torch.where(worse, x, tried), torch.where(worse, reached, gained)
+    return x.numpy()
 
 
 def cut(proportions: Array, threshold: float) -> Array:

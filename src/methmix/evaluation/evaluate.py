@@ -25,7 +25,7 @@ from methmix.training.checkpoint import check_same_data, load_model
 logger = logging.getLogger("methmix")
 
 TRAINED_ARMS = ("original", "sparse")
-CONTROLS = ("nnls", "nnls_cut", "uniform", "all_absent", "oracle")
+CONTROLS = ("nnls", "nnls_cut", "em", "uniform", "all_absent", "oracle")
 ARMS = (*TRAINED_ARMS, *CONTROLS)
 
 Array = npt.NDArray[np.float64]
@@ -123,7 +123,7 @@ def _trained(
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     answers = []
     for mixtures in (validation, test):
-        predicted = predict(model, mixtures.methylation)
+        predicted = predict(model, mixtures.methylation, mixtures.depth)
         answers.append(_Answer(predicted.proportions, predicted.presence_probability))
     return answers, {**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")}
 
@@ -136,10 +136,11 @@ def _control(
     match arm:
         case "nnls":
             proportions = [controls.nnls(reference, mixtures) for mixtures in both]
-        case "nnls_cut":
-            uncut = [controls.nnls(reference, mixtures) for mixtures in both]
+        case "nnls_cut" | "em":
+            method = controls.em if arm == "em" else controls.nnls
+            uncut = [method(reference, mixtures) for mixtures in both]
             threshold = controls.choose_cut(
-                uncut[0], validation.proportions.astype(np.float64), experiment.evaluation.nnls_cuts
+                uncut[0], validation.proportions.astype(np.float64), experiment.evaluation.cuts
             )
             choices["cut"] = threshold
             proportions = [controls.cut(values, threshold) for values in uncut]

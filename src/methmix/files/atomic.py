@@ -18,6 +18,37 @@ def atomic_path(final: Path) -> Iterator[Path]:
     InputError
         The folder cannot be made or written to.
     """
+    with _beside(final) as temporary:
+        yield temporary
+        temporary.replace(final)
+
+
+def write_text(final: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(final) as temporary:
+        temporary.write_text(text)
+
+
+def create_text(final: Path, text: str) -> bool:
+    """Write a text file atomically unless there is one; of several processes only one succeeds, also over NFS.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+    """
+    with _beside(final) as temporary:
+        temporary.write_text(text)
+        try:
+            os.link(temporary, final)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def _beside(final: Path) -> Iterator[Path]:
+    """Give an empty file in the folder of ``final``, which is removed in the end if it still has its name."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
@@ -29,17 +60,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
         # mkstemp makes files that only the owner can read; give back what the umask would have given.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(final)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def write_text(final: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_path(final) as temporary:
-        temporary.write_text(text)

@@ -85,8 +85,22 @@ class MixtureSampler:
         coverage = reference.depth[train].mean(axis=0)
         self._relative_coverage = (coverage / coverage.mean()).astype(np.float32)
 
-    def sample(self, n: int, rng: np.random.Generator, pure_fraction: float = 0.0) -> MixtureBatch:
-        """Draw ``n`` mixtures, a share of which consists of one tissue only."""
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        pure_fraction: float = 0.0,
+        given: npt.NDArray[np.float32] | None = None,
+    ) -> MixtureBatch:
+        """Draw ``n`` mixtures, a share of which consists of one tissue only.
+
+        Parameters
+        ----------
+        n, rng, pure_fraction
+            How many, of what random stream, and the share of mixtures of one tissue.
+        given
+            Methylation of one donor a tissue, [n_tissues, n_regions], NaN where unknown, to mix instead of the split's.
+        """
         n_pure = round(pure_fraction * n)
         proportions = np.concatenate(
             [
@@ -96,7 +110,10 @@ class MixtureSampler:
         ).astype(np.float32)
         donors = np.stack([rows[rng.integers(len(rows), size=n)] for rows in self._pool], axis=1)
         mean_depth = rng.choice(self.mean_depths, n)
-        fraction = self._mix(proportions, donors)
+        if given is None:
+            fraction = self._mix(proportions, donors)
+        else:
+            fraction = _mix(proportions, np.nan_to_num(given), (~np.isnan(given)).astype(np.float32))
         depth = rng.poisson(mean_depth[:, None].astype(np.float32) * self._relative_coverage)
         depth[np.isnan(fraction)] = 0
         methylated = rng.binomial(depth, np.nan_to_num(fraction))
@@ -107,9 +124,15 @@ class MixtureSampler:
         weights = np.zeros((len(proportions), len(self._donors)), dtype=np.float32)
         columns = np.searchsorted(self._donors, donors)
         np.put_along_axis(weights, columns, proportions, axis=1)
-        known = weights @ self._observed
-        mixed = np.full_like(known, np.nan)
-        # Rounding leaves a little where nothing is known, and a little more than 1 elsewhere.
-        np.divide(weights @ self._fractions, known, out=mixed, where=known > _NOTHING_KNOWN)
-        clipped: npt.NDArray[np.float32] = np.clip(mixed, 0, 1)
-        return clipped
+        return _mix(weights, self._fractions, self._observed)
+
+
+def _mix(
+    weights: npt.NDArray[np.float32], fractions: npt.NDArray[np.float32], observed: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    known = weights @ observed
+    mixed = np.full_like(known, np.nan)
+    # Rounding leaves a little where nothing is known, and a little more than 1 elsewhere.
+    np.divide(weights @ fractions, known, out=mixed, where=known > _NOTHING_KNOWN)
+    clipped: npt.NDArray[np.float32] = np.clip(mixed, 0, 1)
+    return clipped

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any
 
 import torch
 
@@ -13,8 +14,10 @@ from methmix.config.arm import (
     SparseModelSettings,
 )
 from methmix.errors import RunError
+from methmix.least_squares import Profiles
+from methmix.models.informed import InformedSparseModel
 from methmix.models.original import OriginalModel
-from methmix.models.registry import n_parameters
+from methmix.models.registry import Model, n_parameters
 from methmix.models.sparse import SparseModel
 
 
@@ -35,14 +38,28 @@ def _body(options: argparse.Namespace) -> None:
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
     sizes, dropout = [512, 512, 512, 2048], 0.1
-    models: dict[str, OriginalModel | SparseModel] = {
+    settings: dict[str, Any] = {
+        **{"hidden_sizes": sizes, "dropout": dropout, "head_size": 48, "purify_donors": False},
+        **{"use_two_stage": True, "presence_threshold": 0.5},
+    }
+    weights: dict[str, Any] = {
+        **{"mse_weight": 1.0, "mae_weight": 1.0, "presence_weight": 1.0},
+        **{"sparsity_weight": 0.01, "presence_threshold": 0.01},
+    }
+    zeros = torch.zeros_like(profiles, dtype=torch.float64)
+    models: dict[str, Model] = {
         "original": OriginalModel(
             BackboneSettings(hidden_sizes=sizes, dropout=dropout), OriginalLossSettings(mse_weight=1.0), profiles
         ),
         "sparse": SparseModel(
-            SparseModelSettings(hidden_sizes=sizes, dropout=dropout, use_two_stage=True, presence_threshold=0.5),
-            SparseLossSettings(mse_weight=1.0, presence_weight=1.0, sparsity_weight=0.01, presence_threshold=0.01),
+            SparseModelSettings(**settings, backbone="mlp"),
+            SparseLossSettings(**weights),
             profiles,
+        ),
+        "sparse, backbone reference": InformedSparseModel(
+            SparseModelSettings(**settings, backbone="reference"),
+            SparseLossSettings(**weights),
+            Profiles(profiles.double(), zeros, zeros),
         ),
     }
     ok = True
@@ -55,12 +72,14 @@ def _body(options: argparse.Namespace) -> None:
         raise RunError("a model fails its self-check, see above")
 
 
-def check(model: OriginalModel | SparseModel, methylation: torch.Tensor, true: torch.Tensor) -> list[tuple[bool, str]]:
+def check(model: Model, methylation: torch.Tensor, true: torch.Tensor) -> list[tuple[bool, str]]:
     """Check one model on one batch; returns (passed, what was found) for each check."""
     lines = [(True, f"parameters: {n_parameters(model):,}")]
     model.train()
-    parts = model.loss(methylation, true)
-    for name in ("mse", "presence", "sparsity")[: 3 if isinstance(model, SparseModel) else 1]:
+    sparse = isinstance(model, SparseModel | InformedSparseModel)
+    depth = (~methylation.isnan()).float() * 30
+    parts = model.loss(methylation, true, depth)
+    for name in ("mse", "presence", "sparsity")[: 3 if sparse else 1]:
         gradients = torch.autograd.grad(
             getattr(parts, name), list(model.parameters()), retain_graph=True, allow_unused=True
         )
@@ -68,12 +87,12 @@ def check(model: OriginalModel | SparseModel, methylation: torch.Tensor, true: t
         lines.append((size > 0, f"{name} loss {float(getattr(parts, name).detach()):.4f}, gradient norm {size:.2e}"))
     model.eval()
     with torch.no_grad():
-        proportions, probability = model.infer(methylation)
+        proportions, probability = model.infer(methylation, depth)
         expected = true.shape
         lines.append((proportions.shape == expected, f"proportions: shape {tuple(proportions.shape)}"))
         off = float((proportions.sum(dim=1) - 1).abs().max())
         lines.append((off < 1e-5, f"proportions sum to 1 within {off:.1e}"))
-        if isinstance(model, SparseModel) and probability is not None:
+        if isinstance(model, SparseModel | InformedSparseModel) and probability is not None:
             gated = ~model.gate(torch.logit(probability))
             zeros = int((proportions[gated] == 0.0).sum())
             passed = zeros == int(gated.sum()) and zeros > 0

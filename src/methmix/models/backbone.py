@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from methmix.models.ranks import current_shard, total
+
 # A region in which tissues hardly differ must not be blown up to the same scale as a marker.
 _MINIMUM_SCALE = 0.02
 
@@ -31,6 +33,60 @@ class Standardise(nn.Module):
         return torch.nan_to_num((methylation - self.centre) / self.scale, nan=0.0)
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation by the whole batch, also where this process has a shard of it.
+
+    `torch.nn.SyncBatchNorm` would do so on GPUs but refuses tensors on a CPU. Parameters and buffers are those of
+    `torch.nn.BatchNorm1d`.
+
+    Parameters
+    ----------
+    n_features
+        Width of the input.
+    """
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        # Only the defaults: `forward` computes no other variant.
+        super().__init__(n_features)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise values [rows, n_features]; in training, update the running statistics, alike on all ranks."""
+        shard = current_shard()
+        if shard is None or not self.training:
+            return super().forward(values)
+        # A mixture may have several rows, one for each of its tissues.
+        whole = round(len(values) / shard.fraction)
+        # The mean first and then the squares around it: their plain sum would lose the variance of a far-off mean.
+        mean = total(values.sum(dim=0)) / whole
+        centred = values - mean
+        variance = total(centred.square().sum(dim=0)) / whole
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (whole / (whole - 1)), self.momentum)
+        return centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose mask is that of the whole batch, also where this process has a shard of it.
+
+    All ranks draw the whole mask, each from the same random stream, and take their rows: the mask, and what is drawn
+    after it, are those of a single process (on GPUs, of a single GPU of the same model).
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop values [rows, n_features] in training."""
+        shard = current_shard()
+        if shard is None or not self.training:
+            return super().forward(values)
+        return values * super().forward(values.new_ones(shard.whole, *values.shape[1:]))[shard.rows]
+
+
 class Backbone(nn.Sequential):
     """Standardised regions -> hidden layers, each linear, batch normalisation, ReLU, dropout.
 
@@ -51,9 +107,9 @@ class Backbone(nn.Sequential):
             # Batch normalisation has its own shift, so the linear map needs none.
             layers += [
                 nn.Linear(size, width, bias=False),
-                nn.BatchNorm1d(width),
+                BatchNorm1d(width),
                 nn.ReLU(),
-                nn.Dropout(dropout),
+                Dropout(dropout),
             ]
             size = width
         super().__init__(*layers)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from methmix.config.arm import BackboneSettings, OriginalLossSettings
+from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
 from methmix.models.losses import LossParts, mse_loss, relative_mse
 
@@ -37,12 +38,14 @@ class OriginalModel(nn.Module):
         weights = torch.sigmoid(self.proportion_head(self.backbone(methylation)))
         return weights / weights.sum(dim=1, keepdim=True).clamp(min=_TINY)
 
-    def loss(self, methylation: Tensor, true: Tensor) -> LossParts:
-        """Compute the loss of a batch; ``true`` is [batch, n_tissues]."""
+    def loss(
+        self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
+    ) -> LossParts:
+        """Compute the loss of a batch; ``true`` is [batch, n_tissues], depth and profiles are not used."""
         mse = mse_loss(self(methylation), true)
         none = torch.zeros_like(mse)
         return LossParts(total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none)
 
-    def infer(self, methylation: Tensor) -> tuple[Tensor, None]:
-        """Predict proportions; this model has no presence probability."""
+    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> tuple[Tensor, None]:
+        """Predict proportions; this model has no presence probability, and depth is not used."""
         return self(methylation), None

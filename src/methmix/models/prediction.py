@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from methmix.models.informed import InformedSparseModel
 from methmix.models.original import OriginalModel
 from methmix.models.sparse import SparseModel
 
@@ -28,7 +29,11 @@ class Prediction:
     presence_probability: npt.NDArray[np.float64] | None
 
 
-def predict(model: OriginalModel | SparseModel, methylation: npt.NDArray[np.float32]) -> Prediction:
+def predict(
+    model: OriginalModel | SparseModel | InformedSparseModel,
+    methylation: npt.NDArray[np.float32],
+    depth: npt.NDArray[np.integer] | None = None,
+) -> Prediction:
     """Predict the proportions of mixtures; the model is left in evaluation mode.
 
     Parameters
@@ -37,14 +42,18 @@ def predict(model: OriginalModel | SparseModel, methylation: npt.NDArray[np.floa
         A trained model, on any device.
     methylation
         Observed methylation, [n_mixtures, n_regions], NaN where missing.
+    depth
+        Reads, of the same shape; a model with the backbone ``reference`` needs them.
     """
     device = next(model.parameters()).device
     model.eval()
     proportions, probabilities = [], []
     with torch.inference_mode():
         for start in range(0, len(methylation), _BATCH):
-            batch = torch.from_numpy(methylation[start : start + _BATCH]).to(device)
-            shares, probability = model.infer(batch)
+            rows = slice(start, start + _BATCH)
+            batch = torch.from_numpy(methylation[rows]).to(device)
+            reads = torch.zeros_like(batch) if depth is None else torch.from_numpy(depth[rows].astype(np.float32))
+            shares, probability = model.infer(batch, reads.to(device))
             proportions.append(shares.double().cpu().numpy())
             if probability is not None:
                 probabilities.append(probability.double().cpu().numpy())

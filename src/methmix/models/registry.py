@@ -3,13 +3,15 @@
 import torch
 
 from methmix.config.arm import Arm, OriginalArm
+from methmix.least_squares import Profiles
+from methmix.models.informed import InformedSparseModel
 from methmix.models.original import OriginalModel
 from methmix.models.sparse import SparseModel
 
-Model = OriginalModel | SparseModel
+Model = OriginalModel | SparseModel | InformedSparseModel
 
 
-def build_model(arm: Arm, profiles: torch.Tensor, seed: int) -> Model:
+def build_model(arm: Arm, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Model:
     """Build the model of an arm with its initial weights.
 
     A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.
@@ -22,11 +24,18 @@ def build_model(arm: Arm, profiles: torch.Tensor, seed: int) -> Model:
         Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
     seed
         Seed of the initial weights.
+    tissues
+        What the backbone ``reference`` knows; by default the profiles, held for sure.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
             return OriginalModel(arm.model, arm.loss, profiles)
+        if arm.model.backbone == "reference":
+            mean = profiles.double()
+            return InformedSparseModel(
+                arm.model, arm.loss, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
+            )
         return SparseModel(arm.model, arm.loss, profiles)
 
 

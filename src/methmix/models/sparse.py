@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from methmix.config.arm import SparseLossSettings, SparseModelSettings
+from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
 from methmix.models.losses import LossParts, mse_loss, presence_loss, relative_mse, sparsity_loss
 
@@ -50,13 +51,12 @@ class SparseModel(nn.Module):
 
     def gate(self, presence_logits: Tensor) -> Tensor:
         """Tell which tissues get mass; boolean [batch, n_tissues], at least one a mixture."""
-        probability = torch.sigmoid(presence_logits)
-        most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
-        passes = probability >= self.presence_threshold
-        return passes | (most_probable & ~passes.any(dim=1, keepdim=True))
+        return open_gate(presence_logits, self.presence_threshold)
 
-    def loss(self, methylation: Tensor, true: Tensor) -> LossParts:
-        """Compute the loss of a batch; ``true`` is [batch, n_tissues]."""
+    def loss(
+        self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
+    ) -> LossParts:
+        """Compute the loss of a batch; ``true`` is [batch, n_tissues], depth and profiles are not used."""
         proportion_logits, presence_logits = self(methylation)
         gate = self.gate(presence_logits) | (true > 0)
         mse = mse_loss(share_mass(proportion_logits, gate), true)
@@ -69,10 +69,18 @@ class SparseModel(nn.Module):
         )
         return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity)
 
-    def infer(self, methylation: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict proportions and presence probabilities, each [batch, n_tissues]."""
+    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Predict proportions and presence probabilities, each [batch, n_tissues]; depth is not used."""
         proportion_logits, presence_logits = self(methylation)
         return share_mass(proportion_logits, self.gate(presence_logits)), torch.sigmoid(presence_logits)
+
+
+def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
+    """Open the gate of the tissues whose presence probability reaches the threshold, or of the most probable one."""
+    probability = torch.sigmoid(presence_logits)
+    most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
+    passes = probability >= threshold
+    return passes | (most_probable & ~passes.any(dim=1, keepdim=True))
 
 
 def share_mass(logits: Tensor, gate: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from methmix.evaluation import ARMS
 from methmix.files import atomic_path, write_text
 from methmix.report import figures, style
 from methmix.report.comparison import comparison_json, comparison_table
+from methmix.report.cost import read_jobs
 from methmix.report.miami import miami
-from methmix.report.page import read_jobs, render
+from methmix.report.page import render
 from methmix.report.results import read_arms
 
 logger = logging.getLogger("methmix")
@@ -54,9 +55,8 @@ def _comparison(options: argparse.Namespace) -> None:
     with atomic_path(output / "comparison.csv") as temporary:
         comparison_table(results).to_csv(temporary, index=False)
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
-    write_text(
-        output / "report.html", render(results, content, images, read_jobs(options.jobs, results[0].metrics["phase"]))
-    )
+    jobs = read_jobs(options.jobs, options.folder, results[0].metrics["phase"], options.arms)
+    write_text(output / "report.html", render(results, content, images, jobs))
     logger.info("the report is %s", output / "report.html")
 
 

@@ -83,7 +83,7 @@ def scatter(results: list[ArmResult]) -> Figure:
 
 def per_tissue(results: list[ArmResult]) -> Figure:
     """Plot the mean absolute error of present entries, and spurious calls, per tissue."""
-    shown = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "oracle")] or results
+    shown = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "em", "oracle")] or results
     tissues = shown[0].per_tissue["tissue"].tolist()
     figure = Figure(figsize=(max(9.0, 0.42 * len(tissues)), 5.2))
     upper, lower = figure.subplots(2, 1, sharex=True)

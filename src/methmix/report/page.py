@@ -1,6 +1,5 @@
 """The comparison page: one file that opens offline."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from methmix import metrics
-from methmix.report import figures
+from methmix.report import cost, figures
 from methmix.report.results import ArmResult
 from methmix.report.style import embed
 
@@ -43,9 +42,9 @@ def render(
     miami_figures
         Arm -> data URI of its Miami plot.
     jobs
-        Columns job, seconds, memory_mb of the run's jobs; may be empty.
+        What the run's jobs used (`cost.read_jobs`); may be empty.
     """
-    training = figures.training(results)
+    training, efficiency = figures.training(results), cost.figure(jobs)
     environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("comparison.html").render(
         comparison=comparison,
@@ -63,7 +62,8 @@ def render(
         training=embed(training) if training else None,
         strata=embed(figures.strata(results)),
         worked=_worked(results),
-        jobs=jobs.to_dict("records"),
+        jobs=cost.rows(jobs),
+        efficiency=embed(efficiency) if efficiency else None,
         test_shared=[row.tissue for row in results[0].per_tissue.itertuples() if "test" in str(row.shared_donors)],
         elapsed_seconds=float(jobs["end"].max() - jobs["start"].min()) if len(jobs) else 0.0,
         total_seconds=float(jobs["seconds"].sum()) if len(jobs) else 0.0,
@@ -126,7 +126,7 @@ def _shared(result: ArmResult) -> list[str]:
 
 def _worked(results: list[ArmResult]) -> list[dict[str, Any]]:
     """List single mixtures: true -> original -> sparse (-> the best control) for every tissue that matters."""
-    arms = [r for r in results if r.arm in ("original", "sparse", "nnls_cut")]
+    arms = [r for r in results if r.arm in ("original", "sparse", "nnls_cut", "em")]
     first = results[0]
     worked = []
     for row in range(min(_WORKED, len(first.mixtures))):
@@ -160,23 +160,3 @@ def _worked(results: list[ArmResult]) -> list[dict[str, Any]]:
 
 def _percent(value: float) -> str:
     return "0" if value == 0 else f"{100 * value:.1f} %"
-
-
-def read_jobs(folder: Path | None, phase: str) -> pd.DataFrame:
-    """Read what Snakemake recorded of the jobs of one phase (``benchmark`` files in ``folder``).
-
-    Returns
-    -------
-    DataFrame
-        Columns job, seconds, memory_mb (NaN if the job was too short to be measured), start and end (seconds
-        since the epoch).
-    """
-    rows = []
-    for path in sorted(folder.glob("*.tsv")) if folder and folder.is_dir() else []:
-        if "phase" in path.stem and f"_{phase}_" not in path.stem:
-            continue
-        record = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
-        end = path.stat().st_mtime
-        seconds = float(record["s"])
-        rows.append((path.stem, seconds, float(record["max_rss"]), end - seconds, end))
-    return pd.DataFrame(rows, columns=["job", "seconds", "memory_mb", "start", "end"])

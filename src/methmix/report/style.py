@@ -32,6 +32,7 @@ ARM_COLOURS = {
     "sparse": "#0072b2",
     "nnls": "#009e73",
     "nnls_cut": "#66c2a5",
+    "em": "#cc79a7",
     "oracle": "#999999",
     "uniform": "#cccccc",
     "all_absent": "#cccccc",

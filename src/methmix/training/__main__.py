@@ -1,7 +1,12 @@
-"""Train one arm, or go on with its training."""
+"""Train one arm, or go on with its training.
+
+Exit codes: 0 trained; 1 or 2 failed; 75 warned by SIGUSR1 and 143 ended by SIGTERM, the state saved: the same command
+goes on from there.
+"""
 
 import argparse
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +20,9 @@ from methmix.errors import InputError
 from methmix.files import Mixtures, Reference, read_mixtures, read_reference
 from methmix.mixtures import MixtureSampler
 from methmix.reference import build_reference
+from methmix.training.job import slurm_job
 from methmix.training.loop import Trainer
+from methmix.training.parallel import Ranks, torchrun
 
 logger = logging.getLogger("methmix")
 
@@ -43,6 +50,19 @@ def main() -> int:
     )
     arguments.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     arguments.add_argument(
+        "--allow-cpu",
+        action="store_true",
+        default=os.environ.get("METHMIX_ALLOW_CPU") == "1",
+        help="train on the CPU where a GPU was asked for and none is found; METHMIX_ALLOW_CPU=1 does the same",
+    )
+    arguments.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="train with so many processes on this node, one for each GPU; "
+        "for several nodes start this command with srun or torchrun instead",
+    )
+    arguments.add_argument(
         "--debug",
         action="store_true",
         help="dry run: one epoch on small data made on the spot, every output written",
@@ -51,18 +71,24 @@ def main() -> int:
 
 
 def _body(options: argparse.Namespace) -> int:
+    ranks, job = Ranks.of(os.environ), slurm_job()
+    if options.processes > 1 and ranks.n_ranks == 1:
+        torchrun(options.processes, "methmix.training", sys.argv[1:])
+    if not ranks.first:
+        # What happens is told once.
+        logger.setLevel(logging.ERROR)
     arm = load_arm(options.config, expected=options.arm)
     experiment = load_experiment(options.experiment or Path(arm.experiment))
     overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
     arm = load_arm(options.config, overrides=overrides)
     if arm.phase not in experiment.mixtures.recipes:
         raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
-    device = _device(options.device)
+    device = _device(options.device, options.allow_cpu, ranks)
     results = Path(experiment.results)
     if options.debug:
         arm, reference, validation = _debug_inputs(arm, experiment)
         folder = options.output or results / "debug" / arm.phase / arm.arm
-        if options.output is None and (folder / "checkpoints").is_dir():
+        if options.output is None and ranks.first and (folder / "checkpoints").is_dir():
             # A dry run is never gone on with.
             shutil.rmtree(folder / "checkpoints")
     else:
@@ -70,9 +96,9 @@ def _body(options: argparse.Namespace) -> int:
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
         validation = read_mixtures(options.validation or mixtures)
         folder = options.output or results / arm.phase / arm.arm
-    trainer = Trainer(arm, experiment, reference, validation, folder, device)
+    trainer = Trainer(arm, experiment, reference, validation, folder, device, ranks, job)
     logger.info(
-        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s; output in %s",
+        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s%s; output in %s",
         arm.arm,
         f"{trainer.state.record['n_parameters']:,}",
         len(reference.regions),
@@ -80,15 +106,27 @@ def _body(options: argparse.Namespace) -> int:
         arm.training.total_steps,
         arm.training.batch_size,
         trainer.state.record["device"],
+        f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "",
         folder,
     )
     return trainer.run()
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
+    if name != "cpu" and torch.cuda.is_available():
+        # A scheduler may show each process all GPUs of the node, or its own alone.
+        device = torch.device("cuda", ranks.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
+    given = os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
+    if name != "cpu" and given and not allow_cpu:
+        raise InputError(
+            f"SLURM has given this job GPU {given}, but torch {torch.__version__} finds none",
+            "is it torch's CPU build, or is the driver too old? See nvidia-smi there; METHMIX_ALLOW_CPU=1 does without",
+        )
+    if name == "cuda" and not allow_cpu:
+        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --allow-cpu")
+    return torch.device("cpu")
 
 
 def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mixtures]:

@@ -74,8 +74,8 @@ class Checkpoint:
     optimiser: dict[str, Any]
     step: int = 0
     epoch_sums: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
     finished: bool = False
     record: dict[str, Any] = field(default_factory=dict)
 

@@ -5,24 +5,29 @@ import json
 import logging
 import platform
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
 from methmix import cli, metrics, provenance, seeds
 from methmix.config import Arm, Experiment, to_yaml
+from methmix.config.arm import SparseArm
 from methmix.errors import InputError, RunError
 from methmix.files import Mixtures, Reference, write_text
+from methmix.least_squares import Profiles
 from methmix.mixtures import MixtureSampler
-from methmix.models import Model, Prediction, build_model, predict
+from methmix.models import Model, build_model, predict
+from methmix.models.losses import LossParts
+from methmix.models.ranks import shard, sharing, total
 from methmix.models.registry import n_parameters
-from methmix.training.batches import TrainingBatches
+from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -30,16 +35,20 @@ from methmix.training.checkpoint import (
     save_checkpoint,
     summary,
 )
+from methmix.training.episodes import Episodes
+from methmix.training.job import SlurmJob, Usage
+from methmix.training.lock import RunLock
 from methmix.training.monitor import Monitor
+from methmix.training.parallel import Ranks
+from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
 from methmix.training.schedule import learning_rate
+from methmix.training.validation import validate
 
 logger = logging.getLogger("methmix")
 
-# Exit code of a training that was asked to stop and saved its state, so that a script can submit it again.
-STOPPED = 75
-_BATCH = 256
-# What a training has cost adds up over its interruptions.
-_COSTS = ("train_seconds", "peak_memory_mb", "gpu_peak_memory_mb")
+# How a training ends that was asked to stop and has saved its state. A scheduler's warning (SIGUSR1) and the order
+# to end (SIGTERM) must be told apart by the script around it: only after a warning may the job be started again.
+STOPPED = {signal.SIGUSR1: 75, signal.SIGTERM: 128 + signal.SIGTERM}
 
 
 class Trainer:
@@ -57,6 +66,11 @@ class Trainer:
         Run folder; checkpoints and logs are written below it.
     device
         Where to compute.
+    ranks
+        This process among those that train together. Each takes its share of the rows of every batch, so that the
+        weights are those of a single process but for rounding; rank 0 alone validates and writes.
+    job
+        The SLURM job around this process, for the record.
     """
 
     def __init__(
@@ -67,6 +81,8 @@ class Trainer:
         validation: Mixtures,
         folder: Path,
         device: torch.device,
+        ranks: Ranks = Ranks(),  # noqa: B008 - frozen
+        job: SlurmJob | None = None,
     ) -> None:
         if validation.attributes.get("reference_digest") != reference.content_digest:
             raise InputError(
@@ -84,19 +100,30 @@ class Trainer:
         self.experiment = experiment
         self.folder = folder
         self.device = device
+        self._ranks = ranks
+        self._job = job
+        self._lock = RunLock(folder, job)
         self._validation = validation
         self._settings = arm.training
+        self._shard = shard(self._settings.batch_size, ranks.rank, ranks.n_ranks)
         recipe = experiment.mixtures.recipes[arm.phase]
+        episodes = None
+        if isinstance(arm, SparseArm) and arm.model.use_two_stage and arm.model.backbone == "reference":
+            episodes = Episodes(reference, arm.model.purify_donors)
         self._batches = TrainingBatches(
             MixtureSampler(reference, "train", recipe, experiment.mixtures.mean_depths),
             experiment.seed,
             arm.phase,
             self._settings.batch_size,
             self._settings.pure_fraction,
+            episodes,
+            rows=slice(self._shard.first, self._shard.last),
         )
         profiles = torch.from_numpy(reference.complete_profiles("train"))
         initial_seed = seeds.integer(experiment.seed, "model", arm.phase)
-        self.model: Model = build_model(arm, profiles, initial_seed).to(device)
+        tissues = episodes.profiles if episodes else None
+        self.model: Model = build_model(arm, profiles, initial_seed, tissues)
+        self.model.to(device)
         self._optimiser = AdamW(
             self.model.parameters(),
             lr=self._settings.learning_rate,
@@ -115,32 +142,32 @@ class Trainer:
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": hashlib.sha256(validation.methylation.tobytes()).hexdigest()[:16],
-                "code": provenance.source_digest("training", "models", "mixtures", "files"),
+                "code": provenance.source_digest("training", "models", "mixtures", "reference", "files"),
             },
             model={},
             optimiser={},
             record={
-                "train_seconds": 0.0,
-                "peak_memory_mb": 0.0,
                 "n_parameters": n_parameters(self.model),
-                "device": _device_name(device),
+                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+                "n_ranks": ranks.n_ranks,
                 "host": platform.node(),
+                "slurm": asdict(job) if job else {},
                 "commit": provenance.commit(),
                 "versions": provenance.versions(),
                 "reference_notes": str(reference.attributes.get("notes", "[]")),
             },
         )
-        self._stop_signal: int | None = None
+        self._stop_signal = 0
 
     @property
     def last_checkpoint(self) -> Path:
         """Where the state is saved after every epoch."""
-        return self.folder / "checkpoints" / "checkpoint_last.pt"
+        return last_checkpoint(self.folder)
 
     @property
     def best_checkpoint(self) -> Path:
         """Where the model of the best epoch is saved."""
-        return self.folder / "checkpoints" / "checkpoint_best.pt"
+        return best_checkpoint(self.folder)
 
     def run(self) -> int:
         """Train to the end.
@@ -148,59 +175,73 @@ class Trainer:
         Returns
         -------
         int
-            0, or `STOPPED` if a signal asked to stop; the state is then saved.
+            0, or the value of `STOPPED` for the signal that asked to stop; the state is then saved.
 
         Raises
         ------
         RunError
-            The loss is not a number.
+            The loss is not a number, or another process trains in this folder.
         """
-        self._resume()
-        if self.state.finished:
-            logger.info("%s: training is finished already", self.last_checkpoint)
-            self._write_record()
-            return 0
-        write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
-        monitor = Monitor(self.folder / "logs", self.state.history)
-        started = time.monotonic()
-        before = self.state.record["train_seconds"]
-        total, per_epoch = self._settings.total_steps, self._settings.steps_per_epoch
-        remaining = total - self.state.step
-        batches = self._batches.steps(self.state.step, total)
-        try:
-            with self._stop_on_signal():
-                for step, methylation, proportions in cli.progress(batches, f"{self.arm.arm} steps", remaining):
-                    self._step(step, methylation, proportions)
-                    self.state.step = step + 1
-                    self.state.record["train_seconds"] = before + time.monotonic() - started
-                    if self.state.step % per_epoch == 0:
-                        self._end_epoch(monitor)
-                        if self.state.finished:
-                            break
-                    if self._stop_signal is not None and not self.state.finished:
-                        self._save_last()
-                        logger.warning(
-                            "%s: stopped at step %d of %d; the same command goes on from there",
-                            signal.Signals(self._stop_signal).name,
-                            self.state.step,
-                            total,
-                        )
-                        return STOPPED
-        finally:
-            batches.close()
-            monitor.close()
-        self._write_record()
-        logger.info(
-            "finished after %d steps, %.0f s; best validation MAE %.5f in epoch %d; %s",
-            self.state.step,
-            self.state.record["train_seconds"],
-            self.state.best["val/mae"],
-            self.state.best["epoch"],
-            self.best_checkpoint,
-        )
+        first = self._ranks.first
+        with self._ranks.joined(), self._lock if first else nullcontext(), self._stop_on_signal():
+            self._resume()
+            if self.state.finished:
+                logger.info("%s: training is finished already", self.last_checkpoint)
+            else:
+                with self._log_kept() if first else nullcontext():
+                    stopped = self._train()
+                if stopped:
+                    return STOPPED[stopped]
+            if first:
+                self._lock.check()
+                self._write_record()
         return 0
 
-    def _step(self, step: int, methylation: torch.Tensor, proportions: torch.Tensor) -> None:
+    def _train(self) -> signal.Signals | None:
+        """Do the steps that are left; give the signal if one has stopped the training."""
+        state, last = self.state, self._settings.total_steps
+        if state.step:
+            logger.info("going on from %s at step %d", self.last_checkpoint, state.step)
+        if self._ranks.first:
+            write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
+        loss = _loss_of(self.model, self._ranks)
+        with (
+            Usage(self.device, before=state.record) as usage,
+            Monitor(self.folder / "logs", state.history) if self._ranks.first else nullcontext() as monitor,
+            closing(self._batches.steps(state.step, last)) as batches,
+        ):
+            for step, batch in self._shown(batches, last - state.step):
+                self._step(step, loss, batch)
+                state.step = step + 1
+                if state.step % self._settings.steps_per_epoch == 0:
+                    self._end_epoch(usage, monitor)
+                    if state.finished:
+                        break
+                if stop := self._ranks.largest(self._stop_signal):
+                    state.record.update(usage.totals())
+                    state.epoch_sums = self._ranks.summed(state.epoch_sums)
+                    self._save(self.last_checkpoint, self._snapshot(optimiser=True))
+                    # A rank that has nothing to save must not end, and its job with it, while the first one saves.
+                    self._ranks.largest(0)
+                    name = signal.Signals(stop).name
+                    logger.warning(
+                        "%s: stopped at step %d of %d; the same command goes on from there", name, state.step, last
+                    )
+                    return signal.Signals(stop)
+        logger.info(
+            "finished after %d steps, %.0f s; best validation MAE %.5f in epoch %d; %s",
+            state.step,
+            state.record["train_seconds"],
+            state.best["val/mae"],
+            state.best["epoch"],
+            self.best_checkpoint,
+        )
+        return None
+
+    def _shown(self, batches: Iterable[Any], remaining: int) -> Iterable[Any]:
+        return cli.progress(batches, f"{self.arm.arm} steps", remaining) if self._ranks.first else batches
+
+    def _step(self, step: int, loss: nn.Module, batch: Batch) -> None:
         rate = learning_rate(
             step, self._settings.total_steps, self._settings.learning_rate, self._settings.warmup_fraction
         )
@@ -209,55 +250,49 @@ class Trainer:
         self.model.train()
         # Dropout draws from a stream of this step, so that a resumed training repeats it exactly.
         torch.manual_seed(seeds.integer(self.experiment.seed, "dropout", self.arm.phase, step))
-        methylation = methylation.to(self.device, non_blocking=True)
-        parts = self.model.loss(methylation, proportions.to(self.device, non_blocking=True))
-        if not torch.isfinite(parts.total):
-            raise RunError(
-                f"the training loss is {parts.total.item()} at step {step}",
-                "lower training.learning_rate; the last good state is in checkpoint_last.pt",
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        parts.total.backward()  # type: ignore[no-untyped-call]
+        with sharing(self._shard):
+            tensors = (batch.methylation, batch.proportions, batch.depth)
+            on_device = [tensor.to(self.device, non_blocking=True) for tensor in tensors]
+            profiles = batch.profiles.to(self.device) if batch.profiles else None
+            parts: LossParts = loss(*on_device, profiles)
+            whole = total(parts.total.detach())
+            if not torch.isfinite(whole):
+                raise RunError(
+                    f"the training loss is {whole.item()} at step {step}",
+                    "lower training.learning_rate; the last good state is in checkpoint_last.pt",
+                )
+            self._optimiser.zero_grad(set_to_none=True)
+            # Each rank has its share of the loss, and the ranks' gradients are averaged.
+            (parts.total * self._ranks.n_ranks).backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         sums = self.state.epoch_sums
         for name, value in zip(("total_loss", "mse_loss", "presence_loss", "sparsity_loss"), parts, strict=True):
             sums[name] = sums.get(name, 0.0) + value.item()
-        sums["steps"] = sums.get("steps", 0.0) + 1
 
-    def _end_epoch(self, monitor: Monitor) -> None:
-        state, sums = self.state, self.state.epoch_sums
-        epoch = state.step // self._settings.steps_per_epoch
-        last_batch = self._batches.batch(state.step - 1)
-        row = {
-            "epoch": epoch,
-            "step": state.step,
-            "train/learning_rate": self._optimiser.param_groups[0]["lr"],
-            **{f"train/{name}": value / sums["steps"] for name, value in sums.items() if name != "steps"},
-            "train/presence_accuracy": self._presence_accuracy(*last_batch),
-            **self._validate(),
-            "seconds": round(state.record["train_seconds"], 1),
-        }
+    def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
+        state = self.state
+        sums = self._ranks.summed(state.epoch_sums)
         state.epoch_sums = {}
+        state.record.update(usage.totals())
+        # One rank looks at the validation mixtures; all must come to the same decision.
+        row = self._ranks.told_by_first(self._row(sums) if self._ranks.first else None)
         state.history.append(row)
         improved = not state.best or row["val/mae"] < state.best["val/mae"]
         if improved:
             state.best = dict(row)
-        waited = epoch - int(state.best["epoch"])
+        waited = row["epoch"] - state.best["epoch"]
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience
-        if self.device.type == "cuda":
-            gpu_peak = torch.cuda.max_memory_allocated(self.device) / 2**20
-            state.record["gpu_peak_memory_mb"] = max(state.record.get("gpu_peak_memory_mb", 0.0), round(gpu_peak, 1))
-        state.record["peak_memory_mb"] = max(state.record["peak_memory_mb"], round(provenance.peak_memory_mb(), 1))
         if improved:
-            save_checkpoint(self.best_checkpoint, self._snapshot(optimiser=False))
-        elif state.finished:
+            self._save(self.best_checkpoint, self._snapshot(optimiser=False))
+        elif state.finished and self._ranks.first:
             self._complete_best()
-        self._save_last()
-        monitor.epoch(state.history)
+        self._save(self.last_checkpoint, self._snapshot(optimiser=True))
+        if monitor:
+            monitor.epoch(state.history)
         logger.info(
             "epoch %d of %d: training loss %.5f, validation MAE %.5f, spurious %.2f, tissues %.2f%s",
-            epoch,
+            row["epoch"],
             self._settings.epochs,
             row["train/total_loss"],
             row["val/mae"],
@@ -268,36 +303,22 @@ class Trainer:
         if out_of_patience:
             logger.info("no better validation MAE for %d epochs: training ends here", waited)
 
-    def _validate(self) -> dict[str, float]:
-        true = self._validation.proportions
-        predicted = predict(self.model, self._validation.methylation).proportions
-        losses = self._validation_losses()
+    def _row(self, sums: dict[str, float]) -> dict[str, Any]:
+        """Make the row of the training log for the epoch that ends here."""
+        state, per_epoch = self.state, self._settings.steps_per_epoch
+        batch = self._batches.batch(state.step - 1)
+        predicted = predict(self.model, batch.methylation.numpy(), batch.depth.numpy().astype(int)).proportions
         return {
-            **{f"val/{name}": value for name, value in losses.items()},
-            # As at inference; the loss, as in training, opens the gate for the tissues that are there.
-            "val/mse_loss": float(np.square(predicted - true).mean()),
-            "val/presence_accuracy": metrics.presence_accuracy(true, predicted),
-            "val/mae": metrics.mae(true, predicted),
-            "val/predicted_tissues": metrics.predicted_tissues(predicted),
-            "val/spurious_per_mixture": metrics.spurious_per_mixture(true, predicted),
+            "epoch": state.step // per_epoch,
+            "step": state.step,
+            "train/learning_rate": self._optimiser.param_groups[0]["lr"],
+            **{f"train/{name}": value / per_epoch for name, value in sums.items()},
+            "train/presence_accuracy": metrics.presence_accuracy(batch.proportions.numpy(), predicted),
+            **validate(self.model, self._validation),
+            "seconds": round(state.record["train_seconds"], 1),
+            "slurm_job_id": self._job.id if self._job else "",
+            "node": self._job.node if self._job else platform.node(),
         }
-
-    def _validation_losses(self) -> dict[str, float]:
-        names = ("total_loss", "mse_loss", "presence_loss", "sparsity_loss")
-        sums = np.zeros(len(names))
-        self.model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(self._validation), _BATCH):
-                rows = slice(start, start + _BATCH)
-                methylation = torch.from_numpy(self._validation.methylation[rows]).to(self.device)
-                true = torch.from_numpy(self._validation.proportions[rows]).to(self.device)
-                parts = self.model.loss(methylation, true)
-                sums += len(true) * np.array([part.item() for part in parts])
-        return dict(zip(names, (sums / len(self._validation)).tolist(), strict=True))
-
-    def _presence_accuracy(self, methylation: torch.Tensor, true: torch.Tensor) -> float:
-        predicted: Prediction = predict(self.model, methylation.numpy())
-        return metrics.presence_accuracy(true.numpy(), predicted.proportions)
 
     def _snapshot(self, optimiser: bool) -> Checkpoint:
         values: dict[str, Any] = dict(vars(self.state))
@@ -305,8 +326,10 @@ class Trainer:
         values["optimiser"] = self._optimiser.state_dict() if optimiser else {}
         return Checkpoint(**values)
 
-    def _save_last(self) -> None:
-        save_checkpoint(self.last_checkpoint, self._snapshot(optimiser=True))
+    def _save(self, path: Path, checkpoint: Checkpoint) -> None:
+        if self._ranks.first:
+            self._lock.check()
+            save_checkpoint(path, checkpoint)
 
     def _write_record(self) -> None:
         """Write the sign that the training has ended well; the last thing it does."""
@@ -317,56 +340,53 @@ class Trainer:
         """Write the record of the whole training into the checkpoint of its best epoch."""
         best = load_checkpoint(self.best_checkpoint)
         best.record, best.history, best.finished = self.state.record, self.state.history, True
-        save_checkpoint(self.best_checkpoint, best)
+        self._save(self.best_checkpoint, best)
 
     def _resume(self) -> None:
-        if not self.last_checkpoint.is_file():
+        found = resumable(self.folder, self.state.identity) if self._ranks.first else None
+        if not self._ranks.told_by_first(found is not None):
             return
-        try:
-            found = load_checkpoint(self.last_checkpoint)
-        except InputError as error:
-            self._set_aside(str(error))
-            return
-        differs = [name for name, value in self.state.identity.items() if found.identity.get(name) != value]
-        if differs:
-            self._set_aside(f"it is another training, of other {', '.join(differs)}")
-            return
-        if found.best and not self.best_checkpoint.is_file():
-            self._set_aside("its checkpoint_best.pt is missing")
-            return
+        found = found or load_checkpoint(self.last_checkpoint)
+        if found.step != self._ranks.told_by_first(found.step):
+            raise RunError(
+                f"{self.last_checkpoint}: rank {self._ranks.rank} sees another file than rank 0",
+                "the nodes do not see the same files; results must be on a shared file system",
+            )
         self.model.load_state_dict(found.model)
         self._optimiser.load_state_dict(found.optimiser)
         here = self.state.record
         self.state = found
+        if not self._ranks.first:
+            # Rank 0 has the sums of all.
+            found.epoch_sums = {}
         if not found.finished:
             # Where it goes on is recorded; what it has cost so far is kept.
-            found.record = {**here, **{name: found.record[name] for name in _COSTS if name in found.record}}
-            logger.info("going on from %s at step %d", self.last_checkpoint, found.step)
+            found.record = {**here, **{name: found.record[name] for name in Usage.names if name in found.record}}
 
-    def _set_aside(self, reason: str) -> None:
-        """Keep a run that cannot be gone on with under another name, and start anew."""
-        number = 1
-        while (aside := self.folder.with_name(f"{self.folder.name}.replaced-{number}")).exists():
-            number += 1
-        aside.mkdir(parents=True)
-        for part in ("checkpoints", "logs"):
-            if (self.folder / part).exists():
-                (self.folder / part).rename(aside / part)
-        logger.warning(
-            "the training in %s cannot be gone on with: %s; it is kept in %s, and training starts anew",
-            self.folder,
-            reason,
-            aside,
-        )
+    @contextmanager
+    def _log_kept(self) -> Iterator[None]:
+        """Keep what is told in the run folder too, over all starts: the log of a job is its own, or its last try's."""
+        path = self.folder / "logs" / "training.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path)
+        handler.setFormatter(logging.Formatter(cli.LOG_FORMAT, cli.DATE_FORMAT))
+        logger.addHandler(handler)
+        try:
+            logger.info("%s, commit %s", self._job or f"host {platform.node()}, outside SLURM", provenance.commit())
+            yield
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
 
     @contextmanager
     def _stop_on_signal(self) -> Iterator[None]:
-        """Save and stop after the current step when the job is told to end (SIGTERM, SIGUSR1)."""
+        """Save and stop after the current step when the job is told to end (SIGTERM) or that it will be (SIGUSR1)."""
 
         def note(number: int, _frame: Any) -> None:
-            self._stop_signal = number
+            # The order to end outranks the warning, whichever comes first.
+            self._stop_signal = max(self._stop_signal, number)
 
-        previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        previous = {number: signal.signal(number, note) for number in STOPPED}
         try:
             yield
         finally:
@@ -374,9 +394,23 @@ class Trainer:
                 signal.signal(number, handler)
 
 
+class _Loss(nn.Module):
+    """The loss of a model as a module of its own, which is what data-parallel training wraps."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, methylation: Tensor, true: Tensor, depth: Tensor, profiles: Profiles | None) -> LossParts:
+        return self.model.loss(methylation, true, depth, profiles)
+
+
+def _loss_of(model: Model, ranks: Ranks) -> nn.Module:
+    if ranks.n_ranks == 1:
+        return _Loss(model)
+    # Running statistics are the same on every rank by construction, so they need not be sent around.
+    return DistributedDataParallel(_Loss(model), forward_sync_buffers=False)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

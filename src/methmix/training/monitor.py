@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -17,6 +18,8 @@ COLUMNS = (
     *(f"train/{name}" for name in _LOSSES),
     *(f"val/{name}" for name in (*_LOSSES, *_VALIDATION)),
     "seconds",
+    "slurm_job_id",
+    "node",
 )
 
 
@@ -31,13 +34,13 @@ class Monitor:
         Epochs that an earlier, interrupted process has finished.
     """
 
-    def __init__(self, folder: Path, history: list[dict[str, float]]) -> None:
+    def __init__(self, folder: Path, history: list[dict[str, Any]]) -> None:
         self._csv = folder / "training_log.csv"
         # What an interrupted process wrote after its last checkpoint is overwritten, not shown twice.
         first_new = len(history) + 1
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=first_new)
 
-    def epoch(self, history: list[dict[str, float]]) -> None:
+    def epoch(self, history: list[dict[str, Any]]) -> None:
         """Report the last row of ``history``; the CSV is written anew, so it is always whole."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -50,6 +53,9 @@ class Monitor:
                 self._tensorboard.add_scalar(name, row[name], int(row["epoch"]))
         self._tensorboard.flush()
 
-    def close(self) -> None:
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Finish the TensorBoard file."""
         self._tensorboard.close()

@@ -1,0 +1,127 @@
+"""Least squares that knows its errors: reads, donors that differ, and profiles that are estimates.
+
+A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with shares ``x >= 0`` that sum to 1. Three errors matter.
+Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue, variance
+``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh regions. The
+third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are there and
+gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from methmix import nnls
+
+# Of a mixture's methylation: what remains uncertain with any number of reads, as a variance.
+_FLOOR = 1e-3
+_CHANCES = (0.002, 0.998)
+_REWEIGHTINGS = 2
+# Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
+_SUM_TO_ONE = 1000.0
+# Smallest eigenvalue that is believed, on the same scale: profiles alike to within their errors.
+_SMALLEST = 1e-4
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """What a reference knows of its tissues; float64 tensors, [n_tissues, n_regions] each, without NaN.
+
+    Parameters
+    ----------
+    mean
+        Methylation, 0-1.
+    spread
+        Variance between donors of a tissue.
+    noise
+        Variance of ``mean`` as an estimate; 0 where it is not one (nobody has observed the region).
+    """
+
+    mean: Tensor
+    spread: Tensor
+    noise: Tensor
+
+    def to(self, device: torch.device) -> "Profiles":
+        """Give the same on a device."""
+        return Profiles(self.mean.to(device), self.spread.to(device), self.noise.to(device))
+
+
+class Solution(NamedTuple):
+    """Shares and what is known of them, float64.
+
+    Parameters
+    ----------
+    shares
+        [n, n_tissues], >= 0, sum 1.
+    free
+        The same without ``>= 0``.
+    error
+        Standard error of ``free``.
+    dual
+        How much each share that is 0 would have to be worth to enter, in its standard errors.
+    misfit
+        Weighted mean square of the residuals, [n]; 1 if the errors are as assumed.
+    """
+
+    shares: Tensor
+    free: Tensor
+    error: Tensor
+    dual: Tensor
+    misfit: Tensor
+
+
+def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Solution:
+    """Deconvolve mixtures.
+
+    Parameters
+    ----------
+    profiles
+        Of the tissues.
+    methylation, depth
+        [n, n_regions]; methylation is NaN where depth is 0.
+    """
+    centre = profiles.mean.mean(dim=0)
+    contrasts = profiles.mean - centre
+    # For one mixture the products of all pairs of tissues would cost more than they save.
+    products = nnls.pairs(contrasts) if len(methylation) > 1 else None
+    donors = profiles.spread + profiles.noise
+    depth = depth.double()
+    observed = depth > 0
+    values = torch.where(observed, methylation.double(), centre)
+    weight = depth
+    for last in [False] * _REWEIGHTINGS + [True]:
+        if products is None:
+            gram = ((contrasts * weight) @ contrasts.T)[None]
+        else:
+            gram = nnls.square(weight @ products.T, len(contrasts))
+        gram = gram - torch.diag_embed(weight @ profiles.noise.T)
+        right_side = (weight * (values - centre)) @ contrasts.T
+        scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
+        gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
+        shares = nnls.solve(gram + _SUM_TO_ONE, right_side + _SUM_TO_ONE)
+        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        if not last:
+            chance = (shares @ profiles.mean).clamp(*_CHANCES)
+            variance = chance * (1 - chance) / depth.clamp(min=1) + shares.square() @ donors + _FLOOR
+            weight = torch.where(observed, 1 / variance, 0)
+    free, error = _unconstrained(gram, right_side, scale)
+    gradient = (gram @ shares[:, :, None])[:, :, 0] - right_side
+    # The multiplier of "sums to 1" is the gradient of the tissues that are there.
+    gradient = gradient - (gradient * shares).sum(dim=1, keepdim=True)
+    residuals = weight * (values - shares @ profiles.mean).square()
+    misfit = residuals.sum(dim=1) / observed.sum(dim=1).clamp(min=1)
+    return Solution(shares, free, error, gradient.clamp(min=0) * scale[:, None] * error, misfit)
+
+
+def _unconstrained(gram: Tensor, right_side: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Solve with ``sum x = 1`` alone; give also the standard errors."""
+    values, vectors = torch.linalg.eigh(gram)
+    inverse = (vectors / values.clamp(min=_SMALLEST)[:, None, :]) @ vectors.transpose(1, 2)
+    ones = inverse.sum(dim=2)
+    total = ones.sum(dim=1, keepdim=True)
+    free = (inverse @ right_side[:, :, None])[:, :, 0]
+    free = free + ones * (1 - free.sum(dim=1, keepdim=True)) / total
+    variance = (inverse.diagonal(dim1=1, dim2=2) - ones.square() / total) / scale[:, None]
+    return free, variance.clamp(min=1e-10).sqrt()

@@ -1,0 +1,208 @@
+"""One writer on a run folder: a lock that says who trains there, and that outlives nobody.
+
+A lock file alone would stay behind when its owner is killed or its node is lost, so whoever finds one asks whether
+its owner is still there: the operating system on the same host, SLURM for a job, and otherwise the file itself,
+which its owner touches every few seconds. A node that was only cut off may still compute when its job has been
+started elsewhere; its process finds the lock taken over before it writes the next time, and stops.
+"""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import psutil
+
+from methmix.errors import RunError
+from methmix.files import create_text, write_text
+from methmix.training.job import SlurmJob
+
+logger = logging.getLogger("methmix")
+
+# In a shared file system a change may be seen only after a minute, so silence must last longer to mean death.
+_BEAT_SECONDS = 10.0
+_SILENT_SECONDS = 120.0
+# How long an owner that is about to end is waited for.
+_WAIT_SECONDS = 20.0
+_POLL_SECONDS = 1.0
+# The start of a process is told in time since the boot, and clocks are set.
+_CLOCK_SECONDS = 60.0
+_ENDED_IN_SLURM = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("OUT_OF_MEMORY", "PENDING", "PREEMPTED", "REQUEUED", "TIMEOUT"),
+}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock.
+
+    Parameters
+    ----------
+    token
+        Different for every process that ever held a lock.
+    host, process
+        Where it runs.
+    process_started
+        Seconds since the epoch; tells the process from a later one of the same number.
+    job_id, restarts
+        SLURM job and how often SLURM has started it again; empty and 0 outside SLURM.
+    since
+        When the lock was taken.
+    """
+
+    token: str
+    host: str
+    process: int
+    process_started: float
+    job_id: str
+    restarts: int
+    since: str
+
+    def __str__(self) -> str:
+        job = f", SLURM job {self.job_id}" if self.job_id else ""
+        return f"host {self.host}, process {self.process}{job}, since {self.since}"
+
+
+class RunLock:
+    """The lock of a run folder.
+
+    Parameters
+    ----------
+    folder
+        Run folder; made if it is not there.
+    job
+        The SLURM job that this process belongs to, if any.
+    """
+
+    def __init__(self, folder: Path, job: SlurmJob | None) -> None:
+        self.path = folder / "training.lock"
+        self._folder = folder
+        self._me = Owner(
+            token=uuid.uuid4().hex,
+            host=platform.node(),
+            process=os.getpid(),
+            process_started=psutil.Process().create_time(),
+            job_id=job.id if job else "",
+            restarts=job.restarts if job else 0,
+            since=time.strftime("%Y-%m-%d %H:%M:%S"),
+        )
+        self._ended = threading.Event()
+
+    def __enter__(self) -> "RunLock":
+        """Take the lock; wait a little for an owner that is about to end.
+
+        Raises
+        ------
+        RunError
+            Another process trains here.
+        """
+        began = time.monotonic()
+        beat, beat_seen = self._beat(), began
+        announced = False
+        while not create_text(self.path, self._text()):
+            owner = self._read()
+            if owner is None:
+                continue
+            if owner == self._me:
+                # Over NFS an answer can be lost: it was created all the same.
+                break
+            gone = _is_gone(owner, self._me)
+            now = time.monotonic()
+            if gone is None:
+                if self._beat() != beat:
+                    beat, beat_seen, gone = self._beat(), now, False
+                elif now - beat_seen > _SILENT_SECONDS:
+                    gone = True
+            if gone and self._read() == owner:
+                logger.warning("%s: its owner (%s) is gone; its training is taken over", self.path, owner)
+                write_text(self.path, self._text())
+                break
+            if gone is False and now - began > _WAIT_SECONDS:
+                remedy = f"wait for it, or end it: {f'scancel {owner.job_id}' if owner.job_id else 'kill it'}"
+                raise RunError(f"{self._folder}: another process trains here ({owner})", remedy)
+            if not announced:
+                announced = True
+                logger.info("waiting for another process that trains here: %s", owner)
+            time.sleep(_POLL_SECONDS)
+        threading.Thread(target=self._keep_beating, name="lock", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the lock back, if it is still ours."""
+        self._ended.set()
+        if self._read() == self._me:
+            self.path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Make sure, before something is written, that the lock is still ours.
+
+        Raises
+        ------
+        RunError
+            Another process has taken it over.
+        """
+        owner = self._read()
+        if owner != self._me:
+            raise RunError(
+                f"{self._folder}: another process has taken this training over ({owner or 'its lock was removed'}); "
+                "this one stops and writes nothing more",
+                "nothing is lost if the other one goes on; otherwise start the training again",
+            )
+
+    def _text(self) -> str:
+        return json.dumps(asdict(self._me), indent=2) + "\n"
+
+    def _read(self) -> Owner | None:
+        try:
+            content = json.loads(self.path.read_text())
+            return Owner(**{field.name: content[field.name] for field in fields(Owner)})
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise RunError(
+                f"{self.path}: is not a lock of ours", "remove it if no training runs in this folder"
+            ) from None
+
+    def _beat(self) -> float:
+        try:
+            return self.path.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(_BEAT_SECONDS):
+            try:
+                os.utime(self.path)
+            except OSError as error:
+                logger.debug("%s: %s", self.path, error)
+
+
+def _is_gone(owner: Owner, me: Owner) -> bool | None:
+    """Tell whether the owner of a lock is gone; None where nobody can say."""
+    if owner.job_id and owner.job_id == me.job_id and owner.restarts < me.restarts:
+        # SLURM has started this job again, so it holds the earlier start for dead.
+        return True
+    if owner.host == me.host:
+        try:
+            return bool(abs(psutil.Process(owner.process).create_time() - owner.process_started) > _CLOCK_SECONDS)
+        except psutil.NoSuchProcess:
+            return True
+    return _job_is_gone(owner.job_id) if owner.job_id and owner.job_id != me.job_id else None
+
+
+def _job_is_gone(job_id: str) -> bool | None:
+    command = ["squeue", "--noheader", "--states=all", f"--jobs={job_id}", "--format=%T"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    # A job that is not shown may be another cluster's, or hidden from us: that tells nothing.
+    state = answer.stdout.strip()
+    return state in _ENDED_IN_SLURM if answer.returncode == 0 and state else None

@@ -1,0 +1,115 @@
+"""Several processes that train one model (data parallel): who they are and how they agree."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import torch
+import torch.distributed as dist
+
+from methmix.errors import InputError
+
+# A rank that waits longer than this for another one gives up; validation, done by one rank, is far shorter.
+_PATIENCE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Tell this process from those that it trains with; by default there is no other.
+
+    Parameters
+    ----------
+    rank
+        Number of this process, 0 to n_ranks - 1. Rank 0 alone validates, logs and writes files.
+    n_ranks
+        How many train together.
+    local_rank
+        Number of this process on its node; says which of the node's GPUs is its own.
+    """
+
+    rank: int = 0
+    n_ranks: int = 1
+    local_rank: int = 0
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Ranks":
+        """Read what torchrun or srun has told this process.
+
+        Raises
+        ------
+        InputError
+            srun has started several tasks but nobody says where rank 0 listens.
+        """
+        if "RANK" in environment and "WORLD_SIZE" in environment:
+            names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        elif int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+            names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+        else:
+            return cls()
+        ranks = cls(*(int(environment[name]) for name in names))
+        if ranks.n_ranks > 1 and not {"MASTER_ADDR", "MASTER_PORT"} <= set(environment):
+            raise InputError(
+                f"{ranks.n_ranks} processes are to train together, but MASTER_ADDR and MASTER_PORT are not set",
+                "start them with torchrun or slurm/train_sparse.sh, or set both to the host of rank 0 and a free port",
+            )
+        return ranks
+
+    @property
+    def first(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Connect the ranks while the block runs: tensors on the CPU by gloo, those on GPUs by NCCL."""
+        if self.n_ranks == 1:
+            yield
+            return
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=_PATIENCE, rank=self.rank, world_size=self.n_ranks)
+        try:
+            yield
+        finally:
+            dist.destroy_process_group()
+
+    def told_by_first(self, value: Any) -> Any:
+        """Give every rank the value that rank 0 has."""
+        if self.n_ranks == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def largest(self, number: int) -> int:
+        """Give every rank the largest of the numbers that they have."""
+        if self.n_ranks == 1:
+            return number
+        tensor = torch.tensor(number)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        return int(tensor)
+
+    def summed(self, numbers: dict[str, float]) -> dict[str, float]:
+        """Give every rank the sums, by name, of the numbers that they have; all have the same names."""
+        if self.n_ranks == 1 or not numbers:
+            return numbers
+        tensor = torch.tensor(list(numbers.values()), dtype=torch.float64)
+        dist.all_reduce(tensor)
+        return dict(zip(numbers, tensor.tolist(), strict=True))
+
+
+def torchrun(processes: int, module: str, arguments: list[str]) -> NoReturn:
+    """Become torchrun, which starts several processes of a module on this node.
+
+    Parameters
+    ----------
+    processes
+        How many.
+    module, arguments
+        What each runs: ``python -m module arguments``.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    os.execv(sys.executable, [*command, "-m", module, *arguments])

@@ -1,0 +1,104 @@
+"""What donors tell of their tissues, and training on donors that are not in the profiles."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from experiments import tiny_arm, tiny_mixtures, tiny_reference
+
+from methmix import seeds
+from methmix.files import Reference
+from methmix.files.reference import mean_of_observed
+from methmix.models import build_model, predict
+from methmix.reference.profiles import SpreadFunction, profiles_of, purified
+from methmix.training.episodes import Episodes
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return tiny_reference()
+
+
+@pytest.fixture(scope="module")
+def groups(reference):
+    return list(reference.pool("train").values())
+
+
+def test_profiles_are_the_means_of_the_training_donors(reference, groups):
+    spread = SpreadFunction(reference.fractions.astype(float), reference.depth, groups)
+    profiles = profiles_of(reference.fractions.astype(float), reference.depth, groups, spread)
+    assert profiles.mean.numpy() == pytest.approx(reference.complete_profiles("train"), abs=1e-6)
+    assert (profiles.noise < profiles.spread + 0.05).all() and (profiles.noise > 0).any()
+
+
+def test_spread_function_finds_the_variance_between_donors(rng):
+    mean = rng.random((5, 20_000))
+    donors = np.concatenate([m + 0.4 * m * (1 - m) * rng.standard_normal((4, len(m))) for m in mean]).clip(0, 1)
+    depth = np.full(donors.shape, 40)
+    observed = rng.binomial(depth, donors) / depth
+    spread = SpreadFunction(observed, depth, [range(4 * t, 4 * t + 4) for t in range(5)])
+    m = np.array([0.2, 0.5, 0.8])
+    assert spread(m) == pytest.approx((0.4 * m * (1 - m)) ** 2, rel=0.15)
+
+
+def test_without_replicates_nothing_is_known_of_the_spread(reference):
+    spread = SpreadFunction(reference.fractions.astype(float), reference.depth, [[0], [1]])
+    assert (spread(np.array([0.5])) == 0).all()
+
+
+def test_purified_donors_lose_what_they_have_of_other_tissues(rng):
+    """Three donors of each of four tissues; one of them has a fifth of another tissue in it."""
+    tissue_of = np.repeat(range(4), 3)
+    base = rng.beta(4, 1, 4000)
+    means = np.where(rng.random((4, 4000)) < 0.15, rng.random((4, 4000)), base)
+    clean = (means[tissue_of] + 0.3 * (means * (1 - means))[tissue_of] * rng.standard_normal((12, 4000))).clip(0, 1)
+    mixed = clean.copy()
+    mixed[1] = 0.8 * clean[1] + 0.2 * clean[6]
+    depth = rng.poisson(100, mixed.shape).astype(np.int32) + 1
+    reference = Reference(
+        rng.binomial(depth, mixed).astype(np.int32),
+        depth,
+        [f"donor-{row}" for row in range(12)],
+        [f"tissue-{tissue}" for tissue in tissue_of],
+        ["train"] * 12,
+        pd.DataFrame({"chrom": "chr1", "start": range(4000), "end": range(1, 4001)}),
+    )
+    pure = purified(reference, [range(3 * tissue, 3 * tissue + 3) for tissue in range(4)])
+    before, after = (np.abs(values[1] - clean[1]).mean() for values in (reference.fractions, pure))
+    assert after < 0.9 * before  # what is left is the noise of the reads
+    assert np.abs(pure[0] - clean[0]).mean() < 1.3 * np.abs(reference.fractions[0] - clean[0]).mean()
+
+
+def test_the_donor_of_the_mixtures_is_not_in_the_profile(reference):
+    episodes = Episodes(reference, purify=False)
+    tissues = reference.tissue_names
+    of_real = 0
+    for step in range(20):
+        donors, profiles = episodes.draw(seeds.generator(1, "test", step))
+        assert donors.shape == (len(tissues), 600) and ((donors >= 0) & (donors <= 1) | np.isnan(donors)).all()
+        for tissue, rows in enumerate(reference.pool("train").values()):
+            used = [r for r in rows if np.array_equal(reference.fractions[r], donors[tissue], equal_nan=True)]
+            if used:
+                of_real += 1
+                rest = mean_of_observed(reference.fractions[[r for r in rows if r not in used]])
+                known = ~np.isnan(rest)
+                assert profiles.mean[tissue].numpy()[known] == pytest.approx(rest[known], abs=1e-6)
+    assert 0.2 < of_real / (20 * len(tissues)) < 0.8
+
+
+def test_an_episode_is_repeated_by_its_stream(reference):
+    episodes = Episodes(reference, purify=False)
+    first, second = (episodes.draw(seeds.generator(1, "test", 3)) for _ in range(2))
+    assert np.array_equal(first.donors, second.donors, equal_nan=True)
+    assert (first.profiles.mean == second.profiles.mean).all()
+
+
+def test_untrained_backbone_is_least_squares(reference, tmp_path):
+    """Before any training a tissue's share is its least-squares share: there is no correction yet."""
+    mixtures = tiny_mixtures(reference, "validation", tmp_path)
+    arm = tiny_arm("sparse", **{"model.backbone": "reference", "model.presence_threshold": 0.2})
+    episodes = Episodes(reference, purify=False)
+    model = build_model(arm, torch.from_numpy(reference.complete_profiles("train")), 0, episodes.profiles)
+    found = predict(model, mixtures.methylation, mixtures.depth)
+    assert np.abs(found.proportions - mixtures.proportions).mean() < 0.03
+    assert found.proportions.sum(axis=1) == pytest.approx(1)

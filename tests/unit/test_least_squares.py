@@ -1,0 +1,107 @@
+"""Least squares that knows its errors."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from methmix.least_squares import Profiles, deconvolve
+
+
+def made(rng, n_tissues=6, n_regions=800, n_mixtures=40, donors=3, spread=0.0):
+    """Mixtures of donors that differ from their tissue, and profiles that are means of other donors."""
+    truth = rng.beta(0.5, 0.5, (n_tissues, n_regions)) * 0.3 + rng.beta(0.5, 0.5, n_regions) * 0.7
+    estimate = truth + np.sqrt(spread / donors) * rng.standard_normal(truth.shape)
+    own = truth + np.sqrt(spread) * rng.standard_normal(truth.shape)
+    shares = rng.dirichlet(np.full(n_tissues, 0.3), n_mixtures)
+    depth = rng.poisson(60, (n_mixtures, n_regions))
+    methylated = rng.binomial(depth, (shares @ own).clip(0, 1))
+    with np.errstate(invalid="ignore"):
+        methylation = np.where(depth > 0, methylated / depth, np.nan)
+    full = np.full_like(truth, spread)
+    profiles = Profiles(*(torch.from_numpy(v) for v in (estimate, full, full / donors)))
+    return profiles, torch.from_numpy(methylation), torch.from_numpy(depth), shares
+
+
+def test_shares_are_shares(rng):
+    solution = deconvolve(*made(rng)[:3])
+    assert (solution.shares >= 0).all()
+    assert solution.shares.sum(dim=1).numpy() == pytest.approx(1)
+    assert (solution.shares == 0).any()
+    assert solution.free.sum(dim=1).numpy() == pytest.approx(1)
+
+
+def test_finds_the_truth_where_there_is_no_noise(rng):
+    profiles, _, depth, shares = made(rng)
+    exact = torch.from_numpy(shares) @ profiles.mean
+    found = deconvolve(profiles, exact, depth * 1000)
+    assert found.shares.numpy() == pytest.approx(shares, abs=1e-4)
+
+
+def test_equals_a_general_optimiser_at_its_own_weights(rng):
+    """The last of the reweighted problems, solved by scipy with the constraints as they are."""
+    profiles, methylation, depth, _ = made(rng, n_mixtures=3, spread=0.01)
+    found = deconvolve(profiles, methylation, depth).shares.numpy()
+    mean, spread, noise = (v.numpy() for v in (profiles.mean, profiles.spread, profiles.noise))
+    for row in range(3):
+        y, d = np.nan_to_num(methylation[row].numpy()), depth[row].numpy()
+        x, weight = None, d.astype(float)
+        for step in range(3):
+            if step:
+                p = (x @ mean).clip(0.002, 0.998)
+                weight = np.where(d > 0, 1 / (p * (1 - p) / np.maximum(d, 1) + x**2 @ (spread + noise) + 1e-3), 0)
+            gram = (mean * weight) @ mean.T - np.diag(noise @ weight)
+
+            gram, side = gram / weight.sum(), (mean * weight) @ y / weight.sum()
+
+            def objective(x, gram=gram, side=side):
+                return x @ gram @ x / 2 - side @ x
+
+            x = minimize(
+                objective, np.full(6, 1 / 6), bounds=[(0, 1)] * 6, method="SLSQP", tol=1e-14,
+                constraints={"type": "eq", "fun": lambda x: x.sum() - 1},
+            ).x  # fmt: skip
+        assert found[row] == pytest.approx(x, abs=3e-3)
+
+
+def test_noise_of_the_profiles_is_corrected_for(rng):
+    """Without the correction mass leaks to tissues that are not there."""
+    profiles, methylation, depth, shares = made(rng, n_mixtures=200, donors=2, spread=0.02)
+    blind = Profiles(profiles.mean, profiles.spread, torch.zeros_like(profiles.noise))
+    error, error_blind = (
+        np.abs(deconvolve(p, methylation, depth).shares.numpy() - shares).mean() for p in (profiles, blind)
+    )
+    assert error < 0.8 * error_blind
+
+
+def test_standard_errors_tell_the_spread_of_the_estimates(rng):
+    profiles, _, _, _ = made(rng)
+    shares = np.array([0.4, 0.3, 0.3, 0, 0, 0])
+    depth = rng.poisson(40, (400, 800))
+    methylated = rng.binomial(depth, (shares @ profiles.mean.numpy()).clip(0, 1))
+    solution = deconvolve(profiles, torch.from_numpy(methylated / np.maximum(depth, 1)), torch.from_numpy(depth))
+    # The floor of the variance makes them a little too large.
+    ratio = solution.error.numpy().mean(axis=0) / solution.free.numpy().std(axis=0)
+    assert ((ratio > 0.9) & (ratio < 1.8)).all()
+
+
+def test_one_mixture_and_many_give_the_same(rng):
+    profiles, methylation, depth, _ = made(rng, spread=0.01)
+    many = deconvolve(profiles, methylation, depth)
+    one = deconvolve(profiles, methylation[[7]], depth[[7]])
+    for whole, part in zip(many, one, strict=True):
+        assert part[0].numpy() == pytest.approx(whole[7].numpy(), rel=1e-6, abs=1e-9)
+
+
+def test_values_without_reads_are_ignored(rng):
+    profiles, methylation, depth, _ = made(rng, spread=0.01)
+    depth[:, ::2] = 0
+    expected = deconvolve(profiles, methylation, depth).shares
+    methylation[:, ::2] = torch.nan
+    assert torch.equal(deconvolve(profiles, methylation, depth).shares, expected)
+
+
+def test_a_mixture_without_reads_is_no_error(rng):
+    profiles, methylation, depth, _ = made(rng)
+    solution = deconvolve(profiles, torch.full_like(methylation, torch.nan), torch.zeros_like(depth))
+    assert all(torch.isfinite(values).all() for values in solution)
