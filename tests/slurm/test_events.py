@@ -1,5 +1,6 @@
 """Every way a cluster takes a job away: nothing is lost, and the weights are those of an undisturbed training."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from clusters import ENDLESS, LONG, SHORT, assert_nothing_was_repeated, assert_same_training, under_way, until
 
@@ -114,13 +116,19 @@ def test_node_lost_while_its_process_runs_on(cluster, checkout, run, uninterrupt
     """SLURM starts the job elsewhere; the orphan on the lost node finds its lock taken and writes nothing more."""
     job = cluster.sbatch(checkout, *TRAIN, *LONG, f"--output={run}")
     under_way(run)
+    lock = run / "training.lock"
     cluster.act("lose", "gpu03")
+    # Held, so that it does not come to its end before SLURM has missed the node.
+    orphan = psutil.Process(json.loads(lock.read_text())["process"])
+    orphan.suspend()
     try:
         until(lambda: cluster.told(job)["Restarts"] == "1", 60, "restart")
         cluster.run("scontrol", "update", f"JobId={job}", "ReqNodeList=")
-        cluster.wait(job, "RUNNING", "COMPLETED", seconds=60)
-        log = run / "training.lock"
-        until(lambda: not log.is_file() or '"restarts": 1' in log.read_text(), 60, "lock taken over")
+        cluster.wait(job, "RUNNING", seconds=60)
+        until(lambda: lock.is_file() and '"restarts": 1' in lock.read_text(), 60, "lock taken over")
+        orphan.resume()
+        gone = "another process has taken this training over"
+        until(lambda: gone in log_of(checkout, job), 60, "the orphan stops")
     finally:
         cluster.act("restore", "gpu03")
     cluster.wait(job, "COMPLETED", seconds=150)
