@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 # From this proportion on a tissue is present, and a prediction calls it so.
 PRESENT = 0.01
+# Of a proportion in single precision.
+_ROUNDING = 1e-6
 
 Array = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -60,3 +62,11 @@ def presence_accuracy(true: Array, predicted: Array) -> float:
     """Share of present and absent entries that are called rightly."""
     counted = absent(true) | present(true)
     return float(((predicted >= PRESENT) == present(true))[counted].mean())
+
+
+def covered(true: Array, low: Array, high: Array) -> Mask:
+    """Mark the entries whose truth lies in its interval.
+
+    Both ends may be off by rounding: a proportion that is all of a mixture need not be exactly 1.
+    """
+    return (true >= low - _ROUNDING) & (true <= high + _ROUNDING)

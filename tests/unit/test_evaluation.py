@@ -7,7 +7,8 @@ from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_ref
 
 from methmix.errors import InputError
 from methmix.evaluation import ARMS, evaluate_arm
-from methmix.evaluation.evaluate import per_tissue
+from methmix.evaluation.answers import Answer
+from methmix.evaluation.tables import per_tissue
 from methmix.files import Mixtures
 from methmix.report.__main__ import main as report_main
 from methmix.report.comparison import comparison_json, comparison_table
@@ -104,7 +105,7 @@ def test_a_flag_for_shared_and_drawn_donors_is_in_the_table(data):
         reference.regions, reference.attributes,
     )  # fmt: skip
     true = data[2].proportions.astype(float)
-    table = per_tissue(fewer, true, true).set_index("tissue")
+    table = per_tissue(fewer, true, Answer(true), true).set_index("tissue")
     assert table.loc[tissue, "shared_donors"] == "validation"
     assert (table["shared_donors"] != "none").sum() == 1
     assert (table["drawn_donors"] == "yes").all()

@@ -11,25 +11,31 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 
 
-class BackboneSettings(Section):
-    """Regions -> hidden layers, each a linear map, batch normalisation, ReLU and dropout."""
+class OriginalModelSettings(Section):
+    """From the regions to features, which both arms have alike."""
 
-    hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, description="width of each layer")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="dropout probability")
-
-
-class SparseModelSettings(BackboneSettings):
-    """The backbone and the two stages on it."""
-
-    backbone: Literal["mlp", "reference"] = Field(
-        description="mlp: the layers above; reference: least squares on the donors' profiles, then a small network"
+    hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="backbone mlp: width of each layer"
     )
-    head_size: int = Field(ge=1, description="width of that small network")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="dropout probability")
+    backbone: Literal["mlp", "reference"] = Field(
+        description="mlp: hidden layers, each a linear map, batch normalisation, ReLU and dropout; "
+        "reference: least squares on the donors' profiles, then a small network"
+    )
+    head_size: int = Field(ge=1, description="backbone reference: width of that small network")
     purify_donors: bool = Field(
         description="backbone reference: take from each training donor what it has of other tissues, if the median "
         "tissue has three of them"
     )
-    use_two_stage: bool = Field(description="false: exactly the original model")
+    errors_in_variables: bool = Field(
+        description="backbone reference: reckon with the noise of the profiles, which are means of few donors"
+    )
+
+
+class SparseModelSettings(OriginalModelSettings):
+    """The backbone and the two stages on it."""
+
+    use_two_stage: bool = Field(description="false: exactly the original model, with the backbone mlp")
     presence_threshold: Share = Field(
         description="presence probability from which a tissue counts as present at inference"
     )
@@ -51,6 +57,9 @@ class SparseLossSettings(OriginalLossSettings):
     )
     presence_weight: Weight = Field(description="weight of the presence cross-entropy")
     sparsity_weight: Weight = Field(description="weight of the expected share of tissues present")
+    teacher_forcing: bool = Field(
+        description="in training, open the gate also for the tissues that are really there; false: as at inference"
+    )
     presence_threshold: Share = Field(
         description="true proportion from which a tissue is labelled present; below it, if not 0, it is trace"
     )
@@ -62,6 +71,10 @@ class TrainingSettings(Section):
     epochs: int = Field(ge=1, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: int = Field(ge=1, description="mixtures an epoch, a multiple of batch_size")
     batch_size: int = Field(ge=2, description="mixtures in one optimiser step")
+    leave_donors_out: bool = Field(
+        description="train on mixtures of donors that are left out of the profiles, or drawn around them; "
+        "false: of the training donors as they are"
+    )
     pure_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="share of training mixtures that consist of one tissue"
     )
@@ -104,7 +117,7 @@ class OriginalArm(_Arm):
     """MLP, sigmoid and L1 normalisation."""
 
     arm: Literal["original"]
-    model: BackboneSettings
+    model: OriginalModelSettings
     loss: OriginalLossSettings
 
 

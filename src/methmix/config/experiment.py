@@ -153,6 +153,17 @@ class EvaluationSettings(Section):
     cuts: list[Annotated[float, Field(gt=0, lt=0.5)]] = Field(
         min_length=1, description="candidate cuts of nnls_cut and em; the best on validation is used"
     )
+    look_alikes: dict[str, Annotated[list[str], Field(min_length=2)]] = Field(
+        default_factory=dict,
+        description="name -> tissues that are too alike to be told apart; they are also scored as one",
+    )
+
+    @model_validator(mode="after")
+    def _tissues_are_in_one_group(self) -> Self:
+        names = [name for group in self.look_alikes.values() for name in group]
+        if len(set(names)) != len(names):
+            raise ValueError("look_alikes: a tissue is named twice")
+        return self
 
 
 class SweepSettings(Section):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from methmix import cli
 from methmix.config import load_experiment
-from methmix.evaluation.evaluate import ARMS, evaluate_arm
+from methmix.evaluation.answers import ARMS
+from methmix.evaluation.evaluate import evaluate_arm
 from methmix.files import read_mixtures, read_reference
 
 

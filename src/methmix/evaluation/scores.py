@@ -29,9 +29,18 @@ class Scores:
         Proportions, [n_mixtures, n_tissues].
     probability
         Probability that each tissue is present, [n_mixtures, n_tissues], 0-1.
+    low, high
+        90 % interval of each proportion, if there is one: its coverage and width are metrics then.
     """
 
-    def __init__(self, true: Array, predicted: Array, probability: Array) -> None:
+    def __init__(
+        self,
+        true: Array,
+        predicted: Array,
+        probability: Array,
+        low: Array | None = None,
+        high: Array | None = None,
+    ) -> None:
         self.n_mixtures, self.n_tissues = true.shape
         error = predicted - true
         absent, present = metrics.absent(true), metrics.present(true)
@@ -57,10 +66,14 @@ class Scores:
             "false_negative": present & ~called,
             "true_negative": absent & ~called,
         }
+        self._intervals = low is not None and high is not None
+        if low is not None and high is not None:
+            covered = metrics.covered(true, low, high)
+            per_mixture["covered_present"] = present & covered
+            per_mixture["covered_absent"] = absent & covered
+            per_mixture["width_present"] = np.where(present, high - low, 0)
         self._sums = {name: values.sum(axis=1).astype(float) for name, values in per_mixture.items()}
-        bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
-        excess = np.where(labelled, probability - present, 0)
-        self._bin_excess = np.stack([np.where(bins == b, excess, 0).sum(axis=1) for b in range(ECE_BINS)], axis=1)
+        self._bin_excess = _bin_excess(true, probability)
         self._ranked = _Ranked(probability[labelled], present[labelled], np.nonzero(labelled)[0])
         self._ratio = _Sorted(predicted[present] / true[present], np.nonzero(present)[0])
 
@@ -120,7 +133,30 @@ class Scores:
             "presence_ece": _ratio(np.abs(counts @ self._bin_excess).sum(axis=1), tp + tn + fp + fn),
             "prediction_ratio": self._ratio.median(counts),
             "predicted_tissues": s["called"] / mixtures,
+            **(self._of_intervals(s) if self._intervals else {}),
         }
+
+    @staticmethod
+    def _of_intervals(sums: dict[str, Array]) -> dict[str, Array]:
+        return {
+            "interval_coverage_present": _ratio(sums["covered_present"], sums["present"]),
+            "interval_coverage_absent": _ratio(sums["covered_absent"], sums["absent"]),
+            "interval_width_present": _ratio(sums["width_present"], sums["present"]),
+        }
+
+
+def expected_calibration_error(true: Array, probability: Array) -> float:
+    """Compute the calibration error of entries [n_mixtures, n_tissues] that are absent or present; NaN without any."""
+    number = (metrics.absent(true) | metrics.present(true)).sum()
+    return float(np.abs(_bin_excess(true, probability).sum(axis=0)).sum() / number) if number else float("nan")
+
+
+def _bin_excess(true: Array, probability: Array) -> Array:
+    """Add up, in each mixture and bin, the probability above what is really present; [n_mixtures, ECE_BINS]."""
+    present = metrics.present(true)
+    bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
+    excess = np.where(metrics.absent(true) | present, probability - present, 0)
+    return np.stack([np.where(bins == b, excess, 0).sum(axis=1) for b in range(ECE_BINS)], axis=1)
 
 
 class _Sorted:

@@ -1,4 +1,4 @@
-"""Check both models: shapes, parameters, exact zeros, and that each part of the loss has a gradient."""
+"""Check the models: shapes, parameters, exact zeros, and that each part of the loss has a gradient."""
 
 import argparse
 import sys
@@ -7,15 +7,10 @@ from typing import Any
 import torch
 
 from methmix import cli
-from methmix.config.arm import (
-    BackboneSettings,
-    OriginalLossSettings,
-    SparseLossSettings,
-    SparseModelSettings,
-)
+from methmix.config.arm import OriginalLossSettings, OriginalModelSettings, SparseLossSettings, SparseModelSettings
 from methmix.errors import RunError
 from methmix.least_squares import Profiles
-from methmix.models.informed import InformedSparseModel
+from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.original import OriginalModel
 from methmix.models.registry import Model, n_parameters
 from methmix.models.sparse import SparseModel
@@ -37,30 +32,28 @@ def _body(options: argparse.Namespace) -> None:
     true[torch.arange(64), (torch.arange(64) + 1) % options.n_tissues] = 0.3
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
-    sizes, dropout = [512, 512, 512, 2048], 0.1
-    settings: dict[str, Any] = {
-        **{"hidden_sizes": sizes, "dropout": dropout, "head_size": 48, "purify_donors": False},
-        **{"use_two_stage": True, "presence_threshold": 0.5},
+    backbone: dict[str, Any] = {
+        **{"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1},
+        **{"head_size": 48, "purify_donors": False, "errors_in_variables": True},
     }
-    weights: dict[str, Any] = {
-        **{"mse_weight": 1.0, "mae_weight": 1.0, "presence_weight": 1.0},
-        **{"sparsity_weight": 0.01, "presence_threshold": 0.01},
-    }
+    stages: dict[str, Any] = {"use_two_stage": True, "presence_threshold": 0.5}
+    mse = OriginalLossSettings(mse_weight=1.0)
+    weights = SparseLossSettings(
+        mse_weight=1.0,
+        mae_weight=1.0,
+        presence_weight=1.0,
+        sparsity_weight=0.01,
+        presence_threshold=0.01,
+        teacher_forcing=True,
+    )
     zeros = torch.zeros_like(profiles, dtype=torch.float64)
+    known = Profiles(profiles.double(), zeros, zeros)
+    mlp, reference = ({**backbone, "backbone": name} for name in ("mlp", "reference"))
     models: dict[str, Model] = {
-        "original": OriginalModel(
-            BackboneSettings(hidden_sizes=sizes, dropout=dropout), OriginalLossSettings(mse_weight=1.0), profiles
-        ),
-        "sparse": SparseModel(
-            SparseModelSettings(**settings, backbone="mlp"),
-            SparseLossSettings(**weights),
-            profiles,
-        ),
-        "sparse, backbone reference": InformedSparseModel(
-            SparseModelSettings(**settings, backbone="reference"),
-            SparseLossSettings(**weights),
-            Profiles(profiles.double(), zeros, zeros),
-        ),
+        "original": OriginalModel(OriginalModelSettings(**mlp), mse, profiles),
+        "sparse": SparseModel(SparseModelSettings(**mlp, **stages), weights, profiles),
+        "original, backbone reference": InformedOriginalModel(OriginalModelSettings(**reference), mse, known),
+        "sparse, backbone reference": InformedSparseModel(SparseModelSettings(**reference, **stages), weights, known),
     }
     ok = True
     for name, model in models.items():
@@ -87,7 +80,8 @@ def check(model: Model, methylation: torch.Tensor, true: torch.Tensor) -> list[t
         lines.append((size > 0, f"{name} loss {float(getattr(parts, name).detach()):.4f}, gradient norm {size:.2e}"))
     model.eval()
     with torch.no_grad():
-        proportions, probability = model.infer(methylation, depth)
+        answer = model.infer(methylation, depth)
+        proportions, probability = answer.proportions, answer.presence_probability
         expected = true.shape
         lines.append((proportions.shape == expected, f"proportions: shape {tuple(proportions.shape)}"))
         off = float((proportions.sum(dim=1) - 1).abs().max())

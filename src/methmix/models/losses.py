@@ -72,3 +72,21 @@ def sparsity_loss(logits: Tensor) -> Tensor:
     rows of this process add.
     """
     return part_of_mean(torch.sigmoid(logits).mean())
+
+
+def pinball_loss(predicted: Tensor, true: Tensor, quantile: float) -> Tensor:
+    """Mean pinball loss over the entries that are there (true > 0), or the share in it; 1 is a true share's mean.
+
+    It is lowest where ``predicted`` is the quantile of the true share (Koenker and Bassett 1978, Econometrica 46:33).
+
+    Parameters
+    ----------
+    predicted, true
+        [batch, n_tissues].
+    quantile
+        0-1.
+    """
+    there = true > 0
+    error = true - predicted
+    losses = torch.maximum(quantile * error, (quantile - 1) * error)
+    return torch.where(there, losses, 0).sum() / total(torch.where(there, true, 0).sum())

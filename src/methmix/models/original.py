@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import BackboneSettings, OriginalLossSettings
+from methmix.config.arm import OriginalLossSettings, OriginalModelSettings
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
+from methmix.models.inference import Inference
 from methmix.models.losses import LossParts, mse_loss, relative_mse
 
 # Keeps the L1 normalisation defined where all sigmoids underflow.
@@ -27,7 +28,7 @@ class OriginalModel(nn.Module):
         Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
     """
 
-    def __init__(self, settings: BackboneSettings, loss: OriginalLossSettings, profiles: Tensor) -> None:
+    def __init__(self, settings: OriginalModelSettings, loss: OriginalLossSettings, profiles: Tensor) -> None:
         super().__init__()
         self.mse_weight = loss.mse_weight
         self.backbone = Backbone(profiles, settings.hidden_sizes, settings.dropout)
@@ -46,6 +47,6 @@ class OriginalModel(nn.Module):
         none = torch.zeros_like(mse)
         return LossParts(total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none)
 
-    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> tuple[Tensor, None]:
-        """Predict proportions; this model has no presence probability, and depth is not used."""
-        return self(methylation), None
+    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Inference:
+        """Predict mixtures; this model has no presence probability, and depth is not used."""
+        return Inference(self(methylation))

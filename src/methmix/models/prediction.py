@@ -6,33 +6,40 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methmix.models.informed import InformedSparseModel
-from methmix.models.original import OriginalModel
-from methmix.models.sparse import SparseModel
+from methmix.models.gate import open_gate, share_mass
+from methmix.models.registry import Model
+
+Array = npt.NDArray[np.float64]
 
 _BATCH = 256
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for many mixtures.
+    """Predictions for many mixtures: the fields of `Inference` as float64 arrays [n_mixtures, n_tissues]."""
 
-    Parameters
-    ----------
-    proportions
-        float64 [n_mixtures, n_tissues]; rows sum to 1.
-    presence_probability
-        float64 [n_mixtures, n_tissues], 0-1, or None for a method that has none.
-    """
+    proportions: Array
+    presence_probability: Array | None = None
+    share_logits: Array | None = None
+    low: Array | None = None
+    high: Array | None = None
 
-    proportions: npt.NDArray[np.float64]
-    presence_probability: npt.NDArray[np.float64] | None
+    def at_threshold(self, threshold: float) -> Array:
+        """Give the proportions that another presence threshold would have given.
+
+        Raises
+        ------
+        ValueError
+            The model has no gate.
+        """
+        if self.presence_probability is None or self.share_logits is None:
+            raise ValueError("this model has no gate")
+        gate = open_gate(torch.logit(torch.from_numpy(self.presence_probability)), threshold)
+        return share_mass(torch.from_numpy(self.share_logits), gate).numpy()
 
 
 def predict(
-    model: OriginalModel | SparseModel | InformedSparseModel,
-    methylation: npt.NDArray[np.float32],
-    depth: npt.NDArray[np.integer] | None = None,
+    model: Model, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.integer] | None = None
 ) -> Prediction:
     """Predict the proportions of mixtures; the model is left in evaluation mode.
 
@@ -47,17 +54,19 @@ def predict(
     """
     device = next(model.parameters()).device
     model.eval()
-    proportions, probabilities = [], []
+    parts = []
     with torch.inference_mode():
         for start in range(0, len(methylation), _BATCH):
             rows = slice(start, start + _BATCH)
             batch = torch.from_numpy(methylation[rows]).to(device)
             reads = torch.zeros_like(batch) if depth is None else torch.from_numpy(depth[rows].astype(np.float32))
-            shares, probability = model.infer(batch, reads.to(device))
-            proportions.append(shares.double().cpu().numpy())
-            if probability is not None:
-                probabilities.append(probability.double().cpu().numpy())
-    joined = np.concatenate(proportions)
-    # Single precision leaves the sums a little off 1.
-    joined /= joined.sum(axis=1, keepdims=True)
-    return Prediction(joined, np.concatenate(probabilities) if probabilities else None)
+            parts.append(model.infer(batch, reads.to(device)))
+    proportions, probability, logits, low, high = (
+        None if values[0] is None else torch.cat(values).double().cpu().numpy() for values in zip(*parts, strict=True)
+    )
+    assert proportions is not None  # for the type checker: no model is without
+    # Single precision leaves the sums a little off 1, and the proportions a little outside of their intervals.
+    proportions = proportions / proportions.sum(axis=1, keepdims=True)
+    low = None if low is None else np.minimum(low, proportions)
+    high = None if high is None else np.maximum(high, proportions)
+    return Prediction(proportions, probability, logits, low, high)

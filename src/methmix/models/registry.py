@@ -2,13 +2,13 @@
 
 import torch
 
-from methmix.config.arm import Arm, OriginalArm
+from methmix.config.arm import Arm, OriginalArm, SparseArm
 from methmix.least_squares import Profiles
-from methmix.models.informed import InformedSparseModel
+from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.original import OriginalModel
 from methmix.models.sparse import SparseModel
 
-Model = OriginalModel | SparseModel | InformedSparseModel
+Model = OriginalModel | SparseModel | InformedOriginalModel | InformedSparseModel
 
 
 def build_model(arm: Arm, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Model:
@@ -29,14 +29,15 @@ def build_model(arm: Arm, profiles: torch.Tensor, seed: int, tissues: Profiles |
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
-            return OriginalModel(arm.model, arm.loss, profiles)
-        if arm.model.backbone == "reference":
-            mean = profiles.double()
-            return InformedSparseModel(
-                arm.model, arm.loss, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
-            )
-        return SparseModel(arm.model, arm.loss, profiles)
+        if arm.model.backbone == "mlp" or (isinstance(arm, SparseArm) and not arm.model.use_two_stage):
+            if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
+                return OriginalModel(arm.model, arm.loss, profiles)
+            return SparseModel(arm.model, arm.loss, profiles)
+        mean = profiles.double()
+        known = tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
+        if isinstance(arm, OriginalArm):
+            return InformedOriginalModel(arm.model, arm.loss, known)
+        return InformedSparseModel(arm.model, arm.loss, known)
 
 
 def n_parameters(model: torch.nn.Module) -> int:

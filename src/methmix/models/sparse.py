@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from methmix.config.arm import SparseLossSettings, SparseModelSettings
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
+from methmix.models.gate import open_gate, share_mass
+from methmix.models.inference import Inference
 from methmix.models.losses import LossParts, mse_loss, presence_loss, relative_mse, sparsity_loss
 
 
@@ -58,7 +60,9 @@ class SparseModel(nn.Module):
     ) -> LossParts:
         """Compute the loss of a batch; ``true`` is [batch, n_tissues], depth and profiles are not used."""
         proportion_logits, presence_logits = self(methylation)
-        gate = self.gate(presence_logits) | (true > 0)
+        gate = self.gate(presence_logits)
+        if self.loss_settings.teacher_forcing:
+            gate = gate | (true > 0)
         mse = mse_loss(share_mass(proportion_logits, gate), true)
         presence = presence_loss(presence_logits, true, self.loss_settings.presence_threshold)
         sparsity = sparsity_loss(presence_logits)
@@ -69,28 +73,8 @@ class SparseModel(nn.Module):
         )
         return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity)
 
-    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Predict proportions and presence probabilities, each [batch, n_tissues]; depth is not used."""
-        proportion_logits, presence_logits = self(methylation)
-        return share_mass(proportion_logits, self.gate(presence_logits)), torch.sigmoid(presence_logits)
-
-
-def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
-    """Open the gate of the tissues whose presence probability reaches the threshold, or of the most probable one."""
-    probability = torch.sigmoid(presence_logits)
-    most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
-    passes = probability >= threshold
-    return passes | (most_probable & ~passes.any(dim=1, keepdim=True))
-
-
-def share_mass(logits: Tensor, gate: Tensor) -> Tensor:
-    """Divide the mass among the tissues behind the gate: a softmax over those, exactly 0 elsewhere.
-
-    Parameters
-    ----------
-    logits
-        [batch, n_tissues].
-    gate
-        Boolean [batch, n_tissues], at least one true in each row.
-    """
-    return torch.softmax(logits.masked_fill(~gate, float("-inf")), dim=1)
+    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Inference:
+        """Predict mixtures; depth is not used."""
+        share_logits, presence_logits = self(methylation)
+        shares = share_mass(share_logits, self.gate(presence_logits))
+        return Inference(shares, torch.sigmoid(presence_logits), share_logits)

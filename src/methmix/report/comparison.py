@@ -47,6 +47,7 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
                 **{k: r.metrics[k] for name in metric_names(r) for k in (name, f"{name}_ci95")},
                 **{name: r.metrics[name] for name in _COSTS},
                 "choices": r.metrics["choices"],
+                **({"grouped": r.metrics["grouped"]} if "grouped" in r.metrics else {}),
             }
             for r in results
         }

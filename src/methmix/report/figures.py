@@ -5,34 +5,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
-from methmix.report.results import ArmResult
-from methmix.report.style import ARM_COLOURS, SPURIOUS, TRUTH
-
-# Trivial answers would only stretch the axes.
-_TRIVIAL = ("uniform", "all_absent")
-_CALIBRATION_BINS = np.linspace(0, 1, 11)
-
-
-def serious(results: list[ArmResult]) -> list[ArmResult]:
-    """Leave out the trivial controls."""
-    return [result for result in results if result.arm not in _TRIVIAL] or results
+from methmix.report.results import ArmResult, serious
+from methmix.report.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 
 
 def summary(results: list[ArmResult]) -> Figure:
     """Compare arms in four metrics, with bootstrap intervals."""
-    shown = serious(results)
+    arms = serious(results)
     panels = {
         "mae": "mean absolute error",
         "spurious_per_mixture": "spurious tissues a mixture",
         "missed_per_mixture": "missed tissues a mixture",
         "prediction_ratio": "median predicted / true",
     }
-    figure = Figure(figsize=(11, 0.34 * len(shown) + 1.1))
+    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
     for axes, (name, title) in zip(figure.subplots(1, 4, sharey=True), panels.items(), strict=True):
-        for row, result in enumerate(shown):
+        for row, result in enumerate(arms):
             value = result.metrics[name]
             low, high = result.metrics[f"{name}_ci95"]
             colour = ARM_COLOURS.get(result.arm, TRUTH)
@@ -52,17 +42,17 @@ def summary(results: list[ArmResult]) -> Figure:
             axes.set_xlim(left=0)
         if name == "mae":
             axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_yticks(range(len(shown)), [result.arm for result in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_yticks(range(len(arms)), [result.arm for result in arms])
+        axes.set_ylim(len(arms) - 0.5, -0.5)
     return figure
 
 
 def scatter(results: list[ArmResult]) -> Figure:
     """Plot predicted against true proportions, one panel an arm; spurious entries in red."""
-    shown = serious(results)
-    figure = Figure(figsize=(2.7 * len(shown), 3.0))
-    panels = np.atleast_1d(figure.subplots(1, len(shown), sharex=True, sharey=True))
-    for axes, result in zip(panels, shown, strict=True):
+    arms = serious(results)
+    figure = Figure(figsize=(2.7 * len(arms), 3.0))
+    panels = np.atleast_1d(figure.subplots(1, len(arms), sharex=True, sharey=True))
+    for axes, result in zip(panels, arms, strict=True):
         wrong = metrics.spurious(result.true, result.predicted)
         there = result.true > 0
         axes.scatter(
@@ -73,7 +63,7 @@ def scatter(results: list[ArmResult]) -> Figure:
         spread = -0.05 * np.random.default_rng(0).random(wrong.sum())
         axes.scatter(spread, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
         axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
-        axes.set_title(f"{result.arm}, r = {_shown(result.metrics['pearson_r'])}")
+        axes.set_title(f"{result.arm}, r = {shown(result.metrics['pearson_r'])}")
         axes.set_xlabel("true")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -83,53 +73,25 @@ def scatter(results: list[ArmResult]) -> Figure:
 
 def per_tissue(results: list[ArmResult]) -> Figure:
     """Plot the mean absolute error of present entries, and spurious calls, per tissue."""
-    shown = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "em", "oracle")] or results
-    tissues = shown[0].per_tissue["tissue"].tolist()
+    arms = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "em", "oracle")] or results
+    tissues = arms[0].per_tissue["tissue"].tolist()
     figure = Figure(figsize=(max(9.0, 0.42 * len(tissues)), 5.2))
     upper, lower = figure.subplots(2, 1, sharex=True)
-    width = 0.8 / len(shown)
-    for number, result in enumerate(shown):
-        at = np.arange(len(tissues)) + (number - (len(shown) - 1) / 2) * width
+    width = 0.8 / len(arms)
+    for number, result in enumerate(arms):
+        at = np.arange(len(tissues)) + (number - (len(arms) - 1) / 2) * width
         colour = ARM_COLOURS.get(result.arm, TRUTH)
         upper.bar(at, result.per_tissue["mae_present"], width, color=colour, label=result.arm)
         rate = result.per_tissue["spurious"] / result.per_tissue["n_absent"].clip(lower=1)
         lower.bar(at, rate, width, color=colour)
     upper.set_title("mean absolute error where present", fontweight="normal")
-    upper.legend(ncols=len(shown), loc="upper right")
+    upper.legend(ncols=len(arms), loc="upper right")
     lower.set_title("share of mixtures without the tissue in which it is called", fontweight="normal")
     for axes in (upper, lower):
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    flagged = shown[0].per_tissue["shared_donors"].ne("none")
+    flagged = arms[0].per_tissue["shared_donors"].ne("none")
     labels = [f"{name} *" if flag else name for name, flag in zip(tissues, flagged, strict=True)]
     lower.set_xticks(range(len(tissues)), labels, rotation=90)
-    return figure
-
-
-def presence(results: list[ArmResult]) -> Figure:
-    """Plot calibration of the presence probability, and precision against recall."""
-    figure = Figure(figsize=(10, 4.0))
-    left, right = figure.subplots(1, 2)
-    for result in serious(results):
-        labelled = metrics.absent(result.true) | metrics.present(result.true)
-        label = metrics.present(result.true)[labelled]
-        probability = result.probability[labelled]
-        colour = ARM_COLOURS.get(result.arm, TRUTH)
-        bins = np.clip(np.digitize(probability, _CALIBRATION_BINS) - 1, 0, len(_CALIBRATION_BINS) - 2)
-        number = np.bincount(bins, minlength=len(_CALIBRATION_BINS) - 1)
-        # Bins of a handful of entries only show noise.
-        enough = number >= 10
-        mean = np.bincount(bins, probability, len(number))[enough] / number[enough]
-        share = np.bincount(bins, label, len(number))[enough] / number[enough]
-        ece = _shown(result.metrics["presence_ece"], 4)
-        left.plot(mean, share, "o-", color=colour, markersize=4, label=f"{result.arm}, ECE {ece}")
-        precision, recall, _ = precision_recall_curve(label, probability)
-        area = _shown(result.metrics["presence_auprc"], 4)
-        right.step(recall, precision, where="post", color=colour, label=f"{result.arm}, AUPRC {area}")
-    left.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
-    left.set(xlabel="presence probability", ylabel="share really present", title="calibration")
-    right.set(xlabel="recall", ylabel="precision", title="precision and recall", xlim=(0.5, 1.01))
-    left.legend()
-    right.legend(loc="lower left")
     return figure
 
 
@@ -206,7 +168,3 @@ def sweep(table: pd.DataFrame) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=2))
     axes.legend()
     return figure
-
-
-def _shown(value: float | None, digits: int = 3) -> str:
-    return "undefined" if value is None else f"{value:.{digits}f}"

@@ -7,8 +7,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from methmix import metrics
-from methmix.report import cost, figures
-from methmix.report.results import ArmResult
+from methmix.report import cost, figures, presence
+from methmix.report.results import ArmResult, serious
 from methmix.report.style import embed
 
 # Worked mixtures that a reader can choose from.
@@ -53,12 +53,17 @@ def render(
         rows=[_row(result) for result in results],
         difference=_difference(comparison.get("sparse_minus_original", {})),
         miami=miami_figures,
-        trivial=[r.arm for r in results if r not in figures.serious(results)],
+        trivial=[r.arm for r in results if r not in serious(results)],
         summary=embed(figures.summary(results)),
         scatter=embed(figures.scatter(results)),
         per_tissue=embed(figures.per_tissue(results)),
         shared=_shared(results[0]),
-        presence=embed(figures.presence(results)),
+        presence=embed(presence.presence(results)),
+        calibration={r.arm: embed(presence.calibration(r)) for r in results if r.arm in ("original", "sparse")},
+        tradeoff=embed(presence.tradeoff(results)),
+        intervals={r.arm: embed(drawn) for r in results if (drawn := presence.intervals(r))},
+        coverage=[_coverage(r) for r in results if "interval_coverage_present" in r.metrics],
+        grouped=_grouped(results),
         training=embed(training) if training else None,
         strata=embed(figures.strata(results)),
         worked=_worked(results),
@@ -90,6 +95,26 @@ def _format(value: float | None, unit: str) -> str:
     if value is None:
         return "undefined"
     return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
+
+
+def _coverage(result: ArmResult) -> dict[str, str]:
+    row = {"arm": result.arm}
+    for name in ("coverage_present", "coverage_absent", "width_present"):
+        value, (low, high) = result.metrics[f"interval_{name}"], result.metrics[f"interval_{name}_ci95"]
+        row[name] = f"{_format(value, '%')} ({_format(low, '%')} to {_format(high, '%')})"
+    return row
+
+
+def _grouped(results: list[ArmResult]) -> dict[str, Any]:
+    """Give the table of scores with look-alikes joined; empty if the experiment names none."""
+    if "grouped" not in results[0].metrics:
+        return {}
+    names = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio", "presence_ece")
+    return {
+        "groups": results[0].metrics["grouped"]["groups"],
+        "headings": [_TABLE[name][0] for name in names],
+        "rows": [[r.arm, *(_format(r.metrics["grouped"][n], _TABLE[n][1]) for n in names)] for r in serious(results)],
+    }
 
 
 _DIFFERENCES = {

@@ -17,7 +17,11 @@ PREDICTION_COLUMNS = (
     "true_proportion",
     "predicted_proportion",
     "presence_probability",
+    "interval_low",
+    "interval_high",
 )
+# Their answers would only stretch the axes.
+_TRIVIAL = ("uniform", "all_absent")
 Array = npt.NDArray[np.float64]
 
 
@@ -35,7 +39,9 @@ class ArmResult:
         Alphabetical.
     true, predicted, probability
         [n_mixtures, n_tissues].
-    per_tissue, per_mixture
+    low, high
+        Interval, of the same shape; NaN if the arm gives none.
+    per_tissue, per_mixture, tradeoff
         The tables of those names.
     log
         Training log; empty for a control.
@@ -48,8 +54,11 @@ class ArmResult:
     true: Array
     predicted: Array
     probability: Array
+    low: Array
+    high: Array
     per_tissue: pd.DataFrame
     per_mixture: pd.DataFrame
+    tradeoff: pd.DataFrame
     log: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -66,8 +75,7 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     try:
         metrics = json.loads((evaluation / "metrics.json").read_text())
         predictions = pd.read_csv(evaluation / "predictions.csv")
-        per_tissue = pd.read_csv(evaluation / "per_tissue.csv")
-        per_mixture = pd.read_csv(evaluation / "per_mixture.csv")
+        tables = {name: pd.read_csv(evaluation / f"{name}.csv") for name in ("per_tissue", "per_mixture", "tradeoff")}
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: there is no such file", again) from None
     except (ValueError, pd.errors.ParserError) as error:
@@ -83,9 +91,9 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
             f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}",
             again,
         )
-    true, predicted, probability = [
+    true, predicted, probability, low, high = (
         predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]
-    ]
+    )
     log = folder / arm / "logs" / "training_log.csv"
     return ArmResult(
         arm,
@@ -95,8 +103,11 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
         true,
         predicted,
         probability,
-        per_tissue,
-        per_mixture,
+        low,
+        high,
+        tables["per_tissue"],
+        tables["per_mixture"],
+        tables["tradeoff"],
         pd.read_csv(log) if log.is_file() else pd.DataFrame(),
     )
 
@@ -118,3 +129,8 @@ def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
                 "evaluate all arms again on one test file",
             )
     return results
+
+
+def serious(results: list[ArmResult]) -> list[ArmResult]:
+    """Leave out the trivial controls."""
+    return [result for result in results if result.arm not in _TRIVIAL] or results

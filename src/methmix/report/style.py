@@ -52,3 +52,8 @@ def embed(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def shown(value: float | None, digits: int = 3) -> str:
+    """Write a number, which may be undefined."""
+    return "undefined" if value is None else f"{value:.{digits}f}"

@@ -18,7 +18,6 @@ from torch.optim import AdamW
 
 from methmix import cli, metrics, provenance, seeds
 from methmix.config import Arm, Experiment, to_yaml
-from methmix.config.arm import SparseArm
 from methmix.errors import InputError, RunError
 from methmix.files import Mixtures, Reference, write_text
 from methmix.least_squares import Profiles
@@ -108,7 +107,7 @@ class Trainer:
         self._shard = shard(self._settings.batch_size, ranks.rank, ranks.n_ranks)
         recipe = experiment.mixtures.recipes[arm.phase]
         episodes = None
-        if isinstance(arm, SparseArm) and arm.model.use_two_stage and arm.model.backbone == "reference":
+        if self._settings.leave_donors_out or arm.model.backbone == "reference":
             episodes = Episodes(reference, arm.model.purify_donors)
         self._batches = TrainingBatches(
             MixtureSampler(reference, "train", recipe, experiment.mixtures.mean_depths),
@@ -116,7 +115,7 @@ class Trainer:
             arm.phase,
             self._settings.batch_size,
             self._settings.pure_fraction,
-            episodes,
+            episodes if self._settings.leave_donors_out else None,
             rows=slice(self._shard.first, self._shard.last),
         )
         profiles = torch.from_numpy(reference.complete_profiles("train"))

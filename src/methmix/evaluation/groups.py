@@ -1,0 +1,44 @@
+"""Tissues that no method here tells apart, scored as one."""
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix.errors import InputError
+
+Array = npt.NDArray[np.float64]
+
+
+def grouped(
+    tissue_names: list[str], groups: dict[str, list[str]], true: Array, predicted: Array, probability: Array
+) -> tuple[Array, Array, Array]:
+    """Join the tissues of each group: proportions add up, and a group is there if one of its tissues is.
+
+    Parameters
+    ----------
+    tissue_names
+        Tissues of the columns.
+    groups
+        Group -> its tissues; all other tissues stay as they are.
+    true, predicted, probability
+        [n_mixtures, n_tissues]. Of the probabilities of a group the largest is taken: those of tissues that cannot
+        be told apart are of one another's.
+
+    Returns
+    -------
+    true, predicted, probability
+        [n_mixtures, n_groups + the other tissues].
+
+    Raises
+    ------
+    InputError
+        A tissue of a group is not there.
+    """
+    joined = {tissue for members in groups.values() for tissue in members}
+    if unknown := sorted(joined - set(tissue_names)):
+        raise InputError(
+            f"evaluation.look_alikes: {', '.join(unknown)}: no such tissue; the reference has {', '.join(tissue_names)}"
+        )
+    columns = [[tissue_names.index(tissue) for tissue in members] for members in groups.values()]
+    columns += [[column] for column, tissue in enumerate(tissue_names) if tissue not in joined]
+    sums = [np.stack([values[:, c].sum(axis=1) for c in columns], axis=1) for values in (true, predicted)]
+    return sums[0], sums[1], np.stack([probability[:, c].max(axis=1) for c in columns], axis=1)

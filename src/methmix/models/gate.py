@@ -1,0 +1,37 @@
+"""The gate between the two stages: which tissues get mass, and how it is divided among them."""
+
+import torch
+from torch import Tensor, nn
+
+
+def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
+    """Open the gate of the tissues whose presence probability reaches the threshold, or of the most probable one.
+
+    Returns
+    -------
+    Tensor
+        Boolean [batch, n_tissues], at least one true in each row.
+    """
+    probability = torch.sigmoid(presence_logits)
+    most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
+    passes = probability >= threshold
+    return passes | (most_probable & ~passes.any(dim=1, keepdim=True))
+
+
+def share_mass(logits: Tensor, gate: Tensor) -> Tensor:
+    """Divide the mass among the tissues behind the gate: a softmax over those, exactly 0 elsewhere.
+
+    Parameters
+    ----------
+    logits
+        [batch, n_tissues].
+    gate
+        Boolean [batch, n_tissues], at least one true in each row.
+    """
+    return torch.softmax(logits.masked_fill(~gate, float("-inf")), dim=1)
+
+
+def share_if_let_in(logits: Tensor, gate: Tensor) -> Tensor:
+    """Give each tissue the share that it has, or would have were it let through the gate beside the others."""
+    inside = torch.logsumexp(logits.masked_fill(~gate, float("-inf")), dim=1, keepdim=True)
+    return torch.where(gate, torch.exp(logits - inside), torch.sigmoid(logits - inside))
