@@ -19,6 +19,7 @@ include: "workflow/rules/mixtures.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/repeats.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -37,6 +38,18 @@ rule sweep_phase2:
     """Which learning rate is best for each arm, on validation."""
     input:
         f"results/{config['name']}/phase2/sweep/sweep.png",
+
+
+rule ablate_phase2:
+    """What each ingredient of the sparse arm is worth, over several seeds."""
+    input:
+        f"results/{config['name']}/phase2/ablation/report.html",
+
+
+rule folds_phase2:
+    """The experiment with other donors in the test, pooled."""
+    input:
+        f"results/{config['name']}/phase2/folds/report.html",
 
 
 rule download:

@@ -79,6 +79,7 @@ def test_predictions(results, data, arm):
     table = pd.read_csv(results / arm / "evaluation" / "predictions.csv")
     assert list(table.columns) == [
         "mixture_id", "tissue", "true_proportion", "predicted_proportion", "presence_probability",
+        "interval_low", "interval_high",
     ]  # fmt: skip
     assert len(table) == data[2].proportions.size
     sums = table.groupby("mixture_id")["predicted_proportion"].sum()
@@ -203,7 +204,7 @@ def test_arms_of_different_mixtures_are_not_compared(results):
     first = read_arm(results, "nnls")
     other = results / "other" / "evaluation"
     other.mkdir(parents=True)
-    for name in ("metrics.json", "per_tissue.csv", "per_mixture.csv"):
+    for name in ("metrics.json", "per_tissue.csv", "per_mixture.csv", "tradeoff.csv"):
         (other / name).write_bytes((results / "nnls" / "evaluation" / name).read_bytes())
     table = pd.read_csv(results / "nnls" / "evaluation" / "predictions.csv")
     table["true_proportion"] = first.true[::-1].ravel()

@@ -5,11 +5,13 @@ import pytest
 import torch
 from experiments import tiny_arm
 
+from methmix.files import Mixtures
 from methmix.least_squares import Profiles
 from methmix.models import build_model, predict
 from methmix.models.gate import share_if_let_in, share_mass
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.losses import pinball_loss
+from methmix.training.validation import calibrate_intervals
 
 
 @pytest.fixture
@@ -87,7 +89,8 @@ def test_intervals_learn_their_coverage_and_change_nothing_else(profiles, batch)
     """Trained alone, the interval head covers 90 % of what is there, and the shares stay as they are."""
     model = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), profiles.mean, 0, profiles)
     methylation, true, depth = batch
-    model.loss(*batch).total.backward()
+    torch.manual_seed(0)
+    model.loss(methylation, true, depth).total.backward()
     assert model.interval_head.weight.grad.abs().sum() > 0
     optimiser = torch.optim.Adam(model.interval_head.parameters(), lr=0.05)
     model.leave.bias.data[0] = 5.0  # all are sure to be there
@@ -107,3 +110,21 @@ def test_zero_is_in_the_interval_of_a_tissue_that_may_be_absent(profiles, batch)
     found = predict(model, batch[0].numpy(), batch[2].numpy().astype(int))
     unsure = found.presence_probability < 0.95
     assert unsure.any() and (found.low[unsure] == 0).all()
+
+
+def test_calibration_gives_validation_its_coverage_and_changes_nothing_else(profiles, batch):
+    model = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), profiles.mean, 0, profiles)
+    methylation, true, depth = batch
+    mixtures = Mixtures(methylation.numpy(), depth.numpy().astype(int), true.numpy(), [], list("abcdef"), {})
+    before = predict(model, mixtures.methylation, mixtures.depth)
+    calibrate_intervals(model, mixtures)
+    after = predict(model, mixtures.methylation, mixtures.depth)
+    assert (before.proportions == after.proportions).all()
+    there = mixtures.proportions > 0
+    covered = [
+        ((found.low <= true.numpy() + 1e-6) & (true.numpy() <= found.high + 1e-6))[there].mean()
+        for found in (before, after)
+    ]
+    assert abs(covered[0] - 0.9) > 0.05
+    # Ends that stop at 0, at 1 or at the proportion itself can only hold more.
+    assert 0.895 <= covered[1] <= 0.93

@@ -1,25 +1,51 @@
 """Read and validate the configuration, write it out as the run's record; nothing else."""
 
+import json
+import re
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config.load import check_experiment
+from methmix.config.load import check_experiment, load_ablation
+from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.files import write_text
 from methmix.provenance import source_digest
 
 try:
     given = workflow.configfiles[-1] if workflow.configfiles else "config"
-    RECORD = str(
-        Path(check_experiment(dict(config), Path(given)).results, "config.yaml")
-    )
-    resolved = yaml.safe_dump(dict(config), sort_keys=False)
-    if not Path(RECORD).is_file() or Path(RECORD).read_text() != resolved:
-        write_text(Path(RECORD), resolved)
+    experiment = check_experiment(dict(config), Path(given))
+    ABLATION = load_ablation(Path(experiment.ablation)).variants
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+
+SEED_RUNS = seed_runs(dict(config), experiment.repeats.seeds)
+FOLD_RUNS = fold_runs(dict(config), experiment.repeats.folds)
+RUNS = {**SEED_RUNS, **FOLD_RUNS}
+
+
+def record(wildcards):
+    """Write the configuration of a run out where a job of it is planned."""
+    path = Path("results", wildcards.name, "config.yaml")
+    text = yaml.safe_dump(RUNS[wildcards.name], sort_keys=False)
+    try:
+        if not path.is_file() or path.read_text() != text:
+            write_text(path, text)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return str(path)
+
+
+def settings(*sections):
+    """Give what a rule's results depend on: the seed and sections of the configuration."""
+
+    def of_run(wildcards):
+        run = RUNS[wildcards.name]
+        return [run["seed"], *(run.get(section, {}) for section in sections)]
+
+    return of_run
 
 
 # Rules find the package in this checkout, also in an environment of their own (--sdm conda).
@@ -27,7 +53,8 @@ shell.prefix("export PYTHONPATH=src; ")
 
 
 wildcard_constraints:
-    name="[A-Za-z0-9][A-Za-z0-9._-]*",
+    name="|".join(map(re.escape, RUNS)),
+    variant="|".join(ABLATION),
     phase="phase[123]",
     split="train|validation|test",
     arm="[a-z_]+",

@@ -10,6 +10,7 @@ rule evaluate_model:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+        tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
     benchmark:
@@ -19,10 +20,10 @@ rule evaluate_model:
     conda:
         "../../envs/training.yaml"
     params:
-        config=RECORD,
+        config=record,
         checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
         output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=[config["seed"], config["evaluation"]],
+        settings=settings("evaluation"),
         code=source_digest("evaluation", "models", "training", "files"),
     shell:
         """
@@ -49,6 +50,7 @@ rule evaluate_control:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+        tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
     benchmark:
@@ -58,15 +60,49 @@ rule evaluate_control:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=RECORD,
+        config=record,
         output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=[config["seed"], config["evaluation"]],
+        settings=settings("evaluation"),
         code=source_digest("evaluation", "files"),
     shell:
         """
         python -m methmix.evaluation \
             --config {params.config:q} \
             --arm {wildcards.arm:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --test {input.test:q} \
+            --output {params.output:q} \
+            2>{log:q}
+        """
+
+
+rule evaluate_variant:
+    """Evaluate one variant of the ablation on the same test mixtures."""
+    input:
+        record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
+    output:
+        metrics="results/{name}/{phase}/ablation/{variant}/evaluation/metrics.json",
+    log:
+        "logs/{name}/evaluate_{phase}_ablation_{variant}.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        config=record,
+        arm=lambda wildcards: ABLATION[wildcards.variant].arm,
+        checkpoint="results/{name}/{phase}/ablation/{variant}/checkpoints/checkpoint_best.pt",
+        output=lambda wildcards, output: Path(output.metrics).parent,
+        settings=settings("evaluation"),
+        code=source_digest("evaluation", "models", "training", "files"),
+    shell:
+        """
+        python -m methmix.evaluation \
+            --config {params.config:q} \
+            --arm {params.arm:q} \
+            --checkpoint {params.checkpoint:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --test {input.test:q} \

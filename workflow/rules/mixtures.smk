@@ -11,8 +11,8 @@ rule mixtures:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=RECORD,
-        settings=[config["seed"], config["mixtures"]],
+        config=record,
+        settings=settings("mixtures"),
         code=source_digest("mixtures", "files"),
     shell:
         """

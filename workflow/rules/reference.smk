@@ -9,8 +9,8 @@ rule reference:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=RECORD,
-        settings=[config["seed"], config["reference"]],
+        config=record,
+        settings=settings("reference"),
         code=source_digest("reference", "files"),
     shell:
         """

@@ -38,7 +38,7 @@ rule compare:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=RECORD,
+        config=record,
         arms=ARMS,
         folder=lambda wildcards, output: Path(output.page).parents[1],
         jobs="results/{name}/benchmarks",

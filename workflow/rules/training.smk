@@ -22,9 +22,9 @@ rule train:
         "../../envs/training.yaml"
     threads: 1
     params:
-        config=RECORD,
+        config=record,
         output=lambda wildcards, output: Path(output.record).parents[1],
-        settings=[config["seed"], config.get("overrides", {})],
+        settings=settings("overrides"),
         processes=lambda wildcards, resources: resources.get("gpu", 1),
         code=source_digest("training", "models", "mixtures", "reference", "files"),
     shell:
@@ -58,9 +58,9 @@ rule train_sweep:
         "../../envs/training.yaml"
     threads: 1
     params:
-        config=RECORD,
+        config=record,
         output=lambda wildcards, output: Path(output.record).parents[1],
-        settings=[config["seed"], config.get("overrides", {})],
+        settings=settings("overrides"),
         processes=lambda wildcards, resources: resources.get("gpu", 1),
         code=source_digest("training", "models", "mixtures", "reference", "files"),
     shell:
@@ -72,6 +72,45 @@ rule train_sweep:
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --set training.learning_rate={wildcards.rate:q} \
+            --output {params.output:q} \
+            --processes {params.processes:q} \
+            2>{log:q}
+        """
+
+
+rule train_variant:
+    """Train one variant of the ablation."""
+    input:
+        config=lambda wildcards: config["arms"][wildcards.phase][
+            ABLATION[wildcards.variant].arm
+        ],
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+    output:
+        record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
+    log:
+        "logs/{name}/ablation_{phase}_{variant}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    params:
+        config=record,
+        output=lambda wildcards, output: Path(output.record).parents[1],
+        settings=settings("overrides"),
+        changed=lambda wildcards: [
+            f"--set={key}={json.dumps(value)}"
+            for key, value in ABLATION[wildcards.variant].set.items()
+        ],
+        processes=lambda wildcards, resources: resources.get("gpu", 1),
+        code=source_digest("training", "models", "mixtures", "reference", "files"),
+    shell:
+        """
+        exec python -m methmix.training \
+            --config {input.config:q} \
+            --experiment {params.config:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            {params.changed:q} \
             --output {params.output:q} \
             --processes {params.processes:q} \
             2>{log:q}

@@ -24,6 +24,9 @@ class SplitSettings(Section):
     allow_single_donor: bool = Field(
         description="accept tissues with one donor, which is then in all splits: their errors are optimistic"
     )
+    fold: int = Field(
+        default=0, ge=0, description="which donors are in test and validation: each fold takes the next ones"
+    )
 
 
 class SimulatedReference(Section):
@@ -172,6 +175,17 @@ class SweepSettings(Section):
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1, description="peaks to try")
 
 
+class RepeatSettings(Section):
+    """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list, description="further seeds: other simulated donors, mixtures and initial weights"
+    )
+    folds: list[Annotated[int, Field(ge=1)]] = Field(
+        default_factory=list, description="further folds: another donor of each tissue in test"
+    )
+
+
 class Experiment(Section):
     """A whole experiment; one file in ``config/``."""
 
@@ -186,6 +200,10 @@ class Experiment(Section):
     )
     evaluation: EvaluationSettings
     sweep: SweepSettings
+    ablation: str = Field(
+        default="config/phase2_ablation.yaml", description="file with the variants that are compared with the arms"
+    )
+    repeats: RepeatSettings = Field(default_factory=RepeatSettings, description="none by default")
 
     @model_validator(mode="after")
     def _phases_have_recipes(self) -> Self:

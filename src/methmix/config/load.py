@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from methmix.config.ablation import Ablation
 from methmix.config.arm import ARM_ADAPTER, Arm, SparseArm
 from methmix.config.experiment import Experiment
 from methmix.errors import InputError
 
 _EXPERIMENT_ADAPTER: TypeAdapter[Experiment] = TypeAdapter(Experiment)
+_ABLATION_ADAPTER: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 # pydantic names the chosen member of a union in the path of an error; users do not write it.
 _UNION_TAGS = {"simulated", "counts", "uxm_atlas", "pairs", "dirichlet", "background", "original", "sparse"}
 
@@ -70,6 +72,12 @@ def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
     """Validate the content of an experiment; ``path`` is named in messages. Errors as `load_experiment`."""
     experiment: Experiment = _validate(_EXPERIMENT_ADAPTER, content, path)
     return experiment
+
+
+def load_ablation(path: Path) -> Ablation:
+    """Read and validate the variants of an ablation; errors as `load_experiment`."""
+    ablation: Ablation = _validate(_ABLATION_ADAPTER, read_yaml(path), path)
+    return ablation
 
 
 def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> Arm:
@@ -183,6 +191,6 @@ def _suggest(shown: list[str], content: dict[str, Any]) -> str:
 
 
 def _all_keys() -> set[str]:
-    schemas = [Experiment.model_json_schema(), SparseArm.model_json_schema()]
+    schemas = [model.model_json_schema() for model in (Experiment, SparseArm, Ablation)]
     sections = [section for schema in schemas for section in [schema, *schema.get("$defs", {}).values()]]
     return {key for section in sections for key in section.get("properties", {})}

@@ -64,7 +64,8 @@ class InformedSparseModel(nn.Module):
     """How likely each tissue is there, by how much its share is to be corrected, and how sure that share is.
 
     The gate is that of `SparseModel`. The ends of the interval are quantiles of the true share given that the tissue
-    is there, in standard errors of the least squares; they learn from features that they do not change.
+    is there, in standard errors of the least squares; they learn from features that they do not change. What donors
+    left out of the profiles teach them is then shifted to what validation donors need (`interval_shift`).
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ class InformedSparseModel(nn.Module):
         Of the training donors.
     """
 
+    interval_shift: Tensor
+
     def __init__(self, settings: SparseModelSettings, loss: SparseLossSettings, profiles: Profiles) -> None:
         super().__init__()
         self.presence_threshold = settings.presence_threshold
@@ -83,6 +86,7 @@ class InformedSparseModel(nn.Module):
         self.backbone = ReferenceBackbone(settings, profiles)
         self.leave = nn.Linear(self.backbone.n_features, 2)
         self.interval_head = nn.Linear(self.backbone.n_features, len(_QUANTILES))
+        self.register_buffer("interval_shift", torch.zeros(()))
         nn.init.zeros_(self.leave.weight)
         # A tissue is absent rather than present, and its share needs no correction.
         with torch.no_grad():
@@ -90,18 +94,18 @@ class InformedSparseModel(nn.Module):
 
     def forward(
         self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Map mixtures to what the gate and the shares are made of; arguments as for `ReferenceBackbone`.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map mixtures to what gate, shares and intervals are made of; arguments as for `ReferenceBackbone`.
 
         Returns
         -------
-        share_logits, presence_logits, quantiles
-            [batch, n_tissues], and the distances of the true share's quantiles from the share, [batch, n_tissues, 3].
+        share_logits, presence_logits, quantiles, error
+            [batch, n_tissues]; quantiles is [batch, n_tissues, 3], those of the true share as distances from the share
+            in standard errors.
         """
         features, shares, error = self.backbone(methylation, depth, profiles)
         presence, correction = self.leave(features).unbind(dim=2)
-        quantiles = error[:, :, None] * self.interval_head(features.detach())
-        return shares.log() + correction, presence, quantiles
+        return shares.log() + correction, presence, self.interval_head(features.detach()), error
 
     def gate(self, presence_logits: Tensor) -> Tensor:
         """Tell which tissues get mass; boolean [batch, n_tissues], at least one a mixture."""
@@ -112,13 +116,13 @@ class InformedSparseModel(nn.Module):
     ) -> LossParts:
         """Compute the loss of a batch; ``true`` is [batch, n_tissues]."""
         settings = self.loss_settings
-        share_logits, presence_logits, quantiles = self(methylation, depth, profiles)
+        share_logits, presence_logits, quantiles, error = self(methylation, depth, profiles)
         gate = self.gate(presence_logits)
         shares = share_mass(share_logits, gate | (true > 0) if settings.teacher_forcing else gate)
         mse = mse_loss(shares, true)
         presence = presence_loss(presence_logits, true, settings.presence_threshold)
         sparsity = sparsity_loss(presence_logits)
-        ends = share_if_let_in(share_logits, gate).detach()[:, :, None] + quantiles
+        ends = share_if_let_in(share_logits, gate).detach()[:, :, None] + error[:, :, None] * quantiles
         interval = sum(pinball_loss(end, true, q) for end, q in zip(ends.unbind(dim=2), _QUANTILES, strict=True))
         total = (
             settings.mse_weight * relative_mse(mse, true)
@@ -131,12 +135,33 @@ class InformedSparseModel(nn.Module):
 
     def infer(self, methylation: Tensor, depth: Tensor) -> Inference:
         """Predict mixtures, with intervals: 0 is in one unless the tissue is there for sure."""
-        share_logits, presence_logits, quantiles = self(methylation, depth)
+        share_logits, presence_logits, quantiles, error = self(methylation, depth)
         gate, probability = self.gate(presence_logits), torch.sigmoid(presence_logits)
         shares = share_mass(share_logits, gate)
         sure = gate & (probability >= _SURE)
-        ends = (share_if_let_in(share_logits, gate)[:, :, None] + quantiles).clamp(0, 1)
+        outwards = self.interval_shift * torch.tensor([-1, 1, 1], device=error.device)
+        ends = share_if_let_in(share_logits, gate)[:, :, None] + error[:, :, None] * (quantiles + outwards)
         # The proportion itself is always in its interval.
         low = torch.where(sure, torch.minimum(ends[:, :, 0], shares), 0)
         high = torch.maximum(torch.where(sure, ends[:, :, 1], ends[:, :, 2]), shares)
-        return Inference(shares, probability, share_logits, low, high)
+        return Inference(shares, probability, share_logits, low.clamp(min=0), high.clamp(max=1))
+
+    def interval_misses(self, methylation: Tensor, depth: Tensor, true: Tensor) -> Tensor:
+        """Tell by how many standard errors true shares lie outside of their intervals as learned, < 0 inside.
+
+        Parameters
+        ----------
+        methylation, depth, true
+            [batch, n_regions] and [batch, n_tissues].
+
+        Returns
+        -------
+        Tensor
+            One for each tissue that is there, [n_there].
+        """
+        share_logits, presence_logits, quantiles, error = self(methylation, depth)
+        gate = self.gate(presence_logits)
+        found = (true - share_if_let_in(share_logits, gate)) / error
+        low, high, alone = (found[:, :, None] - quantiles).unbind(dim=2)
+        sure = gate & (torch.sigmoid(presence_logits) >= _SURE)
+        return torch.where(sure, torch.maximum(-low, high), alone)[true > 0]

@@ -14,7 +14,8 @@ def split_donors(
 
     A tissue with three or more donors has at least one in each split. One with two has one in train and one
     in test; its validation mixtures then take fresh reads of the training donor. One with a single donor has
-    it in train, and all its mixtures are made of it; that must be allowed by the settings.
+    it in train, and all its mixtures are made of it; that must be allowed by the settings. Each fold tests the next
+    donors of the same order, so that the folds of one seed share no test donor until all have had their turn.
 
     Raises
     ------
@@ -35,7 +36,8 @@ def split_donors(
         n_validation = 0 if len(own) < 3 else max(1, round(settings.validation * len(own)))
         # Two large shares of few donors may round to all of them; training needs one.
         n_validation = max(0, min(n_validation, len(own) - n_test - 1))
-        for rank, donor in enumerate(own):
+        first = settings.fold * max(n_test, 1) % len(own)
+        for rank, donor in enumerate(own[first:] + own[:first]):
             if rank < n_test:
                 split[donor] = "test"
             elif rank < n_test + n_validation:

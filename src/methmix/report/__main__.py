@@ -1,4 +1,4 @@
-"""Draw the comparison of arms, or the learning-rate sweep."""
+"""Draw the comparison of arms, the ablation, the pooled folds, or the learning-rate sweep."""
 
 import argparse
 import json
@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from methmix import cli, seeds
-from methmix.config import load_experiment
+from methmix.config import load_ablation, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
 from methmix.files import atomic_path, write_text
-from methmix.report import figures, style
+from methmix.report import figures, repeats, style
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
 from methmix.report.miami import miami
-from methmix.report.page import render
+from methmix.report.page import render, render_ablation, render_folds
 from methmix.report.results import read_arms
 
 logger = logging.getLogger("methmix")
@@ -38,7 +38,18 @@ def main() -> int:
     cli.add_common_options(sweep)
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of the sweep")
     sweep.add_argument("--output", type=Path, required=True, help="folder to write sweep.csv and sweep.png to")
-    return cli.run(lambda options: (_sweep if options.command == "sweep" else _comparison)(options), arguments)
+    for name, what in (
+        ("ablation", "what each ingredient of the sparse arm is worth"),
+        ("folds", "the test mixtures of several folds pooled"),
+    ):
+        repeated = commands.add_parser(name, help=what)
+        cli.add_common_options(repeated)
+        cli.config_option(repeated)
+        repeated.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
+        repeated.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
+        repeated.add_argument("--output", type=Path, required=True, help="folder to write to")
+    bodies = {"comparison": _comparison, "sweep": _sweep, "ablation": _ablation, "folds": _folds}
+    return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
 def _comparison(options: argparse.Namespace) -> None:
@@ -58,6 +69,31 @@ def _comparison(options: argparse.Namespace) -> None:
     jobs = read_jobs(options.jobs, options.folder, results[0].metrics["phase"], options.arms)
     write_text(output / "report.html", render(results, content, images, jobs))
     logger.info("the report is %s", output / "report.html")
+
+
+def _ablation(options: argparse.Namespace) -> None:
+    variants = load_ablation(Path(load_experiment(options.config).ablation)).variants
+    table = repeats.read_ablation(options.runs, options.arms, variants)
+    summary, figure = repeats.ablation_summary(table), repeats.ablation_figure(table)
+    with atomic_path(options.output / "ablation.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    style.save(figure, options.output / "ablation.png")
+    write_text(options.output / "report.html", render_ablation(table, summary, figure))
+    logger.info("the report is %s", options.output / "report.html")
+
+
+def _folds(options: argparse.Namespace) -> None:
+    experiment = load_experiment(options.config)
+    settings, seed = experiment.evaluation, seeds.integer(experiment.seed, "bootstrap")
+    content = repeats.pool_folds(options.runs, options.arms, settings.look_alikes, settings.n_bootstrap, seed)
+    table = repeats.folds_table(content)
+    figure = repeats.folds_figure(content, [arm for arm in options.arms if arm not in ("uniform", "all_absent")])
+    with atomic_path(options.output / "folds.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    write_text(options.output / "folds.json", json.dumps(content, indent=2) + "\n")
+    style.save(figure, options.output / "folds.png")
+    write_text(options.output / "report.html", render_folds(content, table, figure))
+    logger.info("the report is %s", options.output / "report.html")
 
 
 def _sweep(options: argparse.Namespace) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.report import cost, figures, presence
+from methmix.report import cost, figures, presence, repeats
 from methmix.report.results import ArmResult, serious
 from methmix.report.style import embed
 
@@ -45,8 +46,7 @@ def render(
         What the run's jobs used (`cost.read_jobs`); may be empty.
     """
     training, efficiency = figures.training(results), cost.figure(jobs)
-    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("comparison.html").render(
+    return _template("comparison.html").render(
         comparison=comparison,
         provenance=comparison["provenance"],
         headings=[(label, title) for label, _, title in _TABLE.values()],
@@ -74,6 +74,59 @@ def render(
         total_seconds=float(jobs["seconds"].sum()) if len(jobs) else 0.0,
         peak_memory=float(jobs["memory_mb"].max()) if len(jobs) else 0.0,
     )
+
+
+def render_ablation(table: pd.DataFrame, summary: pd.DataFrame, figure: Figure) -> str:
+    """Render the page of the ablation from what `methmix.report.repeats` makes."""
+    runs = list(dict.fromkeys(table["run"]))
+    mains = set(table["label"][~table["variant"]])
+    rows = []
+    for label, line in summary.iterrows():
+        cells = []
+        for name in repeats.METRICS:
+            unit = "%" if name == "mae" else ""
+            ends = " to ".join(_format(line[f"{name}_minus_sparse_{end}"], unit) for end in ("low", "high"))
+            value = f"{_format(line[f'{name}_mean'], unit)} ± {_format(line[f'{name}_sd'], unit)}"
+            cells.append((value, "" if label == "sparse" else f"minus sparse: {ends}"))
+        rows.append({"name": label, "main": label in mains, "cells": cells})
+    return _template("repeats.html").render(
+        title=f"{runs[0]}: what each ingredient of the sparse arm is worth",
+        lead=f"Test mixtures of {len(runs)} runs with other donors, mixtures and initial weights: {', '.join(runs)}.",
+        figure=embed(figure),
+        headings=["", *repeats.METRICS.values()],
+        rows=rows,
+        legend="Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse "
+        "in the same run. In the figure a bar is the mean, a dot a run, the dotted line the sparse arm. Bold: the arms "
+        "as configured; the others have one thing changed.",
+    )
+
+
+def render_folds(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
+    """Render the page of the pooled folds from what `methmix.report.repeats` makes."""
+    rows = []
+    for row in table.to_dict("records"):
+        whole = row["mixtures"] == "all folds"
+        cells = []
+        for name in repeats.METRICS:
+            unit = "%" if name == "mae" else ""
+            spread = content["arms"][row["arm"]]["spread"][name]
+            cells.append((_format(row[name], unit), f"sd of folds {_format(spread, unit)}" if whole else ""))
+        rows.append({"name": f"{row['arm']}, {row['mixtures']}", "main": whole, "cells": cells})
+    groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
+    return _template("repeats.html").render(
+        title=f"{content['folds'][0]}: {len(content['folds'])} folds, each with other donors in the test",
+        lead=f"The same arms on test mixtures of {', '.join(content['folds'])}.",
+        figure=embed(figure),
+        headings=["", *repeats.METRICS.values()],
+        rows=rows,
+        legend="In the figure a bar is over the mixtures of all folds, a dot a fold"
+        + (f", a line all folds with look-alikes joined ({groups})." if groups else "."),
+    )
+
+
+def _template(name: str) -> Template:
+    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(name)
 
 
 def _row(result: ArmResult) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from methmix.training.monitor import Monitor
 from methmix.training.parallel import Ranks
 from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
 from methmix.training.schedule import learning_rate
-from methmix.training.validation import validate
+from methmix.training.validation import calibrate_intervals, validate
 
 logger = logging.getLogger("methmix")
 
@@ -279,6 +279,7 @@ class Trainer:
         improved = not state.best or row["val/mae"] < state.best["val/mae"]
         if improved:
             state.best = dict(row)
+            calibrate_intervals(self.model, self._validation)
         waited = row["epoch"] - state.best["epoch"]
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience
