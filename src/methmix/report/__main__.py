@@ -1,4 +1,4 @@
-"""Draw the comparison of arms, or the learning-rate sweep."""
+"""Draw the comparison of arms, the limits of detection, or the learning-rate sweep."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from methmix.config import load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
 from methmix.files import atomic_path, write_text
-from methmix.report import figures, style
+from methmix.report import detection, figures, style
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
 from methmix.report.miami import miami
@@ -34,11 +34,17 @@ def main() -> int:
     comparison.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--output", type=Path, required=True, help="folder to write to")
+    limits = commands.add_parser("detection", help="figure and page of the limits of detection")
+    cli.add_common_options(limits)
+    limits.add_argument(
+        "--folder", type=Path, required=True, help="what python -m methmix.detection has written; also written to"
+    )
     sweep = commands.add_parser("sweep", help="which learning rate is best on validation")
     cli.add_common_options(sweep)
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of the sweep")
     sweep.add_argument("--output", type=Path, required=True, help="folder to write sweep.csv and sweep.png to")
-    return cli.run(lambda options: (_sweep if options.command == "sweep" else _comparison)(options), arguments)
+    bodies = {"comparison": _comparison, "detection": _detection, "sweep": _sweep}
+    return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
 def _comparison(options: argparse.Namespace) -> None:
@@ -58,6 +64,14 @@ def _comparison(options: argparse.Namespace) -> None:
     jobs = read_jobs(options.jobs, options.folder, results[0].metrics["phase"], options.arms)
     write_text(output / "report.html", render(results, content, images, jobs))
     logger.info("the report is %s", output / "report.html")
+
+
+def _detection(options: argparse.Namespace) -> None:
+    sensitivities, limits, record = detection.read_detection(options.folder)
+    figure = detection.draw(sensitivities, limits, record)
+    style.save(figure, options.folder / "detection.png")
+    write_text(options.folder / "detection.html", detection.render(limits, record, figure))
+    logger.info("the page is %s", options.folder / "detection.html")
 
 
 def _sweep(options: argparse.Namespace) -> None:
