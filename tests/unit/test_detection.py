@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from experiments import ROOT
 from pydantic import ValidationError
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from methmix.config import Experiment
+from methmix.config import Experiment, load_experiment
 from methmix.detection import DilutionScores, detection_table, limits_table, score_dilutions, write_scores
+from methmix.detection.__main__ import write_results
 from methmix.detection.dilution import dilution, spiked_tissues
 from methmix.detection.limits import FALSE_POSITIVE_RATES, limit, shown_limit, threshold, wilson
 from methmix.detection.scorers import make_scorers, presence_score
 from methmix.errors import InputError
 from methmix.models.prediction import Prediction
+from methmix.reference import build_reference
 from methmix.report import __main__ as report
 
 SPIKES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05])
@@ -272,14 +275,27 @@ def test_background_that_the_reference_has_not():
         spiked_tissues({"Blood": 0.5, "Liver": 0.5}, ["Blood", "Liver"])
 
 
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "file", "n_spiked"),
+    [
+        ("metdecode", "metdecode/atlas_with_replicates.tsv.gz", 7),
+        ("loyfer_uxm", "loyfer_uxm/Atlas.U250.l4.hg38.full.tsv.gz", 35),
+    ],
+)
+def test_backgrounds_of_the_shipped_experiments_are_in_their_references(data_file, monkeypatch, name, file, n_spiked):
+    monkeypatch.setenv("METHMIX_DATA", str(data_file(file).parents[1]))
+    experiment = load_experiment(ROOT / "config" / f"{name}.yaml")
+    tissues = build_reference(experiment).tissue_names
+    assert len(spiked_tissues(experiment.detection.background, tissues)) == n_spiked
+
+
 # Figure and page
 
 
 @pytest.fixture
 def folder(tmp_path, settings, reference):
     """Write what ``python -m methmix.detection`` writes, of the controls alone."""
-    from methmix.detection.__main__ import write_results
-
     experiment = Experiment.model_validate(settings)
     scores = score_dilutions(1, experiment.detection, reference, make_scorers(reference, []))
     write_results(tmp_path, experiment, reference, scores)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from methmix import cli, provenance
 from methmix.config import Experiment, load_experiment
-from methmix.detection.dilution import DilutionScores, score_dilutions, write_scores
+from methmix.detection.dilution import BLANKS, DilutionScores, score_dilutions, write_scores
 from methmix.detection.limits import SENSITIVITY, detection_table, limits_table, shown_limit
 from methmix.detection.scorers import make_scorers
 from methmix.files import Reference, atomic_path, read_reference, write_text
@@ -77,6 +77,7 @@ def _summary(
         "arms": scores.arms,
         "tissues": scores.tissues,
         "median_limits": rows,
+        "background_donors": _background_donors(experiment, reference),
         "shared_tissues": {split: reference.shared_tissues(split) for split in ("validation", "test")},  # type: ignore[arg-type]
         "notes": json.loads(reference.attributes["notes"]),
         "provenance": {
@@ -86,6 +87,15 @@ def _summary(
             "versions": provenance.versions(),
             "reference_digest": reference.content_digest,
         },
+    }
+
+
+def _background_donors(experiment: Experiment, reference: Reference) -> dict[str, list[str]]:
+    """Name the donors behind the blanks: with few of them, the false-positive rate is theirs alone."""
+    pools = {split: reference.pool(split) for split in BLANKS}
+    return {
+        split: [reference.donors[row] for name in experiment.detection.background for row in pool[name]]
+        for split, pool in pools.items()
     }
 
 

@@ -23,7 +23,7 @@ _BLOCK = 50
 # Where the background is not known a region is missing. Else a trace of the spiked tissue would be all there is in it,
 # and a spike of 0.1 % would show as pure reads in every gap of the background donor.
 _LEAST_KNOWN = 0.5
-_BLANKS: tuple[Split, ...] = ("test", "validation")
+BLANKS: tuple[Split, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ def score_dilutions(
     names = reference.tissue_names
     tissues = spiked_tissues(settings.background, names)
     columns = [names.index(name) for name in tissues]
-    mixers = {split: DonorMixer(reference, split, _LEAST_KNOWN) for split in _BLANKS}
+    mixers = {split: DonorMixer(reference, split, _LEAST_KNOWN) for split in BLANKS}
     shape = (len(scorers), len(tissues), len(settings.depths))
     spiked = np.empty((*shape, len(settings.spikes), settings.n_spiked))
-    blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in _BLANKS}
+    blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in BLANKS}
 
     def score(split: Split, tissue: str | None, depth: float, spike: float, rows: slice) -> Array:
         """Draw a block and score it, [n_arms, n_mixtures, n_tissues]."""
@@ -133,7 +133,7 @@ def score_dilutions(
     for d, t in cli.progress(cells, "dilution series, tissues and depths", len(cells)):
         depth = settings.depths[d]
         if t == len(tissues):
-            for split in _BLANKS:
+            for split in BLANKS:
                 for rows in _blocks(settings.n_blank):
                     blanks[split][:, :, d, rows] = score(split, None, depth, 0, rows)[:, :, columns].swapaxes(1, 2)
             continue
