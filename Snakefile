@@ -18,6 +18,7 @@ include: "workflow/rules/reference.smk"
 include: "workflow/rules/mixtures.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
 
@@ -32,6 +33,12 @@ rule compare_phase2:
         f"results/{config['name']}/reference/reference_report.html",
         f"results/{config['name']}/mixtures/phase2_train_mixtures.h5",
         f"results/{config['name']}/phase2/comparison/report.html",
+
+
+rule detection_limit:
+    """How small a share of each tissue the arms can tell from none, in a background."""
+    input:
+        f"results/{config['name']}/phase2/detection/detection.html",
 
 
 rule sweep_phase2:

@@ -121,5 +121,12 @@ _SMALL: dict[str, Any] = {
     },
     "arms": {"phase2": {"original": "a.yaml", "sparse": "b.yaml"}},
     "evaluation": {"n_bootstrap": 100, "cuts": [0.01, 0.05]},
+    "detection": {
+        "background": {"Blood": 1.0},
+        "spikes": [0.01, 0.1],
+        "depths": [10, 100],
+        "n_blank": 100,
+        "n_spiked": 10,
+    },
     "sweep": {"learning_rates": [0.001]},
 }

@@ -61,6 +61,20 @@ def test_arms_order_as_they_must(results):
     assert arms["all_absent"]["presence_recall"] == 0
 
 
+def test_limits_of_detection(checkout, results, snakemake):
+    done = snakemake(checkout, "detection_limit", *TINY)
+    assert done.returncode == 0, done.stderr[-4000:]
+    folder = results / "phase2" / "detection"
+    for name in ("scores.npz", "detection.png", "detection.html"):
+        assert (folder / name).stat().st_size > 1000
+    limits = pd.read_csv(folder / "limits.csv")
+    assert len(limits) == 4 * 7 * 2 * 2
+    assert (limits["fpr_attained"] <= limits["fpr"]).all()
+    # More reads, smaller limits.
+    medians = limits[limits["arm"] == "nnls"].groupby(["fpr", "depth"])["limit"].median()
+    assert (medians[:, 100.0] < medians[:, 10.0]).all()
+
+
 def test_a_second_run_does_nothing_and_says_so(checkout, results, snakemake):
     done = snakemake(checkout, "compare_phase2", *TINY)
     assert done.returncode == 0

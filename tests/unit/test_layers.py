@@ -17,6 +17,7 @@ ORDER = [
     {"models"},
     {"training"},
     {"evaluation"},
+    {"detection"},
     {"report", "prediction"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

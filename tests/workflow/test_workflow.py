@@ -55,6 +55,16 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
 
 
+def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snakemake):
+    done = snakemake(checkout, "-n", "detection_limit")
+    assert done.returncode == 0, done.stderr
+    expected = {
+        "reference": 1, "mixtures": 1, "train": 2,
+        "detection": 1, "detection_report": 1, "detection_limit": 1, "total": 7,
+    }  # fmt: skip
+    assert jobs(done.stdout + done.stderr) == expected
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -62,6 +72,7 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
+        (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, message):

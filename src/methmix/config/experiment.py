@@ -1,5 +1,6 @@
 """The experiment: where its reference comes from, how mixtures are made of it, how arms are compared."""
 
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -169,6 +170,32 @@ class EvaluationSettings(Section):
         return self
 
 
+class DetectionSettings(Section):
+    """What ``snakemake detection_limit`` measures: one tissue spiked into a background, at known shares and depths."""
+
+    background: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        min_length=1,
+        description="share of each tissue in the background; every other tissue of the reference is spiked",
+    )
+    spikes: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        min_length=1, description="shares of the spiked tissue, ascending; blanks, without any, are made anyway"
+    )
+    depths: list[Annotated[float, Field(gt=0)]] = Field(min_length=1, description="mean reads a region, ascending")
+    n_blank: int = Field(ge=100, description="mixtures without a spike, per depth; of test and of validation donors")
+    n_spiked: int = Field(ge=1, description="mixtures per tissue, spike and depth")
+
+    @model_validator(mode="after")
+    def _is_a_dilution_series(self) -> Self:
+        total = sum(self.background.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"background: the shares sum to {total:g}, expected 1")
+        for name in ("spikes", "depths"):
+            values = getattr(self, name)
+            if any(after <= before for before, after in pairwise(values)):
+                raise ValueError(f"{name}: expected ascending values without repeats, got {values}")
+        return self
+
+
 class SweepSettings(Section):
     """What ``snakemake sweep_phase2`` tries, on validation."""
 
@@ -199,6 +226,7 @@ class Experiment(Section):
         description="dotted arm keys (training.epochs) that this experiment sets for all its arms alike",
     )
     evaluation: EvaluationSettings
+    detection: DetectionSettings | None = Field(default=None, description="nothing is spiked by default")
     sweep: SweepSettings
     ablation: str = Field(
         default="config/phase2_ablation.yaml", description="file with the variants that are compared with the arms"

@@ -1,4 +1,4 @@
-"""Draw the comparison of arms, the ablation, the pooled folds, or the learning-rate sweep."""
+"""Draw the comparison of arms, the ablation, the pooled folds, the limits of detection, or the learning-rate sweep."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from methmix.config import load_ablation, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
 from methmix.files import atomic_path, write_text
-from methmix.report import figures, repeats, style
+from methmix.report import detection, figures, repeats, style
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
 from methmix.report.miami import miami
@@ -34,6 +34,11 @@ def main() -> int:
     comparison.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--output", type=Path, required=True, help="folder to write to")
+    limits = commands.add_parser("detection", help="figure and page of the limits of detection")
+    cli.add_common_options(limits)
+    limits.add_argument(
+        "--folder", type=Path, required=True, help="what python -m methmix.detection has written; also written to"
+    )
     sweep = commands.add_parser("sweep", help="which learning rate is best on validation")
     cli.add_common_options(sweep)
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of the sweep")
@@ -48,7 +53,13 @@ def main() -> int:
         repeated.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
         repeated.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
         repeated.add_argument("--output", type=Path, required=True, help="folder to write to")
-    bodies = {"comparison": _comparison, "sweep": _sweep, "ablation": _ablation, "folds": _folds}
+    bodies = {
+        "comparison": _comparison,
+        "sweep": _sweep,
+        "ablation": _ablation,
+        "folds": _folds,
+        "detection": _detection,
+    }
     return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
@@ -94,6 +105,14 @@ def _folds(options: argparse.Namespace) -> None:
     style.save(figure, options.output / "folds.png")
     write_text(options.output / "report.html", render_folds(content, table, figure))
     logger.info("the report is %s", options.output / "report.html")
+
+
+def _detection(options: argparse.Namespace) -> None:
+    sensitivities, limits, record = detection.read_detection(options.folder)
+    figure = detection.draw(sensitivities, limits, record)
+    style.save(figure, options.folder / "detection.png")
+    write_text(options.folder / "detection.html", detection.render(limits, record, figure))
+    logger.info("the page is %s", options.folder / "detection.html")
 
 
 def _sweep(options: argparse.Namespace) -> None:

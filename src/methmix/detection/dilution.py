@@ -1,0 +1,155 @@
+"""Dilution series: one tissue spiked into a background, scored by every arm."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix import cli, seeds
+from methmix.config.experiment import DetectionSettings
+from methmix.detection.scorers import Scorer
+from methmix.errors import InputError
+from methmix.files import Mixtures, Reference, atomic_path
+from methmix.files.reference import Split
+from methmix.mixtures import DonorMixer
+
+Array = npt.NDArray[np.float64]
+
+# Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
+_BLOCK = 50
+# Where the background is not known a region is missing. Else a trace of the spiked tissue would be all there is in it,
+# and a spike of 0.1 % would show as pure reads in every gap of the background donor.
+_LEAST_KNOWN = 0.5
+BLANKS: tuple[Split, ...] = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class DilutionScores:
+    """Scores of all arms; the higher, the surer an arm is that the tissue is there.
+
+    Parameters
+    ----------
+    arms, tissues
+        Arms, and the tissues that were spiked.
+    depths, spikes
+        Mean depths and shares of the spiked tissue, ascending.
+    spiked
+        Score of the spiked tissue, [n_arms, n_tissues, n_depths, n_spikes, n_spiked].
+    blanks
+        Scores of mixtures without a spike, [n_arms, n_tissues, n_depths, n_blank], of test and of validation donors.
+    """
+
+    arms: list[str]
+    tissues: list[str]
+    depths: Array
+    spikes: Array
+    spiked: Array
+    blanks: dict[str, Array]
+
+
+def dilution(
+    background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
+) -> npt.NDArray[np.float32]:
+    """Give the proportions of a background in which a tissue takes the share ``spike`` from all alike.
+
+    Returns
+    -------
+    ndarray
+        float32 [n_tissues]; sums to 1.
+    """
+    proportions = np.zeros(len(tissue_names))
+    for name, share in background.items():
+        proportions[tissue_names.index(name)] = share * (1 - spike)
+    if spiked is not None:
+        proportions[tissue_names.index(spiked)] += spike
+    return proportions.astype(np.float32)
+
+
+def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> list[str]:
+    """List the tissues that are not in the background.
+
+    Raises
+    ------
+    InputError
+        A background tissue is not in the reference, or all tissues are in the background.
+    """
+    unknown = [name for name in background if name not in tissue_names]
+    if unknown:
+        raise InputError(
+            f"detection.background: {unknown[0]!r} is not a tissue of the reference; it has {', '.join(tissue_names)}"
+        )
+    spiked = [name for name in tissue_names if name not in background]
+    if not spiked:
+        raise InputError("detection.background: has every tissue of the reference, none is left to spike")
+    return spiked
+
+
+def score_dilutions(
+    seed: int, settings: DetectionSettings, reference: Reference, scorers: Mapping[str, Scorer]
+) -> DilutionScores:
+    """Draw the dilution series and score them.
+
+    Every block has a random stream of its own, named after what is in it: another tissue, spike, depth or number of
+    mixtures changes no other block.
+
+    Parameters
+    ----------
+    seed
+        Master seed.
+    settings
+        Background, spikes, depths and numbers.
+    reference
+        Spiked mixtures are of its test donors, blanks of its test and of its validation donors.
+    scorers
+        Of each arm (`scorers.make_scorers`).
+
+    Raises
+    ------
+    InputError
+        As `spiked_tissues`.
+    """
+    names = reference.tissue_names
+    tissues = spiked_tissues(settings.background, names)
+    columns = [names.index(name) for name in tissues]
+    mixers = {split: DonorMixer(reference, split, _LEAST_KNOWN) for split in BLANKS}
+    shape = (len(scorers), len(tissues), len(settings.depths))
+    spiked = np.empty((*shape, len(settings.spikes), settings.n_spiked))
+    blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in BLANKS}
+
+    def score(split: Split, tissue: str | None, depth: float, spike: float, rows: slice) -> Array:
+        """Draw a block and score it, [n_arms, n_mixtures, n_tissues]."""
+        stream = ("detection", split, tissue or "blank", f"depth {depth:g}", f"spike {spike:g}", rows.start)
+        proportions = dilution(settings.background, names, tissue, spike)
+        batch = mixers[split].mix(
+            np.tile(proportions, (rows.stop - rows.start, 1)), np.array([depth]), seeds.generator(seed, *stream)
+        )
+        mixtures = Mixtures(batch.methylation, batch.depth, batch.proportions, [], names, {})
+        return np.stack([scorer(mixtures) for scorer in scorers.values()])
+
+    cells = [(d, t) for d in range(len(settings.depths)) for t in range(len(tissues) + 1)]
+    for d, t in cli.progress(cells, "dilution series, tissues and depths", len(cells)):
+        depth = settings.depths[d]
+        if t == len(tissues):
+            for split in BLANKS:
+                for rows in _blocks(settings.n_blank):
+                    blanks[split][:, :, d, rows] = score(split, None, depth, 0, rows)[:, :, columns].swapaxes(1, 2)
+            continue
+        for s, spike in enumerate(settings.spikes):
+            for rows in _blocks(settings.n_spiked):
+                spiked[:, t, d, s, rows] = score("test", tissues[t], depth, spike, rows)[:, :, columns[t]]
+    return DilutionScores(list(scorers), tissues, np.array(settings.depths), np.array(settings.spikes), spiked, blanks)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
+
+
+def write_scores(path: Path, scores: DilutionScores) -> None:
+    """Write the scores as a compressed NumPy archive; a name per field, ``blanks_<split>`` for the blanks."""
+    content: dict[str, Any] = {field.name: getattr(scores, field.name) for field in fields(scores)}
+    blanks = {f"blanks_{split}": values for split, values in content.pop("blanks").items()}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **content, **blanks)

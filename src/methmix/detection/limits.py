@@ -1,0 +1,119 @@
+"""Sensitivity at a given false-positive rate, and the limit of detection that follows.
+
+With 5 % false positives and a sensitivity of 95 % these are the limit of blank and the limit of detection of the
+guideline CLSI EP17 (Armbruster and Pry 2008, Clin. Biochem. Rev. 29 Suppl 1:S49), on the score instead of the amount.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import norm
+from sklearn.isotonic import isotonic_regression
+
+from methmix.detection.dilution import DilutionScores
+
+Array = npt.NDArray[np.float64]
+
+FALSE_POSITIVE_RATES = (0.05, 0.01)
+SENSITIVITY = 0.95
+
+
+def threshold(blanks: Array, rate: float) -> Array:
+    """Find the lowest score that at most a share ``rate`` of the blanks exceeds; last axis: the blanks.
+
+    A tissue is called if its score is above this. Where many blanks have the same score, as the exact zeros of
+    non-negative least squares, fewer than ``rate`` of them are called.
+    """
+    n = blanks.shape[-1]
+    allowed = int(rate * n + 1e-9)
+    ordered: Array = np.sort(blanks, axis=-1)
+    return ordered[..., n - 1 - allowed]
+
+
+def wilson(share: Array, n: int, confidence: float = 0.95) -> tuple[Array, Array]:
+    """Give Wilson's score interval of a share of ``n``."""
+    z = norm.ppf((1 + confidence) / 2)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def limit(spikes: Array, sensitivity: Array) -> float:
+    """Find the spike from which on the sensitivity is at least `SENSITIVITY`.
+
+    The true sensitivity cannot fall with the spike, so the measured one is made monotone first (isotonic regression);
+    between spikes it is interpolated on a logarithmic scale.
+
+    Returns
+    -------
+    float
+        Infinity if it is not reached; the smallest spike if it is reached there already, where the limit may be lower.
+    """
+    rising = isotonic_regression(sensitivity)
+    reached = np.flatnonzero(rising >= SENSITIVITY)
+    if not len(reached):
+        return float("inf")
+    first = reached[0]
+    if first == 0:
+        return float(spikes[0])
+    around = slice(first - 1, first + 1)
+    return float(np.exp(np.interp(SENSITIVITY, rising[around], np.log(spikes[around]))))
+
+
+def shown_limit(value: float, spikes: Array) -> str:
+    """Write a limit for a reader, for example ``0.42 %``, ``> 5 %``, ``<= 0.1 %``."""
+    if value > spikes[-1]:
+        return f"> {100 * spikes[-1]:g} %"
+    if value <= spikes[0]:
+        return f"<= {100 * spikes[0]:g} %"
+    return f"{100 * value:.2g} %"
+
+
+def detection_table(scores: DilutionScores) -> pd.DataFrame:
+    """Make the table of sensitivities, a row per arm, tissue, depth, false-positive rate and spike.
+
+    Spike 0 are the test blanks: their "sensitivity" is the false-positive rate that was attained. ``low`` and ``high``
+    are a 95 % interval for more mixtures of the same donors; what other donors would do is not in it.
+    """
+    tables = []
+    for rate in FALSE_POSITIVE_RATES:
+        limits = threshold(scores.blanks["test"], rate)[..., None]
+        groups = {0.0: scores.blanks["test"]}
+        groups |= {float(spike): scores.spiked[:, :, :, s] for s, spike in enumerate(scores.spikes)}
+        for spike, values in groups.items():
+            called = (values > limits).mean(axis=-1)
+            low, high = wilson(called, values.shape[-1])
+            table = _index(scores)
+            table["spike"], table["fpr"] = spike, rate
+            table["sensitivity"], table["low"], table["high"] = called.ravel(), low.ravel(), high.ravel()
+            tables.append(table)
+    return pd.concat(tables).sort_values(["fpr", "spike"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+def limits_table(scores: DilutionScores) -> pd.DataFrame:
+    """Make the table of limits of detection, a row per arm, tissue, depth and false-positive rate.
+
+    ``limit`` is infinite where it is not reached and ``shown`` says it in words; ``threshold`` is what the score must
+    exceed; ``fpr_attained`` the share of test blanks above it; ``fpr_validation_threshold`` the share of test blanks
+    above the threshold that validation blanks would have set: what a laboratory meets whose blanks are of other people.
+    """
+    tables = []
+    blanks = scores.blanks
+    for rate in FALSE_POSITIVE_RATES:
+        here, elsewhere = (threshold(blanks[split], rate)[..., None] for split in ("test", "validation"))
+        sensitivity = (scores.spiked > here[..., None]).mean(axis=-1).reshape(-1, len(scores.spikes))
+        table = _index(scores)
+        table["fpr"] = rate
+        table["limit"] = [limit(scores.spikes, row) for row in sensitivity]
+        table["shown"] = [shown_limit(value, scores.spikes) for value in table["limit"]]
+        table["threshold"] = here.ravel()
+        table["fpr_attained"] = (blanks["test"] > here).mean(axis=-1).ravel()
+        table["fpr_validation_threshold"] = (blanks["test"] > elsewhere).mean(axis=-1).ravel()
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _index(scores: DilutionScores) -> pd.DataFrame:
+    """Make the columns arm, tissue and depth, in the order of the arrays."""
+    index = pd.MultiIndex.from_product([scores.arms, scores.tissues, scores.depths], names=["arm", "tissue", "depth"])
+    return index.to_frame(index=False)
