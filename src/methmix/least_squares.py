@@ -59,6 +59,8 @@ class Solution(NamedTuple):
         The same without ``>= 0``.
     error
         Standard error of ``free``.
+    held
+        Standard error of those of ``shares`` that are not 0 if the others are held at 0; 1 for the others.
     dual
         How much each share that is 0 would have to be worth to enter, in its standard errors.
     misfit
@@ -68,6 +70,7 @@ class Solution(NamedTuple):
     shares: Tensor
     free: Tensor
     error: Tensor
+    held: Tensor
     dual: Tensor
     misfit: Tensor
 
@@ -112,7 +115,18 @@ def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Soluti
     gradient = gradient - (gradient * shares).sum(dim=1, keepdim=True)
     residuals = weight * (values - shares @ profiles.mean).square()
     misfit = residuals.sum(dim=1) / observed.sum(dim=1).clamp(min=1)
-    return Solution(shares, free, error, gradient.clamp(min=0) * scale[:, None] * error, misfit)
+    dual = gradient.clamp(min=0) * scale[:, None] * error
+    return Solution(shares, free, error, _held(gram, scale, shares > 0), dual, misfit)
+
+
+def _held(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
+    """Give the standard errors of the shares in a support, the others being held at 0."""
+    inside = support[:, :, None] & support[:, None, :]
+    identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
+    # Without a read, or with two tissues alike, there is no inverse otherwise.
+    held = torch.where(inside, gram + _SUM_TO_ONE, identity) + _SMALLEST * identity
+    variance = torch.linalg.inv(held).diagonal(dim1=1, dim2=2)
+    return torch.where(support, (variance / scale[:, None]).clamp(min=1e-10).sqrt(), 1)
 
 
 def _unconstrained(gram: Tensor, right_side: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,7 +63,8 @@ def test_purified_donors_lose_what_they_have_of_other_tissues(rng):
         ["train"] * 12,
         pd.DataFrame({"chrom": "chr1", "start": range(4000), "end": range(1, 4001)}),
     )
-    pure = purified(reference, [range(3 * tissue, 3 * tissue + 3) for tissue in range(4)])
+    pure, admixture = purified(reference, [range(3 * tissue, 3 * tissue + 3) for tissue in range(4)])
+    assert admixture == pytest.approx(0.2 / 12, abs=0.01)
     before, after = (np.abs(values[1] - clean[1]).mean() for values in (reference.fractions, pure))
     assert after < 0.9 * before  # what is left is the noise of the reads
     assert np.abs(pure[0] - clean[0]).mean() < 1.3 * np.abs(reference.fractions[0] - clean[0]).mean()

@@ -9,7 +9,7 @@ from methmix.models.backbone import BatchNorm1d, Dropout
 
 # Least share that a tissue has before it is corrected, so that it can be given one.
 _LEAST = 0.003
-_FEATURES = 15
+_FEATURES = 17
 # The few features that are logarithms or quotients are far out for mixtures of one tissue.
 _FARTHEST = 8.0
 
@@ -93,6 +93,9 @@ class ReferenceBackbone(nn.Module):
             solution.dual.clamp(max=20),
             alike,
             (alike + 1e-3).log(),
+            # With few tissues there, a share is better known than among all that could be.
+            (shares / solution.held).clamp(max=30).sqrt(),
+            solution.held.clamp(max=0.05).log(),
         ]
         largest = shares.sort(dim=1, descending=True).values
         of_mixture = [

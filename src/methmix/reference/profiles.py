@@ -1,6 +1,7 @@
 """What the donors of a reference tell of its tissues: mean, spread between donors, and how sure the mean is."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -92,15 +93,25 @@ def profiles_of(
     return Profiles(*(torch.from_numpy(values) for values in (mean, variance, noise)))
 
 
-def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> Array:
+class Purified(NamedTuple):
+    """What is left of the donors, and what was found in them.
+
+    Parameters
+    ----------
+    methylation
+        Of every donor, [n_donors, n_regions]; donors without another one of their tissue are as they were.
+    admixture
+        Mean share of a donor's largest other tissue, 0-1.
+    """
+
+    methylation: Array
+    admixture: float
+
+
+def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> Purified:
     """Take from each donor what it has of other tissues, as seen with the profile of its own without itself.
 
     Sorted cells and biopsies are not pure; in a profile, the other tissues' share makes the tissue look like them.
-
-    Returns
-    -------
-    ndarray
-        Methylation of every donor, [n_donors, n_regions]; donors without another one of their tissue are as they were.
     """
     original = reference.fractions.astype(np.float64)
     current = original.copy()
@@ -108,6 +119,7 @@ def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> Array:
         spread = SpreadFunction(current, reference.depth, groups)
         tissues = profiles_of(current, reference.depth, groups, spread)
         pure = current.copy()
+        largest = []
         for own, rows in enumerate(groups):
             for row in rows if len(rows) > 1 else ():
                 rest = [other for other in rows if other != row]
@@ -126,9 +138,11 @@ def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> Array:
                 )
                 admixed = solution.shares[0].numpy().copy()
                 admixed[own] = 0
+                # The others' sum would count the errors of all of them; the largest one's share has little of them.
+                largest.append(admixed.max())
                 admixed[admixed < _SMALLEST_ADMIXTURE] = 0
                 admixed *= min(1.0, _LARGEST_ADMIXTURE / max(admixed.sum(), 1e-12))
                 foreign = admixed @ tissues.mean.numpy()
                 pure[row] = ((original[row] - foreign) / (1 - admixed.sum())).clip(0, 1)
         current = pure
-    return current
+    return Purified(current, float(np.mean(largest)) if largest else 0.0)

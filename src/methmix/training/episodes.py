@@ -2,7 +2,9 @@
 
 Profiles that have the donors of the mixtures in them would make training mixtures too easy: the model would learn that
 profiles are exact. So each step has an episode: of every tissue one donor is for the mixtures and the others are for
-the profile, or, where there is no other and now and then elsewhere, both are drawn around the profile.
+the profile, or, where there is no other and now and then elsewhere, both are drawn around the profile. A drawn donor
+has as much of another tissue as real ones were found to have: were it pure, the model would learn to believe in small
+shares, and would call what is only a donor's impurity.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,8 @@ _DRAWN = 0.5
 # Between regions deviations have heavier tails than normal ones; between donors, different sizes.
 _FREEDOM = 6
 _SIZE = 0.22
+# No drawn donor has more of another tissue.
+_LARGEST_ADMIXTURE = 0.4
 
 
 class Episode(NamedTuple):
@@ -51,7 +55,9 @@ class Episodes:
         self._depth = reference.depth
         # A profile without one of two donors is the other one, whose own impurity would be taken for the first one's.
         enough = np.median([len(rows) for rows in self._groups]) >= _DONORS
-        self._clean = purified(reference, self._groups) if purify and enough else reference.fractions.astype(float)
+        self._clean, self._admixture = reference.fractions.astype(float), 0.0
+        if purify and enough:
+            self._clean, self._admixture = purified(reference, self._groups)
         self._spread = SpreadFunction(self._clean, reference.depth, self._groups)
         self.profiles = profiles_of(self._clean, reference.depth, self._groups, self._spread)
 
@@ -72,9 +78,18 @@ class Episodes:
                 noise[tissue, known] = without.noise.numpy()[0, known]
             else:
                 true = mean[tissue].copy()
-                donors[tissue] = _around(true, spread[tissue], rng)
+                donors[tissue] = self._impure(_around(true, spread[tissue], rng), tissue, rng)
                 mean[tissue] = _around(true, noise[tissue], rng)
         return Episode(donors, Profiles(*(torch.from_numpy(values) for values in (mean, spread, noise))))
+
+    def _impure(self, donor: Array, tissue: int, rng: np.random.Generator) -> Array:
+        """Mix some of one other tissue into a donor; profiles that were not purified have it already."""
+        if not self._admixture:
+            return donor
+        share = min(rng.exponential(self._admixture), _LARGEST_ADMIXTURE)
+        other = (tissue + rng.integers(1, len(self._groups))) % len(self._groups)
+        mixed: Array = (1 - share) * donor + share * self.profiles.mean[other].numpy()
+        return mixed
 
 
 def _around(mean: Array, variance: Array, rng: np.random.Generator) -> Array:
