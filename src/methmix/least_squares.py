@@ -15,8 +15,12 @@ from torch import Tensor
 
 from methmix import nnls
 
-# Of a mixture's methylation: what remains uncertain with any number of reads, as a variance.
-_FLOOR = 1e-3
+# Of a mixture's methylation: what remains uncertain with any number of reads, as a variance; and where the whole
+# genome of a donor is shifted, so that nothing can be held against one region.
+_FLOOR, _FLOOR_OF_MARKERS = 1e-3, 1e-2
+# How a marker is chosen: the distance from the nearest other tissue, and some of that from their median, in units of
+# what donors differ by, which is at least this variance.
+_FROM_MEDIAN, _LEAST_SPREAD = 0.25, 0.003
 _CHANCES = (0.002, 0.998)
 _REWEIGHTINGS = 2
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
@@ -75,7 +79,25 @@ class Solution(NamedTuple):
     misfit: Tensor
 
 
-def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Solution:
+def marker_weights(profiles: Profiles, per_tissue: int) -> Tensor:
+    """Count of how many tissues each region is among the best markers, [n_regions]; 0 for most regions.
+
+    A marker of a tissue is a region whose methylation is far from that of all others, as donors differ.
+    """
+    n = min(per_tissue, profiles.mean.shape[1])
+    scale = (_LEAST_SPREAD + profiles.spread.mean(dim=0)).sqrt()
+    weights = torch.zeros_like(scale)
+    for tissue, mean in enumerate(profiles.mean):
+        others = torch.cat([profiles.mean[:tissue], profiles.mean[tissue + 1 :]])
+        gap = torch.maximum(mean - others.amax(dim=0), others.amin(dim=0) - mean)
+        score = (gap + _FROM_MEDIAN * (mean - others.median(dim=0).values).abs()) / scale
+        weights[score.topk(n).indices] += 1
+    return weights
+
+
+def deconvolve(
+    profiles: Profiles, methylation: Tensor, depth: Tensor, markers_per_tissue: int = 0, sum_to_one: bool = True
+) -> Solution:
     """Deconvolve mixtures.
 
     Parameters
@@ -84,8 +106,22 @@ def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Soluti
         Of the tissues.
     methylation, depth
         [n, n_regions]; methylation is NaN where depth is 0.
+    markers_per_tissue
+        Use only so many regions of each tissue (`marker_weights`); 0 uses all.
+    sum_to_one
+        Whether the shares are made to sum to 1 in the solution, or only afterwards: left free, their sum takes up
+        what shifts the methylation of all regions alike.
     """
-    centre = profiles.mean.mean(dim=0)
+    importance: Tensor | float = 1.0
+    floor = _FLOOR
+    if markers_per_tissue:
+        weights = marker_weights(profiles, markers_per_tissue)
+        used = weights > 0
+        importance, floor = weights[used], _FLOOR_OF_MARKERS
+        profiles = Profiles(profiles.mean[:, used], profiles.spread[:, used], profiles.noise[:, used])
+        methylation, depth = methylation[:, used], depth[:, used]
+    penalty = _SUM_TO_ONE if sum_to_one else 0.0
+    centre = profiles.mean.mean(dim=0) * sum_to_one
     contrasts = profiles.mean - centre
     # For one mixture the products of all pairs of tissues would cost more than they save.
     products = nnls.pairs(contrasts) if len(methylation) > 1 else None
@@ -93,7 +129,7 @@ def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Soluti
     depth = depth.double()
     observed = depth > 0
     values = torch.where(observed, methylation.double(), centre)
-    weight = depth
+    weight = depth * importance
     for last in [False] * _REWEIGHTINGS + [True]:
         if products is None:
             gram = ((contrasts * weight) @ contrasts.T)[None]
@@ -103,12 +139,12 @@ def deconvolve(profiles: Profiles, methylation: Tensor, depth: Tensor) -> Soluti
         right_side = (weight * (values - centre)) @ contrasts.T
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
-        shares = nnls.solve(gram + _SUM_TO_ONE, right_side + _SUM_TO_ONE)
+        shares = nnls.solve(gram + penalty, right_side + penalty)
         shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
         if not last:
             chance = (shares @ profiles.mean).clamp(*_CHANCES)
-            variance = chance * (1 - chance) / depth.clamp(min=1) + shares.square() @ donors + _FLOOR
-            weight = torch.where(observed, 1 / variance, 0)
+            variance = chance * (1 - chance) / depth.clamp(min=1) + shares.square() @ donors + floor
+            weight = torch.where(observed, importance / variance, 0)
     free, error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ shares[:, :, None])[:, :, 0] - right_side
     # The multiplier of "sums to 1" is the gradient of the tissues that are there.

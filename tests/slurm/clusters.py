@@ -66,7 +66,7 @@ class Cluster:
         """Give what SLURM tells of a job."""
         return dict(re.findall(r"(\S+?)=(\S*)", self.run("scontrol", "show", "job", job, "--oneliner")))
 
-    def wait(self, job: str, *states: str, seconds: float = 120) -> dict[str, str]:
+    def wait(self, job: str, *states: str, seconds: float = 240) -> dict[str, str]:
         """Wait until a job is in one of the states; give what SLURM tells of it."""
 
         def there() -> dict[str, str] | None:
@@ -100,7 +100,7 @@ def epochs(run: Path) -> int:
 
 def under_way(run: Path) -> None:
     """Wait until a training has done some epochs."""
-    until(lambda: epochs(run) >= 3, 60, f"three epochs in {run}")
+    until(lambda: epochs(run) >= 3, 120, f"three epochs in {run}")
 
 
 def stops(run: Path) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import Profiles, deconvolve, marker_weights
 
 
 def made(rng, n_tissues=6, n_regions=800, n_mixtures=40, donors=3, spread=0.0):
@@ -105,3 +105,40 @@ def test_a_mixture_without_reads_is_no_error(rng):
     profiles, methylation, depth, _ = made(rng)
     solution = deconvolve(profiles, torch.full_like(methylation, torch.nan), torch.zeros_like(depth))
     assert all(torch.isfinite(values).all() for values in solution)
+
+
+def test_markers_are_the_regions_that_stand_out(rng):
+    """Every tissue has ten regions of its own; all else is the same in all."""
+    mean = np.repeat(rng.random((1, 500)) * 0.2 + 0.4, 5, axis=0)
+    for tissue in range(5):
+        mean[tissue, 10 * tissue : 10 * tissue + 10] = rng.choice([0.02, 0.98], 10)
+    profiles = Profiles(*(torch.from_numpy(v) for v in (mean, np.full_like(mean, 0.01), np.zeros_like(mean))))
+    weights = marker_weights(profiles, 10)
+    assert (weights[:50] == 1).all() and (weights[50:] == 0).all()
+    # Where donors differ much, the same distance tells less.
+    profiles.spread[:, :5] = 0.5
+    assert (marker_weights(profiles, 5)[:5] == 0).all()
+
+
+def test_markers_alone_find_the_shares(rng):
+    profiles, methylation, depth, shares = made(rng)
+    found = deconvolve(profiles, methylation, depth, markers_per_tissue=60)
+    assert np.abs(found.shares.numpy() - shares).mean() < 0.03
+    none_left_out = deconvolve(profiles, methylation, depth, markers_per_tissue=10_000)
+    assert torch.isfinite(none_left_out.error).all()
+
+
+def test_a_free_sum_takes_up_what_shifts_all_regions(rng):
+    """Every region a fifth less methylated: shares that must sum to 1 are wrong, free ones are only smaller."""
+    profiles, methylation, depth, shares = made(rng)
+    error = [
+        np.abs(deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=held).shares.numpy() - shares).mean()
+        for held in (True, False)
+    ]
+    assert error[1] < 0.5 * error[0]
+
+
+def test_a_mixture_without_reads_has_no_shares_with_a_free_sum(rng):
+    profiles, methylation, depth, _ = made(rng, n_mixtures=2)
+    found = deconvolve(profiles, methylation * np.nan, depth * 0, markers_per_tissue=20, sum_to_one=False)
+    assert torch.isfinite(found.shares).all() and torch.isfinite(found.error).all()

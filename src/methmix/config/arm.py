@@ -30,6 +30,12 @@ class OriginalModelSettings(Section):
     errors_in_variables: bool = Field(
         description="backbone reference: reckon with the noise of the profiles, which are means of few donors"
     )
+    markers_per_tissue: int = Field(
+        ge=0, description="backbone reference: use only so many regions of each tissue, those that tell it best; 0: all"
+    )
+    sum_to_one: bool = Field(
+        description="backbone reference: let the shares sum to 1 in the least squares; false: only afterwards"
+    )
 
 
 class SparseModelSettings(OriginalModelSettings):

@@ -34,7 +34,13 @@ def _body(options: argparse.Namespace) -> None:
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
     backbone: dict[str, Any] = {
         **{"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1},
-        **{"head_size": 48, "purify_donors": False, "errors_in_variables": True},
+        **{
+            "head_size": 48,
+            "purify_donors": False,
+            "errors_in_variables": True,
+            "markers_per_tissue": 0,
+            "sum_to_one": True,
+        },
     }
     stages: dict[str, Any] = {"use_two_stage": True, "presence_threshold": 0.5}
     mse = OriginalLossSettings(mse_weight=1.0)

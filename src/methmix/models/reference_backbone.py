@@ -22,7 +22,7 @@ class ReferenceBackbone(nn.Module):
     Parameters
     ----------
     settings
-        ``head_size``, dropout and whether to reckon with the noise of profiles.
+        How the least squares are done, ``head_size`` and dropout.
     profiles
         Of the training donors.
     """
@@ -34,7 +34,7 @@ class ReferenceBackbone(nn.Module):
 
     def __init__(self, settings: OriginalModelSettings, profiles: Profiles) -> None:
         super().__init__()
-        self.errors_in_variables = settings.errors_in_variables
+        self._settings = settings
         self.register_buffer("mean", profiles.mean)
         self.register_buffer("spread", profiles.spread)
         self.register_buffer("noise", profiles.noise)
@@ -65,9 +65,11 @@ class ReferenceBackbone(nn.Module):
         """
         with torch.no_grad():
             used = profiles or Profiles(self.mean, self.spread, self.noise)
-            if not self.errors_in_variables:
+            if not self._settings.errors_in_variables:
                 used = Profiles(used.mean, used.spread, torch.zeros_like(used.noise))
-            solution = deconvolve(used, methylation, depth)
+            solution = deconvolve(
+                used, methylation, depth, self._settings.markers_per_tissue, self._settings.sum_to_one
+            )
             features = self._features(solution, depth)
         n, n_tissues, _ = features.shape
         shares = solution.shares.float()
