@@ -65,6 +65,29 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
     assert jobs(done.stdout + done.stderr) == expected
 
 
+def test_ablation_trains_each_variant_with_each_seed(checkout, snakemake):
+    done = snakemake(checkout, "-n", "ablate_phase2")
+    assert done.returncode == 0, done.stderr
+    variants = yaml.safe_load((ROOT / "config/phase2_ablation.yaml").read_text())["variants"]
+    expected = {"reference": 3, "train": 6, "train_variant": 3 * len(variants), "evaluate_variant": 3 * len(variants)}
+    found = jobs(done.stdout + done.stderr)
+    assert {name: found[name] for name in expected} == expected
+    printed = snakemake(checkout, "-np", "ablate_phase2")
+    assert "--set=model.errors_in_variables=false" in printed.stdout + printed.stderr
+    record = yaml.safe_load((checkout / "results/default-seed2/config.yaml").read_text())
+    assert (record["name"], record["seed"]) == ("default-seed2", 2)
+
+
+def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
+    done = snakemake(checkout, "-n", "folds_phase2", "--configfile", "config/metdecode.yaml")
+    assert done.returncode == 0, done.stderr
+    found = jobs(done.stdout + done.stderr)
+    assert (found["reference"], found["train"], found["pool_folds"]) == (3, 6, 1)
+    record = yaml.safe_load((checkout / "results/metdecode-fold2/config.yaml").read_text())
+    assert record["reference"]["split"]["fold"] == 2
+    assert "fold" not in yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())["reference"]["split"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -126,7 +149,7 @@ def test_resume_files_are_no_outputs_and_no_shell_stands_before_a_training():
         assert ".pt" not in block.split("log:")[0]
     assert "directory(" not in rule
     # A shell would die of SIGTERM before the state is saved.
-    assert rule.count("exec python -m methmix.training") == rule.count("python -m methmix.training") == 2
+    assert rule.count("exec python -m methmix.training") == rule.count("python -m methmix.training") == 3
 
 
 def test_every_rule_calls_a_module_with_quoted_values():

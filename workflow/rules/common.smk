@@ -26,16 +26,25 @@ FOLD_RUNS = fold_runs(dict(config), experiment.repeats.folds)
 RUNS = {**SEED_RUNS, **FOLD_RUNS}
 
 
-def record(wildcards):
-    """Write the configuration of a run out where a job of it is planned."""
-    path = Path("results", wildcards.name, "config.yaml")
-    text = yaml.safe_dump(RUNS[wildcards.name], sort_keys=False)
+def written(name):
+    """Write the configuration of a run out as its record."""
+    path = Path("results", name, "config.yaml")
+    text = yaml.safe_dump(RUNS[name], sort_keys=False)
     try:
         if not path.is_file() or path.read_text() != text:
             write_text(path, text)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return str(path)
+
+
+# At once, so that results that cannot be written are told before anything is planned; of further runs when planned.
+written(config["name"])
+
+
+def record(wildcards):
+    """Give the record of the run that a job is of."""
+    return written(wildcards.name)
 
 
 def settings(*sections):

@@ -1,0 +1,149 @@
+"""The same experiment several times: seeds, folds, and what is made of their results."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from experiments import ROOT, random_proportions, tiny_experiment
+
+from methmix import seeds
+from methmix.config import load_ablation, load_arm, load_experiment
+from methmix.config.ablation import Variant
+from methmix.config.repeats import fold_runs, seed_runs
+from methmix.errors import InputError
+from methmix.evaluation.groups import grouped
+from methmix.evaluation.scores import Scores, expected_calibration_error
+from methmix.reference.split import split_donors
+from methmix.report.repeats import ablation_summary, folds_table, pool_folds, read_ablation
+
+
+def test_further_runs_have_names_and_seeds_of_their_own():
+    content = {"name": "mine", "seed": 1, "reference": {"split": {"test": 0.2}}}
+    runs = seed_runs(content, [5])
+    assert list(runs) == ["mine", "mine-seed5"] and runs["mine"] is content
+    assert runs["mine-seed5"] == {**content, "name": "mine-seed5", "seed": 5}
+    folds = fold_runs(content, [1, 2])
+    assert [run["reference"]["split"].get("fold") for run in folds.values()] == [None, 1, 2]
+    assert content["reference"]["split"] == {"test": 0.2}
+
+
+def test_each_fold_tests_other_donors_until_all_have_been():
+    donors = [f"{tissue}-{number}" for tissue, n in (("a", 4), ("b", 2), ("c", 3)) for number in range(n)]
+    tissues = [name.split("-")[0] for name in donors]
+    settings = tiny_experiment().reference.split
+    tested = []
+    for fold in range(4):
+        of_fold = settings.model_copy(update={"fold": fold})
+        split = split_donors(donors, tissues, of_fold, seeds.generator(1, "split"))
+        assert {t for t, s in zip(tissues, split, strict=True) if s == "train"} == {"a", "b", "c"}
+        tested.append({d for d, s in zip(donors, split, strict=True) if s == "test"})
+    assert all(len(of_fold) == 3 for of_fold in tested)
+    assert set.union(*tested) == set(donors)
+    assert not tested[0] & tested[1]
+
+
+def test_shipped_variants_change_keys_that_their_arms_have():
+    files = {"sparse": "phase2_sparse.yaml", "original": "phase2_multitissue.yaml"}
+    for name, variant in load_ablation(ROOT / "config/phase2_ablation.yaml").variants.items():
+        changed = load_arm(ROOT / "config" / files[variant.arm], overrides=variant.set)
+        assert changed != load_arm(ROOT / "config" / files[variant.arm]), name
+
+
+def test_groups_join_proportions():
+    true, predicted = random_proportions(n_tissues=4)
+    probability = np.tile([0.1, 0.9, 0.4, 0.2], (len(true), 1))
+    joined = grouped(["a", "b", "c", "d"], {"bd": ["b", "d"]}, true, predicted, probability)
+    assert joined[0] == pytest.approx(np.stack([true[:, 1] + true[:, 3], true[:, 0], true[:, 2]], axis=1))
+    assert joined[1].sum(axis=1) == pytest.approx(1)
+    assert joined[2][0].tolist() == [0.9, 0.1, 0.4]
+    with pytest.raises(InputError, match="look_alikes: z: no such tissue"):
+        grouped(["a", "b", "c", "d"], {"az": ["a", "z"]}, true, predicted, probability)
+
+
+def test_calibration_error_agrees_with_torchmetrics():
+    torch = pytest.importorskip("torch")
+    from torchmetrics.classification import BinaryCalibrationError
+
+    true, _ = random_proportions()
+    probability = np.random.default_rng(0).random(true.shape)
+    labelled = (true == 0) | (true >= 0.01)
+    other = BinaryCalibrationError(n_bins=15, norm="l1")(
+        torch.from_numpy(probability[labelled]), torch.from_numpy((true >= 0.01)[labelled].astype(int))
+    )
+    assert expected_calibration_error(true, probability) == pytest.approx(other.item(), abs=1e-6)
+
+
+def written(folder, predicted, true, seed=1):
+    """Write an evaluation as `evaluate_arm` does, in its barest form."""
+    folder.mkdir(parents=True)
+    probability = predicted.clip(0, 1)
+    estimate = Scores(true, predicted, probability).estimate()
+    (folder / "metrics.json").write_text(json.dumps({**estimate, "provenance": {"seed": seed}, "notes": []}))
+    n, n_tissues = true.shape
+    pd.DataFrame(
+        {
+            "mixture_id": np.repeat(range(n), n_tissues),
+            "tissue": [f"t{t}" for t in range(n_tissues)] * n,
+            "true_proportion": true.ravel(),
+            "predicted_proportion": predicted.ravel(),
+            "presence_probability": probability.ravel(),
+            "interval_low": np.nan,
+            "interval_high": np.nan,
+        }
+    ).to_csv(folder / "predictions.csv", index=False)
+    for name in ("per_tissue", "per_mixture", "tradeoff"):
+        pd.DataFrame({"column": [1]}).to_csv(folder / f"{name}.csv", index=False)
+    return estimate
+
+
+def test_ablation_compares_within_a_run(tmp_path):
+    variants = {"without": Variant(label="without it", arm="sparse", set={"model.dropout": 0.5})}
+    differences = []
+    for seed in (1, 2, 3):
+        true, predicted = random_proportions(seed=seed)
+        worse = 0.8 * predicted + 0.2 / predicted.shape[1]
+        run = tmp_path / f"mine-seed{seed}" / "phase2"
+        first = written(run / "sparse" / "evaluation", predicted, true, seed)
+        second = written(run / "ablation" / "without" / "evaluation", worse, true, seed)
+        differences.append(second["mae"] - first["mae"])
+    table = read_ablation([tmp_path / f"mine-seed{seed}" / "phase2" for seed in (1, 2, 3)], ["sparse"], variants)
+    assert list(table["seed"]) == [1, 1, 2, 2, 3, 3]
+    summary = ablation_summary(table)
+    assert list(summary.index) == ["sparse", "without it"]
+    assert summary.loc["without it", "mae_minus_sparse"] == pytest.approx(np.mean(differences))
+    assert summary.loc["without it", "mae_minus_sparse_low"] == pytest.approx(min(differences))
+    assert summary.loc["without it", "mae_minus_sparse_high"] == pytest.approx(max(differences))
+    assert summary.loc["sparse", "mae_sd"] == pytest.approx(table[table["what"] == "sparse"]["mae"].std(ddof=1))
+    with pytest.raises(InputError, match="snakemake ablate_phase2"):
+        read_ablation([tmp_path / "other"], ["sparse"], variants)
+
+
+def test_pooled_folds_score_all_mixtures_together(tmp_path):
+    truths, predictions, maes = [], [], []
+    for fold in range(3):
+        true, predicted = random_proportions(n_mixtures=40 + 20 * fold, seed=fold)
+        maes.append(written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predicted, true)["mae"])
+        truths.append(true)
+        predictions.append(predicted)
+    content = pool_folds(
+        [tmp_path / f"fold{f}" / "phase2" for f in range(3)], ["sparse"], {"both": ["t0", "t1"]}, 100, 1
+    )
+    entry = content["arms"]["sparse"]
+    pooled, predicted = np.concatenate(truths), np.concatenate(predictions)
+    assert entry["mae"] == pytest.approx(np.abs(pooled - predicted).mean())
+    assert entry["mae_ci95"][0] < entry["mae"] < entry["mae_ci95"][1]
+    assert entry["folds"]["mae"] == pytest.approx(maes)
+    assert entry["spread"]["mae"] == pytest.approx(np.std(maes, ddof=1))
+    joined = np.abs(pooled[:, :2].sum(axis=1) - predicted[:, :2].sum(axis=1)).sum()
+    others = np.abs(pooled[:, 2:] - predicted[:, 2:]).sum()
+    assert entry["grouped"]["mae"] == pytest.approx((joined + others) / (len(pooled) * 6))
+    assert list(folds_table(content)["mixtures"]) == ["fold0", "fold1", "fold2", "all folds", "all folds, grouped"]
+    json.dumps(content, allow_nan=False)
+
+
+def test_a_tissue_that_is_named_twice_is_refused(tmp_path):
+    text = (ROOT / "config/metdecode.yaml").read_text().replace("[COAD, READ]", "[COAD, cd4tcell]")
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match="look_alikes: a tissue is named twice"):
+        load_experiment(tmp_path / "mine.yaml")
