@@ -2,11 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiments import tiny_mixtures, tiny_reference
+import torch
+from experiments import ROOT, tiny_arm, tiny_mixtures, tiny_reference
 from scipy.optimize import nnls as scipy_nnls
 
 from methmix import metrics
+from methmix.config import load_arm
 from methmix.evaluation import controls
+from methmix.models import build_model
+from methmix.training.episodes import Episodes
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,18 @@ def test_trivial_controls(data):
     n_tissues = len(mixtures.tissue_names)
     assert np.allclose(controls.uniform(mixtures), 1 / n_tissues)
     assert (controls.all_absent(mixtures) == 0).all()
+
+
+def test_least_squares_is_the_sparse_arm_without_its_network(data):
+    reference, mixtures = data
+    settings = load_arm(ROOT / "config/phase2_sparse.yaml").model
+    found = controls.least_squares(reference, mixtures, settings)
+    profiles = Episodes(reference, settings.purify_donors).profiles
+    arm = tiny_arm("sparse", **{"model.backbone": "reference"})
+    model = build_model(arm, profiles.mean, 0, profiles).eval()
+    shares = model.backbone(torch.from_numpy(mixtures.methylation), torch.from_numpy(mixtures.depth).float())[1]
+    # The backbone gives each tissue a little, so that it can be corrected.
+    assert found.clip(0.003) == pytest.approx(shares.detach().numpy(), abs=1e-5)
+    assert (found == 0).any()
+    exact = settings.model_copy(update={"errors_in_variables": False})
+    assert not np.allclose(found, controls.least_squares(reference, mixtures, exact))

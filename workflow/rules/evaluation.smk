@@ -56,14 +56,14 @@ rule evaluate_control:
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="nnls|nnls_cut|em|uniform|all_absent|oracle",
+        arm="nnls|nnls_cut|em|uniform|all_absent|oracle|least_squares",
     conda:
         "../../envs/pipeline.yaml"
     params:
         config=record,
         output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=settings("evaluation"),
-        code=source_digest("evaluation", "files"),
+        settings=settings("evaluation", "overrides"),
+        code=source_digest("evaluation", "training", "reference", "files"),
     shell:
         """
         python -m methmix.evaluation \

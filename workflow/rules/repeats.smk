@@ -1,6 +1,6 @@
 # The same experiment several times: with variants of the arms and other seeds, or with other donors in the test.
-# What the variants are compared with.
-COMPARED = ["sparse", "original", "nnls_cut", "em", "oracle"]
+# What the variants are compared with; least_squares is the sparse arm without its network.
+COMPARED = ["sparse", "least_squares", "original", "nnls_cut", "em", "oracle"]
 
 
 rule ablate:
@@ -52,7 +52,7 @@ rule pool_folds:
         expand(
             "results/{run}/{{phase}}/{arm}/evaluation/{file}",
             run=FOLD_RUNS,
-            arm=ARMS,
+            arm=[*ARMS, "least_squares"],
             file=["metrics.json", "predictions.csv"],
         ),
     output:
@@ -72,7 +72,7 @@ rule pool_folds:
     params:
         config=record,
         runs=expand("results/{run}/{{phase}}", run=FOLD_RUNS),
-        arms=ARMS,
+        arms=[*ARMS, "least_squares"],
         output=lambda wildcards, output: Path(output.table).parent,
         code=source_digest("report"),
     shell:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from methmix import cli
 from methmix.config import load_experiment
-from methmix.evaluation.answers import ARMS
+from methmix.evaluation.answers import ARMS, WITHOUT_NETWORK
 from methmix.evaluation.evaluate import evaluate_arm
 from methmix.files import read_mixtures, read_reference
 
@@ -15,7 +15,7 @@ def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.evaluation", __doc__ or "")
     cli.config_option(arguments)
-    arguments.add_argument("--arm", choices=ARMS, required=True, help="what to evaluate")
+    arguments.add_argument("--arm", choices=(*ARMS, WITHOUT_NETWORK), required=True, help="what to evaluate")
     arguments.add_argument("--reference", type=Path, required=True, help="reference.h5 of the experiment")
     arguments.add_argument("--validation", type=Path, required=True, help="mixtures to choose and calibrate on")
     arguments.add_argument("--test", type=Path, required=True, help="mixtures to score")

@@ -11,7 +11,7 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix import metrics
-from methmix.config import Experiment
+from methmix.config import Experiment, load_arm
 from methmix.errors import InputError
 from methmix.evaluation import controls
 from methmix.files import Mixtures, Reference
@@ -22,6 +22,8 @@ from methmix.training.checkpoint import check_same_data, load_model
 TRAINED_ARMS = ("original", "sparse")
 CONTROLS = ("nnls", "nnls_cut", "em", "uniform", "all_absent", "oracle")
 ARMS = (*TRAINED_ARMS, *CONTROLS)
+# The sparse arm without its network, which only an ablation compares.
+WITHOUT_NETWORK = "least_squares"
 
 Array = npt.NDArray[np.float64]
 
@@ -143,8 +145,8 @@ def _of_control(
     match arm:
         case "nnls":
             answer = [Answer(controls.nnls(reference, mixtures)) for mixtures in (validation, test)]
-        case "nnls_cut" | "em":
-            method = controls.em if arm == "em" else controls.nnls
+        case "nnls_cut" | "em" | "least_squares":
+            method = _solver(arm, experiment, str(test.attributes["phase"]))
             uncut = [method(reference, mixtures) for mixtures in (validation, test)]
             candidates = experiment.evaluation.cuts
             chosen = controls.choose_cut(uncut[0], validation.proportions.astype(np.float64), candidates)
@@ -160,6 +162,16 @@ def _of_control(
         case _:
             raise InputError(f"--arm: unknown arm {arm!r}; expected one of {', '.join(ARMS)}")
     return Answers(answer[0], answer[1])
+
+
+def _solver(arm: str, experiment: Experiment, phase: str) -> Callable[[Reference, Mixtures], Array]:
+    if arm != WITHOUT_NETWORK:
+        return controls.em if arm == "em" else controls.nnls
+    files = {name: file for key, arms in experiment.arms.items() if key == phase for name, file in arms.items()}
+    if "sparse" not in files:
+        raise InputError(f"arms.{phase}: there is no sparse arm, whose least squares {arm} are")
+    settings = load_arm(Path(files["sparse"]), overrides=experiment.overrides).model
+    return lambda reference, mixtures: controls.least_squares(reference, mixtures, settings)
 
 
 def _cut(uncut: Array, chosen: float, candidates: list[float]) -> Answer:

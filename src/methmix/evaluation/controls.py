@@ -8,9 +8,12 @@ import torch
 
 from methmix import metrics
 from methmix import nnls as nnls_solver
+from methmix.config.arm import OriginalModelSettings
 from methmix.files import Mixtures, Reference
 from methmix.files.reference import Split
+from methmix.least_squares import Profiles, deconvolve
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.training.episodes import Episodes
 
 Array = npt.NDArray[np.float64]
 
@@ -55,6 +58,30 @@ def em(reference: Reference, mixtures: Mixtures) -> Array:
         for rows in (slice(start, start + _BLOCK) for start in range(0, len(mixtures), _BLOCK))
     ]
     return normalise(np.concatenate(solved))
+
+
+def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalModelSettings) -> Array:
+    """Deconvolve by the least squares that the sparse arm stands on, without its network.
+
+    Returns
+    -------
+    ndarray
+        Proportions, [n_mixtures, n_tissues].
+    """
+    profiles = Episodes(reference, settings.purify_donors).profiles
+    if not settings.errors_in_variables:
+        profiles = Profiles(profiles.mean, profiles.spread, torch.zeros_like(profiles.noise))
+    solved = [
+        deconvolve(
+            profiles,
+            torch.from_numpy(mixtures.methylation[rows]),
+            torch.from_numpy(mixtures.depth[rows].astype(np.float32)),
+            settings.markers_per_tissue,
+            settings.sum_to_one,
+        ).shares.numpy()
+        for rows in (slice(start, start + _BLOCK) for start in range(0, len(mixtures), _BLOCK))
+    ]
+    return np.concatenate(solved)
 
 
 def _maximum_likelihood(

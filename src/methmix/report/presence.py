@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullFormatter, PercentFormatter
 from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
@@ -87,8 +87,11 @@ def tradeoff(results: list[ArmResult]) -> Figure:
             percent.spines["right"].set_visible(True)
             right.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
             right.set(xlabel="presence threshold", title="sparse: what the threshold trades")
-            right.legend()
+            right.legend(loc="upper center")
     left.set(xscale="log", yscale="log", xlabel="spurious tissues a mixture", ylabel="missed tissues a mixture")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     left.set_title("towards the lower left is better; large: as evaluated")
     left.legend(fontsize=7)
     return figure
@@ -127,16 +130,14 @@ def _examples(axes: Axes, result: ArmResult, present: npt.NDArray[np.bool_], cov
     rows, columns = rows[some], columns[some]
     order = np.argsort(result.true[rows, columns])
     rows, columns = rows[order], columns[order]
-    at, inside = np.arange(len(rows)), covered[rows, columns]
+    at, inside, true = np.arange(len(rows)), covered[rows, columns], result.true[rows, columns]
+    low, high = result.low[rows, columns] - true, result.high[rows, columns] - true
     for mask, colour in ((inside, ARM_COLOURS.get(result.arm, TRUTH)), (~inside, SPURIOUS)):
-        axes.vlines(
-            at[mask], result.low[rows, columns][mask], result.high[rows, columns][mask], color=colour, alpha=0.6
-        )
-    axes.plot(at, result.true[rows, columns], ".", color=TRUTH, markersize=4, label="true")
-    axes.set(title=f"{len(rows)} present tissues: 90 % interval and truth", xticks=[])
-    axes.set_yscale("symlog", linthresh=0.02)
+        axes.vlines(at[mask], low[mask], high[mask], color=colour, linewidth=2, alpha=0.7)
+    axes.axhline(0, color=TRUTH, linewidth=0.8)
+    axes.set(title=f"{len(rows)} present tissues: 90 % interval minus truth", xticks=[])
+    axes.set_xlabel("from the smallest true proportion to the largest")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_yticks([0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
 
 
 def _reliability(axes: Axes, result: ArmResult, rows: npt.NDArray[np.bool_], **look: object) -> None:

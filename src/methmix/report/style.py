@@ -33,6 +33,7 @@ ARM_COLOURS = {
     "nnls": "#009e73",
     "nnls_cut": "#66c2a5",
     "em": "#cc79a7",
+    "least_squares": "#56b4e9",
     "oracle": "#999999",
     "uniform": "#cccccc",
     "all_absent": "#cccccc",
