@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from methmix.files import read_mixtures, read_reference
 
@@ -73,6 +74,24 @@ def test_limits_of_detection(checkout, results, snakemake):
     # More reads, smaller limits.
     medians = limits[limits["arm"] == "nnls"].groupby(["fpr", "depth"])["limit"].median()
     assert (medians[:, 100.0] < medians[:, 10.0]).all()
+
+
+def test_ablation_of_one_ingredient(checkout, results, snakemake):
+    variants = {"known_donors": {"label": "known", "arm": "sparse", "set": {"training.leave_donors_out": False}}}
+    (checkout / "config/one.yaml").write_text(yaml.safe_dump({"variants": variants}))
+    experiment = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    experiment |= {"ablation": "config/one.yaml", "repeats": {"seeds": [], "folds": []}}
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(experiment))
+    done = snakemake(checkout, "ablate_phase2", "--configfile", "config/mine.yaml", "--rerun-triggers", "mtime")
+    assert done.returncode == 0, done.stderr[-4000:]
+    folder = results / "phase2" / "ablation"
+    record = yaml.safe_load((folder / "known_donors" / "logs" / "config.yaml").read_text())
+    assert record["training"]["leave_donors_out"] is False
+    table = pd.read_csv(folder / "ablation.csv")
+    assert list(table["what"]) == ["sparse", "least_squares", "original", "nnls_cut", "em", "oracle", "known_donors"]
+    assert (folder / "ablation.png").stat().st_size > 10_000
+    page = (folder / "report.html").read_text()
+    assert "known" in page and 'src="http' not in page
 
 
 def test_a_second_run_does_nothing_and_says_so(checkout, results, snakemake):

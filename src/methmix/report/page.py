@@ -145,7 +145,7 @@ def _row(result: ArmResult) -> dict[str, Any]:
 
 
 def _format(value: float | None, unit: str) -> str:
-    if value is None:
+    if value is None or np.isnan(value):
         return "undefined"
     return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
 
