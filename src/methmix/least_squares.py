@@ -60,7 +60,7 @@ class Solution(NamedTuple):
     shares
         [n, n_tissues], >= 0, sum 1.
     free
-        The same without ``>= 0``.
+        The same without ``>= 0``; with the sum held at 1, also where that of ``shares`` was free. So are the errors.
     error
         Standard error of ``free``.
     held
@@ -140,7 +140,9 @@ def deconvolve(
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
         shares = nnls.solve(gram + penalty, right_side + penalty)
-        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        total = shares.sum(dim=1, keepdim=True)
+        # Where nothing is known, all tissues are alike.
+        shares = torch.where(total > 0, shares / total.clamp(min=1e-12), 1 / len(contrasts))
         if not last:
             chance = (shares @ profiles.mean).clamp(*_CHANCES)
             variance = chance * (1 - chance) / depth.clamp(min=1) + shares.square() @ donors + floor

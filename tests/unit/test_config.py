@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from methmix.config import Experiment, OriginalArm, SparseArm, load_ablation, load_arm, load_experiment, to_yaml
+from methmix.config import Experiment, OriginalArm, SparseArm, load_arm, load_experiment, to_yaml
 from methmix.config import __main__ as command
-from methmix.config.load import parse_assignment, read_yaml
+from methmix.config.load import load_ablation, parse_assignment, read_yaml
 from methmix.errors import InputError
 
 

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from experiments import ROOT, random_proportions, tiny_experiment
 
 from methmix import seeds
-from methmix.config import load_ablation, load_arm, load_experiment
+from methmix.config import effective_variants, load_arm, load_experiment
 from methmix.config.ablation import Variant
+from methmix.config.load import load_ablation, read_yaml
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.evaluation.groups import grouped
@@ -48,6 +50,38 @@ def test_shipped_variants_change_keys_that_their_arms_have():
     for name, variant in load_ablation(ROOT / "config/phase2_ablation.yaml").variants.items():
         changed = load_arm(ROOT / "config" / files[variant.arm], overrides=variant.set)
         assert changed != load_arm(ROOT / "config" / files[variant.arm]), name
+
+
+def test_a_variant_that_an_experiment_has_already_is_left_out(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
+    assert set(effective_variants(load_experiment(ROOT / "config/default.yaml"), "phase2")) == everything
+    left = set(effective_variants(load_experiment(ROOT / "config/metdecode.yaml"), "phase2"))
+    assert everything - left == {"exact_profiles"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["variants"]["raw_donors"].update(label=c["variants"]["sparse_mlp"]["label"]), "the same label"),
+        (lambda c: c["variants"].update(sparse=c["variants"].pop("raw_donors")), "sparse: is the name of an arm"),
+        (lambda c: c["variants"]["raw_donors"].update(arms="sparse"), "unknown key variants.raw_donors.arms"),
+    ],
+)
+def test_a_mistake_in_the_ablation_is_named(tmp_path, change, message):
+    content = read_yaml(ROOT / "config/phase2_ablation.yaml")
+    change(content)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=message):
+        load_ablation(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("repeats", [{"seeds": [1]}, {"seeds": [2, 2]}, {"folds": [1, 1]}, {"folds": [0]}])
+def test_a_run_is_not_repeated_as_it_is(tmp_path, repeats):
+    content = {**read_yaml(ROOT / "config/tiny.yaml"), "repeats": repeats}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="repeats"):
+        load_experiment(tmp_path / "mine.yaml")
 
 
 def test_groups_join_proportions():
@@ -92,8 +126,11 @@ def written(folder, predicted, true, seed=1):
             "interval_high": np.nan,
         }
     ).to_csv(folder / "predictions.csv", index=False)
-    for name in ("per_tissue", "per_mixture", "tradeoff"):
+    for name in ("per_mixture", "tradeoff"):
         pd.DataFrame({"column": [1]}).to_csv(folder / f"{name}.csv", index=False)
+    donors = pd.DataFrame({"donors_train": [1] * n_tissues, "donors_validation": 1, "donors_test": 1})
+    donors.loc[1, "donors_validation"] = 0
+    donors.to_csv(folder / "per_tissue.csv", index=False)
     return estimate
 
 
@@ -120,26 +157,42 @@ def test_ablation_compares_within_a_run(tmp_path):
 
 
 def test_pooled_folds_score_all_mixtures_together(tmp_path):
-    truths, predictions, maes = [], [], []
+    """The folds have the same truth; a resample takes a mixture with all its folds."""
+    true = random_proportions()[0]
+    predictions, estimates = [], []
     for fold in range(3):
-        true, predicted = random_proportions(n_mixtures=40 + 20 * fold, seed=fold)
-        maes.append(written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predicted, true)["mae"])
-        truths.append(true)
-        predictions.append(predicted)
-    content = pool_folds(
-        [tmp_path / f"fold{f}" / "phase2" for f in range(3)], ["sparse"], {"both": ["t0", "t1"]}, 100, 1
-    )
+        noisy = (true + (0.01 + 0.01 * fold) * np.random.default_rng(fold).standard_normal(true.shape)).clip(0)
+        predictions.append(noisy / noisy.sum(axis=1, keepdims=True))
+        estimates.append(written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predictions[-1], true))
+    runs = [tmp_path / f"fold{f}" / "phase2" for f in range(3)]
+    content = pool_folds(runs, ["sparse"], {"both": ["t0", "t1"]}, 100, 1)
     entry = content["arms"]["sparse"]
-    pooled, predicted = np.concatenate(truths), np.concatenate(predictions)
-    assert entry["mae"] == pytest.approx(np.abs(pooled - predicted).mean())
-    assert entry["mae_ci95"][0] < entry["mae"] < entry["mae_ci95"][1]
-    assert entry["folds"]["mae"] == pytest.approx(maes)
-    assert entry["spread"]["mae"] == pytest.approx(np.std(maes, ddof=1))
-    joined = np.abs(pooled[:, :2].sum(axis=1) - predicted[:, :2].sum(axis=1)).sum()
-    others = np.abs(pooled[:, 2:] - predicted[:, 2:]).sum()
-    assert entry["grouped"]["mae"] == pytest.approx((joined + others) / (len(pooled) * 6))
+    alone = Scores(
+        np.tile(true, (3, 1)), np.concatenate(predictions), np.concatenate(predictions).clip(0, 1)
+    ).estimate()
+    for name, value in alone.items():
+        assert entry[name] == pytest.approx(value), name
+        assert entry["folds"][name] == [estimate[name] for estimate in estimates]
+    assert entry["spread"]["mae"] == pytest.approx(np.std([e["mae"] for e in estimates], ddof=1))
+    assert entry["spurious_per_mixture_ci95"][0] < entry["spurious_per_mixture"] < entry["spurious_per_mixture_ci95"][1]
+    joined = sum(np.abs((true - predicted)[:, :2].sum(axis=1)).sum() for predicted in predictions)
+    others = sum(np.abs((true - predicted)[:, 2:]).sum() for predicted in predictions)
+    assert entry["grouped"]["mae"] == pytest.approx((joined + others) / (3 * len(true) * 6))
     assert list(folds_table(content)["mixtures"]) == ["fold0", "fold1", "fold2", "all folds", "all folds, grouped"]
+    assert content["tested_again"] == ["t1"]
     json.dumps(content, allow_nan=False)
+
+
+def test_the_same_fold_twice_is_no_more_certain(tmp_path):
+    true, predicted = random_proportions()
+    for fold in range(2):
+        written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predicted, true)
+    runs = [tmp_path / f"fold{f}" / "phase2" for f in (0, 1)]
+    twice = pool_folds(runs, ["sparse"], {}, 100, 1)["arms"]["sparse"]
+    once = pool_folds(runs[:1], ["sparse"], {}, 100, 1)["arms"]["sparse"]
+    for name in ("mae", "spurious_per_mixture", "presence_f1"):
+        assert twice[name] == pytest.approx(once[name])
+        assert twice[f"{name}_ci95"] == pytest.approx(once[f"{name}_ci95"])
 
 
 def test_a_tissue_that_is_named_twice_is_refused(tmp_path):

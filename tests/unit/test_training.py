@@ -24,7 +24,14 @@ TAGS = {
     *(
         f"{split}/{name}"
         for split in ("train", "val")
-        for name in ("mse_loss", "presence_loss", "sparsity_loss", "presence_accuracy", "total_loss")
+        for name in (
+            "mse_loss",
+            "presence_loss",
+            "sparsity_loss",
+            "interval_loss",
+            "presence_accuracy",
+            "total_loss",
+        )  # fmt: skip
     ),
     "val/mae",
     "val/predicted_tissues",

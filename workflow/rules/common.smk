@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config.load import check_experiment, load_ablation
+from methmix.config.load import check_experiment, effective_variants
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.files import write_text
@@ -16,7 +16,7 @@ from methmix.provenance import source_digest
 try:
     given = workflow.configfiles[-1] if workflow.configfiles else "config"
     experiment = check_experiment(dict(config), Path(given))
-    ABLATION = load_ablation(Path(experiment.ablation)).variants
+    ABLATION = effective_variants(experiment, "phase2")
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -63,7 +63,7 @@ shell.prefix("export PYTHONPATH=src; ")
 
 wildcard_constraints:
     name="|".join(map(re.escape, RUNS)),
-    variant="|".join(ABLATION),
+    variant="|".join(ABLATION) or "none",
     phase="phase[123]",
     split="train|validation|test",
     arm="[a-z_]+",

@@ -56,9 +56,44 @@ rule evaluate_control:
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="nnls|nnls_cut|em|uniform|all_absent|oracle|least_squares",
+        arm="nnls|nnls_cut|em|uniform|all_absent|oracle",
     conda:
         "../../envs/pipeline.yaml"
+    params:
+        config=record,
+        output=lambda wildcards, output: Path(output.metrics).parent,
+        settings=settings("evaluation"),
+        code=source_digest("evaluation", "files"),
+    shell:
+        """
+        python -m methmix.evaluation \
+            --config {params.config:q} \
+            --arm {wildcards.arm:q} \
+            --reference {input.reference:q} \
+            --validation {input.validation:q} \
+            --test {input.test:q} \
+            --output {params.output:q} \
+            2>{log:q}
+        """
+
+
+rule evaluate_least_squares:
+    """Evaluate the sparse arm without its network, for the ablation."""
+    input:
+        arm=lambda wildcards: config["arms"][wildcards.phase]["sparse"],
+        reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
+        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
+    output:
+        metrics="results/{name}/{phase}/least_squares/evaluation/metrics.json",
+        predictions="results/{name}/{phase}/least_squares/evaluation/predictions.csv",
+        per_tissue="results/{name}/{phase}/least_squares/evaluation/per_tissue.csv",
+        per_mixture="results/{name}/{phase}/least_squares/evaluation/per_mixture.csv",
+        tradeoff="results/{name}/{phase}/least_squares/evaluation/tradeoff.csv",
+    log:
+        "logs/{name}/evaluate_{phase}_least_squares.log",
+    conda:
+        "../../envs/training.yaml"
     params:
         config=record,
         output=lambda wildcards, output: Path(output.metrics).parent,
@@ -68,7 +103,7 @@ rule evaluate_control:
         """
         python -m methmix.evaluation \
             --config {params.config:q} \
-            --arm {wildcards.arm:q} \
+            --arm least_squares \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --test {input.test:q} \
@@ -86,6 +121,10 @@ rule evaluate_variant:
         test="results/{name}/mixtures/{phase}_test_mixtures.h5",
     output:
         metrics="results/{name}/{phase}/ablation/{variant}/evaluation/metrics.json",
+        predictions="results/{name}/{phase}/ablation/{variant}/evaluation/predictions.csv",
+        per_tissue="results/{name}/{phase}/ablation/{variant}/evaluation/per_tissue.csv",
+        per_mixture="results/{name}/{phase}/ablation/{variant}/evaluation/per_mixture.csv",
+        tradeoff="results/{name}/{phase}/ablation/{variant}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_ablation_{variant}.log",
     conda:

@@ -33,6 +33,7 @@ rule ablate:
         config=record,
         runs=expand("results/{run}/{{phase}}", run=SEED_RUNS),
         arms=COMPARED,
+        labels=[variant.label for variant in ABLATION.values()],
         output=lambda wildcards, output: Path(output.table).parent,
         code=source_digest("report"),
     shell:

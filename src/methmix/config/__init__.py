@@ -2,7 +2,7 @@
 
 from methmix.config.arm import Arm, OriginalArm, SparseArm
 from methmix.config.experiment import Experiment, Recipe, ReferenceSettings
-from methmix.config.load import load_ablation, load_arm, load_experiment, to_yaml
+from methmix.config.load import effective_variants, load_arm, load_experiment, to_yaml
 
 __all__ = [
     "Arm",
@@ -11,7 +11,7 @@ __all__ = [
     "Recipe",
     "ReferenceSettings",
     "SparseArm",
-    "load_ablation",
+    "effective_variants",
     "load_arm",
     "load_experiment",
     "to_yaml",

@@ -1,12 +1,14 @@
 """The ablation: variants of the arms, each with something changed."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from methmix.config.experiment import ArmName
 from methmix.config.section import Section
 
+# Arms that variants are compared with.
+_TAKEN = {"original", "sparse", "nnls", "nnls_cut", "em", "uniform", "all_absent", "oracle", "least_squares"}
 # Names a folder.
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
@@ -25,3 +27,12 @@ class Ablation(Section):
     """All variants."""
 
     variants: dict[VariantName, Variant] = Field(min_length=1, description="name -> variant")
+
+    @model_validator(mode="after")
+    def _labels_tell_them_apart(self) -> Self:
+        labels = [variant.label for variant in self.variants.values()]
+        if len(set(labels)) != len(labels):
+            raise ValueError("variants: two have the same label")
+        if taken := self.variants.keys() & _TAKEN:
+            raise ValueError(f"variants: {', '.join(sorted(taken))}: is the name of an arm")
+        return self

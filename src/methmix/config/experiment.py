@@ -212,6 +212,14 @@ class RepeatSettings(Section):
         default_factory=list, description="further folds: another donor of each tissue in test"
     )
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for name in ("seeds", "folds"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: one is named twice")
+        return self
+
 
 class Experiment(Section):
     """A whole experiment; one file in ``config/``."""
@@ -238,6 +246,8 @@ class Experiment(Section):
         for phase in self.arms:
             if phase not in self.mixtures.recipes:
                 raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
+        if self.seed in self.repeats.seeds:
+            raise ValueError(f"repeats.seeds: {self.seed} is the seed of the experiment itself")
         return self
 
     @property

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from methmix.config.ablation import Ablation
+from methmix.config.ablation import Ablation, Variant
 from methmix.config.arm import ARM_ADAPTER, Arm, SparseArm
-from methmix.config.experiment import Experiment
+from methmix.config.experiment import Experiment, Phase
 from methmix.errors import InputError
 
 _EXPERIMENT_ADAPTER: TypeAdapter[Experiment] = TypeAdapter(Experiment)
@@ -78,6 +78,25 @@ def load_ablation(path: Path) -> Ablation:
     """Read and validate the variants of an ablation; errors as `load_experiment`."""
     ablation: Ablation = _validate(_ABLATION_ADAPTER, read_yaml(path), path)
     return ablation
+
+
+def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Variant]:
+    """Give the variants of an experiment that change something in it: its own overrides may have done so before.
+
+    Raises
+    ------
+    InputError
+        The ablation or an arm cannot be read, or a variant changes a key that its arm has not.
+    """
+    found = {}
+    for name, variant in load_ablation(Path(experiment.ablation)).variants.items():
+        file = experiment.arms.get(phase, {}).get(variant.arm)
+        if file is None:
+            continue
+        as_configured = load_arm(Path(file), overrides=experiment.overrides)
+        if load_arm(Path(file), overrides={**experiment.overrides, **variant.set}) != as_configured:
+            found[name] = variant
+    return found
 
 
 def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> Arm:

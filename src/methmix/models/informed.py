@@ -53,7 +53,9 @@ class InformedOriginalModel(nn.Module):
         """Compute the loss of a batch; ``true`` is [batch, n_tissues]."""
         mse = mse_loss(self(methylation, depth, profiles), true)
         none = torch.zeros_like(mse)
-        return LossParts(total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none)
+        return LossParts(
+            total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none, interval=none
+        )
 
     def infer(self, methylation: Tensor, depth: Tensor) -> Inference:
         """Predict mixtures."""
@@ -123,7 +125,8 @@ class InformedSparseModel(nn.Module):
         presence = presence_loss(presence_logits, true, settings.presence_threshold)
         sparsity = sparsity_loss(presence_logits)
         ends = share_if_let_in(share_logits, gate).detach()[:, :, None] + error[:, :, None] * quantiles
-        interval = sum(pinball_loss(end, true, q) for end, q in zip(ends.unbind(dim=2), _QUANTILES, strict=True))
+        parts = [pinball_loss(end, true, q) for end, q in zip(ends.unbind(dim=2), _QUANTILES, strict=True)]
+        interval = torch.stack(parts).sum()
         total = (
             settings.mse_weight * relative_mse(mse, true)
             + settings.mae_weight * relative_absolute_error(shares, true)
@@ -131,7 +134,7 @@ class InformedSparseModel(nn.Module):
             + settings.sparsity_weight * sparsity
             + interval
         )
-        return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity)
+        return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity, interval=interval)
 
     def infer(self, methylation: Tensor, depth: Tensor) -> Inference:
         """Predict mixtures, with intervals: 0 is in one unless the tissue is there for sure."""

@@ -24,6 +24,7 @@ class LossParts(NamedTuple):
     mse: Tensor
     presence: Tensor
     sparsity: Tensor
+    interval: Tensor
 
 
 def mse_loss(predicted: Tensor, true: Tensor) -> Tensor:

@@ -45,7 +45,9 @@ class OriginalModel(nn.Module):
         """Compute the loss of a batch; ``true`` is [batch, n_tissues], depth and profiles are not used."""
         mse = mse_loss(self(methylation), true)
         none = torch.zeros_like(mse)
-        return LossParts(total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none)
+        return LossParts(
+            total=self.mse_weight * relative_mse(mse, true), mse=mse, presence=none, sparsity=none, interval=none
+        )
 
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Inference:
         """Predict mixtures; this model has no presence probability, and depth is not used."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from methmix.models.gate import open_gate, share_mass
+from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.registry import Model
 
 Array = npt.NDArray[np.float64]
@@ -51,7 +52,14 @@ def predict(
         Observed methylation, [n_mixtures, n_regions], NaN where missing.
     depth
         Reads, of the same shape; a model with the backbone ``reference`` needs them.
+
+    Raises
+    ------
+    ValueError
+        The model needs the depth.
     """
+    if depth is None and isinstance(model, InformedOriginalModel | InformedSparseModel):
+        raise ValueError("this model needs the depth: without it there are no reads")
     device = next(model.parameters()).device
     model.eval()
     parts = []

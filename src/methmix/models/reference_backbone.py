@@ -80,7 +80,8 @@ class ReferenceBackbone(nn.Module):
             context = [weighted.sum(dim=1, keepdim=True), hidden.mean(dim=1, keepdim=True)]
             seen = [hidden, *(part.expand_as(hidden) for part in context), self.similarity @ weighted]
             hidden = hidden + self.dropout(torch.relu(step(torch.cat(seen, dim=2))))
-        return hidden, shares.clamp(min=_LEAST), solution.error.float()
+        # Without reads nothing is known, but no share is off by more than all.
+        return hidden, shares.clamp(min=_LEAST), solution.error.float().clamp(max=1)
 
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
         """Give what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""
@@ -100,12 +101,13 @@ class ReferenceBackbone(nn.Module):
             solution.held.clamp(max=0.05).log(),
         ]
         largest = shares.sort(dim=1, descending=True).values
+        largest = nn.functional.pad(largest, (0, max(0, 5 - shares.shape[1])))
         of_mixture = [
             (depth.double().mean(dim=1) + 1e-3).log(),
             (solution.misfit + 1e-6).log(),
             largest[:, 0],
             largest[:, 2],
-            largest[:, 4 % shares.shape[1]],
+            largest[:, 4],
             1 - largest[:, :5].sum(dim=1),
             (shares > 0.005).sum(dim=1).double(),
         ]

@@ -71,7 +71,7 @@ class SparseModel(nn.Module):
             + self.loss_settings.presence_weight * presence
             + self.loss_settings.sparsity_weight * sparsity
         )
-        return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity)
+        return LossParts(total=total, mse=mse, presence=presence, sparsity=sparsity, interval=torch.zeros_like(mse))
 
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Inference:
         """Predict mixtures; depth is not used."""

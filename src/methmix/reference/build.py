@@ -97,6 +97,11 @@ def build_reference(experiment: Experiment) -> Reference:
         split_rng = seeds.generator(experiment.seed, "reference", "split")
         split = split_donors(donors, tissues, settings.split, split_rng)
     else:
+        if settings.split.fold:
+            raise InputError(
+                f"reference.split.fold: {settings.split.fold}: the sample sheet says which donors are in which split",
+                "remove its column split, or repeats.folds",
+            )
         check_given_split(donors, tissues, given_split, settings.split)  # type: ignore[arg-type]
         split = given_split  # type: ignore[assignment]
     order = sorted(range(len(donors)), key=lambda i: (tissues[i], donors[i]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from methmix import cli, seeds
-from methmix.config import load_ablation, load_experiment
+from methmix.config import effective_variants, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
 from methmix.files import atomic_path, write_text
@@ -83,7 +83,8 @@ def _comparison(options: argparse.Namespace) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> None:
-    variants = load_ablation(Path(load_experiment(options.config).ablation)).variants
+    # As the folder of a run is named: results/<name>/<phase>.
+    variants = effective_variants(load_experiment(options.config), options.runs[0].name)
     table = repeats.read_ablation(options.runs, options.arms, variants)
     summary, figure = repeats.ablation_summary(table), repeats.ablation_figure(table)
     with atomic_path(options.output / "ablation.csv") as temporary:
@@ -95,6 +96,8 @@ def _ablation(options: argparse.Namespace) -> None:
 
 def _folds(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.config)
+    if len(options.runs) < 2:
+        raise InputError("--runs: there is one fold only", "name further ones in the configuration: repeats.folds")
     settings, seed = experiment.evaluation, seeds.integer(experiment.seed, "bootstrap")
     content = repeats.pool_folds(options.runs, options.arms, settings.look_alikes, settings.n_bootstrap, seed)
     table = repeats.folds_table(content)

@@ -97,7 +97,7 @@ def render_ablation(table: pd.DataFrame, summary: pd.DataFrame, figure: Figure) 
         rows=rows,
         legend="Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse "
         "in the same run. In the figure a bar is the mean, a dot a run, the dotted line the sparse arm. Bold: the arms "
-        "as configured; the others have one thing changed.",
+        "as configured; the others have one thing changed. Axes end where bars would hide the others.",
     )
 
 
@@ -113,6 +113,7 @@ def render_folds(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -
             cells.append((_format(row[name], unit), f"sd of folds {_format(spread, unit)}" if whole else ""))
         rows.append({"name": f"{row['arm']}, {row['mixtures']}", "main": whole, "cells": cells})
     groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
+    again = ", ".join(content["tested_again"])
     return _template("repeats.html").render(
         title=f"{content['folds'][0]}: {len(content['folds'])} folds, each with other donors in the test",
         lead=f"The same arms on test mixtures of {', '.join(content['folds'])}.",
@@ -120,7 +121,10 @@ def render_folds(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -
         headings=["", *repeats.METRICS.values()],
         rows=rows,
         legend="In the figure a bar is over the mixtures of all folds, a dot a fold"
-        + (f", a line all folds with look-alikes joined ({groups})." if groups else "."),
+        + (f", a line all folds with look-alikes joined ({groups})" if groups else "")
+        + "; axes end where bars would hide the others. The proportions and depths of the mixtures are the same in "
+        "every fold; intervals are by resampling mixtures with all their folds."
+        + (f" With fewer donors than folds, tested again with the same: {again}." if again else ""),
     )
 
 

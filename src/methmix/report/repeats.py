@@ -23,6 +23,8 @@ METRICS = {
     "prediction_ratio": "median predicted / true",
     "presence_ece": "calibration error (ECE)",
 }
+# Of each mixture, whatever the number of its entries.
+PER_MIXTURE = ("spurious_per_mixture", "missed_per_mixture", "false_mass", "predicted_tissues")
 _VARIANT_COLOUR = "#56b4e9"
 
 
@@ -67,8 +69,8 @@ def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
     """
     summaries = {}
     sparse = table[table["what"] == "sparse"].set_index("run")
-    for label, rows in table.groupby("label", sort=False):
-        by_run = rows.set_index("run")
+    for _, rows in table.groupby("what", sort=False):
+        label, by_run = rows["label"].iloc[0], rows.set_index("run")
         summary = {}
         for metric in METRICS:
             difference = by_run[metric] - sparse[metric]
@@ -94,7 +96,7 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
         reference = table[table["what"] == "sparse"][metric].mean()
         axes.axvline(reference, color=TRUTH, linewidth=0.8, linestyle=":")
         if metric == "presence_ece":
-            axes.set_xlim(right=4 * table[table["what"].eq("sparse") | table["variant"]][metric].median())
+            axes.set_xlim(0, 4 * table[table["what"].eq("sparse") | table["variant"]][metric].median())
         elif metric != "missed_per_mixture":
             # Rows far out, such as the original arm, would hide the differences that matter.
             axes.set_xscale("log")
@@ -118,22 +120,45 @@ def pool_folds(
     dict
         ``arms``: for each the metrics over all mixtures with ``<metric>_ci95``; ``folds``: metric -> value in each
         fold; ``spread``: metric -> standard deviation between them; ``grouped``: the metrics with look-alikes joined.
+        ``tested_again``: tissues with fewer donors than there are folds.
     """
     by_run = [read_arms(run, arms) for run in runs]
     content: dict[str, Any] = {}
     for number, arm in enumerate(arms):
         results = [run[number] for run in by_run]
         _same_tissues(runs, results)
-        pooled = [np.concatenate([getattr(r, name) for r in results]) for name in ("true", "predicted", "probability")]
-        entry: dict[str, Any] = dict(with_intervals(Scores(*pooled, *_intervals(results)), n_bootstrap, seed))
+        parts = [[getattr(r, name) for r in results] for name in ("true", "predicted", "probability", "low", "high")]
+        if any(np.isnan(low).all() for low in parts[3]):
+            parts = parts[:3]
+        entry = _pooled(parts, n_bootstrap, seed)
         metrics = [name for name in entry if not name.endswith("_ci95")]
         entry["folds"] = {name: [r.metrics[name] for r in results] for name in metrics}
         entry["spread"] = {name: _spread(values) for name, values in entry["folds"].items()}
         if groups:
-            joined = Scores(*grouped(results[0].tissues, groups, *pooled))
-            entry["grouped"] = dict(with_intervals(joined, n_bootstrap, seed))
+            joined = [grouped(r.tissues, groups, r.true, r.predicted, r.probability) for r in results]
+            entry["grouped"] = _pooled([list(values) for values in zip(*joined, strict=True)], n_bootstrap, seed)
         content[arm] = entry
-    return {"arms": content, "folds": [run.parent.name for run in runs], "groups": groups}
+    donors = by_run[0][0].per_tissue.filter(regex="^donors_").sum(axis=1)
+    return {
+        "arms": content,
+        "folds": [run.parent.name for run in runs],
+        "groups": groups,
+        "tested_again": [t for t, n in zip(by_run[0][0].tissues, donors, strict=True) if n < len(runs)],
+    }
+
+
+def _pooled(parts: list[list[np.ndarray]], n_bootstrap: int, seed: int) -> dict[str, Any]:
+    """Score what each fold has of ``parts``, [n_mixtures, n_tissues] each, together.
+
+    Mixture by mixture the folds have the same proportions and depths, of other donors. So a mixture's entries in all
+    folds make one row, and a resample takes or leaves them together: as mixtures of their own they would seem more.
+    """
+    rows = [np.concatenate(values, axis=1) for values in parts]
+    entry = dict(with_intervals(Scores(*rows), n_bootstrap, seed))
+    for name in PER_MIXTURE:
+        for key in (name, f"{name}_ci95"):
+            entry[key] = (np.array(entry[key], dtype=float) / len(parts[0])).tolist()
+    return entry
 
 
 def folds_table(content: dict[str, Any]) -> pd.DataFrame:
@@ -174,12 +199,6 @@ def _same_tissues(runs: list[Path], results: list[ArmResult]) -> None:
     for run, result in zip(runs, results, strict=True):
         if result.tissues != results[0].tissues:
             raise InputError(f"{run}: has other tissues than {runs[0]}", "folds must be of one reference")
-
-
-def _intervals(results: list[ArmResult]) -> list[np.ndarray]:
-    if any(np.isnan(r.low).all() for r in results):
-        return []
-    return [np.concatenate([getattr(r, name) for r in results]) for name in ("low", "high")]
 
 
 def _spread(values: list[float | None]) -> float | None:

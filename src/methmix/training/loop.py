@@ -41,7 +41,7 @@ from methmix.training.monitor import Monitor
 from methmix.training.parallel import Ranks
 from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
 from methmix.training.schedule import learning_rate
-from methmix.training.validation import calibrate_intervals, validate
+from methmix.training.validation import LOSSES, calibrate_intervals, validate
 
 logger = logging.getLogger("methmix")
 
@@ -265,7 +265,7 @@ class Trainer:
             (parts.total * self._ranks.n_ranks).backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         sums = self.state.epoch_sums
-        for name, value in zip(("total_loss", "mse_loss", "presence_loss", "sparsity_loss"), parts, strict=True):
+        for name, value in zip(LOSSES, parts, strict=True):
             sums[name] = sums.get(name, 0.0) + value.item()
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
@@ -279,7 +279,8 @@ class Trainer:
         improved = not state.best or row["val/mae"] < state.best["val/mae"]
         if improved:
             state.best = dict(row)
-            calibrate_intervals(self.model, self._validation)
+            if self._ranks.first:
+                calibrate_intervals(self.model, self._validation)
         waited = row["epoch"] - state.best["epoch"]
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience

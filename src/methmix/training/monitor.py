@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from methmix.files import write_text
 
-_LOSSES = ("mse_loss", "presence_loss", "sparsity_loss", "presence_accuracy", "total_loss")
+_LOSSES = ("mse_loss", "presence_loss", "sparsity_loss", "interval_loss", "presence_accuracy", "total_loss")
 _VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
 COLUMNS = (
     "epoch",

@@ -14,7 +14,8 @@ from methmix.models.informed import InformedSparseModel
 
 _BATCH = 256
 _COVERAGE = 0.9
-_LOSSES = ("total_loss", "mse_loss", "presence_loss", "sparsity_loss")
+# Parts of a loss (`LossParts`) in the training log.
+LOSSES = ("total_loss", "mse_loss", "presence_loss", "sparsity_loss", "interval_loss")
 
 
 def validate(model: Model, mixtures: Mixtures) -> dict[str, float]:
@@ -60,11 +61,11 @@ def _batches(mixtures: Mixtures) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
 
 def _losses(model: Model, mixtures: Mixtures) -> dict[str, float]:
     device = next(model.parameters()).device
-    sums = np.zeros(len(_LOSSES))
+    sums = np.zeros(len(LOSSES))
     model.eval()
     with torch.inference_mode():
         for batch in _batches(mixtures):
             methylation, depth, true = (tensor.to(device) for tensor in batch)
             parts = model.loss(methylation, true, depth)
             sums += len(true) * np.array([part.item() for part in parts])
-    return {f"val/{name}": float(value) for name, value in zip(_LOSSES, sums / len(mixtures), strict=True)}
+    return {f"val/{name}": float(value) for name, value in zip(LOSSES, sums / len(mixtures), strict=True)}
