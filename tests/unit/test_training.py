@@ -31,7 +31,7 @@ TAGS = {
             "interval_loss",
             "presence_accuracy",
             "total_loss",
-        )  # fmt: skip
+        )
     ),
     "val/mae",
     "val/predicted_tissues",
