@@ -1,4 +1,4 @@
-"""Further runs of an experiment: with other seeds, and with other donors in the test."""
+"""Further runs of an experiment: with other seeds, and with other donors in the test. None is repeated itself."""
 
 from copy import deepcopy
 from typing import Any
@@ -12,7 +12,7 @@ def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, 
     runs = {content["name"]: content}
     for seed in seeds:
         name = f"{content['name']}-seed{seed}"
-        runs[name] = {**content, "name": name, "seed": seed}
+        runs[name] = {**content, "name": name, "seed": seed, "repeats": {}}
     return runs
 
 
@@ -21,6 +21,6 @@ def fold_runs(content: dict[str, Any], folds: list[int]) -> dict[str, dict[str, 
     runs = {content["name"]: content}
     for fold in folds:
         name = f"{content['name']}-fold{fold}"
-        runs[name] = {**deepcopy(content), "name": name}
+        runs[name] = {**deepcopy(content), "name": name, "repeats": {}}
         runs[name]["reference"]["split"]["fold"] = fold
     return runs

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from methmix.config.ablation import Variant
 from methmix.errors import InputError
@@ -101,9 +101,9 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
             # Rows far out, such as the original arm, would hide the differences that matter.
             axes.set_xscale("log")
         if metric == "mae":
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-            axes.xaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
-            axes.tick_params(axis="x", which="minor", labelsize=6)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(METRICS[metric], fontweight="normal")
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.5, -0.5)
