@@ -17,7 +17,7 @@ from methmix.detection.dilution import BLANKS, DilutionScores, score_dilutions, 
 from methmix.detection.limits import SENSITIVITY, detection_table, limits_table, shown_limit
 from methmix.detection.scorers import make_scorers
 from methmix.errors import InputError
-from methmix.files import Reference, atomic_path, read_reference, write_text
+from methmix.files import Reference, read_reference, write_csv, write_text
 
 logger = logging.getLogger("methmix")
 
@@ -53,8 +53,8 @@ def write_results(
     limits = limits_table(scores)
     content = _summary(experiment, settings, reference, scores, limits)
     write_scores(output / "scores.npz", scores)
-    _write_csv(output / "detection.csv", detection_table(scores))
-    _write_csv(output / "limits.csv", limits)
+    write_csv(output / "detection.csv", detection_table(scores))
+    write_csv(output / "limits.csv", limits)
     write_text(output / "detection.json", json.dumps(content, indent=2) + "\n")
     for row in content["median_limits"]:
         logger.info("%s, depth %g, FPR %g: median limit %s", row["arm"], row["depth"], row["fpr"], row["shown"])
@@ -111,11 +111,6 @@ def _background_donors(settings: DetectionSettings, reference: Reference) -> dic
         split: [reference.donors[row] for name in settings.background for row in pool[name]]
         for split, pool in pools.items()
     }
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from methmix import provenance, seeds
 from methmix.config import Experiment
@@ -17,7 +16,7 @@ from methmix.evaluation import tables
 from methmix.evaluation.answers import answers_of, with_probability
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, with_intervals
-from methmix.files import Mixtures, Reference, atomic_path, write_text
+from methmix.files import Mixtures, Reference, write_csv, write_text
 
 logger = logging.getLogger("methmix")
 
@@ -93,7 +92,7 @@ def evaluate_arm(
         "per_mixture": tables.per_mixture(test, true, answer.proportions),
         "tradeoff": tables.tradeoff(true, answer),
     }.items():
-        _write_csv(output / f"{name}.csv", table)
+        write_csv(output / f"{name}.csv", table)
     logger.info(
         "%s: MAE %.4f, spurious %.3f and missed %.3f per mixture; %s",
         arm,
@@ -102,8 +101,3 @@ def evaluate_arm(
         content["missed_per_mixture"],
         output / "metrics.json",
     )
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)

@@ -1,6 +1,6 @@
 """The files that stages hand to each other: one writer and one reader each, both validating."""
 
-from methmix.files.atomic import atomic_path, create_text, write_text
+from methmix.files.atomic import atomic_path, create_text, write_csv, write_text
 from methmix.files.mixtures import Mixtures, MixturesWriter, read_mixtures
 from methmix.files.reference import Reference, read_reference, write_reference
 
@@ -12,6 +12,7 @@ __all__ = [
     "create_text",
     "read_mixtures",
     "read_reference",
+    "write_csv",
     "write_reference",
     "write_text",
 ]

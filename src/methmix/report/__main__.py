@@ -12,7 +12,7 @@ from methmix import cli, seeds
 from methmix.config import effective_variants, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
-from methmix.files import atomic_path, write_text
+from methmix.files import write_csv, write_text
 from methmix.report import detection, figures, repeats, style
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
@@ -74,8 +74,7 @@ def _comparison(options: argparse.Namespace) -> None:
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
         style.save(figure, output / f"miami_{result.arm}.png")
         images[result.arm] = style.embed(figure)
-    with atomic_path(output / "comparison.csv") as temporary:
-        comparison_table(results).to_csv(temporary, index=False)
+    write_csv(output / "comparison.csv", comparison_table(results))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
     jobs = read_jobs(options.jobs, options.folder, results[0].metrics["phase"], options.arms)
     write_text(output / "report.html", render(results, content, images, jobs))
@@ -87,8 +86,7 @@ def _ablation(options: argparse.Namespace) -> None:
     variants = effective_variants(load_experiment(options.config), options.runs[0].name)
     table = repeats.read_ablation(options.runs, options.arms, variants)
     summary, figure = repeats.ablation_summary(table), repeats.ablation_figure(table)
-    with atomic_path(options.output / "ablation.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(options.output / "ablation.csv", table)
     style.save(figure, options.output / "ablation.png")
     write_text(options.output / "report.html", render_ablation(table, summary, figure))
     logger.info("the report is %s", options.output / "report.html")
@@ -102,8 +100,7 @@ def _folds(options: argparse.Namespace) -> None:
     content = repeats.pool_folds(options.runs, options.arms, settings.look_alikes, settings.n_bootstrap, seed)
     table = repeats.folds_table(content)
     figure = repeats.folds_figure(content, [arm for arm in options.arms if arm not in ("uniform", "all_absent")])
-    with atomic_path(options.output / "folds.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(options.output / "folds.csv", table)
     write_text(options.output / "folds.json", json.dumps(content, indent=2) + "\n")
     style.save(figure, options.output / "folds.png")
     write_text(options.output / "report.html", render_folds(content, table, figure))
@@ -135,8 +132,7 @@ def _sweep(options: argparse.Namespace) -> None:
             }
         )
     table = pd.DataFrame(rows).sort_values(["arm", "learning_rate"])
-    with atomic_path(options.output / "sweep.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(options.output / "sweep.csv", table)
     style.save(figures.sweep(table), options.output / "sweep.png")
     for arm, of_arm in table.groupby("arm"):
         best = of_arm.iloc[int(of_arm["val/mae"].argmin())]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
@@ -14,7 +13,7 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 
 from methmix.detection.limits import shown_limit
 from methmix.errors import InputError
-from methmix.report.style import ARM_COLOURS, TRUTH, embed
+from methmix.report.style import ARM_COLOURS, TRUTH, embed, template
 
 # The arm that the report is about is drawn last, above the others, and decides the order of the tissues.
 _MAIN = "sparse"
@@ -134,11 +133,10 @@ def _maps(figure: SubFigure, limits: pd.DataFrame, arms: list[str], tissues: lis
 
 def render(limits: pd.DataFrame, record: dict[str, Any], figure: Figure) -> str:
     """Render the page: one file that opens offline."""
-    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
     arms = _arms(record)[::-1]
     depths = record["settings"]["depths"]
     medians = {(row["arm"], row["depth"], row["fpr"]): row for row in record["median_limits"]}
-    return environment.get_template("detection.html").render(
+    return template("detection.html").render(
         record=record,
         provenance=record["provenance"],
         arms=arms,

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from methmix import metrics
 from methmix.report import cost, figures, presence, repeats
 from methmix.report.results import ArmResult, serious
-from methmix.report.style import embed
+from methmix.report.style import embed, template
 
 # Worked mixtures that a reader can choose from.
 _WORKED = 30
@@ -46,7 +45,7 @@ def render(
         What the run's jobs used (`cost.read_jobs`); may be empty.
     """
     training, efficiency = figures.training(results), cost.figure(jobs)
-    return _template("comparison.html").render(
+    return template("comparison.html").render(
         comparison=comparison,
         provenance=comparison["provenance"],
         headings=[(label, title) for label, _, title in _TABLE.values()],
@@ -89,7 +88,7 @@ def render_ablation(table: pd.DataFrame, summary: pd.DataFrame, figure: Figure) 
             value = f"{_format(line[f'{name}_mean'], unit)} ± {_format(line[f'{name}_sd'], unit)}"
             cells.append((value, "" if label == "sparse" else f"minus sparse: {ends}"))
         rows.append({"name": label, "main": label in mains, "cells": cells})
-    return _template("repeats.html").render(
+    return template("repeats.html").render(
         title=f"{runs[0]}: what each ingredient of the sparse arm is worth",
         lead=f"Test mixtures of {len(runs)} runs with other donors, mixtures and initial weights: {', '.join(runs)}.",
         figure=embed(figure),
@@ -114,7 +113,7 @@ def render_folds(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -
         rows.append({"name": f"{row['arm']}, {row['mixtures']}", "main": whole, "cells": cells})
     groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
     again = ", ".join(content["tested_again"])
-    return _template("repeats.html").render(
+    return template("repeats.html").render(
         title=f"{content['folds'][0]}: {len(content['folds'])} folds, each with other donors in the test",
         lead=f"The same arms on test mixtures of {', '.join(content['folds'])}.",
         figure=embed(figure),
@@ -126,11 +125,6 @@ def render_folds(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -
         "every fold; intervals are by resampling mixtures with all their folds."
         + (f" With fewer donors than folds, tested again with the same: {again}." if again else ""),
     )
-
-
-def _template(name: str) -> Template:
-    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template(name)
 
 
 def _row(result: ArmResult) -> dict[str, Any]:

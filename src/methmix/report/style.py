@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from methmix.files import atomic_path
@@ -58,3 +59,9 @@ def embed(figure: Figure) -> str:
 def shown(value: float | None, digits: int = 3) -> str:
     """Write a number, which may be undefined."""
     return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def template(name: str) -> Template:
+    """Give the template of a page; a name that it uses and is not given is an error."""
+    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(name)
