@@ -11,6 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from methmix.errors import MethmixError
+from methmix.memory import keep_freed_memory
 
 Item = TypeVar("Item")
 
@@ -56,6 +57,7 @@ def run(
         return a code of its own.
     """
     options = arguments.parse_args(argv)
+    keep_freed_memory()
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format=LOG_FORMAT,

@@ -23,6 +23,10 @@ _FLOOR, _FLOOR_OF_MARKERS = 1e-3, 1e-2
 _FROM_MEDIAN, _LEAST_SPREAD = 0.25, 0.003
 _CHANCES = (0.002, 0.998)
 _REWEIGHTINGS = 2
+# Weights depend so little on the shares that this many regions tell them well enough.
+_ENOUGH_REGIONS = 8192
+# Regions that are worked on together: what is computed of them for a batch stays in the cache.
+_BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0
 # Smallest eigenvalue that is believed, on the same scale: profiles alike to within their errors.
@@ -31,7 +35,7 @@ _SMALLEST = 1e-4
 
 @dataclass(frozen=True)
 class Profiles:
-    """What a reference knows of its tissues; float64 tensors, [n_tissues, n_regions] each, without NaN.
+    """What a reference knows of its tissues; float32 tensors, [n_tissues, n_regions] each, without NaN.
 
     Parameters
     ----------
@@ -50,6 +54,20 @@ class Profiles:
     def to(self, device: torch.device) -> "Profiles":
         """Give the same on a device."""
         return Profiles(self.mean.to(device), self.spread.to(device), self.noise.to(device))
+
+    def at(self, regions: Tensor | slice) -> "Profiles":
+        """Give the same of some regions."""
+        return Profiles(self.mean[:, regions], self.spread[:, regions], self.noise[:, regions])
+
+    def replaced(self, tissues: list[int], others: "Profiles") -> "Profiles":
+        """Give the same with other profiles, [n, n_regions], of n tissues."""
+        mean, spread, noise = self.mean.clone(), self.spread.clone(), self.noise.clone()
+        mean[tissues], spread[tissues], noise[tissues] = others.mean, others.spread, others.noise
+        return Profiles(mean, spread, noise)
+
+    def exact(self) -> "Profiles":
+        """Give the same as if the means were no estimates."""
+        return Profiles(self.mean, self.spread, torch.zeros_like(self.noise))
 
 
 class Solution(NamedTuple):
@@ -112,49 +130,136 @@ def deconvolve(
         Whether the shares are made to sum to 1 in the solution, or only afterwards: left free, their sum takes up
         what shifts the methylation of all regions alike.
     """
-    importance: Tensor | float = 1.0
-    floor = _FLOOR
+    importance, floor = torch.ones_like(profiles.mean[0]), _FLOOR
     if markers_per_tissue:
         weights = marker_weights(profiles, markers_per_tissue)
         used = weights > 0
         importance, floor = weights[used], _FLOOR_OF_MARKERS
-        profiles = Profiles(profiles.mean[:, used], profiles.spread[:, used], profiles.noise[:, used])
-        methylation, depth = methylation[:, used], depth[:, used]
-    penalty = _SUM_TO_ONE if sum_to_one else 0.0
-    centre = profiles.mean.mean(dim=0) * sum_to_one
-    contrasts = profiles.mean - centre
-    # For one mixture the products of all pairs of tissues would cost more than they save.
-    products = nnls.pairs(contrasts) if len(methylation) > 1 else None
-    donors = profiles.spread + profiles.noise
-    depth = depth.double()
-    observed = depth > 0
-    values = torch.where(observed, methylation.double(), centre)
-    weight = depth * importance
-    for last in [False] * _REWEIGHTINGS + [True]:
-        if products is None:
-            gram = ((contrasts * weight) @ contrasts.T)[None]
-        else:
-            gram = nnls.square(weight @ products.T, len(contrasts))
-        gram = gram - torch.diag_embed(weight @ profiles.noise.T)
-        right_side = (weight * (values - centre)) @ contrasts.T
-        scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
-        gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
-        shares = nnls.solve(gram + penalty, right_side + penalty)
-        total = shares.sum(dim=1, keepdim=True)
-        # Where nothing is known, all tissues are alike.
-        shares = torch.where(total > 0, shares / total.clamp(min=1e-12), 1 / len(contrasts))
-        if not last:
-            chance = (shares @ profiles.mean).clamp(*_CHANCES)
-            variance = chance * (1 - chance) / depth.clamp(min=1) + shares.square() @ donors + floor
-            weight = torch.where(observed, importance / variance, 0)
+        profiles, methylation, depth = profiles.at(used), methylation[:, used], depth[:, used]
+    every = slice(None, None, max(1, len(importance) // _ENOUGH_REGIONS))
+    some = _Regression(profiles.at(every), methylation[:, every], depth[:, every], importance[every], floor, sum_to_one)
+    some.weigh_by_reads()
+    for _ in range(_REWEIGHTINGS):
+        some.weigh(some.solve().shares)
+    whole = some
+    if every.step > 1:
+        shares = some.solve().shares
+        whole = _Regression(profiles, methylation, depth, importance, floor, sum_to_one)
+        whole.weigh(shares)
+    shares, gram, right_side, scale = whole.solve()
     free, error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ shares[:, :, None])[:, :, 0] - right_side
     # The multiplier of "sums to 1" is the gradient of the tissues that are there.
     gradient = gradient - (gradient * shares).sum(dim=1, keepdim=True)
-    residuals = weight * (values - shares @ profiles.mean).square()
-    misfit = residuals.sum(dim=1) / observed.sum(dim=1).clamp(min=1)
     dual = gradient.clamp(min=0) * scale[:, None] * error
-    return Solution(shares, free, error, _held(gram, scale, shares > 0), dual, misfit)
+    return Solution(shares, free, error, _held(gram, scale, shares > 0), dual, whole.misfit(shares))
+
+
+class _Solved(NamedTuple):
+    """Shares, and the normal equations divided by ``scale``; float64."""
+
+    shares: Tensor
+    gram: Tensor
+    right_side: Tensor
+    scale: Tensor
+
+
+class _Regression:
+    """The least squares of some mixtures in some regions; arguments as in `deconvolve`.
+
+    What has a region axis is in single precision: it holds reads, which are far less precise. The normal equations
+    are in double precision, since tissues are alike.
+    """
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        methylation: Tensor,
+        depth: Tensor,
+        importance: Tensor,
+        floor: float,
+        sum_to_one: bool,
+    ) -> None:
+        self._n_tissues = len(profiles.mean)
+        self._penalty = _SUM_TO_ONE if sum_to_one else 0.0
+        starts = range(0, len(importance), _BLOCK)
+        self._blocks = [
+            _Block(profiles.at(block), methylation[:, block], depth[:, block], importance[block], floor, sum_to_one)
+            for block in (slice(start, start + _BLOCK) for start in starts)
+        ]
+
+    def weigh_by_reads(self) -> None:
+        """Weigh each value by its reads."""
+        for block in self._blocks:
+            block.weigh_by_reads()
+
+    def weigh(self, shares: Tensor) -> None:
+        """Weigh each value by the inverse of its variance, if the shares are these."""
+        for block in self._blocks:
+            block.weigh(shares.float())
+
+    def solve(self) -> _Solved:
+        """Solve with the present weights."""
+        parts = [block.equations() for block in self._blocks]
+        entries, noise, right_side = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
+        gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
+        scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
+        gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
+        shares = nnls.solve(gram + self._penalty, right_side + self._penalty)
+        total = shares.sum(dim=1, keepdim=True)
+        # Where nothing is known, all tissues are alike.
+        shares = torch.where(total > 0, shares / total.clamp(min=1e-12), 1 / self._n_tissues)
+        return _Solved(shares, gram, right_side, scale)
+
+    def misfit(self, shares: Tensor) -> Tensor:
+        """Give the weighted mean square of the residuals, float64 [n]."""
+        parts = [block.residuals(shares.float()) for block in self._blocks]
+        squares, observed = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
+        return squares / observed.clamp(min=1)
+
+
+class _Block:
+    """The regions of a regression that are worked on together."""
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        methylation: Tensor,
+        depth: Tensor,
+        importance: Tensor,
+        floor: float,
+        sum_to_one: bool,
+    ) -> None:
+        self._importance = importance
+        self._floor = floor
+        self._centre = profiles.mean.mean(dim=0) * sum_to_one
+        self._contrasts = profiles.mean - self._centre
+        self._products = nnls.pairs(self._contrasts)
+        self._donors = profiles.spread + profiles.noise
+        self._noise = profiles.noise
+        self._depth = depth
+        self._unknown = depth == 0
+        self._values = (methylation - self._centre).masked_fill_(self._unknown, 0)
+
+    def weigh_by_reads(self) -> None:
+        self._weight = self._depth * self._importance
+
+    def weigh(self, shares: Tensor) -> None:
+        chance = (shares @ self._contrasts).add_(self._centre).clamp_(*_CHANCES)
+        of_reads = chance.addcmul_(chance, chance, value=-1).div_(self._depth.clamp(min=1))
+        variance = (shares.square() @ self._donors).add_(of_reads).add_(self._floor)
+        self._weight = torch.div(self._importance, variance, out=variance).masked_fill_(self._unknown, 0)
+
+    def equations(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the entries of the Gram matrix (`nnls.pairs`), the noise in its diagonal, and the right side."""
+        weight = self._weight
+        right_side = (weight * self._values) @ self._contrasts.T
+        return (weight @ self._products.T).double(), (weight @ self._noise.T).double(), right_side.double()
+
+    def residuals(self, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the sum of the weighted squared residuals, and of how many, [n] each."""
+        squares = (self._values - shares @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
+        return squares.double(), (~self._unknown).sum(dim=1)
 
 
 def _held(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:

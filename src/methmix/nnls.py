@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix.rows import Rows, blocks
+
 Array = npt.NDArray[np.floating]
 
 # Relative ridge that keeps a solution defined when two tissues have the same profile.
@@ -20,11 +22,10 @@ _TOLERANCE = 1e-10
 # Full exchanges that may go wrong before single ones, which always end, take over.
 _PATIENCE = 3
 _MOST_ROUNDS = 300
-# Mixtures are taken in blocks, so that memory does not grow with their number.
 _BLOCK = 250
 
 
-def weighted_nnls(profiles: Array, values: Array, weights: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
+def weighted_nnls(profiles: Array, values: Rows, weights: Rows) -> npt.NDArray[np.float64]:
     """Solve for the coefficients of all mixtures with one common set of profiles.
 
     Parameters
@@ -32,7 +33,8 @@ def weighted_nnls(profiles: Array, values: Array, weights: npt.NDArray[np.number
     profiles
         Methylation of each tissue, shape [n_tissues, n_regions], fractions 0-1, no NaN.
     values
-        Methylation of each mixture, shape [n_mixtures, n_regions]; ignored (may be NaN) where the weight is 0.
+        Methylation of each mixture, shape [n_mixtures, n_regions]; ignored (may be NaN) where the weight is 0. It and
+        the weights are read in blocks of rows.
     weights
         Weight of each value, shape [n_mixtures, n_regions], >= 0; the depth, for binomial counts.
 
@@ -47,8 +49,7 @@ def weighted_nnls(profiles: Array, values: Array, weights: npt.NDArray[np.number
     profiles = np.ascontiguousarray(profiles, dtype=np.float64)
     products = pairs(torch.from_numpy(profiles)).numpy()
     solved = np.zeros((len(values), n_tissues))
-    for start in range(0, len(values), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for block in blocks(len(values), _BLOCK):
         weight = np.asarray(weights[block], dtype=np.float64)
         weighted = np.where(weight > 0, np.nan_to_num(values[block]), 0) * weight
         gram = square(torch.from_numpy(weight @ products.T), n_tissues)
@@ -66,8 +67,7 @@ def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.flo
 
 def pairs(profiles: Tensor) -> Tensor:
     """Multiply the profiles of every pair of tissues: [n_tissues, n_regions] -> [n_pairs, n_regions]."""
-    first, second = torch.triu_indices(len(profiles), len(profiles))
-    return profiles[first] * profiles[second]
+    return torch.cat([own * profiles[tissue:] for tissue, own in enumerate(profiles)])
 
 
 def square(entries: Tensor, n_tissues: int) -> Tensor:

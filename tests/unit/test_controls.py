@@ -50,7 +50,7 @@ def test_em_reaches_what_the_em_algorithm_converges_to(data):
 def test_em_of_a_mixture_without_reads_is_nothing(data):
     reference, mixtures = data
     nothing = replace(
-        mixtures, methylation=np.full_like(mixtures.methylation, np.nan), depth=np.zeros_like(mixtures.depth)
+        mixtures, methylation=np.full_like(mixtures.methylation[:], np.nan), depth=np.zeros_like(mixtures.depth[:])
     )
     assert np.isfinite(controls.em(reference, nothing)).all()
 
@@ -88,7 +88,7 @@ def test_least_squares_is_the_sparse_arm_without_its_network(data):
     profiles = Episodes(reference, settings.purify_donors).profiles
     arm = tiny_arm("sparse", **{"model.backbone": "reference"})
     model = build_model(arm, profiles.mean, 0, profiles).eval()
-    shares = model.backbone(torch.from_numpy(mixtures.methylation), torch.from_numpy(mixtures.depth).float())[1]
+    shares = model.backbone(torch.from_numpy(mixtures.methylation[:]), torch.from_numpy(mixtures.depth[:]).float())[1]
     # The backbone gives each tissue a little, so that it can be corrected.
     assert found.clip(0.003) == pytest.approx(shares.detach().numpy(), abs=1e-5)
     assert (found == 0).any()

@@ -88,8 +88,8 @@ def test_reference_is_read_back(reference, reference_file):
 def test_mixtures_are_read_back(tmp_path):
     content = _write_mixtures(tmp_path / "mixtures.h5")
     found = read_mixtures(tmp_path / "mixtures.h5")
-    np.testing.assert_array_equal(found.methylation, content["methylation"])
-    np.testing.assert_array_equal(found.depth, content["depth"])
+    np.testing.assert_array_equal(found.methylation[:], content["methylation"])
+    np.testing.assert_array_equal(found.depth[:], content["depth"])
     np.testing.assert_array_equal(found.proportions, content["proportions"])
     assert found.info == content["info"]
     assert found.tissue_names == TISSUES
@@ -123,7 +123,7 @@ def test_very_deep_reads_are_capped_not_wrapped(tmp_path):
     content["depth"] = np.where(content["depth"] > 0, 70_000, 0)
     with MixturesWriter.open(tmp_path / "deep.h5", 1, 50, TISSUES, {}) as writer:
         writer.append(**content)
-    assert read_mixtures(tmp_path / "deep.h5").depth.max() == 65_535
+    assert read_mixtures(tmp_path / "deep.h5").depth[:].max() == 65_535
 
 
 @pytest.mark.parametrize(("read", "made"), READERS)
@@ -137,11 +137,11 @@ def test_truncated(read, made, kept, request):
 
 def test_damaged_in_the_middle(reference_file):
     with h5py.File(reference_file) as file:
-        chunk = file["methylated"].id.get_chunk_info(7)
+        place = file["depth"].id.get_offset()
     content = bytearray(reference_file.read_bytes())
-    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    content[place + 401] ^= 1
     reference_file.write_bytes(content)
-    _refused(read_reference, reference_file, "cannot be read to its end, it is damaged")
+    _refused(read_reference, reference_file, "is damaged: its content is not what was written")
 
 
 @pytest.mark.parametrize(("read", "made"), READERS)
@@ -296,10 +296,10 @@ def test_folder_that_cannot_be_written_to(reference):
 
 
 def test_fractions_are_missing_where_nothing_was_read(reference):
-    assert (np.isnan(reference.fractions) == (reference.depth == 0)).all()
+    assert (np.isnan(reference.fractions[:]) == (reference.depth == 0)).all()
     seen = reference.depth > 0
     expected = reference.methylated[seen] / reference.depth[seen]
-    np.testing.assert_allclose(reference.fractions[seen], expected, rtol=1e-6)
+    np.testing.assert_allclose(reference.fractions[:][seen], expected, rtol=1e-6)
 
 
 def _two_donors(methylated, depth) -> Reference:

@@ -16,7 +16,7 @@ from methmix.training.validation import calibrate_intervals
 
 @pytest.fixture
 def profiles():
-    mean = torch.rand(6, 400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    mean = torch.rand(6, 400, generator=torch.Generator().manual_seed(1))
     return Profiles(mean, torch.full_like(mean, 0.002), torch.full_like(mean, 0.001))
 
 
@@ -28,7 +28,7 @@ def batch(profiles):
     for row in range(200):
         true[row, torch.randperm(6, generator=generator)[:3]] = torch.tensor([0.6, 0.35, 0.05])
     depth = torch.full((200, 400), 50.0)
-    methylation = torch.binomial(depth, (true.double() @ profiles.mean).float(), generator=generator) / depth
+    methylation = torch.binomial(depth, (true @ profiles.mean).clamp(max=1), generator=generator) / depth
     return methylation, true, depth
 
 

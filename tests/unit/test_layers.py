@@ -9,7 +9,7 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics"},
     {"config"},
     {"files"},
     {"reference"},

@@ -19,8 +19,8 @@ def made(rng, n_tissues=6, n_regions=800, n_mixtures=40, donors=3, spread=0.0):
     with np.errstate(invalid="ignore"):
         methylation = np.where(depth > 0, methylated / depth, np.nan)
     full = np.full_like(truth, spread)
-    profiles = Profiles(*(torch.from_numpy(v) for v in (estimate, full, full / donors)))
-    return profiles, torch.from_numpy(methylation), torch.from_numpy(depth), shares
+    profiles = Profiles(*(torch.from_numpy(v).float() for v in (estimate, full, full / donors)))
+    return profiles, torch.from_numpy(methylation).float(), torch.from_numpy(depth).float(), shares
 
 
 def test_shares_are_shares(rng):
@@ -33,7 +33,7 @@ def test_shares_are_shares(rng):
 
 def test_finds_the_truth_where_there_is_no_noise(rng):
     profiles, _, depth, shares = made(rng)
-    exact = torch.from_numpy(shares) @ profiles.mean
+    exact = torch.from_numpy(shares).float() @ profiles.mean
     found = deconvolve(profiles, exact, depth * 1000)
     assert found.shares.numpy() == pytest.approx(shares, abs=1e-4)
 
@@ -79,7 +79,7 @@ def test_standard_errors_tell_the_spread_of_the_estimates(rng):
     shares = np.array([0.4, 0.3, 0.3, 0, 0, 0])
     depth = rng.poisson(40, (400, 800))
     methylated = rng.binomial(depth, (shares @ profiles.mean.numpy()).clip(0, 1))
-    solution = deconvolve(profiles, torch.from_numpy(methylated / np.maximum(depth, 1)), torch.from_numpy(depth))
+    solution = deconvolve(profiles, *(torch.from_numpy(v).float() for v in (methylated / np.maximum(depth, 1), depth)))
     # The floor of the variance makes them a little too large.
     ratio = solution.error.numpy().mean(axis=0) / solution.free.numpy().std(axis=0)
     assert ((ratio > 0.9) & (ratio < 1.8)).all()
@@ -90,7 +90,7 @@ def test_one_mixture_and_many_give_the_same(rng):
     many = deconvolve(profiles, methylation, depth)
     one = deconvolve(profiles, methylation[[7]], depth[[7]])
     for whole, part in zip(many, one, strict=True):
-        assert part[0].numpy() == pytest.approx(whole[7].numpy(), rel=1e-6, abs=1e-9)
+        assert part[0].numpy() == pytest.approx(whole[7].numpy(), rel=1e-4, abs=1e-5)
 
 
 def test_values_without_reads_are_ignored(rng):
@@ -112,7 +112,7 @@ def test_markers_are_the_regions_that_stand_out(rng):
     mean = np.repeat(rng.random((1, 500)) * 0.2 + 0.4, 5, axis=0)
     for tissue in range(5):
         mean[tissue, 10 * tissue : 10 * tissue + 10] = rng.choice([0.02, 0.98], 10)
-    profiles = Profiles(*(torch.from_numpy(v) for v in (mean, np.full_like(mean, 0.01), np.zeros_like(mean))))
+    profiles = Profiles(*(torch.from_numpy(v).float() for v in (mean, np.full_like(mean, 0.01), np.zeros_like(mean))))
     weights = marker_weights(profiles, 10)
     assert (weights[:50] == 1).all() and (weights[50:] == 0).all()
     # Where donors differ much, the same distance tells less.

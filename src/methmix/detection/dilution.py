@@ -20,9 +20,6 @@ Array = npt.NDArray[np.float64]
 
 # Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
 _BLOCK = 50
-# Where the background is not known a region is missing. Else a trace of the spiked tissue would be all there is in it,
-# and a spike of 0.1 % would show as pure reads in every gap of the background donor.
-_LEAST_KNOWN = 0.5
 BLANKS: tuple[Split, ...] = ("test", "validation")
 
 
@@ -114,7 +111,7 @@ def score_dilutions(
     names = reference.tissue_names
     tissues = spiked_tissues(settings.background, names)
     columns = [names.index(name) for name in tissues]
-    mixers = {split: DonorMixer(reference, split, _LEAST_KNOWN) for split in BLANKS}
+    mixers = {split: DonorMixer(reference, split) for split in BLANKS}
     shape = (len(scorers), len(tissues), len(settings.depths))
     spiked = np.empty((*shape, len(settings.spikes), settings.n_spiked))
     blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in BLANKS}
@@ -126,7 +123,7 @@ def score_dilutions(
         batch = mixers[split].mix(
             np.tile(proportions, (rows.stop - rows.start, 1)), np.array([depth]), seeds.generator(seed, *stream)
         )
-        mixtures = Mixtures(batch.methylation, batch.depth, batch.proportions, [], names, {})
+        mixtures = Mixtures(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, [], names, {})
         return np.stack([scorer(mixtures) for scorer in scorers.values()])
 
     cells = [(d, t) for d in range(len(settings.depths)) for t in range(len(tissues) + 1)]

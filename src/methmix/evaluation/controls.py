@@ -11,8 +11,9 @@ from methmix import nnls as nnls_solver
 from methmix.config.arm import OriginalModelSettings
 from methmix.files import Mixtures, Reference
 from methmix.files.reference import Split
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import deconvolve
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.rows import blocks
 from methmix.training.episodes import Episodes
 
 Array = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def em(reference: Reference, mixtures: Mixtures) -> Array:
     products = nnls_solver.pairs(both)
     solved = [
         _maximum_likelihood(both, products, mixtures.methylation[rows], mixtures.depth[rows])
-        for rows in (slice(start, start + _BLOCK) for start in range(0, len(mixtures), _BLOCK))
+        for rows in blocks(len(mixtures), _BLOCK)
     ]
     return normalise(np.concatenate(solved))
 
@@ -70,7 +71,7 @@ def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalMo
     """
     profiles = Episodes(reference, settings.purify_donors).profiles
     if not settings.errors_in_variables:
-        profiles = Profiles(profiles.mean, profiles.spread, torch.zeros_like(profiles.noise))
+        profiles = profiles.exact()
     solved = [
         deconvolve(
             profiles,
@@ -79,13 +80,13 @@ def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalMo
             settings.markers_per_tissue,
             settings.sum_to_one,
         ).shares.numpy()
-        for rows in (slice(start, start + _BLOCK) for start in range(0, len(mixtures), _BLOCK))
+        for rows in blocks(len(mixtures), _BLOCK)
     ]
     return np.concatenate(solved)
 
 
 def _maximum_likelihood(
-    both: torch.Tensor, products: torch.Tensor, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.integer]
+    both: torch.Tensor, products: torch.Tensor, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.number]
 ) -> Array:
     """Find the maximum for some mixtures; ``both`` has the tissues' chances of methylated and of other reads."""
     reads = torch.from_numpy(depth.astype(float))

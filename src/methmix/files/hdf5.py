@@ -9,8 +9,7 @@ import h5py
 from methmix.errors import InputError
 
 
-@contextmanager
-def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str, int]) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str, int]) -> h5py.File:
     """Open a file of ours for reading and check that it is one.
 
     Parameters
@@ -36,18 +35,29 @@ def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str,
         file = h5py.File(path, "r")
     except OSError as error:
         raise InputError(f"{path}: is truncated or not HDF5 ({error})", again) from None
-    with file:
-        found = file.attrs.get("schema_version")
-        if found != schema_version:
-            raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", again)
-        for name, n_axes in datasets.items():
-            if not isinstance(file.get(name), h5py.Dataset):
-                raise InputError(f"{path}: dataset {name} is missing", again)
-            if file[name].ndim != n_axes:
-                raise InputError(
-                    f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", again
-                )
-        try:
-            yield file
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read to its end, it is damaged ({error})", again) from None
+    found = file.attrs.get("schema_version")
+    if found != schema_version:
+        raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", again)
+    for name, n_axes in datasets.items():
+        if not isinstance(file.get(name), h5py.Dataset):
+            raise InputError(f"{path}: dataset {name} is missing", again)
+        if file[name].ndim != n_axes:
+            raise InputError(f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", again)
+    return file
+
+
+@contextmanager
+def readable(path: Path, made_by: str) -> Iterator[None]:
+    """Turn the failure to read a file inside of the block into a clear error.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read to its end, it is damaged ({error})", f"make it again with {made_by}"
+        ) from None

@@ -13,22 +13,56 @@ import numpy.typing as npt
 
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
-from methmix.files.hdf5 import open_hdf5
+from methmix.files.hdf5 import open_hdf5, readable
+from methmix.rows import Rows, blocks
 
 SCHEMA_VERSION = 1
+_MADE_BY = "python -m methmix.mixtures"
+_AGAIN = f"make it again with {_MADE_BY}"
+_BLOCK = 100
 _DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture_info": 1}
+
+
+class FileRows:
+    """The rows of a dataset that stay in their file until they are asked for: ``rows[2:5]``, ``rows[7]``, ``rows[:]``.
+
+    Parameters
+    ----------
+    dataset
+        Of a file that stays open as long as this.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.shape: tuple[int, ...] = dataset.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice) -> npt.NDArray[Any]:
+        """Read one row or some.
+
+        Raises
+        ------
+        InputError
+            The file is damaged there.
+        """
+        with readable(Path(self._dataset.file.filename), _MADE_BY):
+            found: npt.NDArray[Any] = self._dataset[rows]
+        return found
 
 
 @dataclass(frozen=True)
 class Mixtures:
-    """Mixtures in memory.
+    """Mixtures: what is small in memory, the reads in memory or in their file.
 
     Parameters
     ----------
     methylation
-        Observed methylation, float32 [n_mixtures, n_regions], 0-1, NaN where not observed.
+        Observed methylation, float32 [n_mixtures, n_regions], 0-1, NaN where not observed; to be read in blocks of
+        rows.
     depth
-        Reads behind each value, [n_mixtures, n_regions]; 0 exactly where methylation is NaN.
+        Reads behind each value, [n_mixtures, n_regions]; 0 exactly where methylation is NaN; likewise.
     proportions
         True proportions, float32 [n_mixtures, n_tissues]; rows sum to 1.
     info
@@ -39,8 +73,8 @@ class Mixtures:
         phase, split, seed, the digest of tissues and regions, and what the reference was.
     """
 
-    methylation: npt.NDArray[np.float32]
-    depth: npt.NDArray[np.integer]
+    methylation: Rows
+    depth: Rows
     proportions: npt.NDArray[np.float32]
     info: list[dict[str, Any]]
     tissue_names: list[str]
@@ -56,8 +90,8 @@ class MixturesWriter:
     def __init__(self, file: h5py.File, n_mixtures: int, n_regions: int, n_tissues: int) -> None:
         self._file = file
         self._written = 0
-        # One row a chunk: evaluation reads whole mixtures.
-        options = {"chunks": (1, n_regions), "compression": "lzf", "shuffle": True}
+        # One row a chunk: mixtures are read whole. Compression would save a quarter of the room for ten times the time.
+        options = {"chunks": (1, n_regions)}
         file.create_dataset("mixed_methylation", (n_mixtures, n_regions), dtype=np.float32, **options)
         file.create_dataset("depth", (n_mixtures, n_regions), dtype=np.uint16, **options)
         file.create_dataset("true_proportions", (n_mixtures, n_tissues), dtype=np.float32)
@@ -85,7 +119,7 @@ class MixturesWriter:
     def append(
         self,
         methylation: npt.NDArray[np.float32],
-        depth: npt.NDArray[np.integer],
+        depth: npt.NDArray[np.number],
         proportions: npt.NDArray[np.float32],
         info: list[dict[str, Any]],
     ) -> None:
@@ -93,59 +127,59 @@ class MixturesWriter:
         rows = slice(self._written, self._written + len(proportions))
         self._file["mixed_methylation"][rows] = methylation
         # Deeper than 65,535 reads adds nothing; a cap keeps the file at two bytes an entry.
-        self._file["depth"][rows] = np.minimum(depth, np.iinfo(np.uint16).max)
+        self._file["depth"][rows] = np.minimum(depth, np.iinfo(np.uint16).max).astype(np.uint16)
         self._file["true_proportions"][rows] = proportions
         self._file["mixture_info"][rows] = [json.dumps(entry) for entry in info]
         self._written = rows.stop
 
 
 def read_mixtures(path: Path) -> Mixtures:
-    """Read a mixtures file whole.
+    """Open a mixtures file and look through it once; its reads stay in it.
 
     Raises
     ------
     InputError
         See `methmix.files.hdf5.open_hdf5`; also where shapes or values contradict each other.
     """
-    made_by = "python -m methmix.mixtures"
-    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
-        attributes = dict(file.attrs)
-        if "tissue_names" not in attributes:
-            raise InputError(f"{path}: attribute tissue_names is missing", f"make it again with {made_by}")
-        mixtures = Mixtures(
-            methylation=file["mixed_methylation"][:],
-            depth=file["depth"][:],
-            proportions=file["true_proportions"][:],
-            info=_read_info(path, file),
-            tissue_names=[str(name) for name in attributes.pop("tissue_names")],
-            attributes=attributes,
-        )
-    _check(path, mixtures, made_by)
+    file = open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
+    attributes = dict(file.attrs)
+    if "tissue_names" not in attributes:
+        raise InputError(f"{path}: attribute tissue_names is missing", _AGAIN)
+    mixtures = Mixtures(
+        methylation=FileRows(file["mixed_methylation"]),
+        depth=FileRows(file["depth"]),
+        proportions=FileRows(file["true_proportions"])[:],
+        info=_read_info(path, file),
+        tissue_names=[str(name) for name in attributes.pop("tissue_names")],
+        attributes=attributes,
+    )
+    _check(path, mixtures)
     return mixtures
 
 
 def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
     try:
-        return [json.loads(text) for text in file["mixture_info"].asstr()[:]]
+        with readable(path, _MADE_BY):
+            return [json.loads(text) for text in file["mixture_info"].asstr()[:]]
     except ValueError as error:
         raise InputError(f"{path}: mixture_info is not JSON ({error})") from None
 
 
-def _check(path: Path, mixtures: Mixtures, made_by: str) -> None:
-    again = f"make it again with {made_by}"
+def _check(path: Path, mixtures: Mixtures) -> None:
     shape = mixtures.methylation.shape
     if mixtures.depth.shape != shape:
-        raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", again)
+        raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", _AGAIN)
     if mixtures.proportions.shape != (shape[0], len(mixtures.tissue_names)):
         raise InputError(
             f"{path}: true_proportions has shape {mixtures.proportions.shape}, "
             f"expected {(shape[0], len(mixtures.tissue_names))}",
-            again,
+            _AGAIN,
         )
-    missing = np.isnan(mixtures.methylation)
-    if (missing != (mixtures.depth == 0)).any():
-        raise InputError(f"{path}: mixed_methylation must be NaN exactly where depth is 0", again)
-    if ((mixtures.methylation < 0) | (mixtures.methylation > 1)).any():
-        raise InputError(f"{path}: mixed_methylation: values outside 0-1", again)
+    for rows in blocks(len(mixtures), _BLOCK):
+        methylation, depth = mixtures.methylation[rows], mixtures.depth[rows]
+        if (np.isnan(methylation) != (depth == 0)).any():
+            raise InputError(f"{path}: mixed_methylation must be NaN exactly where depth is 0", _AGAIN)
+        if np.nanmin(methylation, initial=0) < 0 or np.nanmax(methylation, initial=1) > 1:
+            raise InputError(f"{path}: mixed_methylation: values outside 0-1", _AGAIN)
     if not np.allclose(mixtures.proportions.sum(axis=1), 1, atol=1e-5):
-        raise InputError(f"{path}: true_proportions: rows do not sum to 1", again)
+        raise InputError(f"{path}: true_proportions: rows do not sum to 1", _AGAIN)

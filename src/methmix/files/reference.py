@@ -13,7 +13,7 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
-from methmix.files.hdf5 import open_hdf5
+from methmix.files.hdf5 import open_hdf5, readable
 
 SCHEMA_VERSION = 1
 Split = Literal["train", "validation", "test"]
@@ -31,6 +31,30 @@ _DATASETS = {
 }
 
 
+class Fractions:
+    """Methylation of donors, computed of those that are asked for: all of them may be more than memory holds.
+
+    ``fractions[rows]`` is float32 [n_rows, n_regions] (``fractions[row]``: [n_regions]), 0-1, NaN where not observed.
+
+    Parameters
+    ----------
+    methylated, depth
+        As in `Reference`.
+    """
+
+    def __init__(self, methylated: npt.NDArray[np.int32], depth: npt.NDArray[np.int32]) -> None:
+        self._methylated = methylated
+        self._depth = depth
+        self.shape = depth.shape
+
+    def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
+        """Compute those of some donors; ``rows`` is whatever NumPy takes as an index of rows."""
+        depth = self._depth[rows]
+        fractions = np.full(depth.shape, np.nan, dtype=np.float32)
+        np.divide(self._methylated[rows], depth, out=fractions, where=depth > 0, casting="unsafe")
+        return fractions
+
+
 @dataclass(frozen=True)
 class Reference:
     """All donors.
@@ -38,7 +62,8 @@ class Reference:
     Parameters
     ----------
     methylated, depth
-        Counts, shape [n_donors, n_regions]; depth 0 means that the region was not observed.
+        Counts, shape [n_donors, n_regions]; depth 0 means that the region was not observed. Of a file they are mapped
+        into memory: only what is used is read, and what memory is short of can be dropped again.
     donors, tissues, split
         Name, tissue and split of each donor, length n_donors.
     regions
@@ -71,12 +96,14 @@ class Reference:
             raise InputError("reference: a donor is there twice")
         if set(self.split) - set(SPLITS):
             raise InputError(f"reference: split: expected {SPLITS}, found {sorted(set(self.split))}")
-        if ((self.methylated < 0) | (self.methylated > self.depth)).any():
-            donor, region = np.argwhere((self.methylated < 0) | (self.methylated > self.depth))[0]
-            raise InputError(
-                f"reference: donor {self.donors[donor]}, region {region}: "
-                f"{self.methylated[donor, region]} methylated of {self.depth[donor, region]} reads"
-            )
+        for donor, methylated, depth in zip(self.donors, self.methylated, self.depth, strict=True):
+            impossible = (methylated < 0) | (methylated > depth)
+            if impossible.any():
+                region = int(impossible.argmax())
+                raise InputError(
+                    f"reference: donor {donor}, region {region}: "
+                    f"{methylated[region]} methylated of {depth[region]} reads"
+                )
 
     @property
     def tissue_names(self) -> list[str]:
@@ -88,17 +115,10 @@ class Reference:
         """``chrom:start-end`` of each region."""
         return [f"{r.chrom}:{r.start}-{r.end}" for r in self.regions.itertuples(index=False)]
 
-    @cached_property
-    def fractions(self) -> npt.NDArray[np.float32]:
-        """Methylation of each donor, shape [n_donors, n_regions], 0-1, NaN where not observed."""
-        observed = self.depth > 0
-        return np.divide(
-            self.methylated,
-            self.depth,
-            out=np.full(self.depth.shape, np.nan, dtype=np.float32),
-            where=observed,
-            casting="unsafe",
-        )
+    @property
+    def fractions(self) -> Fractions:
+        """Methylation of each donor."""
+        return Fractions(self.methylated, self.depth)
 
     def pool(self, split: Split) -> dict[str, list[int]]:
         """List the donors (row numbers) that mixtures of a split are made of, per tissue.
@@ -149,7 +169,8 @@ class Reference:
         text = "\n".join([self.digest, *self.donors, *self.tissues, *self.split])
         made = hashlib.sha256(text.encode())
         for counts in (self.methylated, self.depth):
-            made.update(counts.astype(np.int32).tobytes())
+            for of_donor in counts:
+                made.update(of_donor.astype(np.int32).tobytes())
         return made.hexdigest()
 
 
@@ -173,11 +194,9 @@ def write_reference(path: Path, reference: Reference) -> None:
     """Write a reference atomically; the same reference gives the same bytes."""
     text = h5py.string_dtype()
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        chunk = (1, len(reference.regions))
         for name in ("methylated", "depth"):
-            file.create_dataset(
-                name, data=getattr(reference, name), chunks=chunk, compression="gzip", compression_opts=1
-            )
+            # In one piece and as they are, so that they can be mapped.
+            file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)
         for name in ("donors", "tissues", "split"):
             file.create_dataset(name, data=getattr(reference, name), dtype=text)
         file.create_dataset("regions/chrom", data=reference.regions["chrom"].astype(str).tolist(), dtype=text)
@@ -185,6 +204,7 @@ def write_reference(path: Path, reference: Reference) -> None:
             file.create_dataset(f"regions/{name}", data=reference.regions[name].to_numpy(dtype=np.int64))
         for key, value in reference.attributes.items():
             file.attrs[key] = value
+        file.attrs["content_digest"] = reference.content_digest
         file.attrs["schema_version"] = SCHEMA_VERSION
 
 
@@ -197,7 +217,7 @@ def read_reference(path: Path) -> Reference:
         See `methmix.files.hdf5.open_hdf5` and `Reference`.
     """
     made_by = "python -m methmix.reference build"
-    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
+    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file, readable(path, made_by):
         regions = {
             "chrom": file["regions/chrom"].asstr()[:],
             "start": file["regions/start"][:],
@@ -205,14 +225,27 @@ def read_reference(path: Path) -> Reference:
         }
         if len({len(column) for column in regions.values()}) > 1:
             raise InputError(f"{path}: regions: columns differ in length", f"make it again with {made_by}")
-        content = {
-            "methylated": file["methylated"][:],
-            "depth": file["depth"][:],
+        attributes = dict(file.attrs)
+        content: dict[str, Any] = {
+            **{name: _mapped(path, file[name]) for name in ("methylated", "depth")},
             **{name: list(file[name].asstr()[:]) for name in ("donors", "tissues", "split")},
             "regions": pd.DataFrame(regions),
-            "attributes": {key: value for key, value in file.attrs.items() if key != "schema_version"},
         }
+    attributes.pop("schema_version")
+    written = attributes.pop("content_digest", None)
     try:
-        return Reference(**content)
+        reference = Reference(**content, attributes=attributes)
     except InputError as error:
         raise InputError(f"{path}: {error}", f"make it again with {made_by}") from None
+    if written != reference.content_digest:
+        raise InputError(f"{path}: is damaged: its content is not what was written", f"make it again with {made_by}")
+    return reference
+
+
+def _mapped(path: Path, dataset: h5py.Dataset) -> npt.NDArray[np.int32]:
+    """Map a dataset that stands in one piece in its file."""
+    place = dataset.id.get_offset()
+    if place is None:
+        whole: npt.NDArray[np.int32] = dataset[:]
+        return whole
+    return np.memmap(path, dataset.dtype, mode="r", offset=place, shape=dataset.shape)

@@ -76,7 +76,7 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Any, spl
                 _info(batch, row, reference, {"seed": experiment.seed, "block": number, "row": row})
                 for row in range(len(batch.proportions))
             ]
-            writer.append(batch.methylation, batch.depth, batch.proportions, info)
+            writer.append(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, info)
 
 
 def _info(batch: MixtureBatch, row: int, reference: Reference, seed: dict[str, int]) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def _body(options: argparse.Namespace) -> None:
         presence_threshold=0.01,
         teacher_forcing=True,
     )
-    zeros = torch.zeros_like(profiles, dtype=torch.float64)
-    known = Profiles(profiles.double(), zeros, zeros)
+    zeros = torch.zeros_like(profiles)
+    known = Profiles(profiles, zeros, zeros)
     mlp, reference = ({**backbone, "backbone": name} for name in ("mlp", "reference"))
     models: dict[str, Model] = {
         "original": OriginalModel(OriginalModelSettings(**mlp), mse, profiles),

@@ -9,6 +9,7 @@ import torch
 from methmix.models.gate import open_gate, share_mass
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.registry import Model
+from methmix.rows import Rows, blocks
 
 Array = npt.NDArray[np.float64]
 
@@ -39,9 +40,7 @@ class Prediction:
         return share_mass(torch.from_numpy(self.share_logits), gate).numpy()
 
 
-def predict(
-    model: Model, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.integer] | None = None
-) -> Prediction:
+def predict(model: Model, methylation: Rows, depth: Rows | None = None) -> Prediction:
     """Predict the proportions of mixtures; the model is left in evaluation mode.
 
     Parameters
@@ -49,9 +48,9 @@ def predict(
     model
         A trained model, on any device.
     methylation
-        Observed methylation, [n_mixtures, n_regions], NaN where missing.
+        Observed methylation, float32 [n_mixtures, n_regions], NaN where missing; read batch by batch.
     depth
-        Reads, of the same shape; a model with the backbone ``reference`` needs them.
+        Reads, of the same shape, likewise; a model with the backbone ``reference`` needs them.
 
     Raises
     ------
@@ -64,8 +63,7 @@ def predict(
     model.eval()
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(methylation), _BATCH):
-            rows = slice(start, start + _BATCH)
+        for rows in blocks(len(methylation), _BATCH):
             batch = torch.from_numpy(methylation[rows]).to(device)
             reads = torch.zeros_like(batch) if depth is None else torch.from_numpy(depth[rows].astype(np.float32))
             parts.append(model.infer(batch, reads.to(device)))

@@ -38,7 +38,7 @@ class ReferenceBackbone(nn.Module):
         self.register_buffer("mean", profiles.mean)
         self.register_buffer("spread", profiles.spread)
         self.register_buffer("noise", profiles.noise)
-        self.register_buffer("similarity", _similarity(profiles.mean).float())
+        self.register_buffer("similarity", _similarity(profiles.mean.double()).float())
         self.n_features = settings.head_size
         self.normalise = BatchNorm1d(_FEATURES)
         self.enter = nn.Linear(_FEATURES, self.n_features)
@@ -66,7 +66,7 @@ class ReferenceBackbone(nn.Module):
         with torch.no_grad():
             used = profiles or Profiles(self.mean, self.spread, self.noise)
             if not self._settings.errors_in_variables:
-                used = Profiles(used.mean, used.spread, torch.zeros_like(used.noise))
+                used = used.exact()
             solution = deconvolve(
                 used, methylation, depth, self._settings.markers_per_tissue, self._settings.sum_to_one
             )
@@ -103,7 +103,7 @@ class ReferenceBackbone(nn.Module):
         largest = shares.sort(dim=1, descending=True).values
         largest = nn.functional.pad(largest, (0, max(0, 5 - shares.shape[1])))
         of_mixture = [
-            (depth.double().mean(dim=1) + 1e-3).log(),
+            (depth.mean(dim=1).double() + 1e-3).log(),
             (solution.misfit + 1e-6).log(),
             largest[:, 0],
             largest[:, 2],

@@ -33,7 +33,7 @@ def build_model(arm: Arm, profiles: torch.Tensor, seed: int, tissues: Profiles |
             if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
                 return OriginalModel(arm.model, arm.loss, profiles)
             return SparseModel(arm.model, arm.loss, profiles)
-        mean = profiles.double()
+        mean = profiles.float()
         known = tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
         if isinstance(arm, OriginalArm):
             return InformedOriginalModel(arm.model, arm.loss, known)

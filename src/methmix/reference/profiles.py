@@ -1,14 +1,14 @@
 """What the donors of a reference tell of its tissues: mean, spread between donors, and how sure the mean is."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from methmix.files import Reference
-from methmix.files.reference import mean_of_observed
 from methmix.least_squares import Profiles, deconvolve
 
 Array = npt.NDArray[np.float64]
@@ -21,6 +21,12 @@ _RANGE = (0.004, 0.996)
 # A share of another tissue in a donor that is less than this is not told from nothing; more than this is not believed.
 _SMALLEST_ADMIXTURE, _LARGEST_ADMIXTURE = 0.03, 0.4
 _ROUNDS = 2
+
+
+class Donors(Protocol):
+    """Methylation of donors, of which rows are taken: float32 [n_rows, n_regions], NaN where not observed."""
+
+    def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]: ...
 
 
 class SpreadFunction:
@@ -37,13 +43,18 @@ class SpreadFunction:
         Rows of the donors of each tissue.
     """
 
-    def __init__(self, fractions: Array, depth: npt.NDArray[np.integer], groups: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        fractions: Donors,
+        depth: npt.NDArray[np.integer],
+        groups: Sequence[Sequence[int]],
+    ) -> None:
         excess, freedom = np.zeros(_BINS), np.zeros(_BINS)
         for rows in groups:
             if len(rows) < 2:
                 continue
             told = (depth[rows] >= _READS).all(axis=0)
-            values, reads = fractions[rows][:, told], depth[rows][:, told]
+            values, reads = fractions[rows][:, told].astype(np.float64), depth[rows][:, told]
             mean = values.mean(axis=0)
             of_reads = mean * (1 - mean) * (1 / reads).mean(axis=0)
             bins = np.minimum((mean * _BINS).astype(int), _BINS - 1)
@@ -60,89 +71,142 @@ class SpreadFunction:
             fit = np.polynomial.polynomial.polyfit(centres[used] - 0.5, ratio, deg=degree, w=freedom[used] ** 0.25)
             self.coefficients = np.asarray(fit, dtype=np.float64)
 
-    def __call__(self, mean: Array) -> Array:
+    def __call__(self, mean: Tensor) -> Tensor:
         """Give the variance at a mean methylation; 0 everywhere where no tissue has two donors."""
         if not len(self.coefficients):
-            return np.zeros_like(mean)
-        m = mean.clip(*_RANGE)
-        size = np.exp(np.polynomial.polynomial.polyval(m.clip(*self._told) - 0.5, self.coefficients))
-        variance: Array = (m * (1 - m)) ** 2 * size
-        return variance
+            return torch.zeros_like(mean)
+        m = mean.clamp(*_RANGE)
+        exponent = torch.zeros_like(m)
+        for coefficient in reversed(self.coefficients.tolist()):
+            exponent = exponent * (m.clamp(*self._told) - 0.5) + coefficient
+        return (m * (1 - m)).square() * exponent.exp()
 
 
-def profiles_of(
-    fractions: Array, depth: npt.NDArray[np.integer], groups: Sequence[Sequence[int]], spread: SpreadFunction
-) -> Profiles:
-    """Make the profiles of tissues from their donors.
+class DonorSums:
+    """Sums over the donors of each tissue, from which profiles are made, also of all donors but one.
 
     Parameters
     ----------
-    fractions, depth, groups
+    fractions
+        Methylation of every donor, [n_donors, n_regions], NaN where not observed.
+    depth, groups
         As for `SpreadFunction`.
     spread
         Variance between donors.
+    device
+        Where to make profiles.
     """
-    observed = np.stack([(~np.isnan(fractions[rows])).sum(axis=0) for rows in groups])
-    mean = np.stack([mean_of_observed(fractions[rows]) for rows in groups])
-    others = np.nan_to_num(mean_of_observed(mean), nan=0.5)
-    mean = np.where(observed > 0, mean, others)
-    variance = spread(mean)
-    inverse = np.stack([np.where(depth[rows] > 0, 1 / np.maximum(depth[rows], 1), 0).sum(axis=0) for rows in groups])
-    number = np.maximum(observed, 1)
-    noise = np.where(observed > 0, variance / number + mean * (1 - mean) * inverse / number**2, 0)
-    return Profiles(*(torch.from_numpy(values) for values in (mean, variance, noise)))
+
+    def __init__(
+        self,
+        fractions: Donors,
+        depth: npt.NDArray[np.integer],
+        groups: Sequence[Sequence[int]],
+        spread: SpreadFunction,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 - constant
+    ) -> None:
+        self._fractions = fractions
+        self._depth = depth
+        self._spread = spread
+        self._device = device
+        of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
+        self._sums = [torch.stack(part) for part in zip(*of_tissues, strict=True)]
+        self.all = self._profiles(self._sums)
+
+    def without(self, tissues: list[int], donors: list[int]) -> Profiles:
+        """Make the profiles of some tissues, each without one of its donors.
+
+        Parameters
+        ----------
+        tissues
+            Numbers of the tissues.
+        donors
+            Row of the donor to leave out, one a tissue.
+
+        Returns
+        -------
+        Profiles
+            Of those tissues, [n, n_regions]. Where no other donor was observed, they are those of all.
+        """
+        own = Profiles(self.all.mean[tissues], self.all.spread[tissues], self.all.noise[tissues])
+        left = [whole[tissues] - part for whole, part in zip(self._sums, self._parts(donors), strict=True)]
+        return self._profiles(left, own)
+
+    def _parts(self, donors: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Give what each donor adds to the sums: methylation, whether it was observed, and 1 / depth."""
+        fractions = torch.from_numpy(self._fractions[donors]).to(self._device)
+        depth = torch.from_numpy(self._depth[donors].astype(np.float32)).to(self._device)
+        return torch.nan_to_num(fractions), (~torch.isnan(fractions)).float(), torch.where(depth > 0, 1 / depth, 0)
+
+    def _profiles(self, sums: list[Tensor], unknown: Profiles | None = None) -> Profiles:
+        total, number, inverse = sums
+        known = number > 0.5
+        count = number.clamp(min=1)
+        mean = total / count
+        if unknown is None:
+            of_others = torch.where(known, mean, 0).sum(dim=0) / known.sum(dim=0).clamp(min=1)
+            others = torch.where(known.any(dim=0), of_others, 0.5).expand_as(mean)
+            unknown = Profiles(others, self._spread(others), torch.zeros_like(mean))
+        mean = torch.where(known, mean, unknown.mean).clamp(0, 1)
+        spread = self._spread(mean)
+        noise = spread / count + mean * (1 - mean) * inverse.clamp(min=0) / count.square()
+        return Profiles(mean, torch.where(known, spread, unknown.spread), torch.where(known, noise, unknown.noise))
 
 
-class Purified(NamedTuple):
-    """What is left of the donors, and what was found in them.
+class Purified:
+    """What is left of donors without what they have of other tissues, computed of those that are asked for.
 
     Parameters
     ----------
-    methylation
-        Of every donor, [n_donors, n_regions]; donors without another one of their tissue are as they were.
-    admixture
-        Mean share of a donor's largest other tissue, 0-1.
+    original
+        Methylation of every donor.
+    shares
+        Share of each other tissue in each donor, float32 [n_donors, n_tissues].
+    means
+        Methylation of the tissues, [n_tissues, n_regions].
     """
 
-    methylation: Array
-    admixture: float
+    def __init__(self, original: Donors, shares: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> None:
+        self._original = original
+        self._shares = shares
+        self._means = means
+
+    def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
+        """Give those of some donors, as `Donors`."""
+        shares = self._shares[rows]
+        own = 1 - shares.sum(axis=-1, keepdims=True)
+        pure: npt.NDArray[np.float32] = ((self._original[rows] - shares @ self._means) / own).clip(0, 1)
+        return pure
 
 
-def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> Purified:
+def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[Donors, float]:
     """Take from each donor what it has of other tissues, as seen with the profile of its own without itself.
 
     Sorted cells and biopsies are not pure; in a profile, the other tissues' share makes the tissue look like them.
+
+    Returns
+    -------
+    donors, admixture
+        Every donor, those without another one of their tissue as they were; and the mean share of a donor's largest
+        other tissue, 0-1.
     """
-    original = reference.fractions.astype(np.float64)
-    current = original.copy()
+    current: Donors = reference.fractions
+    largest: list[float] = []
     for _ in range(_ROUNDS):
         spread = SpreadFunction(current, reference.depth, groups)
-        tissues = profiles_of(current, reference.depth, groups, spread)
-        pure = current.copy()
+        tissues = DonorSums(current, reference.depth, groups, spread)
+        shares = np.zeros((len(reference.donors), len(groups)), dtype=np.float32)
         largest = []
         for own, rows in enumerate(groups):
             for row in rows if len(rows) > 1 else ():
-                rest = [other for other in rows if other != row]
-                without = profiles_of(current, reference.depth, [rest], spread)
-                # Where no other donor of the tissue was observed, this one has to do.
-                known = torch.from_numpy(~np.isnan(current[rest]).all(axis=0))
-                profiles = Profiles(*(whole.clone() for whole in (tissues.mean, tissues.spread, tissues.noise)))
-                for whole, part in zip(
-                    (profiles.mean, profiles.spread, profiles.noise),
-                    (without.mean, without.spread, without.noise),
-                    strict=True,
-                ):
-                    whole[own] = torch.where(known, part[0], whole[own])
-                solution = deconvolve(
-                    profiles, torch.from_numpy(original[[row]]), torch.from_numpy(reference.depth[[row]])
-                )
-                admixed = solution.shares[0].numpy().copy()
+                profiles = tissues.all.replaced([own], tissues.without([own], [row]))
+                methylation = torch.from_numpy(reference.fractions[[row]])
+                depth = torch.from_numpy(reference.depth[[row]].astype(np.float32))
+                admixed = deconvolve(profiles, methylation, depth).shares[0].numpy()
                 admixed[own] = 0
                 # The others' sum would count the errors of all of them; the largest one's share has little of them.
-                largest.append(admixed.max())
+                largest.append(float(admixed.max()))
                 admixed[admixed < _SMALLEST_ADMIXTURE] = 0
-                admixed *= min(1.0, _LARGEST_ADMIXTURE / max(admixed.sum(), 1e-12))
-                foreign = admixed @ tissues.mean.numpy()
-                pure[row] = ((original[row] - foreign) / (1 - admixed.sum())).clip(0, 1)
-        current = pure
-    return Purified(current, float(np.mean(largest)) if largest else 0.0)
+                shares[row] = admixed * min(1.0, _LARGEST_ADMIXTURE / max(admixed.sum(), 1e-12))
+        current = Purified(reference.fractions, shares, tissues.all.mean.numpy())
+    return current, float(np.mean(largest)) if largest else 0.0

@@ -81,8 +81,7 @@ class Quality:
 def assess(reference: Reference) -> Quality:
     """Look at every donor and tissue of a reference."""
     difference = tissue_difference(reference)
-    fractions = reference.fractions
-    counts, _ = np.histogram(fractions[~np.isnan(fractions)], bins=50, range=(0, 1))
+    counts = np.sum([_histogram(reference.fractions[row]) for row in range(len(reference.donors))], axis=0)
     return Quality(
         notes=json.loads(reference.attributes.get("notes", "[]")),
         donors=_donors(reference),
@@ -91,6 +90,10 @@ def assess(reference: Reference) -> Quality:
         order=_similar_beside_each_other(difference),
         methylation=counts / counts.sum(),
     )
+
+
+def _histogram(fractions: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
+    return np.histogram(fractions[~np.isnan(fractions)], bins=50, range=(0, 1))[0]
 
 
 def tissue_difference(reference: Reference) -> Array:

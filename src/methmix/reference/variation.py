@@ -278,7 +278,7 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
     """
     tissues = reference.tissue_names if tissues is None else tissues
     rows_of = {name: [i for i, t in enumerate(reference.tissues) if t == name] for name in tissues}
-    fractions = reference.fractions.astype(float)
+    fractions = reference.fractions
     means = np.stack([mean_of_observed(fractions[rows]) for rows in rows_of.values()])
     found = []
     for row, tissue in enumerate(reference.tissues):
@@ -290,7 +290,7 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
         profiles, depth = profiles[:, known], reference.depth[row, known]
         # One donor at a time, each with its own profiles: the product is cheaper here than `weighted_nnls`.
         weighted = profiles * depth
-        solved = solve_normal_equations(weighted @ profiles.T, weighted @ fractions[row, known])
+        solved = solve_normal_equations(weighted @ profiles.T, weighted @ fractions[row][known].astype(float))
         found.append(normalise(solved) if solved.any() else np.full(len(tissues), np.nan))
     return np.stack(found)
 

@@ -146,8 +146,8 @@ def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mix
     sampler = MixtureSampler(reference, "validation", recipe, experiment.mixtures.mean_depths)
     batch = sampler.sample(_DEBUG_MIXTURES, seeds.generator(experiment.seed, "debug"))
     validation = Mixtures(
-        batch.methylation,
-        batch.depth,
+        batch.methylation.numpy(),
+        batch.depth.numpy(),
         batch.proportions,
         info=[],
         tissue_names=reference.tissue_names,

@@ -1,11 +1,8 @@
-"""Training mixtures, made while the previous step is computed."""
+"""Training mixtures, made where they are trained on."""
 
-import queue
-import threading
-from collections.abc import Generator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +13,7 @@ from methmix.training.episodes import Episodes
 
 
 class Batch(NamedTuple):
-    """Mixtures of one step.
+    """Mixtures of one step, on the device of their sampler.
 
     Parameters
     ----------
@@ -34,12 +31,11 @@ class Batch(NamedTuple):
     profiles: Profiles | None
 
 
-# Batches that may wait; more would only cost memory.
-_AHEAD = 3
-
-
 class TrainingBatches:
     """Batches by step number: every step has a random stream of its own, so none is ever repeated.
+
+    They are made between the steps, by all threads or by the GPU: a process of their own would only compete with the
+    training for what both are bound by.
 
     Parameters
     ----------
@@ -80,45 +76,11 @@ class TrainingBatches:
         rng = seeds.generator(self._seed, "training", self._phase, step)
         episode = self._episodes.draw(rng) if self._episodes else None
         given = episode.donors if episode else None
-        drawn = self._sampler.sample(self._batch_size, rng, self._pure_fraction, given)
-        order = rng.permutation(self._batch_size)[rows]
-        return Batch(
-            torch.from_numpy(np.ascontiguousarray(drawn.methylation[order])),
-            torch.from_numpy(np.ascontiguousarray(drawn.depth[order], dtype=np.float32)),
-            torch.from_numpy(np.ascontiguousarray(drawn.proportions[order])),
-            episode.profiles if episode else None,
-        )
+        drawn = self._sampler.sample(self._batch_size, rng, self._pure_fraction, given, rows)
+        proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
+        return Batch(drawn.methylation, drawn.depth, proportions, episode.profiles if episode else None)
 
-    def steps(self, first: int, last: int) -> Generator[tuple[int, Batch], None, None]:
-        """Yield (step, batch) for steps first to last - 1, drawn ahead in a thread."""
-        waiting: queue.Queue[tuple[int, Batch] | BaseException] = queue.Queue(maxsize=_AHEAD)
-        stop = threading.Event()
-
-        def put(item: tuple[int, Batch] | BaseException) -> None:
-            while not stop.is_set():
-                try:
-                    waiting.put(item, timeout=0.2)
-                except queue.Full:
-                    continue
-                return
-
-        def fill() -> None:
-            try:
-                for step in range(first, last):
-                    if stop.is_set():
-                        return
-                    put((step, self.batch(step, self._rows)))
-            except BaseException as error:  # handed to the consumer, which raises it
-                put(error)
-
-        thread = threading.Thread(target=fill, name="mixtures", daemon=True)
-        thread.start()
-        try:
-            for _ in range(first, last):
-                item = waiting.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            stop.set()
-            thread.join()
+    def steps(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
+        """Yield (step, batch) for steps first to last - 1."""
+        for step in range(first, last):
+            yield step, self.batch(step, self._rows)

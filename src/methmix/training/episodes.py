@@ -10,15 +10,12 @@ shares, and would call what is only a donor's impurity.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.special import expit, logit
+from torch import Tensor
 
 from methmix.files import Reference
 from methmix.least_squares import Profiles
-from methmix.reference.profiles import SpreadFunction, profiles_of, purified
-
-Array = npt.NDArray[np.float64]
+from methmix.reference.profiles import DonorSums, SpreadFunction, purified
 
 # Median number of donors a tissue from which they can be purified.
 _DONORS = 3
@@ -27,14 +24,16 @@ _DRAWN = 0.5
 # Between regions deviations have heavier tails than normal ones; between donors, different sizes.
 _FREEDOM = 6
 _SIZE = 0.22
+_RANGE = (0.004, 0.996)
 # No drawn donor has more of another tissue.
 _LARGEST_ADMIXTURE = 0.4
+_CPU = torch.device("cpu")
 
 
 class Episode(NamedTuple):
-    """The donor of each tissue, methylation [n_tissues, n_regions] with NaN where unknown, and the profiles."""
+    """The donor of each tissue, methylation float32 [n_tissues, n_regions] with NaN where unknown, and the profiles."""
 
-    donors: npt.NDArray[np.float32]
+    donors: Tensor
     profiles: Profiles
 
 
@@ -47,55 +46,76 @@ class Episodes:
         All donors; only those of the train split are used.
     purify
         Whether profiles are made of what `purified` leaves of the donors, if tissues have three of them.
+    device
+        Where to draw.
     """
 
-    def __init__(self, reference: Reference, purify: bool) -> None:
+    def __init__(self, reference: Reference, purify: bool, device: torch.device = _CPU) -> None:
         self._groups = list(reference.pool("train").values())
         self._raw = reference.fractions
-        self._depth = reference.depth
         # A profile without one of two donors is the other one, whose own impurity would be taken for the first one's.
         enough = np.median([len(rows) for rows in self._groups]) >= _DONORS
-        self._clean, self._admixture = reference.fractions.astype(float), 0.0
-        if purify and enough:
-            self._clean, self._admixture = purified(reference, self._groups)
-        self._spread = SpreadFunction(self._clean, reference.depth, self._groups)
-        self.profiles = profiles_of(self._clean, reference.depth, self._groups, self._spread)
+        clean, self._admixture = purified(reference, self._groups) if purify and enough else (self._raw, 0.0)
+        spread = SpreadFunction(clean, reference.depth, self._groups)
+        self._sums = DonorSums(clean, reference.depth, self._groups, spread, device)
+        self.profiles = self._sums.all
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Draw one episode."""
         own = self.profiles
-        mean, spread, noise = (values.numpy().copy() for values in (own.mean, own.spread, own.noise))
-        donors = np.empty_like(mean, dtype=np.float32)
-        for tissue, rows in enumerate(self._groups):
-            if len(rows) > 1 and rng.random() >= _DRAWN:
-                chosen = rows[rng.integers(len(rows))]
-                donors[tissue] = self._raw[chosen]
-                rest = [row for row in rows if row != chosen]
-                known = ~np.isnan(self._clean[rest]).all(axis=0)
-                without = profiles_of(self._clean, self._depth, [rest], self._spread)
-                mean[tissue, known] = without.mean.numpy()[0, known]
-                spread[tissue, known] = without.spread.numpy()[0, known]
-                noise[tissue, known] = without.noise.numpy()[0, known]
-            else:
-                true = mean[tissue].copy()
-                donors[tissue] = self._impure(_around(true, spread[tissue], rng), tissue, rng)
-                mean[tissue] = _around(true, noise[tissue], rng)
-        return Episode(donors, Profiles(*(torch.from_numpy(values) for values in (mean, spread, noise))))
+        chosen = {
+            tissue: rows[rng.integers(len(rows))]
+            for tissue, rows in enumerate(self._groups)
+            if len(rows) > 1 and rng.random() >= _DRAWN
+        }
+        left_out, drawn = list(chosen), [t for t in range(len(self._groups)) if t not in chosen]
+        donors, profiles = torch.empty_like(own.mean), own
+        if left_out:
+            rows = list(chosen.values())
+            donors[left_out] = torch.from_numpy(self._raw[rows]).to(donors.device)
+            profiles = profiles.replaced(left_out, self._sums.without(left_out, rows))
+        if drawn:
+            mean = own.mean[drawn]
+            donors[drawn] = self._impure(_around(mean, own.spread[drawn], rng), drawn, rng)
+            estimate = Profiles(_around(mean, own.noise[drawn], rng), own.spread[drawn], own.noise[drawn])
+            profiles = profiles.replaced(drawn, estimate)
+        return Episode(donors, profiles)
 
-    def _impure(self, donor: Array, tissue: int, rng: np.random.Generator) -> Array:
-        """Mix some of one other tissue into a donor; profiles that were not purified have it already."""
+    def _impure(self, donors: Tensor, tissues: list[int], rng: np.random.Generator) -> Tensor:
+        """Mix some of one other tissue into each donor; profiles that were not purified have it already."""
         if not self._admixture:
-            return donor
-        share = min(rng.exponential(self._admixture), _LARGEST_ADMIXTURE)
-        other = (tissue + rng.integers(1, len(self._groups))) % len(self._groups)
-        mixed: Array = (1 - share) * donor + share * self.profiles.mean[other].numpy()
-        return mixed
+            return donors
+        shares = np.minimum(rng.exponential(self._admixture, len(tissues)), _LARGEST_ADMIXTURE)
+        others = (np.array(tissues) + rng.integers(1, len(self._groups), len(tissues))) % len(self._groups)
+        share = torch.from_numpy(shares.astype(np.float32))[:, None].to(donors.device)
+        return torch.lerp(donors, self.profiles.mean[others.tolist()], share)
 
 
-def _around(mean: Array, variance: Array, rng: np.random.Generator) -> Array:
-    """Draw methylation around a mean, on the logit scale."""
-    m = mean.clip(0.004, 0.996)
-    size = np.sqrt(variance) / (m * (1 - m)) * np.exp(_SIZE * rng.standard_normal() - _SIZE**2 / 2)
-    deviation = size * rng.standard_t(_FREEDOM, len(m)) * np.sqrt((_FREEDOM - 2) / _FREEDOM)
-    drawn: Array = expit(logit(m) + deviation)
-    return drawn
+def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
+    """Draw methylation around a mean, on the logit scale; [n, n_regions]."""
+    m = mean.clamp(*_RANGE)
+    z = torch.from_numpy(rng.standard_normal(m.shape, dtype=np.float32)).to(m.device)
+    of_donor = torch.from_numpy(rng.standard_normal((len(m), 1), dtype=np.float32)).to(m.device)
+    size = variance.sqrt() / (m * (1 - m)) * (_SIZE * of_donor - _SIZE**2 / 2).exp()
+    # Odds of being unmethylated, times what the deviation changes them by.
+    return 1 / (1 + (1 / m - 1) * (-size * _heavy_tailed(z)).exp())
+
+
+def _heavy_tailed(z: Tensor) -> Tensor:
+    """Turn normal deviates into ones of variance 1 with the tails of Student's t.
+
+    Cornish-Fisher expansion to the second order (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5).
+    """
+    square = z.square()
+    return z * (_TAILS[0] + square * (_TAILS[1] + square * _TAILS[2]))
+
+
+def _tails() -> tuple[float, float, float]:
+    n = _FREEDOM
+    a, b, c = 1 + 1 / (4 * n) + 1 / (32 * n**2), 1 / (4 * n) + 1 / (6 * n**2), 5 / (96 * n**2)
+    # By the moments of a normal deviate: 1, 3, 15, 105, 945.
+    deviation = (a * a + 6 * a * b + 15 * (b * b + 2 * a * c) + 210 * b * c + 945 * c * c) ** 0.5
+    return a / deviation, b / deviation, c / deviation
+
+
+_TAILS = _tails()

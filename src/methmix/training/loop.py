@@ -3,10 +3,11 @@
 import hashlib
 import json
 import logging
+import math
 import platform
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from methmix.least_squares import Profiles
 from methmix.mixtures import MixtureSampler
 from methmix.models import Model, build_model, predict
 from methmix.models.losses import LossParts
-from methmix.models.ranks import shard, sharing, total
+from methmix.models.ranks import shard, sharing
 from methmix.models.registry import n_parameters
+from methmix.rows import blocks
 from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.checkpoint import (
     Checkpoint,
@@ -45,6 +47,7 @@ from methmix.training.validation import LOSSES, calibrate_intervals, validate
 
 logger = logging.getLogger("methmix")
 
+_BLOCK = 100
 # How a training ends that was asked to stop and has saved its state. A scheduler's warning (SIGUSR1) and the order
 # to end (SIGTERM) must be told apart by the script around it: only after a warning may the job be started again.
 STOPPED = {signal.SIGUSR1: 75, signal.SIGTERM: 128 + signal.SIGTERM}
@@ -108,9 +111,9 @@ class Trainer:
         recipe = experiment.mixtures.recipes[arm.phase]
         episodes = None
         if self._settings.leave_donors_out or arm.model.backbone == "reference":
-            episodes = Episodes(reference, arm.model.purify_donors)
+            episodes = Episodes(reference, arm.model.purify_donors, device)
         self._batches = TrainingBatches(
-            MixtureSampler(reference, "train", recipe, experiment.mixtures.mean_depths),
+            MixtureSampler(reference, "train", recipe, experiment.mixtures.mean_depths, device),
             experiment.seed,
             arm.phase,
             self._settings.batch_size,
@@ -140,7 +143,7 @@ class Trainer:
                 "configuration": _digest(arm.model_dump_json(exclude={"experiment"})),
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
-                "validation mixtures": hashlib.sha256(validation.methylation.tobytes()).hexdigest()[:16],
+                "validation mixtures": _content(validation),
                 "code": provenance.source_digest("training", "models", "mixtures", "reference", "files"),
             },
             model={},
@@ -156,6 +159,7 @@ class Trainer:
                 "reference_notes": str(reference.attributes.get("notes", "[]")),
             },
         )
+        self._sums = torch.zeros(len(LOSSES), dtype=torch.float64, device=device)
         self._stop_signal = 0
 
     @property
@@ -207,9 +211,8 @@ class Trainer:
         with (
             Usage(self.device, before=state.record) as usage,
             Monitor(self.folder / "logs", state.history) if self._ranks.first else nullcontext() as monitor,
-            closing(self._batches.steps(state.step, last)) as batches,
         ):
-            for step, batch in self._shown(batches, last - state.step):
+            for step, batch in self._shown(self._batches.steps(state.step, last), last - state.step):
                 self._step(step, loss, batch)
                 state.step = step + 1
                 if state.step % self._settings.steps_per_epoch == 0:
@@ -218,7 +221,7 @@ class Trainer:
                         break
                 if stop := self._ranks.largest(self._stop_signal):
                     state.record.update(usage.totals())
-                    state.epoch_sums = self._ranks.summed(state.epoch_sums)
+                    state.epoch_sums = self._epoch_sums()
                     self._save(self.last_checkpoint, self._snapshot(optimiser=True))
                     # A rank that has nothing to save must not end, and its job with it, while the first one saves.
                     self._ranks.largest(0)
@@ -250,27 +253,44 @@ class Trainer:
         # Dropout draws from a stream of this step, so that a resumed training repeats it exactly.
         torch.manual_seed(seeds.integer(self.experiment.seed, "dropout", self.arm.phase, step))
         with sharing(self._shard):
-            tensors = (batch.methylation, batch.proportions, batch.depth)
-            on_device = [tensor.to(self.device, non_blocking=True) for tensor in tensors]
-            profiles = batch.profiles.to(self.device) if batch.profiles else None
-            parts: LossParts = loss(*on_device, profiles)
-            whole = total(parts.total.detach())
-            if not torch.isfinite(whole):
-                raise RunError(
-                    f"the training loss is {whole.item()} at step {step}",
-                    "lower training.learning_rate; the last good state is in checkpoint_last.pt",
-                )
+            with self._mixed_precision():
+                parts: LossParts = loss(batch.methylation, batch.proportions, batch.depth, batch.profiles)
             self._optimiser.zero_grad(set_to_none=True)
             # Each rank has its share of the loss, and the ranks' gradients are averaged.
             (parts.total * self._ranks.n_ranks).backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
-        sums = self.state.epoch_sums
-        for name, value in zip(LOSSES, parts, strict=True):
-            sums[name] = sums.get(name, 0.0) + value.item()
+        # Not read before the epoch ends: a GPU would have to wait for each step.
+        self._sums += torch.stack(parts).detach()
+
+    def _mixed_precision(self) -> AbstractContextManager[None]:
+        """Compute the products of an MLP in bfloat16 on a GPU that has it.
+
+        A CPU spends as much on drawing the reads as on the products, and least squares need their precision.
+        """
+        usable = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=usable and self.arm.model.backbone == "mlp")
+
+    def _epoch_sums(self) -> dict[str, float]:
+        """Give the sums of the losses of all ranks in this epoch so far, and begin anew.
+
+        Raises
+        ------
+        RunError
+            One is not a number.
+        """
+        sums = self._ranks.summed(dict(zip(LOSSES, self._sums.tolist(), strict=True)))
+        self._sums.zero_()
+        if not all(math.isfinite(value) for value in sums.values()):
+            raise RunError(
+                f"the training loss is {sums['total_loss']} in epoch "
+                f"{(self.state.step - 1) // self._settings.steps_per_epoch + 1}",
+                "lower training.learning_rate; the last good state is in checkpoint_last.pt",
+            )
+        return sums
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         state = self.state
-        sums = self._ranks.summed(state.epoch_sums)
+        sums = self._epoch_sums()
         state.epoch_sums = {}
         state.record.update(usage.totals())
         # One rank looks at the validation mixtures; all must come to the same decision.
@@ -308,13 +328,13 @@ class Trainer:
         """Make the row of the training log for the epoch that ends here."""
         state, per_epoch = self.state, self._settings.steps_per_epoch
         batch = self._batches.batch(state.step - 1)
-        predicted = predict(self.model, batch.methylation.numpy(), batch.depth.numpy().astype(int)).proportions
+        predicted = predict(self.model, batch.methylation.cpu().numpy(), batch.depth.cpu().numpy()).proportions
         return {
             "epoch": state.step // per_epoch,
             "step": state.step,
             "train/learning_rate": self._optimiser.param_groups[0]["lr"],
             **{f"train/{name}": value / per_epoch for name, value in sums.items()},
-            "train/presence_accuracy": metrics.presence_accuracy(batch.proportions.numpy(), predicted),
+            "train/presence_accuracy": metrics.presence_accuracy(batch.proportions.cpu().numpy(), predicted),
             **validate(self.model, self._validation),
             "seconds": round(state.record["train_seconds"], 1),
             "slurm_job_id": self._job.id if self._job else "",
@@ -357,9 +377,9 @@ class Trainer:
         self._optimiser.load_state_dict(found.optimiser)
         here = self.state.record
         self.state = found
-        if not self._ranks.first:
-            # Rank 0 has the sums of all.
-            found.epoch_sums = {}
+        if self._ranks.first and found.epoch_sums:
+            # Those of all ranks.
+            self._sums.copy_(torch.tensor([found.epoch_sums[name] for name in LOSSES], dtype=torch.float64))
         if not found.finished:
             # Where it goes on is recorded; what it has cost so far is kept.
             found.record = {**here, **{name: found.record[name] for name in Usage.names if name in found.record}}
@@ -411,6 +431,13 @@ def _loss_of(model: Model, ranks: Ranks) -> nn.Module:
         return _Loss(model)
     # Running statistics are the same on every rank by construction, so they need not be sent around.
     return DistributedDataParallel(_Loss(model), forward_sync_buffers=False)
+
+
+def _content(mixtures: Mixtures) -> str:
+    digest = hashlib.sha256()
+    for rows in blocks(len(mixtures), _BLOCK):
+        digest.update(mixtures.methylation[rows].tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from methmix import metrics
 from methmix.files import Mixtures
 from methmix.models import Model, predict
 from methmix.models.informed import InformedSparseModel
+from methmix.rows import blocks
 
 _BATCH = 256
 _COVERAGE = 0.9
@@ -53,8 +54,7 @@ def calibrate_intervals(model: Model, mixtures: Mixtures) -> None:
 
 def _batches(mixtures: Mixtures) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield methylation, depth and true proportions."""
-    for start in range(0, len(mixtures), _BATCH):
-        rows = slice(start, start + _BATCH)
+    for rows in blocks(len(mixtures), _BATCH):
         arrays = (mixtures.methylation[rows], mixtures.depth[rows].astype(np.float32), mixtures.proportions[rows])
         yield torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1]), torch.from_numpy(arrays[2])
 

@@ -1,0 +1,123 @@
+"""Mixing and reads on a CPU, in one pass that stays in the nearest cache.
+
+What `methmix.mixtures.reads` says in tensors is here in loops, each simple enough to become vector instructions, over
+chunks of regions. Compiled at the first use and kept beside this file, or in the user's cache.
+"""
+
+import numba
+import numpy as np
+from numba import float32, int32, uint32, uint64
+
+from methmix.mixtures.poisson import (
+    CHOICE_BITS,
+    LARGEST_MEAN,
+    LARGEST_ROOT,
+    NORMAL_BITS,
+    PER_ROOT,
+    ROUNDING,
+    SLOT_BITS,
+    SLOTS,
+    THRESHOLD_BITS,
+)
+
+_CHUNK = 512
+_GOLDEN = 0x9E3779B97F4A7C15
+_ROOT, _MEAN = float32(LARGEST_ROOT), float32(LARGEST_MEAN)
+_OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, 2 ** (32 - NORMAL_BITS) - 1
+
+
+@numba.njit(inline="always")
+def _hash(value):  # type: ignore[no-untyped-def]
+    value = (value ^ (value >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> uint64(27))) * uint64(0x94D049BB133111EB)
+    return value ^ (value >> uint64(31))
+
+
+@numba.njit(inline="always")
+def _counts(n, mean, bits, choice, aliases, quantiles, room, counts):  # type: ignore[no-untyped-def]
+    """Draw counts[:n] of mean[:n], as `methmix.mixtures.poisson.counts` does."""
+    index, word, low, high = room
+    smallest, largest = mean[0], mean[0]
+    for j in range(n):
+        smallest, largest = min(smallest, mean[j]), max(largest, mean[j])
+    if smallest < _MEAN:
+        for j in range(n):
+            root = np.sqrt(mean[j])
+            place = (root if root < _ROOT else _ROOT) * float32(PER_ROOT)
+            below = int32(place)
+            base = float32(below)
+            chance = (place * place - base * base) / (float32(2) * base + float32(1))
+            upper = float32(int32(choice[j])) * float32(2.0**-CHOICE_BITS) < chance
+            index[j] = ((below + int32(upper)) << int32(SLOT_BITS)) + int32(bits[j] >> uint32(THRESHOLD_BITS))
+        for j in range(n):
+            word[j] = aliases[uint32(index[j])]
+        for j in range(n):
+            slot, alias = int32(bits[j] >> uint32(THRESHOLD_BITS)), int32(word[j] & uint32(SLOTS - 1))
+            own = (bits[j] & uint32(_OF_THRESHOLD)) < (word[j] >> uint32(SLOT_BITS))
+            counts[j] = float32(slot if own else alias)
+    if largest >= _MEAN:
+        for j in range(n):
+            index[j] = int32(bits[j] >> uint32(32 - NORMAL_BITS))
+        for j in range(n):
+            low[j] = quantiles[uint32(index[j])]
+        for j in range(n):
+            high[j] = quantiles[uint32(index[j] + 1)]
+        for j in range(n):
+            within = float32(int32(bits[j] & uint32(_OF_NORMAL))) * float32(2.0 ** (NORMAL_BITS - 32))
+            deviate = low[j] + within * (high[j] - low[j])
+            skewed = np.sqrt(mean[j] - float32(ROUNDING)) * deviate
+            skewed += (deviate * deviate - float32(1)) * float32(1 / 6)
+            rounded = float32(int32(mean[j] + skewed + float32(0.5)))
+            if mean[j] >= _MEAN:
+                counts[j] = rounded
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def draw(  # type: ignore[no-untyped-def]
+    donors, weights, ends, fractions, least_known, seeds, mean_depth, coverage, aliases, quantiles, observed, depth
+):
+    """Fill ``observed`` and ``depth``, float32 [n, n_regions].
+
+    Mixture i is of ``weights`` of the rows ``donors`` of ``fractions``, those from ``ends[i]`` to ``ends[i + 1]``.
+    """
+    mixed, known = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    mean_0, mean_1 = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    count_0, count_1 = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    bits_0, bits_1 = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.uint32)
+    choice_0, choice_1 = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.uint32)
+    low, high = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    room = (np.empty(_CHUNK, np.int32), np.empty(_CHUNK, np.uint32), low, high)
+    n_regions = fractions.shape[1]
+    for i in range(len(seeds)):
+        for start in range(0, n_regions, _CHUNK):
+            n = min(_CHUNK, n_regions - start)
+            for j in range(n):
+                mixed[j] = known[j] = float32(0)
+            for k in range(ends[i], ends[i + 1]):
+                row, weight = donors[k], weights[k]
+                for j in range(n):
+                    fraction = fractions[row, start + j]
+                    there = fraction == fraction
+                    mixed[j] += weight * fraction if there else float32(0)
+                    known[j] += weight if there else float32(0)
+            for j in range(n):
+                reads = mean_depth[i] * coverage[start + j] if known[j] >= least_known else float32(0)
+                share = mixed[j] / known[j]
+                share = min(share, float32(1)) if known[j] >= least_known else float32(0)
+                mean_0[j] = reads * share
+                mean_1[j] = reads * (float32(1) - share)
+            first = seeds[i] + uint64(2 * start) * uint64(_GOLDEN)
+            for j in range(n):
+                random = _hash(first + uint64(2 * j + 1) * uint64(_GOLDEN))
+                bits_0[j] = uint32(random)
+                bits_1[j] = uint32(random >> uint64(32))
+            for j in range(n):
+                random = _hash(first + uint64(2 * j + 2) * uint64(_GOLDEN))
+                choice_0[j] = uint32(random & uint64(2**CHOICE_BITS - 1))
+                choice_1[j] = uint32(random >> uint64(64 - CHOICE_BITS))
+            _counts(n, mean_0, bits_0, choice_0, aliases, quantiles, room, count_0)
+            _counts(n, mean_1, bits_1, choice_1, aliases, quantiles, room, count_1)
+            for j in range(n):
+                reads = count_0[j] + count_1[j]
+                depth[i, start + j] = reads
+                observed[i, start + j] = count_0[j] / reads

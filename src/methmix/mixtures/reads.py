@@ -1,0 +1,131 @@
+"""Mixed methylation, and the reads that a sequencer would give.
+
+The methylated and the other reads of a region are independent Poisson counts, of means ``depth x methylation`` and
+``depth x (1 - methylation)``: their sum, the depth, is then Poisson, and given it the methylated ones are binomial.
+Random numbers are a hash of the mixture's seed and the region's number (SplitMix64; Steele et al. 2014, OOPSLA), so
+that a mixture has the same reads in whatever batch, block, thread or process it is drawn.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from methmix.mixtures import kernel
+from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, normal_quantiles
+
+# Share of a mixture whose methylation in a region must be known: with less, a gap of its main donor would show the
+# methylation of a trace undiluted.
+LEAST_KNOWN = 0.5
+# As signed 64-bit integers, which wrap around as unsigned ones do.
+_GOLDEN, _FIRST, _SECOND = (
+    int(np.uint64(constant).astype(np.int64))
+    for constant in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+
+
+def draw_mixtures(
+    weights: npt.NDArray[np.float32],
+    fractions: Tensor,
+    mean_depth: npt.NDArray[np.floating],
+    coverage: Tensor,
+    seeds: npt.NDArray[np.uint64],
+) -> tuple[Tensor, Tensor]:
+    """Mix donors and sample reads.
+
+    Parameters
+    ----------
+    weights
+        Share of each donor in each mixture, float32 [n, n_donors]; rows sum to 1.
+    fractions
+        Methylation of each donor, float32 [n_donors, n_regions], 0-1, NaN where not observed; on any device.
+    mean_depth
+        Mean reads a region, [n].
+    coverage
+        Relative coverage of each region, float32 [n_regions], mean 1; on the same device.
+    seeds
+        Of each mixture, [n].
+
+    Returns
+    -------
+    methylation, depth
+        As observed: float32 [n, n_regions] each, methylation NaN where depth is 0.
+    """
+    if fractions.device.type == "cpu":
+        return _in_loops(weights, fractions, mean_depth, coverage, seeds)
+    return in_tensors(weights, fractions, mean_depth, coverage, seeds)
+
+
+def mix(weights: Tensor, fractions: Tensor) -> Tensor:
+    """Mix fractions [n_donors, n_regions] with weights [n, n_donors], over the donors that were observed.
+
+    Returns
+    -------
+    Tensor
+        [n, n_regions], 0-1; NaN where less than half of a mixture is known.
+    """
+    missing = torch.isnan(fractions)
+    known = weights @ (~missing).to(weights.dtype)
+    # Rounding leaves a little more than 1.
+    mixed = (weights @ torch.nan_to_num(fractions)).div_(known).clamp_(max=1)
+    return mixed.masked_fill_(known < LEAST_KNOWN, torch.nan)
+
+
+def in_tensors(
+    weights: npt.NDArray[np.float32],
+    fractions: Tensor,
+    mean_depth: npt.NDArray[np.floating],
+    coverage: Tensor,
+    seeds: npt.NDArray[np.uint64],
+) -> tuple[Tensor, Tensor]:
+    """Do what `draw_mixtures` does in operations on whole tensors, on any device."""
+    device = fractions.device
+    mixed = mix(torch.from_numpy(weights).to(device), fractions)
+    known = torch.nan_to_num(mixed)
+    reads = torch.from_numpy(mean_depth.astype(np.float32)).to(device)[:, None] * coverage * ~torch.isnan(mixed)
+    place = 2 * torch.arange(fractions.shape[1], device=device)
+    own = torch.from_numpy(seeds.view(np.int64)).to(device)[:, None]
+    bits, choice = (_hash(own + (place + number) * _GOLDEN) for number in (1, 2))
+    methylated = counts(reads * known, bits & 0xFFFFFFFF, choice & 2**CHOICE_BITS - 1)
+    others = counts(reads * (1 - known), _shift(bits, 32), _shift(choice, 64 - CHOICE_BITS))
+    depth = methylated + others
+    return methylated / depth, depth
+
+
+def _hash(value: Tensor) -> Tensor:
+    value = (value ^ _shift(value, 30)) * _FIRST
+    value = (value ^ _shift(value, 27)) * _SECOND
+    return value ^ _shift(value, 31)
+
+
+def _shift(value: Tensor, places: int) -> Tensor:
+    """Shift right, filling with zeros, which torch's shift of a signed integer does not."""
+    return value >> places & (1 << 64 - places) - 1
+
+
+def _in_loops(
+    weights: npt.NDArray[np.float32],
+    fractions: Tensor,
+    mean_depth: npt.NDArray[np.floating],
+    coverage: Tensor,
+    seeds: npt.NDArray[np.uint64],
+) -> tuple[Tensor, Tensor]:
+    observed, depth = (torch.empty(len(weights), fractions.shape[1]) for _ in range(2))
+    mean_depth = mean_depth.astype(np.float32)
+
+    def draw(rows: slice) -> None:
+        part = weights[rows]
+        mixtures, donors = np.nonzero(part)
+        ends = np.searchsorted(mixtures, np.arange(len(part) + 1))
+        kernel.draw(
+            *(donors, part[mixtures, donors], ends, fractions.numpy(), np.float32(LEAST_KNOWN)),
+            *(seeds[rows], mean_depth[rows], coverage.numpy(), alias_tables(), normal_quantiles()),
+            *(observed.numpy()[rows], depth.numpy()[rows]),
+        )
+
+    n, workers = len(weights), max(1, min(torch.get_num_threads(), len(weights)))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(draw, [slice(n * k // workers, n * (k + 1) // workers) for k in range(workers)]))
+    return observed, depth

@@ -1,0 +1,22 @@
+"""Tables that are taken in blocks of rows, whether they are in memory or in a file."""
+
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+
+class Rows(Protocol):
+    """What can be read by rows: ``rows[2:5]``, ``rows[7]``, ``rows[:]``; a NumPy array, or a part of a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows first."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> npt.NDArray[Any]: ...
+
+
+def blocks(n: int, size: int) -> list[slice]:
+    """Divide ``n`` rows into blocks of at most ``size``: with one after the other, memory does not grow with ``n``."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
