@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from methmix.config import Experiment
-from methmix.config.experiment import CountsReference
+from methmix.config.sources import CountsReference
 from methmix.errors import InputError
 from methmix.reference import build_reference
 from methmix.reference.counts import read_counts, read_counts_table
