@@ -42,7 +42,6 @@ Regions = Annotated[
     Discriminator(_kind_of_regions),
     Field(description="all, or top_k_per_tissue: only the regions that tell the tissues best"),
 ]
-Measure = Literal["cpg", "fragment"]
 SampleSheet = Annotated[
     str | None, Field(description="TSV with columns donor, tissue[, split]; without one, donors are <tissue>-<number>")
 ]
@@ -139,7 +138,7 @@ class PatternH5Reference(Section):
 
 
 class WgbstoolsReference(Section):
-    """Files of wgbstools, one a donor, counted over regions."""
+    """Files of wgbstools, one a donor, whose reads are counted in regions."""
 
     source: Literal["wgbstools"]
     folder: str = Field(description="folder of the files; METHMIX_DATA/ may lead")
@@ -147,7 +146,9 @@ class WgbstoolsReference(Section):
         description="TSV with columns donor, tissue, file[, split]; file is a .beta or .pat.gz in the folder"
     )
     regions_bed: str = Field(description="BED without a header: chrom start end start_cpg end_cpg (end not included)")
-    measure: Measure = Field(description="what is counted: cpg, single calls; fragment, whole reads (.pat.gz only)")
+    measure: Literal["cpg", "fragment"] = Field(
+        description="what is counted: cpg, the calls of single CpGs; fragment, whole fragments (.pat.gz only)"
+    )
     genome: Genome
     merge_tissues: MergedTissues = Field(default_factory=dict)
     regions: Regions = "all"

@@ -12,14 +12,15 @@ from methmix.config.sources import (
     BetaTableReference,
     CountsReference,
     MarkerRegions,
-    Measure,
     PatternH5Reference,
     ReferenceSettings,
     SimulatedReference,
     UxmAtlasReference,
+    WgbstoolsReference,
 )
 from methmix.errors import InputError
 from methmix.files import Reference
+from methmix.formats.regions import Measure
 from methmix.reference.beta_table import read_betas
 from methmix.reference.counts import read_counts
 from methmix.reference.inputs import data_file
@@ -29,6 +30,7 @@ from methmix.reference.samples import Donors, merge_tissues
 from methmix.reference.simulator import simulate
 from methmix.reference.split import check_given_split, split_donors
 from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
+from methmix.reference.wgbstools import read_wgbstools
 
 
 def build_reference(experiment: Experiment) -> Reference:
@@ -114,10 +116,16 @@ def _read(settings: ReferenceSettings, rng: np.random.Generator) -> tuple[Donors
             paths = [data_file(name) for name in (settings.file, settings.metadata, settings.regions_bed)]
             donors, notes = read_patterns(*paths)
             return donors, {path.name: path for path in paths}, notes
+        case WgbstoolsReference():
+            sheet, bed = data_file(settings.sample_sheet), data_file(settings.regions_bed)
+            donors, files = read_wgbstools(settings, sheet, bed)
+            return donors, {sheet.name: sheet, bed.name: bed, **files}, []
 
 
 def _measure(settings: ReferenceSettings) -> Measure:
     """Tell what is counted in a region."""
+    if isinstance(settings, WgbstoolsReference):
+        return settings.measure
     return "fragment" if isinstance(settings, UxmAtlasReference) else "cpg"
 
 

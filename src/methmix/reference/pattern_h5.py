@@ -17,8 +17,9 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5
+from methmix.formats.text import UNREADABLE
 from methmix.reference.samples import Donors
-from methmix.reference.tables import UNREADABLE, read_bed
+from methmix.reference.tables import read_bed
 
 _COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
-from methmix.reference.tables import UNREADABLE
+from methmix.formats.text import UNREADABLE
 
 logger = logging.getLogger("methmix")
 

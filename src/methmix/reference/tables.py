@@ -1,7 +1,5 @@
 """Text tables: read as text, so that what is wrong can be told with line and column."""
 
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,16 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.text import UNREADABLE, open_text
 
-# What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
-UNREADABLE = (
-    pd.errors.EmptyDataError,
-    pd.errors.ParserError,
-    UnicodeDecodeError,
-    EOFError,
-    OSError,
-    zlib.error,
-)
 # Rows that are text at a time; numbers take a tenth of the memory.
 _ROWS = 2000
 _UNKNOWN = ("NA", "NaN", "nan", "")
@@ -81,9 +71,6 @@ def _text_blocks(path: Path) -> Iterator[pd.DataFrame]:
         with pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, header=None, chunksize=_ROWS) as reader:
             for block in reader:
                 block.index += 1
-                short = block.iloc[:, -1].isna()
-                if short.any():
-                    raise InputError(f"{path}: line {line_of(short)} has fewer columns than the header")
                 yield block
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
@@ -176,10 +163,8 @@ def read_bed(path: Path, cpg_indices: bool) -> pd.DataFrame:
     """
     columns = _BED_COLUMNS if cpg_indices else _BED_COLUMNS[:3]
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        with open_text(path) as file:
             rows = {n: line.split() for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")}
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except UNREADABLE as error:
         raise InputError(f"{path}: is not a readable BED file ({error})") from None
     for line, fields in rows.items():
