@@ -79,16 +79,14 @@ def test_originals_are_the_donors(build, calls):
     assert set(json.loads(reference.attributes["sha256"])) == {"patterns.h5", "metadata.csv", "regions.bed"}
 
 
-def test_every_copy_is_in_the_split_of_its_original(settings, build, files, tmp_path, calls):
+def test_every_copy_is_in_the_split_of_its_original(settings, build, tmp_path, calls):
     """Whatever rows there are of an original, it is one donor, so that nothing of it can be in two splits."""
-    rows = [f"{name},{t},{v},{s},{o}" for name, t, v, s, o in (r.split(",") for r in SAMPLES)]
-    _metadata(tmp_path, [row.replace(",0,False", ",2,False") for row in rows])
+    _metadata(tmp_path, [row.replace(",0,False", ",2,False") for row in SAMPLES])
     for seed in range(5):
         settings["seed"] = seed
         reference = build()
-        assert sorted(reference.donors) == sorted(set(reference.donors)) == ["B1", "B2", "B3", "L1", "L2"]
-        liver = reference.donors.index("L1")
-        np.testing.assert_array_equal(reference.depth[liver], (calls[:2] < 2).sum(axis=(0, 2)))
+        assert reference.donors == ["B1", "B2", "B3", "L1", "L2"]
+        np.testing.assert_array_equal(reference.depth[3], (calls[:2] < 2).sum(axis=(0, 2)))
 
 
 @pytest.mark.parametrize(
