@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from methmix.config import Experiment
-from methmix.config.experiment import CountsReference
+from methmix.config.sources import CountsReference
 from methmix.errors import InputError
 from methmix.reference import build_reference
 from methmix.reference.counts import read_counts, read_counts_table
@@ -199,14 +199,9 @@ def test_missing_sample_sheet(source, table, tmp_path):
         read_counts(source(), table, tmp_path / "absent.tsv")
 
 
-def test_merged_tissues(source, table):
-    _, tissues, *_ = read_counts(source(merge_tissues={"Liver": "Gut"}), table, None)
-    assert tissues == ["Gut", "Gut", "Blood", "Blood"]
-
-
-def test_merging_an_unknown_tissue(source, table):
+def test_merging_an_unknown_tissue(settings, source):
     with pytest.raises(InputError, match=r"merge_tissues: 'Lung' is not a tissue of .*; it has Blood, Liver"):
-        read_counts(source(merge_tissues={"Lung": "Gut"}), table, None)
+        _build(settings, source(merge_tissues={"Lung": "Gut"}))
 
 
 def _build(settings, source: CountsReference):
@@ -221,7 +216,12 @@ def test_reference_of_a_counts_table(settings, source):
     assert reference.shared_tissues("test") == []
     assert "validation mixtures of Blood, Liver take fresh reads of training donors" in reference.attributes["notes"]
     assert reference.attributes["genome"] == "hg38"
+    assert reference.measure == "cpg"
     np.testing.assert_array_equal(reference.methylated[2], [9, 0, 5])
+
+
+def test_merged_tissues(settings, source):
+    assert _build(settings, source(merge_tissues={"Liver": "Gut"})).tissues == ["Blood", "Blood", "Gut", "Gut"]
 
 
 def test_tissue_with_one_donor(settings, source, tmp_path):

@@ -85,6 +85,23 @@ def test_reference_is_read_back(reference, reference_file):
     assert found.attributes["seed"] == 3
 
 
+def test_cpg_indices_are_read_back_and_change_no_digest(reference, tmp_path):
+    regions = reference.regions.assign(start_cpg=np.arange(400) + 7, end_cpg=np.arange(400) + 9)
+    indexed = replace(reference, regions=regions, attributes={**reference.attributes, "measure": "fragment"})
+    write_reference(tmp_path / "indexed.h5", indexed)
+    found = read_reference(tmp_path / "indexed.h5")
+    pd.testing.assert_frame_equal(found.regions, regions, check_dtype=False)
+    assert found.regions["end_cpg"].dtype == np.int64
+    assert (found.measure, reference.measure) == ("fragment", "cpg")
+    assert (found.digest, found.content_digest) == (reference.digest, reference.content_digest)
+
+
+def test_reference_of_an_older_version_counts_cpgs(reference, tmp_path):
+    old = {name: value for name, value in reference.attributes.items() if name != "measure"}
+    write_reference(tmp_path / "old.h5", replace(reference, attributes=old))
+    assert read_reference(tmp_path / "old.h5").measure == "cpg"
+
+
 def test_mixtures_are_read_back(tmp_path):
     content = _write_mixtures(tmp_path / "mixtures.h5")
     found = read_mixtures(tmp_path / "mixtures.h5")

@@ -12,6 +12,7 @@ ORDER = [
     {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics"},
     {"config"},
     {"files"},
+    {"formats"},
     {"reference"},
     {"mixtures"},
     {"models"},

@@ -11,8 +11,8 @@ from methmix.errors import InputError
 from methmix.files import read_reference
 from methmix.reference import __main__ as command
 from methmix.reference import build_reference, variation
-from methmix.reference.build import data_file as find_data_file
 from methmix.reference.download import content_sha256
+from methmix.reference.inputs import data_file as find_data_file
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from methmix.config import Experiment, load_experiment
-from methmix.config.experiment import SimulatedReference
+from methmix.config.sources import SimulatedReference
 from methmix.files.reference import mean_of_observed
 from methmix.reference import build_reference
 from methmix.reference.quality import tissue_difference

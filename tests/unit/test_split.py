@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from methmix.config.experiment import SplitSettings
+from methmix.config.sources import SplitSettings
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 from methmix.reference.split import check_given_split, split_donors

@@ -144,6 +144,21 @@ def test_checkpoint_loads_with_weights_only(trainer):
         content = torch.load(path, weights_only=True)
         assert content["tissue_names"] == run.state.tissue_names
         assert len(content["regions"]["chrom"]) == 600
+        assert set(content["regions"]) == {"chrom", "start", "end", "measure"}
+
+
+def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_path):
+    regions = data[0].regions.assign(start_cpg=np.arange(600), end_cpg=np.arange(600) + 5)
+    attributes = {**data[0].attributes, "measure": "fragment"}
+    indexed = replace(data[0], regions=regions, attributes=attributes)
+    run = Trainer(tiny_arm("sparse"), tiny_experiment(), indexed, data[1], tmp_path / "run", torch.device("cpu"))
+    run.run()
+    found = load_checkpoint(run.best_checkpoint)
+    assert found.measure == "fragment"
+    assert torch.equal(found.regions["end_cpg"], torch.arange(600) + 5)
+    del found.regions["measure"]
+    save_checkpoint(tmp_path / "old.pt", found)
+    assert load_checkpoint(tmp_path / "old.pt").measure == "cpg"
 
 
 @pytest.mark.parametrize("arm", ["original", "sparse", "sparse on the reference"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from methmix.config import Experiment
-from methmix.config.experiment import UxmAtlasReference
+from methmix.config.sources import UxmAtlasReference
 from methmix.errors import InputError
 from methmix.reference import build_reference
 from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
@@ -43,7 +43,12 @@ def _settings(path: Path, **changes) -> UxmAtlasReference:
 def test_good_table(tmp_path):
     tissues, regions, methylation = read_uxm_atlas(_table(tmp_path / "atlas.tsv"))
     assert tissues == ["Liver", "Colon", "Blood"]
-    assert regions.to_numpy().tolist() == [["chr1", 100, 200], ["chr1", 300, 400], ["chr2", 100, 200]]
+    assert list(regions) == ["chrom", "start", "end", "start_cpg", "end_cpg"]
+    assert regions.to_numpy().tolist() == [
+        ["chr1", 100, 200, 1, 5],
+        ["chr1", 300, 400, 7, 12],
+        ["chr2", 100, 200, 50, 55],
+    ]
     np.testing.assert_allclose(methylation, [[0.1, 1.0, 0.8], [0.9, 0.25, 0.7], [1.0, np.nan, 0.0]])
 
 
@@ -67,6 +72,7 @@ def test_marker_of_two_tissues_is_one_region(tmp_path):
         ("0.0 0.75 NA", "0.0 inf NA", ["line 3, column Colon", "'inf'"]),
         ("chr1 300 400", "chr1 300 four", ["line 3, column end", "whole number", "'four'"]),
         ("chr1 300 400", "chr1 NA 400", ["line 3, column start", "whole number"]),
+        ("chr1 300 400 7", "chr1 300 400 NA", ["line 3, column startCpG", "whole number"]),
         ("chr2 100 200", "chr1 300 400", ["line 4: this region is there twice, with different values"]),
         ("chr1:300-400 U", "chr1:300-400 X", ["line 3, column direction: expected U or M, found 'X'"]),
         ("Colon Blood", "Colon Colon", ["column Colon is there twice"]),
@@ -138,6 +144,7 @@ def test_reference_says_that_donors_are_drawn(tmp_path, settings):
     experiment = Experiment.model_validate({**settings, "reference": source.model_dump()})
     reference = build_reference(experiment)
     notes = json.loads(reference.attributes["notes"])
+    assert reference.measure == "fragment"
     assert any("donors are drawn" in note and "pseudo-depth 30" in note for note in notes)
     # The tissue that is not known in the second region does not make it unknown for the others.
     np.testing.assert_array_equal(np.isnan(reference.profiles()).sum(axis=1), [1, 0, 0])

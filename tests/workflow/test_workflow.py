@@ -4,8 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
+
+from methmix.files import read_mixtures
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
@@ -169,3 +173,42 @@ def test_schemas_reject_what_the_code_rejects():
     wrong["reference"]["coverge"] = 3
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema)
+
+
+def test_a_reference_of_other_tissues_needs_no_code(checkout, snakemake):
+    """The smallest experiment on a table of four tissues that nothing here has heard of."""
+    rng = np.random.default_rng(4)
+    tissues = ["Spleen marginal zone", "Thymus+", "Übergang", "Xylem"]
+    means = rng.beta(0.4, 0.4, (len(tissues), 200))
+    start = np.arange(200) * 500
+    columns = {"chr": "chrZ", "start": start, "end": start + 90, "startCpG": start + 1, "endCpG": start + 5}
+    for tissue, mean in zip(tissues, means, strict=True):
+        for number in (1, 2, 3):
+            drawn = np.clip(mean + 0.05 * rng.standard_normal(200), 0, 1)
+            columns[f"{tissue}-{number}"] = np.where(rng.random(200) < 0.02, np.nan, drawn.round(3))
+    pd.DataFrame(columns).to_csv(checkout / "betas.tsv.gz", sep="\t", index=False, na_rep="NA")
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content["name"] = "mine"
+    content["reference"] = {
+        "source": "beta_table",
+        "file": "betas.tsv.gz",
+        "genome": "mine1",
+        "pseudo_depth": 40,
+        "regions": {"top_k_per_tissue": 30},
+        "split": content["reference"]["split"],
+    }
+    content["mixtures"]["recipes"]["phase2"]["n_tissues"] = [2, 3]
+    content["mixtures"]["recipes"]["phase3"].update(background="Xylem", n_others=[2, 3])
+    content["detection"]["background"] = {"Xylem": 0.7, "Thymus+": 0.3}
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    targets = [f"results/mine/mixtures/{phase}_test_mixtures.h5" for phase in ("phase1", "phase2", "phase3")]
+    report = "results/mine/reference/reference_report.html"
+    done = snakemake(checkout, *targets, report, "--cores", "1", "--configfile", "config/mine.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "Spleen marginal zone" in (checkout / report).read_text()
+    for target in targets:
+        mixtures = read_mixtures(checkout / target)
+        assert mixtures.tissue_names == sorted(tissues)
+        assert 60 <= mixtures.methylation.shape[1] <= 120
+    planned = snakemake(checkout, "-n", "compare_phase2", "detection_limit", "--configfile", "config/mine.yaml")
+    assert planned.returncode == 0, planned.stderr

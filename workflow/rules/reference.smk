@@ -11,7 +11,7 @@ rule reference:
     params:
         config=record,
         settings=settings("reference"),
-        code=source_digest("reference", "files"),
+        code=source_digest("reference", "formats", "files"),
     shell:
         """
         python -m methmix.reference build \

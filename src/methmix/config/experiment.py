@@ -7,92 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from methmix.config.section import Section
+from methmix.config.sources import ReferenceSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Phase = Literal["phase1", "phase2", "phase3"]
 ArmName = Literal["original", "sparse"]
-
-
-class SplitSettings(Section):
-    """How the donors of a tissue are divided before anything is mixed."""
-
-    validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        description="share of a tissue's donors for validation; at least one donor where there are three"
-    )
-    test: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        description="share of a tissue's donors for the test; at least one donor where there are two"
-    )
-    allow_single_donor: bool = Field(
-        description="accept tissues with one donor, which is then in all splits: their errors are optimistic"
-    )
-    fold: int = Field(
-        default=0, ge=0, description="which donors are in test and validation: each fold takes the next ones"
-    )
-
-
-class SimulatedReference(Section):
-    """A reference drawn from a seed, with the donor variation that was fitted to real replicates."""
-
-    source: Literal["simulated"]
-    tissues: dict[str, list[str]] = Field(
-        min_length=1, description="groups of related tissues; tissues of a group share methylation changes"
-    )
-    n_regions: int = Field(ge=10, description="number of regions")
-    n_donors: int = Field(ge=3, description="number of donors in all, at least 3 a tissue")
-    coverage: float = Field(gt=0, description="mean sequencing coverage of a donor, reads per CpG")
-    donor_variation: Literal["healthy", "tumour"] = Field(
-        description="which replicates the between-donor variation was fitted to"
-    )
-    split: SplitSettings
-
-    @model_validator(mode="after")
-    def _counts_fit(self) -> Self:
-        names = [name for group in self.tissues.values() for name in group]
-        if len(set(names)) != len(names):
-            raise ValueError("tissues: a tissue is named twice")
-        if len(names) < 2:
-            raise ValueError("tissues: at least two tissues are needed")
-        if self.n_donors < 3 * len(names):
-            raise ValueError(
-                f"n_donors: {self.n_donors} is too few, {len(names)} tissues need at least {3 * len(names)}"
-            )
-        return self
-
-
-class CountsReference(Section):
-    """Methylated and total counts of each donor (the MetDecode / CelFiE table)."""
-
-    source: Literal["counts"]
-    file: str = Field(description="TSV: CHROM START END <donor>_METH <donor>_DEPTH ...; METHMIX_DATA/ may lead")
-    sample_sheet: str | None = Field(
-        default=None,
-        description="TSV with columns donor, tissue[, split]; without one, donors are named <tissue>-<number>",
-    )
-    genome: str = Field(description="genome build of the coordinates, for example hg38")
-    merge_tissues: dict[str, str] = Field(
-        default_factory=dict, description="tissue name in the table -> name to use; joins tissues"
-    )
-    duplicate_regions: Literal["error", "deepest"] = Field(
-        description="error, or deepest: of the rows of one region keep the one with most reads"
-    )
-    split: SplitSettings
-
-
-class UxmAtlasReference(Section):
-    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
-
-    source: Literal["uxm_atlas"]
-    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
-    genome: str = Field(description="genome build of the coordinates, for example hg38")
-    donors_per_tissue: int = Field(ge=3, description="donors drawn around each mean")
-    pseudo_depth: int = Field(ge=10, description="depth given to the drawn fractions")
-    donor_variation: Literal["healthy", "tumour"] = Field(
-        description="which replicates the between-donor variation was fitted to"
-    )
-    split: SplitSettings
-
-
-ReferenceSettings = Annotated[SimulatedReference | CountsReference | UxmAtlasReference, Field(discriminator="source")]
 
 
 class PairsRecipe(Section):

@@ -16,7 +16,10 @@ from methmix.errors import InputError
 _EXPERIMENT_ADAPTER: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION_ADAPTER: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 # pydantic names the chosen member of a union in the path of an error; users do not write it.
-_UNION_TAGS = {"simulated", "counts", "uxm_atlas", "pairs", "dirichlet", "background", "original", "sparse"}
+_UNION_TAGS = {
+    *("simulated", "counts", "uxm_atlas", "beta_table", "pattern_h5", "wgbstools", "all", "markers"),
+    *("pairs", "dirichlet", "background", "original", "sparse"),
+}
 
 
 class _Loader(yaml.SafeLoader):

@@ -8,6 +8,7 @@ from methmix import metrics
 from methmix.evaluation.answers import Answer
 from methmix.evaluation.scores import expected_calibration_error
 from methmix.files import Mixtures, Reference
+from methmix.reference.quality import INVENTED_DONORS
 
 Array = npt.NDArray[np.float64]
 
@@ -46,7 +47,7 @@ def per_tissue(reference: Reference, true: Array, answer: Answer, probability: A
         A row per tissue. ``shared_donors`` names the splits whose mixtures are made of training donors.
     """
     shared = {split: reference.shared_tissues(split) for split in ("validation", "test")}  # type: ignore[arg-type]
-    drawn = "yes" if reference.attributes.get("source") != "counts" else "no"
+    drawn = "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no"
     rows = []
     for column, tissue in enumerate(reference.tissue_names):
         t, p = true[:, [column]], answer.proportions[:, [column]]

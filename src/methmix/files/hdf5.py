@@ -9,17 +9,17 @@ import h5py
 from methmix.errors import InputError
 
 
-def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str, int]) -> h5py.File:
-    """Open a file of ours for reading and check that it is one.
+def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datasets: dict[str, int]) -> h5py.File:
+    """Open a file for reading and check that it is what it should be.
 
     Parameters
     ----------
     path
         The file.
     made_by
-        The command that makes such a file, for the hint.
+        The command that makes such a file, for the hint; None for a file that is not of ours.
     schema_version
-        Version that the reader understands.
+        Version that the reader understands; None if such files have none.
     datasets
         Name of each dataset that must be there -> its number of axes.
 
@@ -28,26 +28,27 @@ def open_hdf5(path: Path, made_by: str, schema_version: int, datasets: dict[str,
     InputError
         The file is missing, truncated, not HDF5, of another schema version, or lacks a dataset.
     """
-    again = f"make it again with {made_by}"
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file", f"it is made by {made_by}")
+        raise InputError(f"{path}: there is no such file", f"it is made by {made_by}" if made_by else "")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise InputError(f"{path}: is truncated or not HDF5 ({error})", again) from None
+        raise InputError(f"{path}: is truncated or not HDF5 ({error})", _again(made_by)) from None
     found = file.attrs.get("schema_version")
-    if found != schema_version:
-        raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", again)
+    if schema_version is not None and found != schema_version:
+        raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", _again(made_by))
     for name, n_axes in datasets.items():
         if not isinstance(file.get(name), h5py.Dataset):
-            raise InputError(f"{path}: dataset {name} is missing", again)
+            raise InputError(f"{path}: dataset {name} is missing", _again(made_by))
         if file[name].ndim != n_axes:
-            raise InputError(f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", again)
+            raise InputError(
+                f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", _again(made_by)
+            )
     return file
 
 
 @contextmanager
-def readable(path: Path, made_by: str) -> Iterator[None]:
+def readable(path: Path, made_by: str | None) -> Iterator[None]:
     """Turn the failure to read a file inside of the block into a clear error.
 
     Raises
@@ -58,6 +59,8 @@ def readable(path: Path, made_by: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read to its end, it is damaged ({error})", f"make it again with {made_by}"
-        ) from None
+        raise InputError(f"{path}: cannot be read to its end, it is damaged ({error})", _again(made_by)) from None
+
+
+def _again(made_by: str | None) -> str:
+    return f"make it again with {made_by}" if made_by else "copy it again from where it was made"

@@ -29,6 +29,8 @@ _DATASETS = {
     "regions/start": 1,
     "regions/end": 1,
 }
+# Places of a region in the numbering of CpGs that wgbstools has for a genome; not every source has them.
+CPG_COLUMNS = ("start_cpg", "end_cpg")
 
 
 class Fractions:
@@ -67,9 +69,9 @@ class Reference:
     donors, tissues, split
         Name, tissue and split of each donor, length n_donors.
     regions
-        Columns chrom, start, end; n_regions rows.
+        Columns chrom, start, end and, where the source has them, start_cpg, end_cpg; n_regions rows.
     attributes
-        source, seed, genome, versions, sha256 of inputs, and notes for the user.
+        source, seed, genome, measure, versions, sha256 of inputs, and notes for the user.
 
     Raises
     ------
@@ -109,6 +111,11 @@ class Reference:
     def tissue_names(self) -> list[str]:
         """Tissues in alphabetical order: the order of every array with a tissue axis."""
         return sorted(set(self.tissues))
+
+    @property
+    def measure(self) -> str:
+        """What is counted in a region: ``cpg``, single calls; ``fragment``, whole reads."""
+        return str(self.attributes.get("measure", "cpg"))
 
     @property
     def region_names(self) -> list[str]:
@@ -200,7 +207,7 @@ def write_reference(path: Path, reference: Reference) -> None:
         for name in ("donors", "tissues", "split"):
             file.create_dataset(name, data=getattr(reference, name), dtype=text)
         file.create_dataset("regions/chrom", data=reference.regions["chrom"].astype(str).tolist(), dtype=text)
-        for name in ("start", "end"):
+        for name in ("start", "end", *(name for name in CPG_COLUMNS if name in reference.regions)):
             file.create_dataset(f"regions/{name}", data=reference.regions[name].to_numpy(dtype=np.int64))
         for key, value in reference.attributes.items():
             file.attrs[key] = value
@@ -222,6 +229,7 @@ def read_reference(path: Path) -> Reference:
             "chrom": file["regions/chrom"].asstr()[:],
             "start": file["regions/start"][:],
             "end": file["regions/end"][:],
+            **{name: file["regions"][name][:] for name in CPG_COLUMNS if name in file["regions"]},
         }
         if len({len(column) for column in regions.values()}) > 1:
             raise InputError(f"{path}: regions: columns differ in length", f"make it again with {made_by}")

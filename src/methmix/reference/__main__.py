@@ -14,8 +14,9 @@ from pathlib import Path
 from methmix import cli
 from methmix.config import load_experiment
 from methmix.files import read_reference, write_reference, write_text
-from methmix.reference.build import build_reference, data_file
+from methmix.reference.build import build_reference
 from methmix.reference.download import BASE_URL, content_sha256, download
+from methmix.reference.inputs import data_file
 from methmix.reference.report import write_report
 from methmix.reference.variation import fit, read_replicates
 

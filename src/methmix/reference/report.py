@@ -65,6 +65,7 @@ def _facts(reference: Reference) -> dict[str, str]:
     facts = {
         "source": str(attributes.get("source", "unknown")),
         "genome": str(attributes.get("genome", "unknown")),
+        "counted": {"cpg": "single CpG calls", "fragment": "fragments"}[reference.measure],
         "seed": str(attributes.get("seed", "unknown")),
     }
     for name, digest in json.loads(attributes.get("sha256", "{}")).items():

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from methmix.config.experiment import SimulatedReference
+from methmix.config.sources import SimulatedReference
 from methmix.reference.variation import DonorVariation
 
 # Share of regions, and Beta parameters of their methylation.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from methmix.config.experiment import SplitSettings
+from methmix.config.sources import SplitSettings
 from methmix.errors import InputError
 from methmix.files.reference import Split
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from methmix.config.experiment import UxmAtlasReference
+from methmix.config.sources import UxmAtlasReference
 from methmix.errors import InputError
-from methmix.reference.counts import UNREADABLE
+from methmix.reference.tables import fractions, line_of, read_table, whole_numbers
 from methmix.reference.variation import DonorVariation
 
 _LEADING = ["chr", "start", "end", "startCpG", "endCpG", "target", "name", "direction"]
@@ -23,7 +23,7 @@ def read_uxm_atlas(path: Path) -> tuple[list[str], pd.DataFrame, np.ndarray]:
     Returns
     -------
     tissues, regions, methylation
-        Tissue names; DataFrame chrom, start, end; methylation (1 - unmethylated share), shape
+        Tissue names; DataFrame chrom, start, end, start_cpg, end_cpg; methylation (1 - unmethylated share), shape
         [n_tissues, n_regions], 0-1, NaN where the atlas has NA.
 
     Raises
@@ -32,85 +32,32 @@ def read_uxm_atlas(path: Path) -> tuple[list[str], pd.DataFrame, np.ndarray]:
         A column is missing or doubled, a tissue has no value at all, a value is not in 0-1, a region is there
         twice with different values; the message names row and column.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, header=None)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except UNREADABLE as error:
-        raise InputError(f"{path}: is not a readable table ({error})") from None
-    header, table = table.iloc[0].astype(str).tolist(), table.iloc[1:].reset_index(drop=True)
-    tissues = _tissues(path, header)
-    if table.empty:
-        raise InputError(f"{path}: has a header but no regions")
-    table.columns = pd.Index(header)
+    table = read_table(path, _LEADING, "<tissue>")
+    tissues = [name for name in table.columns if name not in _LEADING]
+    if len(tissues) < 2:
+        raise InputError(f"{path}: expected at least two tissue columns, found {len(tissues)}")
     # Rows with the same region and the same values are one marker of several tissues.
     table = table[~table.duplicated([*_COORDINATES, "direction", *tissues])]
     doubled = table.duplicated(_COORDINATES)
     if doubled.any():
-        line = _line(doubled)
+        line = line_of(doubled)
         raise InputError(f"{path}: line {line}: this region is there twice, with different values", "keep one row")
     direction = table["direction"]
     if not direction.isin(["U", "M"]).all():
-        line = _line(~direction.isin(["U", "M"]))
-        raise InputError(f"{path}: line {line}, column direction: expected U or M, found {direction[line - 2]!r}")
-    regions = pd.DataFrame(
-        {
-            "chrom": table["chr"].astype(str),
-            "start": _whole_numbers(path, table["start"]),
-            "end": _whole_numbers(path, table["end"]),
-        }
-    )
-    values = np.stack([_fractions(path, table[tissue]) for tissue in tissues])
-    methylation = np.where(direction.to_numpy() == "U", 1 - values, values)
-    return tissues, regions.reset_index(drop=True), methylation
-
-
-def _tissues(path: Path, header: list[str]) -> list[str]:
-    missing = [name for name in _LEADING if name not in header]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]} is missing", f"expected {' '.join(_LEADING)} <tissue> ...")
-    tissues = [name for name in header if name not in _LEADING]
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        raise InputError(f"{path}: column {doubled[0]} is there twice", "give each tissue its own name")
-    if len(tissues) < 2:
-        raise InputError(f"{path}: expected at least two tissue columns, found {len(tissues)}")
-    return tissues
-
-
-def _whole_numbers(path: Path, column: pd.Series) -> np.ndarray:
-    numbers = pd.to_numeric(column, errors="coerce")
-    bad = ~(numbers >= 0) | (numbers % 1 != 0)
-    if bad.any():
-        line = _line(bad)
+        line = line_of(~direction.isin(["U", "M"]))
+        raise InputError(f"{path}: line {line}, column direction: expected U or M, found {direction[line]!r}")
+    columns = {"start": "start", "end": "end", "start_cpg": "startCpG", "end_cpg": "endCpG"}
+    numbers = {name: whole_numbers(path, table[column]) for name, column in columns.items()}
+    regions = pd.DataFrame({"chrom": table["chr"].tolist(), **numbers})
+    values = np.stack([fractions(path, table[tissue]) for tissue in tissues])
+    unknown = np.isnan(values).all(axis=1)
+    if unknown.any():
         raise InputError(
-            f"{path}: line {line}, column {column.name}: expected a whole number >= 0, found {column[line - 2]!r}"
-        )
-    whole: np.ndarray = numbers.to_numpy(dtype=np.int64)
-    return whole
-
-
-def _fractions(path: Path, column: pd.Series) -> np.ndarray:
-    numbers = pd.to_numeric(column, errors="coerce")
-    # What pandas already read as missing (NA, nan, nothing) is unknown; other text is an error.
-    bad = (column.notna() & numbers.isna()) | (numbers < 0) | (numbers > 1)
-    if bad.any():
-        line = _line(bad)
-        raise InputError(
-            f"{path}: line {line}, column {column.name}: expected a fraction 0-1 or NA, found {column[line - 2]!r}"
-        )
-    if numbers.isna().all():
-        raise InputError(
-            f"{path}: tissue {column.name} has no value in any region",
+            f"{path}: tissue {tissues[int(np.argmax(unknown))]} has no value in any region",
             "remove the column: nothing can be told about this tissue",
         )
-    fractions: np.ndarray = numbers.to_numpy(dtype=float)
-    return fractions
-
-
-def _line(marked: pd.Series) -> int:
-    """Line of the file in which the first marked row stands; rows keep their number as index."""
-    return int(marked.index[int(marked.to_numpy().argmax())]) + 2
+    methylation = np.where(direction.to_numpy() == "U", 1 - values, values)
+    return tissues, regions, methylation
 
 
 def draw_donors(

@@ -30,7 +30,8 @@ from methmix.errors import InputError
 from methmix.files import Reference
 from methmix.files.reference import mean_of_observed
 from methmix.nnls import normalise, solve_normal_equations
-from methmix.reference.counts import parse_tissue, read_counts_table
+from methmix.reference.counts import read_counts_table
+from methmix.reference.samples import parse_tissue
 
 Array = npt.NDArray[np.float64]
 

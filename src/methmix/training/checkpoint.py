@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from methmix.config.arm import ARM_ADAPTER, Arm
 from methmix.errors import InputError
-from methmix.files import atomic_path
-from methmix.files.reference import digest
+from methmix.files import Reference, atomic_path
+from methmix.files.reference import CPG_COLUMNS, digest
 from methmix.models import Model, build_model
 
 FORMAT_VERSION = 1
@@ -37,7 +36,8 @@ class Checkpoint:
     tissue_names
         Order of the outputs.
     regions
-        ``chrom`` (list of str), ``start`` and ``end`` (int64 tensors): order of the inputs.
+        ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
+        (int64 tensors): order of the inputs. Further ``measure`` (str).
     genome
         Genome build of the coordinates.
     reference_digest
@@ -80,18 +80,28 @@ class Checkpoint:
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def measure(self) -> str:
+        """What is counted in a region: ``cpg``, single calls; ``fragment``, whole reads."""
+        return str(self.regions.get("measure", "cpg"))
+
+    @property
     def region_names(self) -> list[str]:
         """``chrom:start-end`` of each region."""
         columns = (self.regions["chrom"], self.regions["start"].tolist(), self.regions["end"].tolist())
         return [f"{chrom}:{start}-{end}" for chrom, start, end in zip(*columns, strict=True)]
 
 
-def regions_to_tensors(regions: pd.DataFrame) -> dict[str, Any]:
-    """Turn region coordinates into what a checkpoint can hold."""
+def regions_to_tensors(reference: Reference) -> dict[str, Any]:
+    """Turn region coordinates, and what is counted in a region, into what a checkpoint can hold."""
+    regions = reference.regions
     return {
         "chrom": [str(name) for name in regions["chrom"]],
-        "start": torch.tensor(regions["start"].to_numpy(), dtype=torch.int64),
-        "end": torch.tensor(regions["end"].to_numpy(), dtype=torch.int64),
+        **{
+            name: torch.tensor(regions[name].to_numpy(), dtype=torch.int64)
+            for name in ("start", "end", *CPG_COLUMNS)
+            if name in regions
+        },
+        "measure": reference.measure,
     }
 
 

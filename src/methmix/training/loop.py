@@ -136,7 +136,7 @@ class Trainer:
             arm=arm.model_dump(mode="json"),
             seed=experiment.seed,
             tissue_names=reference.tissue_names,
-            regions=regions_to_tensors(reference.regions),
+            regions=regions_to_tensors(reference),
             genome=str(reference.attributes.get("genome", "unknown")),
             reference_digest=reference.digest,
             identity={

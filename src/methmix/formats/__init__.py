@@ -1,0 +1,1 @@
+"""The files that laboratories have: samples read from them and lined up with a set of regions."""

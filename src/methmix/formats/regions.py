@@ -1,0 +1,84 @@
+"""The regions that samples are lined up with."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Measure = Literal["cpg", "fragment"]
+
+
+@dataclass(frozen=True)
+class RegionSet:
+    """Regions of a model or a reference, in its order.
+
+    Parameters
+    ----------
+    chrom, start, end
+        Coordinates as in BED: 0-based, half-open; n_regions each.
+    genome
+        Such as hg38, or "none (simulated)".
+    start_cpg, end_cpg
+        The same regions in CpG indices of wgbstools, half-open, the genome's first CpG being 1; or None.
+    measure
+        What a value is: ``cpg``, the mean over reads and CpGs, or ``fragment``, the share of fragments that are
+        not unmethylated (UXM).
+    """
+
+    chrom: list[str]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    genome: str
+    start_cpg: npt.NDArray[np.int64] | None
+    end_cpg: npt.NDArray[np.int64] | None
+    measure: Measure
+
+    def __len__(self) -> int:
+        return len(self.chrom)
+
+
+class Intervals:
+    """Half-open intervals on one axis, which may overlap, to be asked for in any number at once.
+
+    Parameters
+    ----------
+    start, end
+        int64 [n_intervals], in any order.
+    """
+
+    def __init__(self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> None:
+        self._order = np.argsort(start, kind="stable")
+        self._start, self._end = start[self._order], end[self._order]
+        # How far the intervals up to this one reach: sorted also where one lies inside another.
+        self._reach = np.maximum.accumulate(self._end)
+
+    def overlapping(
+        self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Find all pairs of a query [start, end) and an interval that share at least one position.
+
+        Returns
+        -------
+        query, interval
+            Numbers of the two, int64 [n_pairs], sorted by query.
+        """
+        first = np.searchsorted(self._reach, start, side="right")
+        stop = np.searchsorted(self._start, end, side="left")
+        query, interval = expand(first, np.maximum(stop - first, 0))
+        shared = np.minimum(self._end[interval], end[query]) - np.maximum(self._start[interval], start[query])
+        return query[shared > 0], self._order[interval[shared > 0]]
+
+
+def expand(
+    start: npt.NDArray[np.int64], length: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Write out ranges: for each element of each range, the number of the range and the element."""
+    row = np.repeat(np.arange(len(start)), length)
+    return row, np.arange(len(row)) + np.repeat(start - (np.cumsum(length) - length), length)
+
+
+def bare_chrom(name: str) -> str:
+    """Give a chromosome's name without ``chr``, so that ``chr1`` equals ``1`` and ``chrM`` equals ``MT``."""
+    bare = name.removeprefix("chr")
+    return "MT" if bare == "M" else bare

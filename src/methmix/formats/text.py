@@ -1,0 +1,114 @@
+"""Text files that are too long to be held: rows in blocks, and where in the file something is wrong."""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from methmix.errors import InputError
+
+# What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
+UNREADABLE = (
+    pd.errors.EmptyDataError,
+    pd.errors.ParserError,
+    UnicodeDecodeError,
+    EOFError,
+    OSError,
+    zlib.error,
+)
+ROWS_PER_BLOCK = 500_000
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a plain or gzip text file.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    return gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+
+
+def read_rows(
+    path: Path, columns: Mapping[int, tuple[str, type | str]], rows: IO[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """Read some columns of a file without header, in blocks.
+
+    Parameters
+    ----------
+    path
+        TSV, plain or gzip.
+    columns
+        Position in the file -> name and type; ``int`` columns hold whole numbers >= 0.
+    rows
+        Some lines of the file, to read instead of all of it.
+
+    Yields
+    ------
+    DataFrame
+        With the named columns; the index counts rows.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read to its end, or a number is none (line and column are named).
+    """
+    try:
+        with pd.read_csv(
+            path if rows is None else rows,
+            sep="\t",
+            header=None,
+            usecols=list(columns),
+            dtype={position: kind for position, (_, kind) in columns.items()},
+            na_filter=False,
+            quoting=3,  # csv.QUOTE_NONE
+            chunksize=ROWS_PER_BLOCK,
+        ) as blocks:
+            for block in blocks:
+                block = block.rename(columns={position: name for position, (name, _) in columns.items()})
+                for name, kind in columns.values():
+                    if kind == "category":  # of names; pandas makes numbers of those of 1, 2, ...
+                        block[name] = block[name].cat.rename_categories(str)
+                    elif kind is int and (block[name] < 0).any():
+                        raise _bad_number(path, columns)
+                yield block
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    except (ValueError, OverflowError):
+        raise _bad_number(path, columns) from None
+
+
+def unreadable(path: Path, error: Any) -> InputError:
+    """Say that a file cannot be read to its end."""
+    if isinstance(error, pd.errors.EmptyDataError):
+        return InputError(f"{path}: is empty")
+    if isinstance(error, EOFError | zlib.error):
+        return InputError(f"{path}: is a damaged or truncated gzip file ({error})", "copy it again")
+    return InputError(f"{path}: is not a readable table ({error})")
+
+
+def _bad_number(path: Path, columns: Mapping[int, tuple[str, type | str]]) -> InputError:
+    """Find the first number that is none, in a second and slower pass over the file."""
+    numbers = {position: name for position, (name, kind) in columns.items() if kind is int}
+    try:
+        with open_text(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                fields = line.rstrip("\n").split("\t")
+                for position, name in numbers.items():
+                    found = fields[position] if position < len(fields) else ""
+                    if fields != [""] and not (found.isdecimal() and len(found) < 19):
+                        return InputError(
+                            f"{path}: line {number}, column {position + 1} ({name}): "
+                            f"expected a whole number >= 0, found {found!r}"
+                        )
+    except UNREADABLE as error:
+        return unreadable(path, error)
+    return InputError(f"{path}: is not a readable table")

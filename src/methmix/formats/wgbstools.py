@@ -1,0 +1,262 @@
+"""Files of wgbstools: ``.beta`` (reads of every CpG) and ``.pat.gz`` (the CpGs of every fragment).
+
+Both number the CpGs of a genome from 1, so that regions must be given in these numbers too.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pysam
+
+from methmix.errors import InputError
+from methmix.formats.regions import Intervals, Measure, bare_chrom, expand
+from methmix.formats.text import read_rows
+
+Counts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+# A fragment tells something about a region if it shows the state of this many of its CpGs, and counts as
+# unmethylated if at most this share of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
+MIN_CPGS_OF_FRAGMENT = 4
+MAX_UNMETHYLATED_SHARE = 0.25
+
+# An index knows where fragments begin, not where they end. This many CpGs before a region is where wgbstools too
+# looks for fragments that reach into it; a file in which longer ones turn up is read whole.
+_LOOK_BACK = 150
+_LINES_PER_BLOCK = 200_000
+# The empty block that ends a BGZF file (SAM specification, section 4.1.2). Without it reads at the end may be
+# missing, which an index does not notice.
+_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+_PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
+    0: ("chromosome", "category"),
+    1: ("first CpG", int),
+    2: ("pattern", object),
+    3: ("count", int),
+}
+
+
+def beta_counts(path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64]) -> Counts:
+    """Sum the reads of a ``.beta`` file over the CpGs of each region.
+
+    Parameters
+    ----------
+    path
+        Pairs of uint8, methylated and all reads, one pair for each CpG of the genome.
+    start_cpg, end_cpg
+        CpG indices of each region, from 1, half-open.
+
+    Returns
+    -------
+    methylated, depth
+        int64 [n_regions]; CpGs deeper than 255 reads were scaled down to that by wgbstools.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty or no whole number of pairs, a CpG has more methylated reads than reads, or a
+        region lies behind the last CpG, which happens if the two are of different genomes.
+    """
+    n_cpgs = n_cpgs_of_beta(path)
+    if len(end_cpg) and end_cpg.max() > n_cpgs + 1:
+        raise InputError(
+            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {end_cpg.max() - 1}",
+            "is the file of the genome build that the regions are of?",
+        )
+    pairs = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 2)
+    region, cpg = expand(start_cpg - 1, end_cpg - start_cpg)
+    reads = np.asarray(pairs[cpg])
+    impossible = reads[:, 0] > reads[:, 1]
+    if impossible.any():
+        row = int(np.argmax(impossible))
+        raise InputError(
+            f"{path}: CpG {cpg[row] + 1}: {reads[row, 0]} methylated of {reads[row, 1]} reads", "is it a .beta file?"
+        )
+    return _sums(region, reads[:, 0], len(start_cpg)), _sums(region, reads[:, 1], len(start_cpg))
+
+
+def n_cpgs_of_beta(path: Path) -> int:
+    """Tell how many CpGs a ``.beta`` file has, which is a property of the genome.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty or no whole number of pairs.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(f"{path}: is empty")
+    if size % 2:
+        raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
+    return size // 2
+
+
+def pat_counts(
+    path: Path,
+    start_cpg: npt.NDArray[np.int64],
+    end_cpg: npt.NDArray[np.int64],
+    measure: Measure,
+    chrom: Sequence[str],
+) -> Counts:
+    """Count the fragments of a ``.pat.gz`` file, or their CpGs, in each region.
+
+    With an index (``.csi`` or ``.tbi``) beside the file only the fragments of the regions are read, else all of
+    it, in blocks.
+
+    Parameters
+    ----------
+    path
+        TSV without header: chromosome, index of the first CpG, pattern, count; letters of a pattern are C
+        (methylated), T (unmethylated) and . (unknown).
+    start_cpg, end_cpg
+        CpG indices of each region, from 1, half-open.
+    measure
+        ``cpg``: every known CpG inside the region counts. ``fragment``: of every fragment only the CpGs inside the
+        region are looked at, as UXM does; it counts if at least 4 of them are known, and as unmethylated if at
+        most a quarter of these is methylated.
+    chrom
+        Chromosome of each region.
+
+    Returns
+    -------
+    methylated, depth
+        int64 [n_regions]; for ``fragment`` the fragments that are not unmethylated, and all that count.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read to its end, a number or pattern is none, or a CpG index stands on another
+        chromosome than in the regions, as it happens if the two are of different genomes.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
+    if _index(path) is not None:
+        for block in _indexed_blocks(path, start_cpg, end_cpg, chrom):
+            counter.add(block)
+        if counter.longest <= _LOOK_BACK:
+            return counter.methylated, counter.depth
+        counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
+    for block in read_rows(path, _PAT_COLUMNS):
+        counter.add(block)
+    return counter.methylated, counter.depth
+
+
+def _index(path: Path) -> Path | None:
+    beside = (path.with_name(path.name + ending) for ending in (".csi", ".tbi"))
+    return next((index for index in beside if index.is_file()), None)
+
+
+def _indexed_blocks(
+    path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
+) -> Iterator[pd.DataFrame]:
+    with path.open("rb") as raw:
+        raw.seek(-min(len(_LAST_BLOCK), path.stat().st_size), 2)
+        if raw.read() != _LAST_BLOCK:
+            raise InputError(f"{path}: is truncated: it does not end as bgzip ends a file", "copy it again")
+    try:
+        with pysam.TabixFile(str(path), index=str(_index(path))) as file:
+            lines = _fetched(file, start_cpg, end_cpg, chrom)
+            while some := list(islice(lines, _LINES_PER_BLOCK)):
+                yield from read_rows(path, _PAT_COLUMNS, io.StringIO("\n".join(some)))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read with its index {_index(path)} ({error})",
+            "make the index again, or remove it: the file is then read whole",
+        ) from None
+
+
+def _fetched(
+    file: pysam.TabixFile, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
+) -> Iterator[str]:
+    """Fetch every line once that may reach into a region."""
+    names = np.array([bare_chrom(name) for name in chrom])
+    for contig in file.contigs:
+        rows = np.flatnonzero(names == bare_chrom(contig))
+        rows = rows[np.argsort(start_cpg[rows], kind="stable")]
+        # What pysam takes is 0-based, CpG indices are 1-based.
+        starts, ends = np.maximum(start_cpg[rows] - 1 - _LOOK_BACK, 0), end_cpg[rows] - 1
+        reach = np.maximum.accumulate(ends)
+        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1])) if len(rows) else rows
+        for first, last in zip(new, np.append(new[1:], len(rows)) - 1, strict=True):
+            yield from file.fetch(contig, int(starts[first]), int(reach[last]))
+
+
+class _Counter:
+    """Adds up what the blocks of a ``.pat.gz`` file say about each region; parameters as `pat_counts`."""
+
+    def __init__(
+        self,
+        path: Path,
+        start_cpg: npt.NDArray[np.int64],
+        end_cpg: npt.NDArray[np.int64],
+        measure: Measure,
+        chrom: Sequence[str],
+    ) -> None:
+        self._path, self._start, self._end, self._measure = path, start_cpg, end_cpg, measure
+        self._chrom = np.array([bare_chrom(name) for name in chrom], dtype=object)
+        self._intervals = Intervals(start_cpg, end_cpg)
+        self.methylated = np.zeros(len(start_cpg), dtype=np.int64)
+        self.depth = np.zeros(len(start_cpg), dtype=np.int64)
+        self.longest = 0
+
+    def add(self, block: pd.DataFrame) -> None:
+        """Add the fragments of a block (columns of ``_PAT_COLUMNS``)."""
+        first, patterns = block["first CpG"].to_numpy(), block["pattern"].to_numpy()
+        length = np.fromiter(map(len, patterns), dtype=np.int64, count=len(patterns))
+        self.longest = max(self.longest, int(length.max(initial=0)))
+        fragment, region = self._intervals.overlapping(first, first + length)
+        hit, fragment = np.unique(fragment, return_inverse=True)
+        first, length, count = first[hit], length[hit], block["count"].to_numpy()[hit]
+        self._check_chromosomes(block["chromosome"].iloc[hit], fragment, region)
+
+        letters = self._letters(patterns[hit])
+        # Sums from the first letter on, so that the CpGs of a pair (fragment, region) are one difference.
+        offset = np.cumsum(length) - length
+        low = offset[fragment] + np.maximum(self._start[region] - first[fragment], 0)
+        high = offset[fragment] + np.minimum(self._end[region] - first[fragment], length[fragment])
+        n_methylated, n_unmethylated = (
+            np.diff(np.append(0, np.cumsum(letters == ord(letter)))[np.stack([low, high])], axis=0)[0]
+            for letter in "CT"
+        )
+        n_known = n_methylated + n_unmethylated
+        if self._measure == "fragment":
+            methylated = n_methylated > MAX_UNMETHYLATED_SHARE * n_known
+            counts = n_known >= MIN_CPGS_OF_FRAGMENT
+            n_methylated, n_known = methylated & counts, counts
+        self.methylated += _sums(region, n_methylated * count[fragment], len(self.depth))
+        self.depth += _sums(region, n_known * count[fragment], len(self.depth))
+
+    def _letters(self, patterns: npt.NDArray[np.object_]) -> npt.NDArray[np.uint8]:
+        text = "".join(patterns)
+        odd = set(text) - set("CT.")
+        if odd:
+            pattern = next(pattern for pattern in patterns if odd & set(pattern))
+            raise InputError(
+                f"{self._path}: pattern {pattern!r}: expected the letters C, T and .", "is it a .pat.gz of wgbstools?"
+            )
+        return np.frombuffer(text.encode(), dtype=np.uint8)
+
+    def _check_chromosomes(
+        self, names: pd.Series, fragment: npt.NDArray[np.int64], region: npt.NDArray[np.int64]
+    ) -> None:
+        bare = np.array([bare_chrom(name) for name in names.cat.categories], dtype=object)
+        differ = bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region]
+        if differ.any():
+            pair = int(np.argmax(differ))
+            cpg, found, expected = self._start[region[pair]], names.iloc[fragment[pair]], self._chrom[region[pair]]
+            raise InputError(
+                f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
+                "is the file of the genome build that the regions are of?",
+            )
+
+
+def _sums(region: npt.NDArray[np.int64], reads: npt.NDArray[np.integer], n_regions: int) -> npt.NDArray[np.int64]:
+    # Sums of whole numbers below 2^53 are exact in float64, which is what bincount adds in.
+    sums: npt.NDArray[np.int64] = np.bincount(region, weights=reads, minlength=n_regions).astype(np.int64)
+    return sums

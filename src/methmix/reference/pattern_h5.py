@@ -1,0 +1,190 @@
+"""Source ``pattern_h5``: single CpG calls of each sample, and a table that says what the samples are.
+
+Augmented and synthetic samples are copies of an original one and no donors of their own: were they divided like
+donors, copies of one donor would be in training and test. The donor is the original sample, and its counts are those
+of the rows that are no copies (version 0, not synthetic), since copies carry nothing new. Where an original has no
+such row, the counts of all its copies are summed into one donor.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.errors import InputError
+from methmix.files.hdf5 import open_hdf5, readable
+from methmix.formats.text import UNREADABLE
+from methmix.reference.samples import Donors
+from methmix.reference.tables import read_bed
+
+_COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_METHYLATED, _MISSING = 1, 2
+# Calls are one byte. What is held of the file at a time, unless one of its chunks is larger.
+BLOCK_BYTES = 2**24
+
+
+def read_patterns(path: Path, metadata: Path, bed: Path) -> tuple[Donors, list[str]]:
+    """Read the donors of a pattern file, block by block.
+
+    Beyond the counts of the donors, memory is about three times `BLOCK_BYTES`, whatever the number of samples.
+
+    Parameters
+    ----------
+    path
+        HDF5 with ``methylation`` [n_samples, n_regions, n_positions], uint8: 0 unmethylated, 1 methylated, 2 missing.
+    metadata
+        CSV with a row for each sample, in order.
+    bed
+        Coordinates of the regions, in order.
+
+    Returns
+    -------
+    donors, notes
+        Counts of a region are those of its calls; notes say what became of copies.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read to its end, the three do not match, a call is none of 0, 1, 2.
+    """
+    table, regions = _read_metadata(metadata), read_bed(bed, cpg_indices=False)
+    with open_hdf5(path, None, None, {"methylation": 3}) as file, readable(path, None):
+        calls = file["methylation"]
+        if calls.dtype != np.uint8:
+            raise InputError(f"{path}: methylation: expected uint8 (0, 1, 2 for missing), found {calls.dtype}")
+        n_samples, n_regions, _ = calls.shape
+        for what, other, found, expected in (
+            ("samples", metadata, len(table), n_samples),
+            ("regions", bed, len(regions), n_regions),
+        ):
+            if found != expected:
+                raise InputError(
+                    f"{other}: has {found} rows, but {path} has {expected} {what}",
+                    "a row for each, in the same order, is expected",
+                )
+        originals = (table["aug_version"] == 0) & ~table["is_synthetic"]
+        with_original = table["original_sample"].isin(table["original_sample"][originals])
+        used = table[originals | ~with_original]
+        donors = used.drop_duplicates("original_sample").set_index("original_sample")["tissue_top_level"]
+        place = {name: number for number, name in enumerate(donors.index)}
+        rows = {row: place[name] for row, name in zip(used.index.tolist(), used["original_sample"], strict=True)}
+        methylated, depth = count_calls(path, calls, rows, len(donors))
+    notes = []
+    if len(used) < len(table):
+        notes.append(
+            f"{len(table) - len(used)} augmented or synthetic samples are left out: they are no further donors"
+        )
+    copies = sorted(set(table["original_sample"][~with_original]))
+    if copies:
+        notes.append(f"only copies are there of {', '.join(copies)}: the counts of each one's copies are summed")
+    return Donors(donors.index.tolist(), donors.tolist(), None, regions, methylated, depth), notes
+
+
+def count_calls(
+    path: Path, calls: h5py.Dataset, rows: Mapping[int, int], n_donors: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Count methylated and all calls of each donor and region.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    calls
+        [n_samples, n_regions, n_positions], uint8.
+    rows
+        Sample -> donor whose counts it adds to; other samples are left out.
+
+    Returns
+    -------
+    methylated, depth
+        [n_donors, n_regions].
+
+    Raises
+    ------
+    InputError
+        A call is none of 0, 1, 2.
+    """
+    methylated = np.zeros((n_donors, calls.shape[1]), dtype=np.int32)
+    depth = np.zeros_like(methylated)
+    for samples, regions, positions in blocks(calls.shape, calls.chunks):
+        used = [row for row in range(samples.start, samples.stop) if row in rows]
+        if not used:
+            continue
+        block = calls[samples, regions, positions]
+        for row in used:
+            values = block[row - samples.start]
+            if values.max() > _MISSING:
+                region = regions.start + int(np.argmax(values.max(axis=1) > _MISSING))
+                raise InputError(
+                    f"{path}: methylation: sample {row}, region {region} (from 0): expected 0, 1 or 2, "
+                    f"found {values.max()}"
+                )
+            methylated[rows[row], regions] += np.count_nonzero(values == _METHYLATED, axis=1)
+            depth[rows[row], regions] += np.count_nonzero(values != _MISSING, axis=1)
+    return methylated, depth
+
+
+def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> Iterator[tuple[slice, slice, slice]]:
+    """Divide a dataset into blocks of whole chunks, so that no chunk is decompressed twice.
+
+    Parameters
+    ----------
+    shape
+        n_samples, n_regions, n_positions.
+    chunks
+        Shape of a chunk; None for a dataset that is not chunked.
+
+    Yields
+    ------
+    tuple of slice
+        Of at most `BLOCK_BYTES`, or one chunk if that is more.
+    """
+    size = list(chunks or (1, 1, 1))
+    for axis in (2, 1):
+        size[axis] = min(max(1, BLOCK_BYTES // prod(size)) * size[axis], shape[axis])
+    for sample in range(0, shape[0], size[0]):
+        for region in range(0, shape[1], size[1]):
+            for position in range(0, shape[2], size[2]):
+                starts = (sample, region, position)
+                stops = [min(start + step, end) for start, step, end in zip(starts, size, shape, strict=True)]
+                yield slice(sample, stops[0]), slice(region, stops[1]), slice(position, stops[2])
+
+
+def _read_metadata(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: is not a readable CSV ({error})") from None
+    for column in _COLUMNS:
+        if column not in table.columns:
+            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+    for column in ("sample_name", "tissue_top_level", "original_sample"):
+        if (table[column] == "").any():
+            raise InputError(
+                f"{path}: line {_line(table[column] == '')}: {column} is empty",
+                "a sample that is no copy is its own original_sample",
+            )
+    doubled = table["sample_name"].duplicated()
+    if doubled.any():
+        raise InputError(f"{path}: line {_line(doubled)}: sample_name is there twice")
+    versions = pd.to_numeric(table["aug_version"], errors="coerce")
+    bad = ~((versions >= 0) & (versions % 1 == 0))
+    if bad.any():
+        raise InputError(f"{path}: line {_line(bad)}: aug_version: expected a whole number >= 0")
+    synthetic = table["is_synthetic"].str.lower().map(_TRUTH)
+    if synthetic.isna().any():
+        raise InputError(f"{path}: line {_line(synthetic.isna())}: is_synthetic: expected True or False")
+    differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
+    if differ.any():
+        name = table["original_sample"][int(np.argmax(differ))]
+        raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
+    return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool))
+
+
+def _line(marked: pd.Series) -> int:
+    return int(np.argmax(marked)) + 2
