@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5
 
 SCHEMA_VERSION = 1
+_MADE_BY = "python -m methmix.mixtures"
 _DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture_info": 1}
 
 
@@ -99,6 +100,22 @@ class MixturesWriter:
         self._written = rows.stop
 
 
+def mixture_ids(n: int) -> list[str]:
+    """Name the mixtures of a file, from Mixture_1 on."""
+    return [f"Mixture_{number}" for number in range(1, n + 1)]
+
+
+def open_mixtures(path: Path) -> AbstractContextManager[h5py.File]:
+    """Open a mixtures file for reading some rows of it.
+
+    Raises
+    ------
+    InputError
+        See `methmix.files.hdf5.open_hdf5`.
+    """
+    return open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
+
+
 def read_mixtures(path: Path) -> Mixtures:
     """Read a mixtures file whole.
 
@@ -107,11 +124,10 @@ def read_mixtures(path: Path) -> Mixtures:
     InputError
         See `methmix.files.hdf5.open_hdf5`; also where shapes or values contradict each other.
     """
-    made_by = "python -m methmix.mixtures"
-    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file:
+    with open_mixtures(path) as file:
         attributes = dict(file.attrs)
         if "tissue_names" not in attributes:
-            raise InputError(f"{path}: attribute tissue_names is missing", f"make it again with {made_by}")
+            raise InputError(f"{path}: attribute tissue_names is missing", f"make it again with {_MADE_BY}")
         mixtures = Mixtures(
             methylation=file["mixed_methylation"][:],
             depth=file["depth"][:],
@@ -120,7 +136,7 @@ def read_mixtures(path: Path) -> Mixtures:
             tissue_names=[str(name) for name in attributes.pop("tissue_names")],
             attributes=attributes,
         )
-    _check(path, mixtures, made_by)
+    _check(path, mixtures)
     return mixtures
 
 
@@ -131,8 +147,8 @@ def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
         raise InputError(f"{path}: mixture_info is not JSON ({error})") from None
 
 
-def _check(path: Path, mixtures: Mixtures, made_by: str) -> None:
-    again = f"make it again with {made_by}"
+def _check(path: Path, mixtures: Mixtures) -> None:
+    again = f"make it again with {_MADE_BY}"
     shape = mixtures.methylation.shape
     if mixtures.depth.shape != shape:
         raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", again)
