@@ -40,7 +40,7 @@ def kind_of(path: Path) -> Kind:
         return "mixtures"
     if path.suffix == ".beta":
         return "beta"
-    line = _first_line(path)
+    line = first_line(path)
     kind = _kind_of_line(line.split("\t"), line.split())
     if kind is None:
         raise InputError(f"{path}: is of no known format; its first line is {line[:80]!r}", _KNOWN)
@@ -52,7 +52,8 @@ def sample_name(path: Path) -> str:
     return _NAME_ENDINGS.sub("", path.name)
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """Read the first line that is no comment."""
     try:
         with open_text(path) as lines:
             for line in lines:

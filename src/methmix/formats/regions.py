@@ -109,6 +109,11 @@ def expand(
     return row, np.arange(len(row)) + np.repeat(start - (np.cumsum(length) - length), length)
 
 
+def build_name(genome: str) -> str:
+    """Give the UCSC name of a genome build, in lower case."""
+    return {"grch37": "hg19", "grch38": "hg38"}.get(genome.lower(), genome.lower())
+
+
 @cache
 def bare_chrom(name: str) -> str:
     """Give a chromosome's name without ``chr``, so that ``chr1`` equals ``1`` and ``chrM`` equals ``MT``."""

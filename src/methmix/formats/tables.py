@@ -11,7 +11,7 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.formats.regions import RegionSet
 from methmix.formats.store import Store, StoredCounts
-from methmix.formats.text import UNREADABLE, open_text, unreadable
+from methmix.formats.text import UNREADABLE, first_doubled, open_text, unreadable
 
 COUNTS_COORDINATES = ("CHROM", "START", "END")
 BETA_COORDINATES = ("chr", "start", "end")
@@ -82,8 +82,7 @@ def read_counts_samples(path: Path, regions: RegionSet, store: Store) -> Table:
     columns = [f"{name}{ending}" for ending in ("_METH", "_DEPTH") for name in names]
 
     def split(values: Values, line: int) -> tuple[Values, Values]:
-        whole = (values >= 0) & (values == np.floor(values)) & (values < 2**31)
-        _refuse(path, ~(whole | np.isnan(values)), values, columns, line, "a whole number >= 0 or NA")
+        _refuse(path, ~(_whole(values) | np.isnan(values)), values, columns, line, "a whole number >= 0 or NA")
         methylated, depth = values[:, : len(names)], values[:, len(names) :]
         if (methylated > depth).any():
             row, sample = np.argwhere(methylated > depth)[0]
@@ -144,9 +143,7 @@ def _other_columns(path: Path, header: list[str], coordinates: tuple[str, ...], 
     missing = [name for name in coordinates if name not in header]
     if missing:
         raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(header[:4])} ...", expected)
-    doubled = (
-        next((name for name in header if header.count(name) > 1), None) if len(set(header)) < len(header) else None
-    )
+    doubled = first_doubled(header)
     if doubled:
         raise InputError(f"{path}: column {doubled} is there twice", "give each sample its own name")
     return [name for name in header if name not in coordinates]
@@ -167,10 +164,9 @@ def _read(
     own_names = np.array(regions.chrom, dtype=object)
     example, renamed = "", False
     for line, block in _blocks(path, header, coordinates[0]):
-        places = [_numbers(path, block[[name]], line, "a whole number >= 0")[:, 0] for name in coordinates[1:]]
-        for name, place in zip(coordinates[1:], places, strict=True):
-            _refuse(path, ~(place >= 0)[:, None], place[:, None], [name], line, "a whole number >= 0")
-        chrom, start, end = block[coordinates[0]].tolist(), *(place.astype(np.int64).tolist() for place in places)
+        places = _numbers(path, block[list(coordinates[1:])], line, "a whole number >= 0")
+        _refuse(path, ~_whole(places), places, list(coordinates[1:]), line, "a whole number >= 0")
+        chrom, (start, end) = block[coordinates[0]].fillna("NA").tolist(), places.astype(np.int64).T.tolist()
         example = example or f"{chrom[0]}:{start[0]}-{end[0]}"
         region = regions.find(chrom, start, end)
         # All rows are checked, also those of regions that the model does not have.
@@ -193,7 +189,7 @@ def _blocks(path: Path, header: list[str], chrom: str) -> Iterator[tuple[int, pd
             skiprows=1,
             dtype={header.index(chrom): str},
             keep_default_na=False,
-            na_values={position: MISSING for position, name in enumerate(header) if name != chrom},
+            na_values=MISSING,
             low_memory=False,
             chunksize=max(_VALUES_PER_BLOCK // len(header), 1),
         ) as blocks:
@@ -223,11 +219,14 @@ def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str) -> Value
 
 
 def _no_number(column: pd.Series) -> npt.NDArray[np.bool_]:
-    text = column.astype(object)  # of True and False pandas makes truth values, and these would be numbers
-    bad: npt.NDArray[np.bool_] = (
-        pd.to_numeric(text.where(text.isna(), text.astype(str)), errors="coerce").isna() & text.notna()
-    ).to_numpy()
+    # As text, since pandas makes truth values of True and False, and these would be numbers.
+    bad: npt.NDArray[np.bool_] = (pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()).to_numpy()
     return bad
+
+
+def _whole(values: Values) -> npt.NDArray[np.bool_]:
+    whole: npt.NDArray[np.bool_] = (values >= 0) & (values == np.floor(values)) & (values < 2**31)
+    return whole
 
 
 def _refuse(

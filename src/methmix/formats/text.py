@@ -3,7 +3,8 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,6 +89,11 @@ def read_rows(
         raise unreadable(path, error) from None
     except (ValueError, OverflowError):
         raise _bad_number(path, columns, sep) from None
+
+
+def first_doubled(names: Iterable[str]) -> str | None:
+    """Give the alphabetically first name that is there more than once, if any is."""
+    return min((name for name, n in Counter(names).items() if n > 1), default=None)
 
 
 def unreadable(path: Path, error: Any) -> InputError:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +10,10 @@ import pandas as pd
 from methmix.config.experiment import CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
+from methmix.formats.tables import counts_names
+from methmix.formats.text import UNREADABLE
 
 logger = logging.getLogger("methmix")
-
-# What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
-UNREADABLE = (
-    pd.errors.EmptyDataError,
-    pd.errors.ParserError,
-    UnicodeDecodeError,
-    EOFError,
-    OSError,
-    zlib.error,
-)
-_COORDINATES = ["CHROM", "START", "END"]
 
 
 def read_counts_table(
@@ -56,7 +46,7 @@ def read_counts_table(
     except UNREADABLE as error:
         raise InputError(f"{path}: is not a readable table ({error})") from None
     header, table = table.iloc[0].tolist(), table.iloc[1:].reset_index(drop=True)
-    names = _names(path, header)
+    names = counts_names(path, header)
     if table.empty:
         raise InputError(f"{path}: has a header but no regions")
     table.columns = pd.Index(header)
@@ -108,27 +98,6 @@ def read_counts(
         )
     tissues = [settings.merge_tissues.get(tissue, tissue) for tissue in tissues]
     return donors, tissues, splits, regions, methylated, depth
-
-
-def _names(path: Path, header: list[str]) -> list[str]:
-    missing = [name for name in _COORDINATES if name not in header]
-    if missing:
-        raise InputError(
-            f"{path}: column {missing[0]} is missing; found {', '.join(header[:4])} ...",
-            "expected CHROM START END <donor>_METH <donor>_DEPTH ...",
-        )
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        raise InputError(f"{path}: column {doubled[0]} is there twice", "give each donor its own name")
-    others = [name for name in header if name not in _COORDINATES]
-    names = [name.removesuffix("_METH") for name in others if name.endswith("_METH")]
-    expected = {f"{name}{ending}" for name in names for ending in ("_METH", "_DEPTH")}
-    odd = sorted(expected.symmetric_difference(others))
-    if odd:
-        raise InputError(f"{path}: column {odd[0]} has no partner; expected <donor>_METH and <donor>_DEPTH")
-    if not names:
-        raise InputError(f"{path}: has no donor; expected columns <donor>_METH and <donor>_DEPTH")
-    return names
 
 
 def _whole_numbers(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from methmix.config.experiment import UxmAtlasReference
 from methmix.errors import InputError
-from methmix.reference.counts import UNREADABLE
+from methmix.formats.text import UNREADABLE
 from methmix.reference.variation import DonorVariation
 
 _LEADING = ["chr", "start", "end", "startCpG", "endCpG", "target", "name", "direction"]

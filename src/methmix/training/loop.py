@@ -141,7 +141,7 @@ class Trainer:
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": hashlib.sha256(validation.methylation.tobytes()).hexdigest()[:16],
-                "code": provenance.source_digest("training", "models", "mixtures", "reference", "files"),
+                "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
             },
             model={},
             optimiser={},
