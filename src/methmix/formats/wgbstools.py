@@ -163,7 +163,7 @@ def _indexed_blocks(
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, start_cpg, end_cpg, chrom)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
-                yield from read_rows(path, _PAT_COLUMNS, io.StringIO("\n".join(some)))
+                yield from read_rows(path, _PAT_COLUMNS, rows=io.StringIO("\n".join(some)))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read with its index {_index(path)} ({error})",
