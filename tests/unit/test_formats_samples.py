@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from methmix.errors import InputError
@@ -31,7 +32,7 @@ def write(path: Path, text: str) -> Path:
 
 def read(path, model, **options):
     with open_samples([path], model, **options) as samples:
-        (block,) = samples.blocks(100)
+        (block,) = samples.blocks(1000)
     return samples, block
 
 
@@ -110,15 +111,14 @@ def test_wgbstools_with_indices_of_the_regions_or_of_a_file(tmp_path, rng):
     pat = write(tmp_path / "s.pat.gz", "chr1\t10\tCCTT\t2\nchr1\t90\tTTTTCC\t1\nchr2\t45\tTC.T\t3\n")
     # CpGs 10-19, 12-14 and 90-94 on chr1, 40-49 on chr2.
     expected_pat = np.array([[3, 4, 0, 1], [9, 8, 4, 5]])
-    header = "chrom\tstart\tend\tstart_cpg\tend_cpg\n"
+    with_header = "chrom\tstart\tend\tstart_cpg\tend_cpg\tname\nchr7\t1\t2\tNA\tNA\tr\n"
+    with_header += REGIONS_FILE.replace("\n", "\tr\n")
     files = [
         write(tmp_path / "plain.bed", REGIONS_FILE),
-        write(tmp_path / "header.tsv.gz", header + "chr7\t1\t2\tNA\tNA\n" + REGIONS_FILE.replace("\n", "\textra\n")),
+        write(tmp_path / "header.tsv.gz", with_header),
         write(tmp_path / "numbers.bed", REGIONS_FILE.replace("chr", "")),
     ]
     for options in [{"model": regions(cpgs=True)}, *({"model": regions(), "regions_file": file} for file in files)]:
-        if "header" in str(options.get("regions_file")):
-            write(options["regions_file"], header.replace("\n", "\tx\n") + "chr7\t1\t2\tNA\tNA\ty\n" + REGIONS_FILE)
         check(read(tmp_path / "s.beta", **options), expected)
         check(read(pat, **options), expected_pat)
 
@@ -297,3 +297,33 @@ def test_an_error_of_the_user_is_not_taken_for_a_damaged_file(tmp_path, rng):
     with pytest.raises(OSError, match="disk full"), open_samples([tmp_path / "m.h5"], regions()) as samples:
         next(samples.blocks(1))
         raise OSError("disk full")
+
+
+@pytest.mark.data
+def test_plasma_samples(data_file):
+    """Published plasma samples, counted over the regions of the published atlas."""
+    atlas = pd.read_csv(data_file("metdecode/atlas_with_replicates_294.tsv"), sep="\t")
+    path = data_file("metdecode/cfdna_294.tsv")
+    # The file has rows in the order of the atlas; lined up with it backwards they must come backwards.
+    atlas = atlas.drop_duplicates(["CHROM", "START", "END"])[::-1]
+    chrom, start, end = (atlas[name].to_numpy() for name in ("CHROM", "START", "END"))
+    samples, block = read(path, RegionSet(chrom.tolist(), start, end, "hg38", None, None, "cpg"))
+    assert samples.matching.n_found == len(atlas)
+    table = pd.read_csv(path, sep="\t").drop_duplicates(["CHROM", "START", "END"], keep=False)
+    table = table.set_index(["CHROM", "START", "END"])
+    for row, key in enumerate(zip(chrom, start, end, strict=True)):
+        if key in table.index:
+            depth = table.loc[key, [f"{name}_DEPTH" for name in samples.names]].to_numpy()
+            np.testing.assert_array_equal(block.depth[:, row], depth)
+
+
+@pytest.mark.data
+def test_lung_fragments_with_a_published_atlas_as_regions_file(data_file):
+    atlas = data_file("loyfer_uxm/Atlas.U25.l4.hg19.tsv.gz")
+    table = pd.read_csv(atlas, sep="\t")
+    model = RegionSet(
+        table["chr"].tolist(), table["start"].to_numpy(), table["end"].to_numpy(), "hg19", None, None, "fragment"
+    )
+    samples, block = read(data_file("loyfer_uxm/Lung_STL002.pat.gz"), model, regions_file=atlas)
+    assert samples.names == ["Lung_STL002"]
+    assert samples.matching.n_found == (block.depth > 0).sum() > 600
