@@ -1,7 +1,7 @@
 """Samples of any known file, lined up with the regions of a model."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -142,10 +142,9 @@ def open_samples(
             "count the samples over the model's regions in its genome, or use a model of theirs",
         )
     found, notes, own_names, parts = np.zeros(len(regions), dtype=bool), [], [], []
-    with ExitStack() as stack:
-        store = stack.enter_context(Store.open())
+    with Store.open() as store:
         for path in paths:
-            source = open_source(path, regions, store, stack, regions_file, pseudo_depth)
+            source = open_source(path, regions, store, regions_file, pseudo_depth)
             few = _check_found(path, source, regions, genome)
             where = f"{path.name}: " if len(paths) > 1 else ""
             notes += [f"{where}{note}" for note in [*few, *source.notes]]

@@ -1,7 +1,6 @@
 """One file of any known format, opened for reading by samples."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +46,7 @@ class Source:
     example: str
 
 
-def open_source(
-    path: Path, regions: RegionSet, store: Store, stack: ExitStack, regions_file: Path | None, pseudo_depth: int
-) -> Source:
+def open_source(path: Path, regions: RegionSet, store: Store, regions_file: Path | None, pseudo_depth: int) -> Source:
     """Read a file into the store, or open it if it can be read by samples as it is; see `open_samples`.
 
     Raises
@@ -65,7 +62,7 @@ def open_source(
         )
     match kind:
         case "mixtures":
-            return _mixtures(path, regions, stack)
+            return _mixtures(path, regions)
         case "counts":
             return _table(read_counts_samples(path, regions, store), regions, None)
         case "beta_table":
@@ -120,16 +117,16 @@ def _one_sample(path: Path, kind: Kind, regions: RegionSet, store: Store, region
     return Source([sample_name(path)], read, found, notes, example)
 
 
-def _mixtures(path: Path, regions: RegionSet, stack: ExitStack) -> Source:
-    file = stack.enter_context(open_mixtures(path))
-    n, n_regions = file["mixed_methylation"].shape
-    if n_regions != len(regions) or file["depth"].shape != (n, n_regions):
+def _mixtures(path: Path, regions: RegionSet) -> Source:
+    with open_mixtures(path) as file:
+        n, n_regions = file["mixed_methylation"].shape
+        depth_shape, digest = file["depth"].shape, file.attrs.get("reference_digest")
+    if n_regions != len(regions) or depth_shape != (n, n_regions):
         raise InputError(
             f"{path}: has {n_regions} regions, the model has {len(regions)}",
             "a mixtures file has no coordinates; it must be made from the model's reference",
         )
     notes = []
-    digest = file.attrs.get("reference_digest")
     if digest is None or digest != regions.reference_digest:
         notes.append(
             "the mixtures were made of another reference than the model's, or it is not known of which; "
@@ -137,7 +134,8 @@ def _mixtures(path: Path, regions: RegionSet, stack: ExitStack) -> Source:
         )
 
     def read(samples: slice) -> tuple[Array, Array]:
-        methylation, depth = file["mixed_methylation"][samples], file["depth"][samples].astype(np.float32)
+        with open_mixtures(path) as file:
+            methylation, depth = file["mixed_methylation"][samples], file["depth"][samples].astype(np.float32)
         wrong = (np.isnan(methylation) != (depth == 0)) | (methylation < 0) | (methylation > 1)
         if wrong.any():
             row, region = np.argwhere(wrong)[0]
