@@ -24,6 +24,8 @@ class Inference(NamedTuple):
         Limit of detection: the share from which on a tissue is given mass in 95 % of such mixtures; inf: not known.
     misfit
         Weighted mean square of the residuals of the least squares, [batch]; 1 if all errors are as assumed.
+    misfit_limit
+        What 1 % of mixtures of that depth exceed that consist of the model's tissues alone, [batch]; inf: not known.
     rmse
         Root mean square difference between the methylation and what proportions and profiles make of it, [batch]:
         the CETYGO score (Vellame et al. 2023, Epigenetics 18:2137659). NaN without any value.
@@ -37,4 +39,5 @@ class Inference(NamedTuple):
     error: Tensor | None = None
     limit: Tensor | None = None
     misfit: Tensor | None = None
+    misfit_limit: Tensor | None = None
     rmse: Tensor | None = None

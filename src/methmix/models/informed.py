@@ -39,8 +39,8 @@ class Checked(NamedTuple):
         Whether the tissue is given mass.
     called_absent
         Whether a tissue that is not there is given mass, [n_absent].
-    misfit
-        Of each mixture, [batch].
+    misfit, noise
+        Of each mixture, [batch]; `noise_of_reads`.
     """
 
     misses: Tensor
@@ -48,6 +48,12 @@ class Checked(NamedTuple):
     called: Tensor
     called_absent: Tensor
     misfit: Tensor
+    noise: Tensor
+
+
+def noise_of_reads(depth: Tensor) -> Tensor:
+    """Tell what the misfit's limit depends on, ``1 / sqrt(mean depth)``, of depths [batch, n_regions]; [batch]."""
+    return depth.mean(dim=1).clamp(min=1e-3).rsqrt()
 
 
 class InformedOriginalModel(nn.Module):
@@ -94,8 +100,8 @@ class InformedSparseModel(nn.Module):
     The gate is that of `SparseModel`. The ends of the interval are quantiles of the true share given that the tissue
     is there, in standard errors of the least squares; they learn from features that they do not change. What donors
     left out of the profiles teach them is then shifted to what validation donors need (`interval_shift`). Two more
-    numbers are of validation mixtures: how many standard errors a share must be to be found (`detection_ratio`), and
-    how far a mixture of nothing but these tissues is from its reconstruction at most (`misfit_limit`).
+    things are of validation mixtures: how many standard errors a share must be to be found (`detection_ratio`), and
+    what 1 % of mixtures of nothing but these tissues exceed in misfit, ``a + b / sqrt(mean depth)`` (`misfit_curve`).
 
     Parameters
     ----------
@@ -109,7 +115,7 @@ class InformedSparseModel(nn.Module):
 
     interval_shift: Tensor
     detection_ratio: Tensor
-    misfit_limit: Tensor
+    misfit_curve: Tensor
 
     def __init__(self, settings: SparseModelSettings, loss: SparseLossSettings, profiles: Profiles) -> None:
         super().__init__()
@@ -120,7 +126,7 @@ class InformedSparseModel(nn.Module):
         self.interval_head = nn.Linear(self.backbone.n_features, len(_QUANTILES))
         self.register_buffer("interval_shift", torch.zeros(()))
         self.register_buffer("detection_ratio", torch.tensor(torch.inf))
-        self.register_buffer("misfit_limit", torch.tensor(torch.inf))
+        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0]))
         nn.init.zeros_(self.leave.weight)
         # A tissue is absent rather than present, and its share needs no correction.
         with torch.no_grad():
@@ -188,6 +194,7 @@ class InformedSparseModel(nn.Module):
             error=error,
             limit=self.detection_ratio * error,
             misfit=misfit,
+            misfit_limit=self.misfit_curve[0] + self.misfit_curve[1] * noise_of_reads(depth),
             rmse=(methylation - shares @ self.backbone.mean).square_().nanmean(dim=1).sqrt(),
         )
 
@@ -205,4 +212,4 @@ class InformedSparseModel(nn.Module):
         low, high, alone = (found[:, :, None] - quantiles).unbind(dim=2)
         sure = gate & (torch.sigmoid(presence_logits) >= _SURE)
         misses = torch.where(sure, torch.maximum(-low, high), alone)
-        return Checked(misses[there], (true / error)[there], gate[there], gate[~there], misfit)
+        return Checked(misses[there], (true / error)[there], gate[there], gate[~there], misfit, noise_of_reads(depth))

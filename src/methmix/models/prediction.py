@@ -28,6 +28,7 @@ class Prediction:
     error: Array | None = None
     limit: Array | None = None
     misfit: Array | None = None
+    misfit_limit: Array | None = None
     rmse: Array | None = None
 
     def at_threshold(self, threshold: float) -> Array:

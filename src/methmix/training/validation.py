@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
@@ -41,7 +42,8 @@ def calibrate(model: Model, mixtures: Mixtures) -> dict[str, float]:
 
     The ends of its intervals are shifted so that they hold 90 % of what is there (conformalised quantile regression,
     Romano et al. 2019, NeurIPS). The limit of detection becomes that number of standard errors from which on 95 % of
-    the tissues that are there are given mass. The limit of the misfit is exceeded by 1 % of the mixtures.
+    the tissues that are there are given mass. The limit of the misfit, a line in `noise_of_reads`, is exceeded by 1 % of
+    the mixtures (quantile regression, Koenker and Bassett 1978, Econometrica 46:33).
 
     Returns
     -------
@@ -58,22 +60,19 @@ def calibrate(model: Model, mixtures: Mixtures) -> dict[str, float]:
     checked = Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
     ratio, order = checked.ratio.double().sort()
     called = checked.called[order].double()
+    misses = checked.misses.sort().values
+    rank = min(math.ceil(_COVERAGE * (len(misses) + 1)), len(misses))
+    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(checked.noise[:, None].double(), checked.misfit.double())
     with torch.no_grad():
-        model.interval_shift.fill_(_quantile(checked.misses, _COVERAGE))
+        model.interval_shift.fill_(misses[rank - 1].item())
         model.detection_ratio.fill_(metrics.limit_of_detection(ratio.numpy(), called.numpy()))
-        model.misfit_limit.fill_(_quantile(checked.misfit, _FITTING))
+        model.misfit_curve.copy_(torch.tensor([line.intercept_, line.coef_[0]]))
     return {
         "calibration/n_mixtures": len(checked.misfit),
         "calibration/n_there": len(called),
         "calibration/n_there_not_called": int((called == 0).sum()),
         "calibration/absent_called": float(checked.called_absent.double().mean()),
     }
-
-
-def _quantile(values: Tensor, share: float) -> float:
-    """Give the value that a further one is below with at least this chance; the largest if there are too few."""
-    rank = min(math.ceil(share * (len(values) + 1)), len(values))
-    return float(values.sort().values[rank - 1])
 
 
 def _batches(mixtures: Mixtures) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
