@@ -42,8 +42,8 @@ def calibrate(model: Model, mixtures: Mixtures) -> dict[str, float]:
 
     The ends of its intervals are shifted so that they hold 90 % of what is there (conformalised quantile regression,
     Romano et al. 2019, NeurIPS). The limit of detection becomes that number of standard errors from which on 95 % of
-    the tissues that are there are given mass. The limit of the misfit, a line in `noise_of_reads`, is exceeded by 1 % of
-    the mixtures (quantile regression, Koenker and Bassett 1978, Econometrica 46:33).
+    the tissues that are there are given mass. Of the misfit, 1 % of the mixtures exceed a line in
+    `noise_of_reads` (quantile regression, Koenker and Bassett 1978, Econometrica 46:33).
 
     Returns
     -------
