@@ -1,7 +1,6 @@
 """What is known of each sample after prediction."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,14 +130,18 @@ def results_of(
     for row, sample in enumerate(samples):
         known = Result(sample, regions_found, int(n_observed[row]), float(mean_depth[row]), None)
         if told[row]:
-            arrays = {"probability": found.presence_probability, "low": found.low, "high": found.high}
-            numbers = {"misfit": found.misfit, "misfit_limit": found.misfit_limit, "rmse": found.rmse}
+            limit = _row(found.limit, row)
             known = replace(
                 known,
                 proportions=found.proportions[row],
-                limit=None if found.limit is None else _known(found.limit[row]),
-                **{name: None if values is None else values[row] for name, values in arrays.items()},
-                **{name: None if values is None else _finite(values[row]) for name, values in numbers.items()},
+                probability=_row(found.presence_probability, row),
+                low=_row(found.low, row),
+                high=_row(found.high, row),
+                # A limit that is no share is not known.
+                limit=None if limit is None else np.where(limit < 1, limit, np.nan),
+                misfit=_number(found.misfit, row),
+                misfit_limit=_number(found.misfit_limit, row),
+                rmse=_number(found.rmse, row),
             )
         results.append(known)
     return results
@@ -151,10 +154,9 @@ def shown(proportion: float, limit: float | None) -> str:
     return "0 (limit not known)" if limit is None or np.isnan(limit) else f"0 (below {100 * limit:.2g} %)"
 
 
-def _known(limits: Array) -> Array:
-    """Put NaN for a limit that is no share."""
-    return np.where(limits < 1, limits, np.nan)
+def _row(values: Array | None, row: int) -> Array | None:
+    return None if values is None else values[row]
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _number(values: Array | None, row: int) -> float | None:
+    return float(values[row]) if values is not None and np.isfinite(values[row]) else None

@@ -1,8 +1,8 @@
 """The samples sheet: which samples are in which files, and of whom and when they are."""
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +33,7 @@ class Sample:
     name: str
     file: Path
     patient: str = ""
-    date: date | None = None
+    date: datetime.date | None = None
     name_in_file: str = ""
 
 
@@ -52,15 +52,18 @@ def read_sheet(path: Path) -> list[Sample]:
         raise InputError(f"{path}: there is no such samples sheet", _hint()) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a readable table ({error})", _hint()) from None
-    missing = [name for name in _NEEDED if name not in table]
+    columns = [str(name) for name in table.columns]
+    missing = [name for name in _NEEDED if name not in columns]
     if missing:
-        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(table)}", _hint())
-    unknown = [name for name in table if name not in _NEEDED + _OPTIONAL]
+        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(columns)}", _hint())
+    unknown = [name for name in columns if name not in _NEEDED + _OPTIONAL]
     if unknown:
         raise InputError(f"{path}: unknown column {unknown[0]!r}", _hint())
     if table.empty:
         raise InputError(f"{path}: has a header but no samples", _hint())
-    samples = [_sample(path, line, row) for line, row in enumerate(table.to_dict("records"), start=2)]
+    samples = [
+        _sample(path, line, dict(zip(columns, row, strict=True))) for line, row in enumerate(table.to_numpy(), start=2)
+    ]
     first_line: dict[str, int] = {}
     for line, sample in enumerate(samples, start=2):
         if sample.name in first_line:
@@ -116,7 +119,7 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
         raise InputError(f"{path}: line {line}: {empty[0]} is empty")
     day = values.get("date", "")
     try:
-        taken = date.fromisoformat(day) if day else None
+        taken = datetime.date.fromisoformat(day) if day else None
     except ValueError:
         raise InputError(f"{path}: line {line}: date: expected YYYY-MM-DD, found {day!r}") from None
     return Sample(

@@ -93,15 +93,13 @@ def estimate(profiles: Array, samples: Spool) -> Unknown:
             f"--unknown: {len(samples)} samples are too few to tell what they have in common",
             f"give at least {FEWEST_SAMPLES} with enough reads, or leave --unknown out",
         )
-    profile = None
+    found = _round(profiles, samples, None)
     for _ in cli.progress(range(_ROUNDS), "unknown component", _ROUNDS):
-        shares, profile = _round(profiles, samples, profile)
-    return Unknown(shares, profile)
+        found = _round(profiles, samples, found.profile)
+    return found
 
 
-def _round(
-    profiles: Array, samples: Spool, unknown: Array | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _round(profiles: Array, samples: Spool, unknown: Array | None) -> Unknown:
     """Go through the samples once: give the shares of the unknown component, and its profile from what they leave."""
     components = profiles if unknown is None else np.vstack([profiles, unknown])
     cost = None if unknown is None else np.append(np.zeros(len(profiles)), _COST)
@@ -119,4 +117,4 @@ def _round(
         below += of_unknown**2 @ weight
         shares.append(of_unknown)
     profile = np.divide(above, below, out=np.full_like(above, 0.5), where=below > 1e-9)
-    return np.concatenate(shares), profile.clip(0, 1)
+    return Unknown(np.concatenate(shares), profile.clip(0, 1))

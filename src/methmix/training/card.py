@@ -127,8 +127,8 @@ def _limits(card: dict[str, Any]) -> list[str]:
     said = [
         f"It knows {len(card['tissues'])} tissues; DNA of any other is given to those that are most like it.",
         f"Samples must be counted over its regions in {card['regions']['genome']}.",
-        f"Its intervals, limits and metrics are of mixtures made in silico as those of {phase}; other samples may differ "
-        "more from its donors than these do from each other.",
+        f"Its intervals, limits and metrics are of mixtures made in silico as those of {phase}; other samples may "
+        "differ more from its donors than these do from each other.",
     ]
     if single:
         said.append(f"Of these tissues it has seen one donor only: {', '.join(single)}.")
@@ -136,8 +136,8 @@ def _limits(card: dict[str, Any]) -> list[str]:
         said.append("It tells no limit of detection.")
     elif calibration.get("n_there_not_called", 0) < _FEW:
         said.append(
-            f"Its limits of detection rest on {calibration.get('n_there_not_called', 0)} tissues that were there and not "
-            f"found, of {calibration.get('n_there', 0)}: take them as rough."
+            f"Its limits of detection rest on {calibration.get('n_there_not_called', 0)} tissues that were there and "
+            f"not found, of {calibration.get('n_there', 0)}: take them as rough."
         )
     return said
 
