@@ -39,9 +39,6 @@ def main() -> int:
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="reads that a value of a beta table stands for")
-    arguments.add_argument(
-        "--unknown", action="store_true", help="estimate one component that the reference does not have"
-    )
     return cli.run(_body, arguments)
 
 
@@ -64,7 +61,6 @@ def _body(options: argparse.Namespace) -> None:
             regions_file=options.regions_file,
             genome=options.genome,
             pseudo_depth=options.pseudo_depth,
-            unknown=options.unknown,
         )
         record = content(run, card)
         table(run).to_csv(csv, index=False)

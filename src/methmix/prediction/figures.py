@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.prediction.results import UNKNOWN, Array, Result, Run
+from methmix.prediction.results import Array, Result, Run
 from methmix.report.style import TRUTH
 
 MOST_BARS = 40
@@ -18,7 +18,6 @@ _STRONG = [number for number in range(0, 20, 2) if number != 14]
 _COLOURS = [mpl.colormaps["tab20"](number + light) for light in (0, 1) for number in _STRONG]
 _LEAST_SHOWN = 0.001
 _OTHERS = "#dddddd"
-_UNKNOWN_COLOUR = "#000000"
 
 
 def bars(run: Run) -> Figure | None:
@@ -26,15 +25,21 @@ def bars(run: Run) -> Figure | None:
     results = answered(run)[:MOST_BARS]
     if not results:
         return None
-    values, names = _matrix(run, results)
+    values = _matrix(results)
     order = [t for t in np.argsort(-values.mean(axis=0), kind="stable") if values[:, t].any()]
     own, others = order[: len(_COLOURS)], order[len(_COLOURS) :]
     figure = Figure(figsize=(11, 0.26 * len(results) + 1.3 + 0.18 * (len(own) // 5 + 1)))
     axes = figure.subplots()
     left = np.zeros(len(results))
     for number, tissue in enumerate(own):
-        colour = _UNKNOWN_COLOUR if names[tissue] == UNKNOWN else _COLOURS[number]
-        axes.barh(range(len(results)), values[:, tissue], left=left, color=colour, label=names[tissue], height=0.8)
+        axes.barh(
+            range(len(results)),
+            values[:, tissue],
+            left=left,
+            color=_COLOURS[number],
+            label=run.tissues[tissue],
+            height=0.8,
+        )
         left += values[:, tissue]
     if others:
         rest = values[:, others].sum(axis=1)
@@ -51,15 +56,15 @@ def heatmap(run: Run) -> Figure | None:
     results = answered(run)
     if not results:
         return None
-    values, names = _matrix(run, results)
+    values = _matrix(results)
     height = min(0.2 * len(results), 14) + 2.2
-    figure = Figure(figsize=(max(6.0, 0.28 * len(names) + 3), height))
+    figure = Figure(figsize=(max(6.0, 0.28 * len(run.tissues) + 3), height))
     axes = figure.subplots()
     image = axes.imshow(
         np.ma.masked_less_equal(values, 0), norm=LogNorm(_LEAST_SHOWN, 1), cmap="YlGnBu", aspect="auto",
         interpolation="nearest",
     )  # fmt: skip
-    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_xticks(range(len(run.tissues)), run.tissues, rotation=90)
     if len(results) <= 70:
         axes.set_yticks(range(len(results)), [result.sample.name for result in results], fontsize=8)
     else:
@@ -85,10 +90,10 @@ def courses(run: Run) -> Figure | None:
     figure = Figure(figsize=(4 * columns, 3.1 * n_rows))
     panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
     for axes, of_patient in zip(panels, patients, strict=False):
-        values, names = _matrix(run, of_patient)
+        values = _matrix(of_patient)
         dates = [result.sample.date for result in of_patient if result.sample.date]
         for tissue in _told(values, of_patient):
-            line = axes.plot(dates, values[:, tissue], "o-", markersize=4, label=names[tissue])[0]
+            line = axes.plot(dates, values[:, tissue], "o-", markersize=4, label=run.tissues[tissue])[0]
             ends = [
                 (r.low[tissue], r.high[tissue])
                 for r in of_patient
@@ -130,15 +135,11 @@ def _told(values: Array, results: list[Result]) -> list[int]:
     limits = np.full(values.shape, _LEAST_SHOWN)
     for row, result in enumerate(results):
         if result.limit is not None:
-            limits[row, : len(result.limit)] = np.nan_to_num(result.limit, nan=1.0)
+            limits[row] = np.nan_to_num(result.limit, nan=1.0)
     order = np.argsort(-values.mean(axis=0), kind="stable")
     return [int(tissue) for tissue in order[1:] if (values[:, tissue] > limits[:, tissue]).any()]
 
 
-def _matrix(run: Run, results: list[Result]) -> tuple[Array, list[str]]:
-    """Give the proportions of answered samples, [n, n_tissues], with a column for the unknown if it was estimated."""
-    values = np.stack([result.proportions for result in results if result.proportions is not None])
-    unknown = [result.unknown for result in results if result.unknown is not None]
-    if not unknown:
-        return values, run.tissues
-    return np.column_stack([values, unknown]), [*run.tissues, UNKNOWN]
+def _matrix(results: list[Result]) -> Array:
+    """Give the proportions of answered samples, [n, n_tissues]."""
+    return np.stack([result.proportions for result in results if result.proportions is not None])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from methmix import provenance
-from methmix.prediction.results import UNKNOWN, Array, Result, Run, shown
+from methmix.prediction.results import Array, Result, Run, shown
 from methmix.training.card import STATEMENT
 
 COLUMNS = [
@@ -55,27 +55,20 @@ def content(run: Run, card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(run: Run, result: Result) -> pd.DataFrame:
-    tissues, proportions = run.tissues, result.proportions
-    if result.unknown is not None and proportions is not None:
-        tissues, proportions = [*tissues, UNKNOWN], np.append(proportions, result.unknown)
-
-    def column(values: Array | None) -> Array:
-        # Of the unknown nothing else is told.
-        known = np.full(len(tissues), np.nan)
-        if values is not None:
-            known[: len(values)] = values
-        return known
-
+    nothing = np.full(len(run.tissues), np.nan)
+    columns = {
+        "proportion": result.proportions,
+        "presence_probability": result.probability,
+        "interval_low": result.low,
+        "interval_high": result.high,
+        "limit_of_detection": result.limit,
+    }
     return pd.DataFrame(
         {
             "sample": result.sample.name,
-            "tissue": tissues,
-            "proportion": column(proportions),
-            "presence_probability": column(result.probability),
-            "interval_low": column(result.low),
-            "interval_high": column(result.high),
-            "limit_of_detection": column(result.limit),
-            "below_limit": None if proportions is None else proportions == 0,
+            "tissue": run.tissues,
+            **{name: nothing if values is None else values for name, values in columns.items()},
+            "below_limit": None if result.proportions is None else result.proportions == 0,
         }
     )
 
@@ -89,7 +82,6 @@ def _of_sample(run: Run, result: Result) -> dict[str, Any]:
         "date": sample.date.isoformat() if sample.date else None,
         "answered": result.proportions is not None,
         "proportions": tissues_of(run, result),
-        "unknown": result.unknown,
         "regions": {"model": run.n_regions, "found": result.regions_found, "observed": result.regions_observed},
         "mean_depth": round(result.mean_depth, 3),
         "fit": {

@@ -4,7 +4,7 @@ from typing import Any
 
 from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, answered, bars, by_patient, courses, heatmap
 from methmix.prediction.output import tissues_of
-from methmix.prediction.results import Result, Run, shown
+from methmix.prediction.results import Result, Run
 from methmix.report.style import embed, template
 from methmix.training.card import card_text
 
@@ -62,7 +62,6 @@ def _sample(run: Run, result: Result) -> dict[str, Any]:
         "observed": f"{100 * result.regions_observed / run.n_regions:.0f} %",
         "depth": f"{result.mean_depth:.3g}",
         "leading": [f"{tissue['name']} {tissue['proportion']}" for tissue in tissues[:_LEADING] if tissue["there"]],
-        "unknown": "" if result.unknown is None else shown(result.unknown, None) if result.unknown else "0",
         "misfit": _text(result.misfit, 2),
         "misfit_limit": _text(result.misfit_limit, 2),
         "cetygo": _text(result.rmse, 3),

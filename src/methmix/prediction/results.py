@@ -11,7 +11,6 @@ from methmix.prediction.sheet import Sample
 
 Array = npt.NDArray[np.float64]
 
-UNKNOWN = "unknown"
 # With standard errors above this of every tissue nothing can be said; for models that tell none: with fewer regions.
 _WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
 _FEW_REGIONS = 0.5
@@ -35,8 +34,6 @@ class Result:
         As in `Prediction`; ``proportions`` is None where the reads tell nothing.
     misfit, misfit_limit, rmse
         Goodness of fit, as in `Inference`.
-    unknown
-        Share of what the reference does not have, if it was estimated.
     """
 
     sample: Sample
@@ -51,7 +48,6 @@ class Result:
     misfit: float | None = None
     misfit_limit: float | None = None
     rmse: float | None = None
-    unknown: float | None = None
 
     @property
     def does_not_fit(self) -> bool:
@@ -68,14 +64,6 @@ class Result:
         if self.regions_observed < _FEW_REGIONS * n_regions:
             said.append(f"only {self.regions_observed} of {n_regions} regions observed")
         return said
-
-    def beside(self, unknown: float) -> "Result":
-        """Give the same beside a share of something unknown."""
-        scaled: dict[str, Any] = {
-            name: None if getattr(self, name) is None else getattr(self, name) * (1 - unknown)
-            for name in ("proportions", "low", "high", "limit")
-        }
-        return replace(self, unknown=unknown, **scaled)
 
 
 @dataclass

@@ -13,7 +13,6 @@ from methmix.models import Model, predict
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.prediction.results import Run, results_of
 from methmix.prediction.sheet import Sample, in_file
-from methmix.prediction.unknown import Spool, estimate
 from methmix.training.checkpoint import Checkpoint
 
 logger = logging.getLogger("methmix")
@@ -51,7 +50,6 @@ def predict_samples(
     regions_file: Path | None = None,
     genome: str | None = None,
     pseudo_depth: int = 30,
-    unknown: bool = False,
 ) -> Run:
     """Predict samples.
 
@@ -65,47 +63,38 @@ def predict_samples(
         Which ones of the files, and in which order; by default all, under the names they have there.
     regions_file, genome, pseudo_depth
         As for `open_samples`.
-    unknown
-        Whether to estimate one more component, common to all samples (`methmix.prediction.unknown`).
 
     Raises
     ------
     InputError
-        A file cannot be used (`open_samples`), a sample is not in its file or there twice, too few samples for an
-        unknown component, or the reads of no sample tell anything.
+        A file cannot be used (`open_samples`), a sample is not in its file or there twice, or the reads of no sample
+        tell anything.
     """
     regions = region_set(checkpoint)
     run = Run(checkpoint.tissue_names, len(regions), notes=_not_told(model))
-    with Spool.open(len(regions)) as spool:
-        for file in cli.progress(files, "files", len(files)):
-            logger.info("reading %s", file)
-            with open_samples(
-                [file], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
-            ) as samples:
-                if sheet is None:
-                    chosen = {name: Sample(name, file) for name in samples.names}
-                else:
-                    chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
-                _refuse_doubled(run, chosen)
-                matching = samples.matching
-                run.matching.append(
-                    {
-                        "file": str(file),
-                        "n_samples": len(chosen),
-                        "n_regions_found": matching.n_found,
-                        "notes": matching.notes,
-                    }
-                )
-                for block in _chosen(samples, chosen):
-                    found = predict(model, block.methylation, block.depth)
-                    results = results_of([chosen[name] for name in block.names], found, block.depth, matching.n_found)
-                    run.results += results
-                    if unknown:
-                        told = [row for row, result in enumerate(results) if result.proportions is not None]
-                        spool.append(block.methylation[told], block.depth[told])
-        _warn(run)
-        if unknown:
-            _add_unknown(run, model, spool)
+    for file in cli.progress(files, "files", len(files)):
+        logger.info("reading %s", file)
+        with open_samples(
+            [file], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
+        ) as samples:
+            if sheet is None:
+                chosen = {name: Sample(name, file) for name in samples.names}
+            else:
+                chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
+            _refuse_doubled(run, chosen)
+            matching = samples.matching
+            run.matching.append(
+                {
+                    "file": str(file),
+                    "n_samples": len(chosen),
+                    "n_regions_found": matching.n_found,
+                    "notes": matching.notes,
+                }
+            )
+            for block in _chosen(samples, chosen):
+                found = predict(model, block.methylation, block.depth)
+                run.results += results_of([chosen[name] for name in block.names], found, block.depth, matching.n_found)
+    _warn(run)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         run.results.sort(key=lambda result: place[result.sample.name])
@@ -158,18 +147,3 @@ def _not_told(model: Model) -> list[str]:
         return ["this model tells no presence probability, no interval, no limit of detection and no goodness of fit"]
     return ["this model does not know how deep a sample is: it tells no interval, no limit of detection and no "
             "goodness of fit"]  # fmt: skip
-
-
-def _add_unknown(run: Run, model: Model, spool: Spool) -> None:
-    if not isinstance(model, InformedSparseModel | InformedOriginalModel):
-        raise InputError("--unknown: this model has no profiles of its tissues", "use one with the backbone reference")
-    told = [row for row, result in enumerate(run.results) if result.proportions is not None]
-    found = estimate(model.backbone.mean.cpu().numpy(), spool)
-    for row, share in zip(told, found.shares, strict=True):
-        run.results[row] = run.results[row].beside(float(share))
-    run.notes.append(
-        "the unknown component is what the samples have in common that the profiles do not explain, estimated from "
-        "these samples alone; the others' proportions are scaled to what it leaves. With few samples it takes some "
-        "percent even where nothing is missing, and what it is cannot be told from it; samples of one person share "
-        "that person's blood, which looks like it too"
-    )
