@@ -15,7 +15,7 @@ from methmix.files import Reference, atomic_path, read_reference
 from methmix.prediction.output import content, table
 from methmix.prediction.page import render
 from methmix.prediction.run import predict_samples
-from methmix.prediction.sheet import Sample, read_sheet
+from methmix.prediction.sheet import Sample, files_of_sheet, read_sheet
 from methmix.training.card import card_text, model_card
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
@@ -88,8 +88,7 @@ def _inputs(options: argparse.Namespace) -> tuple[list[Path], list[Sample] | Non
         raise InputError(f"--pseudo-depth: expected at least 1, found {options.pseudo_depth}")
     if options.sheet is None:
         return options.samples, None
-    sheet = read_sheet(options.sheet)
-    return list(dict.fromkeys(sample.file for sample in sheet)), sheet
+    return files_of_sheet(options.sheet), read_sheet(options.sheet)
 
 
 def _outputs(table: Path | None) -> tuple[Path, Path, Path]:

@@ -74,6 +74,24 @@ def read_sheet(path: Path) -> list[Sample]:
     return samples
 
 
+def files_of_sheet(path: Path) -> list[Path]:
+    """Give the files that a sheet names, each once.
+
+    Raises
+    ------
+    InputError
+        As for `read_sheet`, or one is missing.
+    """
+    samples = read_sheet(path)
+    for sample in samples:
+        if not sample.file.is_file():
+            raise InputError(
+                f"{path}: sample {sample.name}: {sample.file}: there is no such file",
+                "the shipped sheet is an example: write your own samples into it",
+            )
+    return list(dict.fromkeys(sample.file for sample in samples))
+
+
 def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str, Sample]:
     """Find the samples of a sheet in one of its files.
 
