@@ -28,7 +28,7 @@ def render(run: Run, record: dict[str, Any]) -> str:
         record=record,
         card=card_text(record["model"]),
         samples=[_sample(run, result) for result in run.results],
-        figures={name: embed(figure) for name, figure in drawn.items() if figure is not None},
+        figures={name: figure and embed(figure) for name, figure in drawn.items()},
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
         n_answered=len(answered(run)),
