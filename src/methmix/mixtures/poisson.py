@@ -45,7 +45,6 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
         float32, whole numbers.
     """
     aliases = torch.from_numpy(alias_tables().astype(np.int64)).to(mean.device)
-    quantiles = torch.from_numpy(normal_quantiles()).to(mean.device)
     place = mean.sqrt().clamp(max=LARGEST_ROOT) * PER_ROOT
     base = place.floor()
     # The chance of the upper neighbour is how far the mean is between the two.
@@ -54,11 +53,17 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
     word = aliases[((base.long() + upper) << SLOT_BITS) + slot]
     own = (bits & 2**THRESHOLD_BITS - 1) < word >> SLOT_BITS
     few = torch.where(own, slot, word & SLOTS - 1).float()
-    index = bits >> 32 - NORMAL_BITS
-    low, high = quantiles[index], quantiles[index + 1]
-    deviate = low + (bits & 2 ** (32 - NORMAL_BITS) - 1) * 2.0 ** (NORMAL_BITS - 32) * (high - low)
+    deviate = deviates(bits)
     many = (mean + (mean - ROUNDING).clamp(min=0).sqrt() * deviate + (deviate.square() - 1) / 6 + 0.5).floor()
     return torch.where(mean >= LARGEST_MEAN, many, few)
+
+
+def deviates(bits: Tensor) -> Tensor:
+    """Turn random integers of 32 bits, int64, into normal deviates, float32: uniform between quantiles."""
+    quantiles = torch.from_numpy(normal_quantiles()).to(bits.device)
+    index = bits >> 32 - NORMAL_BITS
+    low, high = quantiles[index], quantiles[index + 1]
+    return low + (bits & 2 ** (32 - NORMAL_BITS) - 1) * 2.0 ** (NORMAL_BITS - 32) * (high - low)
 
 
 @cache
