@@ -44,7 +44,7 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
     Tensor
         float32, whole numbers.
     """
-    aliases = torch.from_numpy(alias_tables().astype(np.int64)).to(mean.device)
+    aliases, _ = _tables(mean.device)
     place = mean.sqrt().clamp(max=LARGEST_ROOT) * PER_ROOT
     base = place.floor()
     # The chance of the upper neighbour is how far the mean is between the two.
@@ -60,10 +60,16 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
 
 def deviates(bits: Tensor) -> Tensor:
     """Turn random integers of 32 bits, int64, into normal deviates, float32: uniform between quantiles."""
-    quantiles = torch.from_numpy(normal_quantiles()).to(bits.device)
+    _, quantiles = _tables(bits.device)
     index = bits >> 32 - NORMAL_BITS
     low, high = quantiles[index], quantiles[index + 1]
     return low + (bits & 2 ** (32 - NORMAL_BITS) - 1) * 2.0 ** (NORMAL_BITS - 32) * (high - low)
+
+
+@cache
+def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Keep both tables on a device."""
+    return torch.from_numpy(alias_tables().astype(np.int64)).to(device), torch.from_numpy(normal_quantiles()).to(device)
 
 
 @cache
