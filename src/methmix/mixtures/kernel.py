@@ -18,12 +18,13 @@ from methmix.mixtures.poisson import (
     SLOT_BITS,
     SLOTS,
     THRESHOLD_BITS,
+    WITHIN,
 )
 
 _CHUNK = 512
 _GOLDEN = 0x9E3779B97F4A7C15
 _ROOT, _MEAN = float32(LARGEST_ROOT), float32(LARGEST_MEAN)
-_OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, 2 ** (32 - NORMAL_BITS) - 1
+_OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, WITHIN - 1
 
 
 @numba.njit(inline="always")
@@ -43,7 +44,7 @@ def _normal(n, bits, quantiles, index, low, high, deviates):  # type: ignore[no-
     for j in range(n):
         high[j] = quantiles[uint32(index[j] + 1)]
     for j in range(n):
-        within = float32(int32(bits[j] & uint32(_OF_NORMAL))) * float32(2.0 ** (NORMAL_BITS - 32))
+        within = float32(int32(bits[j] & uint32(_OF_NORMAL))) * float32(1 / WITHIN)
         deviates[j] = low[j] + within * (high[j] - low[j])
 
 

@@ -25,6 +25,8 @@ PER_ROOT = 32
 SLOTS, SLOT_BITS, THRESHOLD_BITS = 64, 6, 26
 # Bits that choose between two means of the grid, and between the quantiles of a normal deviate.
 CHOICE_BITS, NORMAL_BITS = 16, 12
+# Steps between two quantiles.
+WITHIN = 1 << 32 - NORMAL_BITS
 # Rounding adds the variance of a uniform number.
 ROUNDING = 1 / 12
 
@@ -63,7 +65,7 @@ def deviates(bits: Tensor) -> Tensor:
     _, quantiles = _tables(bits.device)
     index = bits >> 32 - NORMAL_BITS
     low, high = quantiles[index], quantiles[index + 1]
-    return low + (bits & 2 ** (32 - NORMAL_BITS) - 1) * 2.0 ** (NORMAL_BITS - 32) * (high - low)
+    return torch.lerp(low, high, (bits & WITHIN - 1) / WITHIN)
 
 
 @cache

@@ -144,7 +144,7 @@ class Trainer:
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": _content(validation),
-                "code": provenance.source_digest("training", "models", "mixtures", "reference", "files"),
+                "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
             },
             model={},
             optimiser={},
