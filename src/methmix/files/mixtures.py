@@ -139,7 +139,7 @@ def mixture_ids(n: int) -> list[str]:
 
 
 def open_mixtures(path: Path) -> h5py.File:
-    """Open a mixtures file for reading some rows of it.
+    """Open a mixtures file, to read some rows of it.
 
     Raises
     ------

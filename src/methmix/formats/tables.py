@@ -19,7 +19,7 @@ BETA_CPGS = ("startCpG", "endCpG")
 # What stands for a missing value; nothing at all is an error, since it is what a cut line has.
 MISSING = ["NA", "NaN", "nan"]
 
-_VALUES_PER_BLOCK = 4_000_000
+_VALUES_PER_BLOCK = 8_000_000
 Values = npt.NDArray[np.float64]
 
 

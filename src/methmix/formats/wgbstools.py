@@ -180,11 +180,13 @@ def _fetched(
     names = np.array([bare_chrom(name) for name in chrom])
     for contig in file.contigs:
         rows = np.flatnonzero(names == bare_chrom(contig))
+        if not len(rows):
+            continue
         rows = rows[np.argsort(start_cpg[rows], kind="stable")]
         # What pysam takes is 0-based, CpG indices are 1-based.
         starts, ends = np.maximum(start_cpg[rows] - 1 - _LOOK_BACK, 0), end_cpg[rows] - 1
         reach = np.maximum.accumulate(ends)
-        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1])) if len(rows) else rows
+        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
         for first, last in zip(new, np.append(new[1:], len(rows)) - 1, strict=True):
             yield from file.fetch(contig, int(starts[first]), int(reach[last]))
 
