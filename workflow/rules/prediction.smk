@@ -1,37 +1,13 @@
-from methmix.prediction.sheet import files_of_sheet
+from methmix.prediction.sheet import sheet_and_files
 
-PREDICTION = experiment.prediction
-# Only for the plan: without the section nothing is predicted.
-PREDICTS = f"{PREDICTION.checkpoint_phase if PREDICTION else 'phase3'}/sparse"
-
-
-def sheet_and_samples(wildcards):
-    """Give the samples sheet and the files that it names."""
-    if PREDICTION is None:
-        raise WorkflowError(
-            f"{given}: missing key prediction, so there is nothing to predict\n  write, for example:\n"
-            "    prediction:\n      samples: config/samples.tsv\n      checkpoint_phase: phase2"
-        )
-    try:
-        return [PREDICTION.samples, *map(str, files_of_sheet(Path(PREDICTION.samples)))]
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def prediction_options(wildcards):
-    """Give the options that the configuration sets."""
-    options = PREDICTION.model_dump(include={"pseudo_depth", "genome", "regions_file"})
-    return [
-        f"--{name.replace('_', '-')}={value}"
-        for name, value in options.items()
-        if value is not None
-    ]
+# Without the section there is nothing to predict, which is told when somebody wants it.
+PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction else 'phase3'}/sparse"
 
 
 rule prediction:
     """Deconvolve the samples of the sheet."""
     input:
-        samples=sheet_and_samples,
+        samples=lambda wildcards: sheet_and_files(experiment.prediction, given),
         record=f"results/{{name}}/{PREDICTS}/logs/training_record.json",
         reference="results/{name}/reference/reference.h5",
     output:
@@ -52,7 +28,12 @@ rule prediction:
     params:
         sheet=lambda wildcards, input: input.samples[0],
         checkpoint=f"results/{{name}}/{PREDICTS}/checkpoints/checkpoint_best.pt",
-        options=prediction_options,
+        options=lambda wildcards: [
+            f"--{name.replace('_', '-')}={value}"
+            for name, value in experiment.prediction.model_dump(
+                include={"pseudo_depth", "genome", "regions_file"}, exclude_none=True
+            ).items()
+        ],
         code=source_digest(
             "prediction", "report", "formats", "models", "training", "files"
         ),

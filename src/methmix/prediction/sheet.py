@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from methmix.config.experiment import PredictionSettings
 from methmix.errors import InputError
 
 _NEEDED = ["sample", "file"]
@@ -90,6 +91,22 @@ def files_of_sheet(path: Path) -> list[Path]:
                 "the shipped sheet is an example: write your own samples into it",
             )
     return list(dict.fromkeys(sample.file for sample in samples))
+
+
+def sheet_and_files(settings: PredictionSettings | None, config: str | Path) -> list[str]:
+    """Give what a prediction of the workflow reads: the samples sheet first, then its files.
+
+    Raises
+    ------
+    InputError
+        The configuration has no such section, or as for `files_of_sheet`.
+    """
+    if settings is None:
+        raise InputError(
+            f"{config}: missing key prediction, so there is nothing to predict",
+            "write, for example:\n    prediction:\n      samples: config/samples.tsv\n      checkpoint_phase: phase2",
+        )
+    return [settings.samples, *map(str, files_of_sheet(Path(settings.samples)))]
 
 
 def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str, Sample]:
