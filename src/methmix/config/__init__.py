@@ -2,8 +2,9 @@
 
 from methmix.config.arm import Arm, OriginalArm, SparseArm
 from methmix.config.arms import configured_arm, effective_variants
-from methmix.config.experiment import Experiment, Recipe
+from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm, load_experiment, to_yaml
+from methmix.config.recipes import Recipe
 from methmix.config.sources import ReferenceSettings
 
 __all__ = [

@@ -1,11 +1,9 @@
 """True proportions of a mixture, by the recipe of its phase."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from methmix.config.experiment import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
+from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
 from methmix.errors import InputError
 
 Proportions = npt.NDArray[np.float64]
@@ -36,23 +34,6 @@ def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
         raise InputError(
             f"mixtures.recipes: a mixture needs up to {needed} tissues, the reference has {len(tissue_names)}"
         )
-
-
-def in_words(recipe: Recipe) -> str:
-    """Say what a mixture consists of, for figures and pages."""
-    match recipe:
-        case PairsRecipe():
-            return f"two tissues, the larger of which has {_any_of([100 * s for s in recipe.larger_shares])} %"
-        case DirichletRecipe():
-            return f"{_any_of(recipe.n_tissues)} tissues with Dirichlet({recipe.concentration:g}) proportions"
-        case BackgroundRecipe():
-            low, high = (f"{100 * share:g}" for share in recipe.background_range)
-            of = ", ".join(f"{name} {100 * share:g} %" for name, share in recipe.composition.items())
-            background = next(iter(recipe.composition)) if len(recipe.composition) == 1 else f"background ({of})"
-            return (
-                f"{low} to {high} % {background} and {_any_of(recipe.n_others)} other tissues, "
-                f"each at least {100 * recipe.smallest_share:g} %"
-            )
 
 
 def draw_proportions(
@@ -135,8 +116,3 @@ def _scatter(shares: Proportions, chosen: npt.NDArray[np.integer], n_tissues: in
     proportions = np.zeros((len(shares), n_tissues))
     np.put_along_axis(proportions, chosen, shares, axis=1)
     return proportions
-
-
-def _any_of(numbers: Sequence[float]) -> str:
-    *first, last = [f"{number:g}" for number in numbers]
-    return f"{', '.join(first)} or {last}" if first else last
