@@ -69,7 +69,7 @@ def _comparison(options: argparse.Namespace) -> None:
     content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
     phase = results[0].metrics["phase"]
     recipe = experiment.mixtures.recipes[phase].words
-    note = "; ".join(["A mixture: " + recipe, *results[0].metrics["notes"]])
+    note = "\n".join(filter(None, (f"A mixture: {recipe}.", "; ".join(results[0].metrics["notes"]))))
     images = {}
     for result in results:
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note)

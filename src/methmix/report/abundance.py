@@ -100,10 +100,9 @@ def background_figure(results: list[ArmResult]) -> Figure:
         axes.plot(ends, ends, color=TRUTH, linewidth=0.7)
         predicted = result.predicted[:, columns].sum(axis=1)
         axes.scatter(
-            true, predicted, s=4, alpha=0.4, linewidths=0, color=ARM_COLOURS.get(result.arm, TRUTH), rasterized=True
+            true, predicted, s=6, alpha=0.5, linewidths=0, color=ARM_COLOURS.get(result.arm, TRUTH), rasterized=True
         )
-        within = result.metrics["background_within_3_points"]
-        axes.set_title(f"{result.arm}: {100 * within:.1f} % within {100 * margin:g} points")
+        axes.set_title(f"{result.arm}: {100 * result.metrics['background_within_3_points']:.1f} % within")
         axes.set(xlabel="true background", xlim=ends)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
