@@ -36,6 +36,22 @@ rule compare_phase2:
         f"results/{config['name']}/phase2/comparison/report.html",
 
 
+rule phase1:
+    """The same experiment on mixtures of two tissues."""
+    input:
+        f"results/{config['name']}/reference/reference_report.html",
+        f"results/{config['name']}/mixtures/phase1_train_mixtures.h5",
+        f"results/{config['name']}/phase1/comparison/report.html",
+
+
+rule phase3:
+    """The same experiment on cell-free DNA: a background and little of other tissues, from phase 2 on."""
+    input:
+        f"results/{config['name']}/reference/reference_report.html",
+        f"results/{config['name']}/mixtures/phase3_train_mixtures.h5",
+        f"results/{config['name']}/phase3/comparison/report.html",
+
+
 rule detection_limit:
     """How small a share of each tissue the arms can tell from none, in a background."""
     input:

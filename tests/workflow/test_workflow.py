@@ -38,11 +38,41 @@ def test_compare_phase2_as_typed(checkout, snakemake, target):
     assert jobs(done.stdout + done.stderr) == expected
 
 
+@pytest.mark.parametrize(("phase", "trained"), [("phase1", 2), ("phase3", 4)])
+def test_another_phase_trains_what_it_starts_from(checkout, snakemake, phase, trained):
+    done = snakemake(checkout, "-np", phase)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    found = jobs(output)
+    assert (found["train"], found["evaluate_model"], found["evaluate_control"], found["compare"]) == (trained, 2, 6, 1)
+    for arm in ("original", "sparse"):
+        start = f"--warm-start=results/default/phase2/{arm}/checkpoints/checkpoint_best.pt"
+        assert output.count(start) == (phase == "phase3")
+    assert f"results/default/{phase}/comparison/report.html" in output
+
+
+def test_a_phase_without_arms(checkout, snakemake):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    del content["arms"]["phase1"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    assert snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml").returncode == 0
+    done = snakemake(checkout, "-n", "phase1", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "arms.phase1: experiment tiny has no original arm there" in done.stdout + done.stderr
+    del content["arms"]["phase2"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "training.warm_start: experiment tiny has no original arm of phase2" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_shipped_experiment_resolves(checkout, snakemake, name):
-    done = snakemake(checkout, "-n", "--configfile", f"config/{name}.yaml")
+    done = snakemake(checkout, "-n", "phase1", "phase3", "compare_phase2", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.stderr
-    assert f"results/{name}/phase2/comparison/report.html" in done.stdout + done.stderr
+    for phase in ("phase1", "phase2", "phase3"):
+        assert f"results/{name}/{phase}/comparison/report.html" in done.stdout + done.stderr
 
 
 def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
@@ -95,11 +125,14 @@ def test_ablation_trains_each_variant_with_each_seed(checkout, snakemake):
     done = snakemake(checkout, "-n", "ablate_phase2")
     assert done.returncode == 0, done.stderr
     variants = yaml.safe_load((ROOT / "config/phase2_ablation.yaml").read_text())["variants"]
-    expected = {"reference": 3, "train": 6, "train_variant": 3 * len(variants), "evaluate_variant": 3 * len(variants)}
+    # Two arms, and phase 1 of the sparse one, which a variant starts from.
+    expected = {"reference": 3, "train": 9, "train_variant": 3 * len(variants), "evaluate_variant": 3 * len(variants)}
     found = jobs(done.stdout + done.stderr)
     assert {name: found[name] for name in expected} == expected
     printed = snakemake(checkout, "-np", "ablate_phase2")
     assert "--set=model.errors_in_variables=false" in printed.stdout + printed.stderr
+    start = "--warm-start=results/default-seed2/phase1/sparse/checkpoints/checkpoint_best.pt"
+    assert (printed.stdout + printed.stderr).count(start) == 1
     record = yaml.safe_load((checkout / "results/default-seed2/config.yaml").read_text())
     assert (record["name"], record["seed"]) == ("default-seed2", 2)
 
