@@ -20,6 +20,7 @@ ORDER = [
     {"evaluation"},
     {"detection"},
     {"report", "prediction"},
+    {"benchmark"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -64,7 +64,9 @@ def measure(config: Path, sizes: Sizes, device: torch.device, folder: Path) -> d
     """Do all measurements, on a reference made for them; files that they need are below ``folder`` meanwhile."""
     started, here = time.monotonic(), machine(device)
     experiment = load_experiment(config)
-    arms: dict[str, Arm] = {name: load_arm(Path(path)) for name, path in experiment.arms[PHASE].items()}
+    arms: dict[str, Arm] = {
+        name: load_arm(Path(path), overrides=experiment.overrides) for name, path in experiment.arms[PHASE].items()
+    }
     reference = build_reference(experiment)
     trainings = {name: TimedTraining(arm, experiment, reference, device) for name, arm in arms.items()}
     content: dict[str, Any] = {}

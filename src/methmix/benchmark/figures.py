@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from methmix.benchmark.checks import LOADER_SPEED, MEMORY_MB, SOLVER_SPEED, STEP_OVER_PRODUCTS
 from methmix.benchmark.steps import PARTS
@@ -49,7 +49,7 @@ def scaling(content: dict[str, Any]) -> Figure:
         measured = content["scaling"][axis]
         for name, spent in measured["seconds"].items():
             label = name.replace("_", " ")
-            _line(axes, measured["sizes"], spent, ARM_COLOURS.get(name, _PART_COLOURS["forward"]), label)
+            _line(axes, measured["sizes"], spent, ARM_COLOURS.get(name, TRUTH), label)
         axes.set(xlabel=title, ylabel="seconds of a training step", title=f"time against {title}")
     writing = content["writing"]
     _line(panels[2], writing["mixtures"], writing["seconds"], _OURS, "drawing and writing")
@@ -67,6 +67,9 @@ def _line(axes: Axes, sizes: list[float], costs: list[float], colour: str, label
     axes.set_yscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize=8)
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def memory(content: dict[str, Any]) -> Figure:
@@ -81,7 +84,7 @@ def memory(content: dict[str, Any]) -> Figure:
     left.set(xlabel="mixtures", ylabel="MB", title="largest memory (dashed: anonymous)")
     left.set_ylim(0)
     left.set_xticks(measured["mixtures"])
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     arms = list(content["training_step"])
     for row, arm in enumerate(arms):
         of_arm = measured[f"train_{arm}"]

@@ -33,16 +33,16 @@ def scaling(
         resized_reference = resized(reference, multiple)
         for name, arm in arms.items():
             training = trainings[name] if multiple == 1 else TimedTraining(arm, experiment, resized_reference, device)
-            by_regions[name].append(_least(training, sizes.repetitions))
+            by_regions[name].append(_least(training, sizes.scaling_repetitions))
         # All arms have the same mixtures.
-        spent = min(training.parts()["mixing_and_reads"] for _ in range(sizes.repetitions))
+        spent = min(training.parts()["mixing_and_reads"] for _ in range(sizes.scaling_repetitions))
         by_regions["mixing_and_reads"].append(spent)
     by_batch = {
-        name: [_least(training, sizes.repetitions, size) for size in sizes.batch_sizes]
+        name: [_least(training, sizes.scaling_repetitions, size) for size in sizes.batch_sizes]
         for name, training in trainings.items()
     }
     return {
-        "repetitions": sizes.repetitions,
+        "repetitions": sizes.scaling_repetitions,
         "taken": "minimum",
         "regions": {
             "sizes": regions,

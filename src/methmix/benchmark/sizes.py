@@ -10,7 +10,7 @@ class Sizes:
     Parameters
     ----------
     repetitions
-        Of every step and of every product; other measurements, which take longer, have fewer where they say so.
+        Of every step and of every product.
     solved, solved_by_scipy
         Mixtures for the batched NNLS, and how many of them SciPy solves.
     written
@@ -23,13 +23,16 @@ class Sizes:
         Multiples at which a training step is measured, ascending; 1 is one of them.
     batch_sizes
         Mixtures in a step, ascending.
+    scaling_repetitions
+        Of the steps at each of these sizes.
     streamed_regions, streamed
         Size of the processes that stream mixtures, and numbers of mixtures, ascending; more than are worked on
-        together, since less would fill no block.
+        together twice, since less would not fill what they need.
     trained_mixtures, trained_steps
         Validation mixtures and steps of the training whose memory is measured.
     grid_regions, grid_donors
-        Multiples for the cost model of larger references.
+        Multiples for the cost model of larger references; regions enough that weights are found on some of them
+        (`methmix.least_squares`), and donors that they can be purified, as with many of both.
     processes_regions, processes_steps, processes_arms
         Size, length and arms of the training with 1 and 2 processes.
     """
@@ -42,6 +45,7 @@ class Sizes:
     loaded: int
     regions: tuple[float, ...]
     batch_sizes: tuple[int, ...]
+    scaling_repetitions: int
     streamed_regions: float
     streamed: tuple[int, ...]
     trained_mixtures: int
@@ -62,14 +66,15 @@ QUICK = Sizes(
     loaded=12,
     regions=(0.25, 0.5, 1),
     batch_sizes=(32, 64, 125, 250),
+    scaling_repetitions=3,
     streamed_regions=0.25,
-    streamed=(300, 600, 1200),
+    streamed=(500, 1500, 4000),
     trained_mixtures=300,
-    trained_steps=3,
-    grid_regions=(0.25, 0.5),
-    grid_donors=(0.5, 1),
+    trained_steps=2,
+    grid_regions=(0.35, 0.7),
+    grid_donors=(1, 2),
     processes_regions=0.25,
-    processes_steps=40,
+    processes_steps=30,
     processes_arms=("sparse",),
 )
 FULL = Sizes(
@@ -81,8 +86,9 @@ FULL = Sizes(
     loaded=60,
     regions=(0.25, 0.5, 1, 2),
     batch_sizes=(32, 64, 125, 250),
+    scaling_repetitions=10,
     streamed_regions=1,
-    streamed=(300, 600, 1200),
+    streamed=(500, 1000, 2000),
     trained_mixtures=1000,
     trained_steps=10,
     grid_regions=(0.5, 1, 2),

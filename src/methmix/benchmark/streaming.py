@@ -56,7 +56,6 @@ def memory(
     write_reference(whole, reference)
     write_mixtures(with_mixtures(experiment, sizes.trained_mixtures), reference, PHASE, "validation", mixtures)
 
-
     def train(arm: Arm) -> Used:
         steps = {"epochs": 1, "mixtures_per_epoch": sizes.trained_steps * arm.training.batch_size}
         short = arm.model_copy(update={"training": arm.training.model_copy(update=steps)})
