@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Ratios inside one run; sources: what the issue of the full-scale experiment asks for.
+# Ratios inside one run.
 STEP_OVER_PRODUCTS = 1.6
 GENERATION_OVER_STEP = 0.30
 SOLVER_SPEED = 50.0
@@ -10,7 +10,8 @@ SOLVER_DIFFERENCE = 1e-6
 WRITING_SPEED = 0.5
 LOADER_SPEED = 100.0
 GROWTH = 2.2
-# Of memory: for each byte by which a file grows, a streaming process may grow by so many, of bookkeeping.
+# Of memory: for each byte by which a file grows, a streaming process may grow by so many. Donors and proportions of each
+# mixture are kept, some kilobytes, and the allocator is not exact to a few blocks of mixtures.
 STREAMED = 0.1
 MEMORY_MB = 4096.0
 

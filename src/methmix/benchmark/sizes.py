@@ -26,8 +26,8 @@ class Sizes:
     scaling_repetitions
         Of the steps at each of these sizes.
     streamed_regions, streamed
-        Size of the processes that stream mixtures, and numbers of mixtures, ascending; more than are worked on
-        together twice, since less would not fill what they need.
+        Size of the processes that stream mixtures, and numbers of mixtures, ascending; several times what is worked
+        on together, since fewer would not fill what they need.
     trained_mixtures, trained_steps
         Validation mixtures and steps of the training whose memory is measured.
     grid_regions, grid_donors
@@ -68,10 +68,10 @@ QUICK = Sizes(
     batch_sizes=(32, 64, 125, 250),
     scaling_repetitions=3,
     streamed_regions=0.25,
-    streamed=(500, 1500, 4000),
+    streamed=(1000, 3000, 8000),
     trained_mixtures=300,
     trained_steps=2,
-    grid_regions=(0.35, 0.7),
+    grid_regions=(0.35, 0.65),
     grid_donors=(1, 2),
     processes_regions=0.25,
     processes_steps=30,
@@ -88,7 +88,7 @@ FULL = Sizes(
     batch_sizes=(32, 64, 125, 250),
     scaling_repetitions=10,
     streamed_regions=1,
-    streamed=(500, 1000, 2000),
+    streamed=(1000, 2000, 4000),
     trained_mixtures=1000,
     trained_steps=10,
     grid_regions=(0.5, 1, 2),
