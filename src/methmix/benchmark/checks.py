@@ -10,8 +10,8 @@ SOLVER_DIFFERENCE = 1e-6
 WRITING_SPEED = 0.5
 LOADER_SPEED = 100.0
 GROWTH = 2.2
-# Of memory: for each byte by which a file grows, a streaming process may grow by so many. Donors and proportions of each
-# mixture are kept, some kilobytes, and the allocator is not exact to a few blocks of mixtures.
+# Of memory: for each byte by which a file grows, a streaming process may grow by so many. Donors and proportions of
+# each mixture are kept, some kilobytes, and the allocator is not exact to a few blocks of mixtures.
 STREAMED = 0.1
 MEMORY_MB = 4096.0
 
