@@ -89,6 +89,17 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
 
 
+@pytest.mark.parametrize("target", ["benchmark", "benchmark_full"])
+def test_benchmark_is_of_the_full_size_whichever_experiment_is_chosen(checkout, snakemake, target):
+    done = snakemake(checkout, "-np", target, "--configfile", "config/tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr) == {target: 1, "total": 1}
+    printed = done.stdout + done.stderr
+    assert "--config config/full_scale.yaml" in printed
+    assert f"results/{target}/benchmark.html" in printed
+    assert ("--full" in printed) == (target == "benchmark_full")
+
+
 def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snakemake):
     done = snakemake(checkout, "-n", "detection_limit")
     assert done.returncode == 0, done.stderr
