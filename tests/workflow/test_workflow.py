@@ -12,7 +12,7 @@ import yaml
 from methmix.files import read_mixtures
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
+EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
     assert jobs(done.stdout + done.stderr) == expected
 
 
-def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
+def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else(checkout, snakemake):
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode != 0
     assert "config/samples.tsv: sample plasma-1: samples/plasma.tsv: there is no such file" in done.stdout + done.stderr
@@ -118,7 +118,7 @@ def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
     (checkout / "samples/plasma.tsv").touch()
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode == 0, done.stderr
-    expected = {"reference": 1, "mixtures": 1, "train": 1, "prediction": 1, "predict": 1, "total": 5}
+    expected = {"reference": 1, "mixtures": 2, "train": 2, "prediction": 1, "predict": 1, "total": 7}
     assert jobs(done.stdout + done.stderr) == expected
 
 
@@ -166,8 +166,8 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
         (
-            lambda c: c["prediction"].update(checkpoint_phase="phase1"),
-            "arms.phase1 has no sparse arm that could predict",
+            lambda c: c["arms"].pop("phase3"),
+            "arms.phase3 has no sparse arm that could predict",
         ),
         (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],

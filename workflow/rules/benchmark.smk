@@ -20,7 +20,7 @@ rule benchmark:
     threads: 2
     params:
         output=lambda wildcards, output: Path(output.page).parent,
-        mode="",
+        mode=[],
         code=source_digest(
             "benchmark",
             "report",
@@ -36,7 +36,7 @@ rule benchmark:
         python -m methmix.benchmark \
             --config {input.config:q} \
             --output {params.output:q} \
-            {params.mode} \
+            {params.mode:q} \
             2>{log:q}
         """
 
@@ -53,5 +53,5 @@ use rule benchmark as benchmark_full with:
         "logs/benchmark_full.log",
     params:
         output=lambda wildcards, output: Path(output.page).parent,
-        mode="--full",
+        mode=["--full"],
         code=rules.benchmark.params.code,
