@@ -21,6 +21,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
+include: "workflow/rules/prediction.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -55,6 +56,12 @@ rule detection_limit:
     """How small a share of each tissue the arms can tell from none, in a background."""
     input:
         f"results/{config['name']}/phase2/detection/detection.html",
+
+
+rule predict:
+    """What the sparse arm says of the samples in the sheet that the configuration names."""
+    input:
+        f"results/{config['name']}/prediction/predictions.csv",
 
 
 rule sweep_phase2:

@@ -231,24 +231,24 @@ class _Block:
         sum_to_one: bool,
     ) -> None:
         self._importance = importance
-        self._floor = floor
         self._centre = profiles.mean.mean(dim=0) * sum_to_one
         self._contrasts = profiles.mean - self._centre
         self._products = nnls.pairs(self._contrasts)
         self._donors = profiles.spread + profiles.noise
+        self._floor = torch.full_like(self._centre, floor)
         self._noise = profiles.noise
         self._depth = depth
-        self._unknown = depth == 0
-        self._values = (methylation - self._centre).masked_fill_(self._unknown, 0)
+        self._values = (methylation - self._centre).nan_to_num_(nan=0.0)
 
     def weigh_by_reads(self) -> None:
         self._weight = self._depth * self._importance
 
     def weigh(self, shares: Tensor) -> None:
-        chance = (shares @ self._contrasts).add_(self._centre).clamp_(*_CHANCES)
-        of_reads = chance.addcmul_(chance, chance, value=-1).div_(self._depth.clamp(min=1))
-        variance = (shares.square() @ self._donors).add_(of_reads).add_(self._floor)
-        self._weight = torch.div(self._importance, variance, out=variance).masked_fill_(self._unknown, 0)
+        chance = torch.addmm(self._centre, shares, self._contrasts).clamp_(*_CHANCES)
+        # Without reads this is infinite, and the weight 0.
+        of_reads = chance.addcmul_(chance, chance, value=-1).div_(self._depth)
+        variance = torch.addmm(self._floor, shares.square(), self._donors).add_(of_reads)
+        self._weight = torch.div(self._importance, variance, out=variance)
 
     def equations(self) -> tuple[Tensor, Tensor, Tensor]:
         """Give the entries of the Gram matrix (`nnls.pairs`), the noise in its diagonal, and the right side."""
@@ -259,7 +259,7 @@ class _Block:
     def residuals(self, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Give the sum of the weighted squared residuals, and of how many, [n] each."""
         squares = (self._values - shares @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
-        return squares.double(), (~self._unknown).sum(dim=1)
+        return squares.double(), (self._depth > 0).sum(dim=1)
 
 
 def _held(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ taken over the calls, so that an arm is judged by the proportions it gives, what
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.isotonic import isotonic_regression
 
 # From this proportion on a tissue is present, and a prediction calls it so.
 PRESENT = 0.01
 # How far off the background of a mixture may be.
 BACKGROUND_MARGIN = 0.03
+# Share of the mixtures in which a tissue at its limit of detection is found.
+SENSITIVITY = 0.95
 # Of a proportion in single precision.
 _ROUNDING = 1e-6
 
@@ -90,3 +93,32 @@ def covered(true: Array, low: Array, high: Array) -> Mask:
     Both ends may be off by rounding: a proportion that is all of a mixture need not be exactly 1.
     """
     return (true >= low - _ROUNDING) & (true <= high + _ROUNDING)
+
+
+def limit_of_detection(amounts: Array, sensitivity: Array) -> float:
+    """Find the amount from which on the sensitivity is at least `SENSITIVITY`.
+
+    The true sensitivity cannot fall with the amount, so the measured one is made monotone first (isotonic regression);
+    between amounts it is interpolated on a logarithmic scale.
+
+    Parameters
+    ----------
+    amounts
+        Ascending, > 0, [n].
+    sensitivity
+        Share found of each amount, [n]; 0 or 1 where it is of a single mixture.
+
+    Returns
+    -------
+    float
+        Infinity if it is not reached; the smallest amount if it is reached there already, where the limit may be lower.
+    """
+    rising = isotonic_regression(sensitivity)
+    reached = np.flatnonzero(rising >= SENSITIVITY)
+    if not len(reached):
+        return float("inf")
+    first = reached[0]
+    if first == 0:
+        return float(amounts[0])
+    around = slice(first - 1, first + 1)
+    return float(np.exp(np.interp(SENSITIVITY, rising[around], np.log(amounts[around]))))

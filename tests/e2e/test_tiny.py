@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -77,6 +78,29 @@ def test_limits_of_detection(checkout, results, snakemake):
     # More reads, smaller limits.
     medians = limits[limits["arm"] == "nnls"].groupby(["fpr", "depth"])["limit"].median()
     assert (medians[:, 100.0] < medians[:, 10.0]).all()
+
+
+def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
+    mixtures = read_mixtures(results / "mixtures/phase2_test_mixtures.h5")
+    regions = read_reference(results / "reference/reference.h5").regions
+    columns = {"CHROM": regions["chrom"], "START": regions["start"], "END": regions["end"]}
+    for row, name in enumerate("ABC"):
+        depth = mixtures.depth[row].astype(int)
+        methylated = np.nan_to_num(mixtures.methylation[row]) * depth
+        columns |= {f"{name}_METH": methylated.round().astype(int), f"{name}_DEPTH": depth}
+    (checkout / "samples").mkdir()
+    pd.DataFrame(columns).to_csv(checkout / "samples/plasma.tsv", sep="\t", index=False)
+    done = snakemake(checkout, "predict", *TINY)
+    assert done.returncode == 0, done.stderr[-4000:]
+    table = pd.read_csv(results / "prediction/predictions.csv")
+    assert table["sample"].unique().tolist() == ["plasma-1", "plasma-2", "plasma-3"]
+    # The samples are the first test mixtures, which the evaluation has predicted too.
+    evaluated = pd.read_csv(results / "phase2/sparse/evaluation/predictions.csv")[: len(table)]
+    assert table["proportion"].to_numpy() == pytest.approx(evaluated["predicted_proportion"], abs=1e-4)
+    page = (results / "prediction/predictions.html").read_text()
+    assert "For research use only" in page and "patient-1" in page
+    record = json.loads((results / "prediction/predictions.json").read_text())
+    assert record["model"]["donors"]["Blood"]["test"] == 1
 
 
 def test_ablation_of_one_ingredient(checkout, results, snakemake):

@@ -110,7 +110,7 @@ def test_bad_table(tmp_path, old, new, fragments):
     [
         ("", "is not a readable table"),
         (GOOD.splitlines()[0] + "\n", "has a header but no regions"),
-        ("CHROM START END\nchr1 1 2\n", "has no donor"),
+        ("CHROM START END\nchr1 1 2\n", "has no sample"),
     ],
 )
 def test_empty_table(tmp_path, text, fragment):

@@ -16,9 +16,10 @@ from methmix.config import Experiment, load_experiment
 from methmix.detection import DilutionScores, detection_table, limits_table, score_dilutions, write_scores
 from methmix.detection.__main__ import write_results
 from methmix.detection.dilution import dilution, spiked_tissues
-from methmix.detection.limits import FALSE_POSITIVE_RATES, limit, shown_limit, threshold, wilson
+from methmix.detection.limits import FALSE_POSITIVE_RATES, shown_limit, threshold, wilson
 from methmix.detection.scorers import make_scorers, presence_score
 from methmix.errors import InputError
+from methmix.metrics import limit_of_detection
 from methmix.models.prediction import Prediction
 from methmix.reference import build_reference
 from methmix.report import __main__ as report
@@ -106,16 +107,16 @@ def test_limit_of_a_score_whose_limit_is_known(rng):
 
 
 def test_limit_is_interpolated_on_a_logarithmic_scale():
-    assert limit(np.array([0.01, 0.04]), np.array([0.90, 1.00])) == pytest.approx(0.02)
-    assert limit(SPIKES, np.array([0.1, 0.3, 0.95, 1, 1, 1])) == pytest.approx(0.005)
-    assert limit(SPIKES, np.array([0.96, 1, 1, 1, 1, 1])) == 0.001
-    assert np.isinf(limit(SPIKES, np.array([0, 0, 0, 0, 0.5, 0.94])))
+    assert limit_of_detection(np.array([0.01, 0.04]), np.array([0.90, 1.00])) == pytest.approx(0.02)
+    assert limit_of_detection(SPIKES, np.array([0.1, 0.3, 0.95, 1, 1, 1])) == pytest.approx(0.005)
+    assert limit_of_detection(SPIKES, np.array([0.96, 1, 1, 1, 1, 1])) == 0.001
+    assert np.isinf(limit_of_detection(SPIKES, np.array([0, 0, 0, 0, 0.5, 0.94])))
 
 
 def test_a_chance_dip_is_smoothed():
     """A sensitivity of 1 and then 0.9 is read as 0.95 twice."""
-    assert limit(SPIKES, np.array([0, 0, 1.0, 0.9, 1, 1])) == pytest.approx(0.005)
-    assert limit(SPIKES, np.array([1.0, 0, 0, 0, 1, 1])) > 0.01
+    assert limit_of_detection(SPIKES, np.array([0, 0, 1.0, 0.9, 1, 1])) == pytest.approx(0.005)
+    assert limit_of_detection(SPIKES, np.array([1.0, 0, 0, 0, 1, 1])) > 0.01
 
 
 def test_limit_in_words():

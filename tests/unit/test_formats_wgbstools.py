@@ -101,6 +101,14 @@ def test_fragments_longer_than_the_index_can_show_are_found(tmp_path):
     assert indexed[1][5] > 0
 
 
+def test_only_the_fragments_of_few_regions_are_fetched(tmp_path, rng, monkeypatch):
+    path = write_indexed_pat(tmp_path / "s.pat.gz", [*pat_lines(rng), "chr3\t999\tC\tnot a number"])
+    pat_counts(path, START, END, "cpg", CHROM)
+    monkeypatch.setattr("methmix.formats.wgbstools._MAX_FETCHED_REGIONS", 6)
+    with pytest.raises(InputError, match="not a number"):
+        pat_counts(path, START, END, "cpg", CHROM)
+
+
 def test_chromosomes_without_chr(tmp_path, rng):
     lines = pat_lines(rng)
     expected = naive_pat(lines, "cpg")

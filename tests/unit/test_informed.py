@@ -11,7 +11,7 @@ from methmix.models import build_model, predict
 from methmix.models.gate import share_if_let_in, share_mass
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.losses import pinball_loss
-from methmix.training.validation import calibrate_intervals
+from methmix.training.validation import calibrate
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_calibration_carries_over_to_fresh_mixtures_and_changes_nothing_else(pro
         for m, t, d in zip(*(part.split(100) for part in batch), strict=True)
     ]
     before = predict(model, halves[1].methylation, halves[1].depth)
-    calibrate_intervals(model, halves[0])
+    calibrate(model, halves[0])
     after = predict(model, halves[1].methylation, halves[1].depth)
     assert (before.proportions == after.proportions).all()
     true = halves[1].proportions

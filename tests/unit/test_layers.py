@@ -19,7 +19,8 @@ ORDER = [
     {"training"},
     {"evaluation"},
     {"detection"},
-    {"report", "prediction"},
+    {"report"},
+    {"prediction"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

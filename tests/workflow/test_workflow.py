@@ -99,6 +99,28 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
     assert jobs(done.stdout + done.stderr) == expected
 
 
+def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
+    done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
+    assert done.returncode != 0
+    assert "config/samples.tsv: sample plasma-1: samples/plasma.tsv: there is no such file" in done.stdout + done.stderr
+    (checkout / "samples").mkdir()
+    (checkout / "samples/plasma.tsv").touch()
+    done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    expected = {"reference": 1, "mixtures": 1, "train": 1, "prediction": 1, "predict": 1, "total": 5}
+    assert jobs(done.stdout + done.stderr) == expected
+
+
+def test_predict_without_its_section_says_what_to_write(checkout, snakemake):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    del content["prediction"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "predict", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "config/mine.yaml: missing key prediction" in done.stdout + done.stderr
+    assert "samples: config/samples.tsv" in done.stdout + done.stderr
+
+
 def test_ablation_trains_each_variant_with_each_seed(checkout, snakemake):
     done = snakemake(checkout, "-n", "ablate_phase2")
     assert done.returncode == 0, done.stderr
@@ -132,6 +154,10 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
+        (
+            lambda c: c["prediction"].update(checkpoint_phase="phase1"),
+            "arms.phase1 has no sparse arm that could predict",
+        ),
         (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],
 )

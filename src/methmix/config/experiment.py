@@ -70,6 +70,20 @@ class DetectionSettings(Section):
         return self
 
 
+class PredictionSettings(Section):
+    """What ``snakemake predict`` predicts, and with which model."""
+
+    samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file]")
+    checkpoint_phase: Phase = Field(
+        default="phase3", description="the sparse arm of this phase predicts; it is trained first if need be"
+    )
+    pseudo_depth: int = Field(default=30, ge=1, description="reads that a value of a beta table stands for")
+    genome: str | None = Field(default=None, description="genome build of the samples, if it is to be checked")
+    regions_file: str | None = Field(
+        default=None, description="BED with CpG indices, for .beta and .pat.gz if the reference has none"
+    )
+
+
 class SweepSettings(Section):
     """What ``snakemake sweep_phase2`` tries, on validation."""
 
@@ -109,6 +123,7 @@ class Experiment(Section):
     )
     evaluation: EvaluationSettings
     detection: DetectionSettings | None = Field(default=None, description="nothing is spiked by default")
+    prediction: PredictionSettings | None = Field(default=None, description="no samples are predicted by default")
     sweep: SweepSettings
     ablation: str = Field(
         default="config/phase2_ablation.yaml", description="file with the variants that are compared with the arms"
@@ -120,6 +135,9 @@ class Experiment(Section):
         for phase in self.arms:
             if phase not in self.mixtures.recipes:
                 raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
+        if self.prediction and "sparse" not in self.arms.get(self.prediction.checkpoint_phase, {}):
+            phase = self.prediction.checkpoint_phase
+            raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no sparse arm that could predict")
         if self.seed in self.repeats.seeds:
             raise ValueError(f"repeats.seeds: {self.seed} is the seed of the experiment itself")
         return self

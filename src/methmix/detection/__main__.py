@@ -14,10 +14,11 @@ from methmix import cli, provenance
 from methmix.config import Experiment, load_experiment
 from methmix.config.experiment import DetectionSettings
 from methmix.detection.dilution import BLANKS, DilutionScores, score_dilutions, write_scores
-from methmix.detection.limits import SENSITIVITY, detection_table, limits_table, shown_limit
+from methmix.detection.limits import detection_table, limits_table, shown_limit
 from methmix.detection.scorers import make_scorers
 from methmix.errors import InputError
 from methmix.files import Reference, read_reference, write_csv, write_text
+from methmix.metrics import SENSITIVITY
 
 logger = logging.getLogger("methmix")
 

@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
-from sklearn.isotonic import isotonic_regression
 
 from methmix.detection.dilution import DilutionScores
+from methmix.metrics import limit_of_detection
 
 Array = npt.NDArray[np.float64]
 
 FALSE_POSITIVE_RATES = (0.05, 0.01)
-SENSITIVITY = 0.95
 
 
 def threshold(blanks: Array, rate: float) -> Array:
@@ -36,28 +35,6 @@ def wilson(share: Array, n: int, confidence: float = 0.95) -> tuple[Array, Array
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-
-
-def limit(spikes: Array, sensitivity: Array) -> float:
-    """Find the spike from which on the sensitivity is at least `SENSITIVITY`.
-
-    The true sensitivity cannot fall with the spike, so the measured one is made monotone first (isotonic regression);
-    between spikes it is interpolated on a logarithmic scale.
-
-    Returns
-    -------
-    float
-        Infinity if it is not reached; the smallest spike if it is reached there already, where the limit may be lower.
-    """
-    rising = isotonic_regression(sensitivity)
-    reached = np.flatnonzero(rising >= SENSITIVITY)
-    if not len(reached):
-        return float("inf")
-    first = reached[0]
-    if first == 0:
-        return float(spikes[0])
-    around = slice(first - 1, first + 1)
-    return float(np.exp(np.interp(SENSITIVITY, rising[around], np.log(spikes[around]))))
 
 
 def shown_limit(value: float, spikes: Array) -> str:
@@ -104,7 +81,7 @@ def limits_table(scores: DilutionScores) -> pd.DataFrame:
         sensitivity = (scores.spiked > here[..., None]).mean(axis=-1).reshape(-1, len(scores.spikes))
         table = _index(scores)
         table["fpr"] = rate
-        table["limit"] = [limit(scores.spikes, row) for row in sensitivity]
+        table["limit"] = [limit_of_detection(scores.spikes, row) for row in sensitivity]
         table["shown"] = [shown_limit(value, scores.spikes) for value in table["limit"]]
         table["threshold"] = here.ravel()
         table["fpr_attained"] = (blanks["test"] > here).mean(axis=-1).ravel()

@@ -21,9 +21,9 @@ Array = npt.NDArray[np.float64]
 # No profile is so sure that a read could not be there; one in so many is an error anyway.
 _NEVER = 1e-3
 # Of the log-likelihood, in nats.
-_CONVERGED = 1e-3
+_CONVERGED = 0.01
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
-_BLOCK = 250
+_BLOCK = 100
 
 
 def nnls(reference: Reference, mixtures: Mixtures) -> Array:
@@ -52,10 +52,9 @@ def em(reference: Reference, mixtures: Mixtures) -> Array:
         Proportions, [n_mixtures, n_tissues].
     """
     profiles = torch.from_numpy(reference.complete_profiles("train").clip(_NEVER, 1 - _NEVER))
-    both = torch.cat([profiles, 1 - profiles], dim=1)
-    products = nnls_solver.pairs(both)
+    products = nnls_solver.pairs(profiles.float())
     solved = [
-        _maximum_likelihood(both, products, mixtures.methylation[rows], mixtures.depth[rows])
+        _maximum_likelihood(profiles, products, mixtures.methylation[rows], mixtures.depth[rows])
         for rows in blocks(len(mixtures), _BLOCK)
     ]
     return normalise(np.concatenate(solved))
@@ -86,28 +85,37 @@ def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalMo
 
 
 def _maximum_likelihood(
-    both: torch.Tensor, products: torch.Tensor, methylation: npt.NDArray[np.float32], depth: npt.NDArray[np.number]
+    profiles: torch.Tensor,
+    products: torch.Tensor,
+    methylation: npt.NDArray[np.float32],
+    depth: npt.NDArray[np.number],
 ) -> Array:
-    """Find the maximum for some mixtures; ``both`` has the tissues' chances of methylated and of other reads."""
+    """Find the maximum for some mixtures; ``products`` are those of all pairs of profiles, in single precision."""
     reads = torch.from_numpy(depth.astype(float))
-    methylated = torch.from_numpy(np.nan_to_num(methylation).astype(float)) * reads
-    counts = torch.cat([methylated, reads - methylated], dim=1)
-    total = counts.sum(dim=1, keepdim=True)
+    methylated = torch.from_numpy(np.nan_to_num(methylation).astype(float)).mul_(reads)
+    others = reads - methylated
+    total = reads.sum(dim=1, keepdim=True)
+
+    def chances(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        chance = x @ profiles
+        return chance, x.sum(dim=1, keepdim=True) - chance
 
     def value(x: torch.Tensor) -> torch.Tensor:
-        return (counts * torch.log(x @ both)).sum(dim=1, keepdim=True) - total * x.sum(dim=1, keepdim=True)
+        chance, other = chances(x)
+        logs = chance.log_().mul_(methylated).add_(other.log_().mul_(others))
+        return logs.sum(dim=1, keepdim=True) - total * x.sum(dim=1, keepdim=True)
 
-    x = torch.full((len(counts), len(both)), 1 / len(both), dtype=torch.float64)
+    x = torch.full((len(reads), len(profiles)), 1 / len(profiles), dtype=torch.float64)
     reached = value(x)
     for _ in range(_MOST_STEPS):
-        chance = x @ both
-        gradient = (counts / chance) @ both.T
+        chance, other = chances(x)
+        of_methylated, of_others = methylated / chance, others / other
+        gradient = (of_methylated - of_others) @ profiles.T + of_others.sum(dim=1, keepdim=True)
         # No tissue can add more to the log-likelihood than this.
         if ((gradient - total).max() < _CONVERGED) and ((x * (gradient - total).abs()).max() < _CONVERGED):
             break
-        hessian = nnls_solver.square((counts / chance**2) @ products.T, len(both))
-        # x times the Hessian is the gradient itself.
-        step = nnls_solver.solve(hessian, 2 * gradient - total) - x
+        hessian = _hessian(of_methylated.div_(chance), of_others.div_(other), profiles, products)
+        step = nnls_solver.solve(hessian, (hessian @ x[:, :, None])[:, :, 0] + gradient - total) - x
         size = torch.ones_like(reached)
         for _ in range(_MOST_HALVINGS):
             tried = (x + size * step).clamp(min=0)
@@ -118,6 +126,19 @@ def _maximum_likelihood(
             size = torch.where(worse, size / 2, size)
         x, reached = torch.where(worse, x, tried), torch.where(worse, reached, gained)
     return x.numpy()
+
+
+def _hessian(
+    of_methylated: torch.Tensor, of_others: torch.Tensor, profiles: torch.Tensor, products: torch.Tensor
+) -> torch.Tensor:
+    """Sum ``m/p^2 A A' + u/q^2 (1 - A)(1 - A)'`` over the regions; [n, n_tissues, n_tissues].
+
+    The first two are [n, n_regions]. It only says where to look next, so that its largest part is in single precision.
+    """
+    both = (of_methylated + of_others).float()
+    hessian = nnls_solver.square((both @ products.T).double(), len(profiles))
+    crossed = of_others @ profiles.T
+    return hessian - crossed[:, :, None] - crossed[:, None, :] + of_others.sum(dim=1)[:, None, None]
 
 
 def cut(proportions: Array, threshold: float) -> Array:

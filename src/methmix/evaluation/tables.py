@@ -7,15 +7,10 @@ import pandas as pd
 from methmix import metrics
 from methmix.evaluation.answers import Answer
 from methmix.evaluation.scores import expected_calibration_error
-from methmix.files import Mixtures, Reference
+from methmix.files import Mixtures, Reference, mixture_ids
 from methmix.reference.quality import INVENTED_DONORS
 
 Array = npt.NDArray[np.float64]
-
-
-def mixture_ids(n: int) -> list[str]:
-    """Name the mixtures of a file, from Mixture_1 on."""
-    return [f"Mixture_{number}" for number in range(1, n + 1)]
 
 
 def predictions(test: Mixtures, answer: Answer, probability: Array) -> pd.DataFrame:

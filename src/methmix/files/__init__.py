@@ -1,7 +1,7 @@
 """The files that stages hand to each other: one writer and one reader each, both validating."""
 
 from methmix.files.atomic import atomic_path, create_text, write_csv, write_text
-from methmix.files.mixtures import Mixtures, MixturesWriter, read_mixtures
+from methmix.files.mixtures import Mixtures, MixturesWriter, mixture_ids, open_mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference, write_reference
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Reference",
     "atomic_path",
     "create_text",
+    "mixture_ids",
+    "open_mixtures",
     "read_mixtures",
     "read_reference",
     "write_csv",

@@ -133,6 +133,22 @@ class MixturesWriter:
         self._written = rows.stop
 
 
+def mixture_ids(n: int) -> list[str]:
+    """Name the mixtures of a file, from Mixture_1 on."""
+    return [f"Mixture_{number}" for number in range(1, n + 1)]
+
+
+def open_mixtures(path: Path) -> h5py.File:
+    """Open a mixtures file, to read some rows of it.
+
+    Raises
+    ------
+    InputError
+        See `methmix.files.hdf5.open_hdf5`.
+    """
+    return open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
+
+
 def read_mixtures(path: Path) -> Mixtures:
     """Open a mixtures file and look through it once; its reads stay in it.
 
@@ -141,7 +157,7 @@ def read_mixtures(path: Path) -> Mixtures:
     InputError
         See `methmix.files.hdf5.open_hdf5`; also where shapes or values contradict each other.
     """
-    file = open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
+    file = open_mixtures(path)
     attributes = dict(file.attrs)
     if "tissue_names" not in attributes:
         raise InputError(f"{path}: attribute tissue_names is missing", _AGAIN)

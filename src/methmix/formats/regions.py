@@ -1,10 +1,14 @@
 """The regions that samples are lined up with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from methmix.errors import InputError
 
 Measure = Literal["cpg", "fragment"]
 
@@ -24,6 +28,13 @@ class RegionSet:
     measure
         What a value is: ``cpg``, the mean over reads and CpGs, or ``fragment``, the share of fragments that are
         not unmethylated (UXM).
+    reference_digest
+        Content digest of the reference that the regions are from, or None if it is not known.
+
+    Raises
+    ------
+    InputError
+        A region is there twice.
     """
 
     chrom: list[str]
@@ -33,9 +44,29 @@ class RegionSet:
     start_cpg: npt.NDArray[np.int64] | None
     end_cpg: npt.NDArray[np.int64] | None
     measure: Measure
+    reference_digest: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.rows) < len(self):
+            raise InputError(f"regions: {len(self) - len(self.rows)} of {len(self)} are there twice")
 
     def __len__(self) -> int:
         return len(self.chrom)
+
+    @cached_property
+    def rows(self) -> dict[tuple[str, int, int], int]:
+        """Number of the region with these coordinates; the chromosome is named as `bare_chrom` does."""
+        names = map(bare_chrom, self.chrom)
+        return {key: row for row, key in enumerate(zip(names, self.start.tolist(), self.end.tolist(), strict=True))}
+
+    def find(self, chrom: Iterable[str], start: Iterable[int], end: Iterable[int]) -> npt.NDArray[np.int64]:
+        """Give the number of each region with exactly these coordinates, -1 where there is none."""
+        keys = zip(map(bare_chrom, chrom), start, end, strict=True)
+        return np.fromiter((self.rows.get(key, -1) for key in keys), dtype=np.int64)
+
+    def name(self, row: int) -> str:
+        """``chrom:start-end`` of a region."""
+        return f"{self.chrom[row]}:{self.start[row]}-{self.end[row]}"
 
 
 class Intervals:
@@ -78,6 +109,12 @@ def expand(
     return row, np.arange(len(row)) + np.repeat(start - (np.cumsum(length) - length), length)
 
 
+def build_name(genome: str) -> str:
+    """Give the UCSC name of a genome build, in lower case."""
+    return {"grch37": "hg19", "grch38": "hg38"}.get(genome.lower(), genome.lower())
+
+
+@cache
 def bare_chrom(name: str) -> str:
     """Give a chromosome's name without ``chr``, so that ``chr1`` equals ``1`` and ``chrM`` equals ``MT``."""
     bare = name.removeprefix("chr")

@@ -1,8 +1,10 @@
 """Text files that are too long to be held: rows in blocks, and where in the file something is wrong."""
 
 import gzip
+import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,16 +38,18 @@ def open_text(path: Path) -> IO[str]:
 
 
 def read_rows(
-    path: Path, columns: Mapping[int, tuple[str, type | str]], rows: IO[str] | None = None
+    path: Path, columns: Mapping[int, tuple[str, type | str]], sep: str = "\t", rows: IO[str] | None = None
 ) -> Iterator[pd.DataFrame]:
     """Read some columns of a file without header, in blocks.
 
     Parameters
     ----------
     path
-        TSV, plain or gzip.
+        Plain or gzip; lines that start with # are skipped.
     columns
         Position in the file -> name and type; ``int`` columns hold whole numbers >= 0.
+    sep
+        What separates columns, a tab or a regular expression.
     rows
         Some lines of the file, to read instead of all of it.
 
@@ -62,7 +66,8 @@ def read_rows(
     try:
         with pd.read_csv(
             path if rows is None else rows,
-            sep="\t",
+            sep=sep,
+            comment="#",
             header=None,
             usecols=list(columns),
             dtype={position: kind for position, (_, kind) in columns.items()},
@@ -76,14 +81,19 @@ def read_rows(
                     if kind == "category":  # of names; pandas makes numbers of those of 1, 2, ...
                         block[name] = block[name].cat.rename_categories(str)
                     elif kind is int and (block[name] < 0).any():
-                        raise _bad_number(path, columns)
+                        raise _bad_number(path, columns, sep)
                 yield block
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     except (ValueError, OverflowError):
-        raise _bad_number(path, columns) from None
+        raise _bad_number(path, columns, sep) from None
+
+
+def first_doubled(names: Iterable[str]) -> str | None:
+    """Give the alphabetically first name that is there more than once, if any is."""
+    return min((name for name, n in Counter(names).items() if n > 1), default=None)
 
 
 def unreadable(path: Path, error: Any) -> InputError:
@@ -95,16 +105,18 @@ def unreadable(path: Path, error: Any) -> InputError:
     return InputError(f"{path}: is not a readable table ({error})")
 
 
-def _bad_number(path: Path, columns: Mapping[int, tuple[str, type | str]]) -> InputError:
+def _bad_number(path: Path, columns: Mapping[int, tuple[str, type | str]], sep: str) -> InputError:
     """Find the first number that is none, in a second and slower pass over the file."""
     numbers = {position: name for position, (name, kind) in columns.items() if kind is int}
     try:
         with open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
-                fields = line.rstrip("\n").split("\t")
+                fields = re.split(sep, line.rstrip("\n"))
+                if fields == [""] or line.startswith("#"):
+                    continue
                 for position, name in numbers.items():
                     found = fields[position] if position < len(fields) else ""
-                    if fields != [""] and not (found.isdecimal() and len(found) < 19):
+                    if not (found.isdecimal() and len(found) < 19):
                         return InputError(
                             f"{path}: line {number}, column {position + 1} ({name}): "
                             f"expected a whole number >= 0, found {found!r}"

@@ -27,6 +27,8 @@ MAX_UNMETHYLATED_SHARE = 0.25
 # An index knows where fragments begin, not where they end. This many CpGs before a region is where wgbstools too
 # looks for fragments that reach into it; a file in which longer ones turn up is read whole.
 _LOOK_BACK = 150
+# For more regions than this it is quicker to read the file whole than to jump in it.
+_MAX_FETCHED_REGIONS = 10_000
 _LINES_PER_BLOCK = 200_000
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2). Without it reads at the end may be
 # missing, which an index does not notice.
@@ -105,8 +107,8 @@ def pat_counts(
 ) -> Counts:
     """Count the fragments of a ``.pat.gz`` file, or their CpGs, in each region.
 
-    With an index (``.csi`` or ``.tbi``) beside the file only the fragments of the regions are read, else all of
-    it, in blocks.
+    With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the
+    regions are read, else all of it, in blocks.
 
     Parameters
     ----------
@@ -136,7 +138,7 @@ def pat_counts(
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
-    if _index(path) is not None:
+    if _index(path) is not None and len(chrom) <= _MAX_FETCHED_REGIONS:
         for block in _indexed_blocks(path, start_cpg, end_cpg, chrom):
             counter.add(block)
         if counter.longest <= _LOOK_BACK:
@@ -163,7 +165,7 @@ def _indexed_blocks(
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, start_cpg, end_cpg, chrom)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
-                yield from read_rows(path, _PAT_COLUMNS, io.StringIO("\n".join(some)))
+                yield from read_rows(path, _PAT_COLUMNS, rows=io.StringIO("\n".join(some)))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read with its index {_index(path)} ({error})",
@@ -178,11 +180,13 @@ def _fetched(
     names = np.array([bare_chrom(name) for name in chrom])
     for contig in file.contigs:
         rows = np.flatnonzero(names == bare_chrom(contig))
+        if not len(rows):
+            continue
         rows = rows[np.argsort(start_cpg[rows], kind="stable")]
         # What pysam takes is 0-based, CpG indices are 1-based.
         starts, ends = np.maximum(start_cpg[rows] - 1 - _LOOK_BACK, 0), end_cpg[rows] - 1
         reach = np.maximum.accumulate(ends)
-        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1])) if len(rows) else rows
+        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
         for first, last in zip(new, np.append(new[1:], len(rows)) - 1, strict=True):
             yield from file.fetch(contig, int(starts[first]), int(reach[last]))
 

@@ -18,12 +18,13 @@ from methmix.mixtures.poisson import (
     SLOT_BITS,
     SLOTS,
     THRESHOLD_BITS,
+    WITHIN,
 )
 
 _CHUNK = 512
 _GOLDEN = 0x9E3779B97F4A7C15
 _ROOT, _MEAN = float32(LARGEST_ROOT), float32(LARGEST_MEAN)
-_OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, 2 ** (32 - NORMAL_BITS) - 1
+_OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, WITHIN - 1
 
 
 @numba.njit(inline="always")
@@ -34,9 +35,23 @@ def _hash(value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
+def _normal(n, bits, quantiles, index, low, high, deviates):  # type: ignore[no-untyped-def]
+    """Turn random bits[:n] into normal deviates, as `methmix.mixtures.poisson.deviates` does."""
+    for j in range(n):
+        index[j] = int32(bits[j] >> uint32(32 - NORMAL_BITS))
+    for j in range(n):
+        low[j] = quantiles[uint32(index[j])]
+    for j in range(n):
+        high[j] = quantiles[uint32(index[j] + 1)]
+    for j in range(n):
+        within = float32(int32(bits[j] & uint32(_OF_NORMAL))) * float32(1 / WITHIN)
+        deviates[j] = low[j] + within * (high[j] - low[j])
+
+
+@numba.njit(inline="always")
 def _counts(n, mean, bits, choice, aliases, quantiles, room, counts):  # type: ignore[no-untyped-def]
     """Draw counts[:n] of mean[:n], as `methmix.mixtures.poisson.counts` does."""
-    index, word, low, high = room
+    index, word, low, high, deviates = room
     smallest, largest = mean[0], mean[0]
     for j in range(n):
         smallest, largest = min(smallest, mean[j]), max(largest, mean[j])
@@ -56,20 +71,28 @@ def _counts(n, mean, bits, choice, aliases, quantiles, room, counts):  # type: i
             own = (bits[j] & uint32(_OF_THRESHOLD)) < (word[j] >> uint32(SLOT_BITS))
             counts[j] = float32(slot if own else alias)
     if largest >= _MEAN:
+        _normal(n, bits, quantiles, index, low, high, deviates)
         for j in range(n):
-            index[j] = int32(bits[j] >> uint32(32 - NORMAL_BITS))
-        for j in range(n):
-            low[j] = quantiles[uint32(index[j])]
-        for j in range(n):
-            high[j] = quantiles[uint32(index[j] + 1)]
-        for j in range(n):
-            within = float32(int32(bits[j] & uint32(_OF_NORMAL))) * float32(2.0 ** (NORMAL_BITS - 32))
-            deviate = low[j] + within * (high[j] - low[j])
-            skewed = np.sqrt(mean[j] - float32(ROUNDING)) * deviate
-            skewed += (deviate * deviate - float32(1)) * float32(1 / 6)
+            skewed = np.sqrt(mean[j] - float32(ROUNDING)) * deviates[j]
+            skewed += (deviates[j] * deviates[j] - float32(1)) * float32(1 / 6)
             rounded = float32(int32(mean[j] + skewed + float32(0.5)))
             if mean[j] >= _MEAN:
                 counts[j] = rounded
+
+
+@numba.njit(nogil=True, cache=True)
+def normal_deviates(seeds, quantiles, deviates):  # type: ignore[no-untyped-def]
+    """Fill ``deviates``, float32 [n, n_regions], as `methmix.mixtures.reads.normal_deviates` does."""
+    bits, index = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.int32)
+    low, high = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    n_regions = deviates.shape[1]
+    for i in range(len(seeds)):
+        for start in range(0, n_regions, _CHUNK):
+            n = min(_CHUNK, n_regions - start)
+            first = seeds[i] + uint64(start) * uint64(_GOLDEN)
+            for j in range(n):
+                bits[j] = uint32(_hash(first + uint64(j + 1) * uint64(_GOLDEN)) >> uint64(32))
+            _normal(n, bits, quantiles, index, low, high, deviates[i, start : start + n])
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -86,7 +109,8 @@ def draw(  # type: ignore[no-untyped-def]
     bits_0, bits_1 = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.uint32)
     choice_0, choice_1 = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.uint32)
     low, high = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
-    room = (np.empty(_CHUNK, np.int32), np.empty(_CHUNK, np.uint32), low, high)
+    deviates = np.empty(_CHUNK, np.float32)
+    room = (np.empty(_CHUNK, np.int32), np.empty(_CHUNK, np.uint32), low, high, deviates)
     n_regions = fractions.shape[1]
     for i in range(len(seeds)):
         for start in range(0, n_regions, _CHUNK):

@@ -25,6 +25,8 @@ PER_ROOT = 32
 SLOTS, SLOT_BITS, THRESHOLD_BITS = 64, 6, 26
 # Bits that choose between two means of the grid, and between the quantiles of a normal deviate.
 CHOICE_BITS, NORMAL_BITS = 16, 12
+# Steps between two quantiles.
+WITHIN = 1 << 32 - NORMAL_BITS
 # Rounding adds the variance of a uniform number.
 ROUNDING = 1 / 12
 
@@ -44,8 +46,7 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
     Tensor
         float32, whole numbers.
     """
-    aliases = torch.from_numpy(alias_tables().astype(np.int64)).to(mean.device)
-    quantiles = torch.from_numpy(normal_quantiles()).to(mean.device)
+    aliases, _ = _tables(mean.device)
     place = mean.sqrt().clamp(max=LARGEST_ROOT) * PER_ROOT
     base = place.floor()
     # The chance of the upper neighbour is how far the mean is between the two.
@@ -54,11 +55,23 @@ def counts(mean: Tensor, bits: Tensor, choice: Tensor) -> Tensor:
     word = aliases[((base.long() + upper) << SLOT_BITS) + slot]
     own = (bits & 2**THRESHOLD_BITS - 1) < word >> SLOT_BITS
     few = torch.where(own, slot, word & SLOTS - 1).float()
-    index = bits >> 32 - NORMAL_BITS
-    low, high = quantiles[index], quantiles[index + 1]
-    deviate = low + (bits & 2 ** (32 - NORMAL_BITS) - 1) * 2.0 ** (NORMAL_BITS - 32) * (high - low)
+    deviate = deviates(bits)
     many = (mean + (mean - ROUNDING).clamp(min=0).sqrt() * deviate + (deviate.square() - 1) / 6 + 0.5).floor()
     return torch.where(mean >= LARGEST_MEAN, many, few)
+
+
+def deviates(bits: Tensor) -> Tensor:
+    """Turn random integers of 32 bits, int64, into normal deviates, float32: uniform between quantiles."""
+    _, quantiles = _tables(bits.device)
+    index = bits >> 32 - NORMAL_BITS
+    low, high = quantiles[index], quantiles[index + 1]
+    return torch.lerp(low, high, (bits & WITHIN - 1) / WITHIN)
+
+
+@cache
+def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Keep both tables on a device."""
+    return torch.from_numpy(alias_tables().astype(np.int64)).to(device), torch.from_numpy(normal_quantiles()).to(device)
 
 
 @cache

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from methmix.mixtures import kernel
-from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, normal_quantiles
+from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, deviates, normal_quantiles
 
 # Share of a mixture whose methylation in a region must be known: with less, a gap of its main donor would show the
 # methylation of a trace undiluted.
@@ -92,6 +92,16 @@ def in_tensors(
     others = counts(reads * (1 - known), _shift(bits, 32), _shift(choice, 64 - CHOICE_BITS))
     depth = methylated + others
     return methylated / depth, depth
+
+
+def normal_deviates(seeds: npt.NDArray[np.uint64], n_regions: int, device: torch.device) -> Tensor:
+    """Draw normal deviates, float32 [n, n_regions], a row for each seed; their ends are at four standard deviations."""
+    if device.type == "cpu":
+        drawn = torch.empty(len(seeds), n_regions)
+        kernel.normal_deviates(seeds, normal_quantiles(), drawn.numpy())
+        return drawn
+    own = torch.from_numpy(seeds.view(np.int64)).to(device)[:, None]
+    return deviates(_shift(_hash(own + (torch.arange(n_regions, device=device) + 1) * _GOLDEN), 32))
 
 
 def _hash(value: Tensor) -> Tensor:

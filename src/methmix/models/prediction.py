@@ -18,13 +18,18 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for many mixtures: the fields of `Inference` as float64 arrays [n_mixtures, n_tissues]."""
+    """Predictions for many mixtures: the fields of `Inference` as float64 arrays, n_mixtures rows each."""
 
     proportions: Array
     presence_probability: Array | None = None
     share_logits: Array | None = None
     low: Array | None = None
     high: Array | None = None
+    error: Array | None = None
+    limit: Array | None = None
+    misfit: Array | None = None
+    misfit_limit: Array | None = None
+    rmse: Array | None = None
 
     def at_threshold(self, threshold: float) -> Array:
         """Give the proportions that another presence threshold would have given.
@@ -67,7 +72,7 @@ def predict(model: Model, methylation: Rows, depth: Rows | None = None) -> Predi
             batch = torch.from_numpy(methylation[rows]).to(device)
             reads = torch.zeros_like(batch) if depth is None else torch.from_numpy(depth[rows].astype(np.float32))
             parts.append(model.infer(batch, reads.to(device)))
-    proportions, probability, logits, low, high = (
+    proportions, probability, logits, low, high, *others = (
         None if values[0] is None else torch.cat(values).double().cpu().numpy() for values in zip(*parts, strict=True)
     )
     assert proportions is not None  # for the type checker: no model is without
@@ -75,4 +80,4 @@ def predict(model: Model, methylation: Rows, depth: Rows | None = None) -> Predi
     proportions = proportions / proportions.sum(axis=1, keepdims=True)
     low = None if low is None else np.minimum(low, proportions)
     high = None if high is None else np.maximum(high, proportions)
-    return Prediction(proportions, probability, logits, low, high)
+    return Prediction(proportions, probability, logits, low, high, *others)

@@ -47,7 +47,7 @@ class ReferenceBackbone(nn.Module):
 
     def forward(
         self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Map mixtures to features.
 
         Parameters
@@ -59,9 +59,9 @@ class ReferenceBackbone(nn.Module):
 
         Returns
         -------
-        features, shares, error
+        features, shares, error, misfit
             [batch, n_tissues, n_features]; least-squares shares, at least a little above 0, and standard errors,
-            [batch, n_tissues].
+            [batch, n_tissues]; mean square of the residuals, [batch].
         """
         with torch.no_grad():
             used = profiles or Profiles(self.mean, self.spread, self.noise)
@@ -81,7 +81,7 @@ class ReferenceBackbone(nn.Module):
             seen = [hidden, *(part.expand_as(hidden) for part in context), self.similarity @ weighted]
             hidden = hidden + self.dropout(torch.relu(step(torch.cat(seen, dim=2))))
         # Without reads nothing is known, but no share is off by more than all.
-        return hidden, shares.clamp(min=_LEAST), solution.error.float().clamp(max=1)
+        return hidden, shares.clamp(min=_LEAST), solution.error.float().clamp(max=1), solution.misfit.float()
 
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
         """Give what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""

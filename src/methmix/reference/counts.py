@@ -8,6 +8,7 @@ import pandas as pd
 
 from methmix.config.sources import CountsReference
 from methmix.errors import InputError
+from methmix.formats.tables import counts_names
 from methmix.reference.samples import Donors, assign
 from methmix.reference.tables import line_of, read_table, whole_numbers
 
@@ -38,7 +39,7 @@ def read_counts_table(path: Path, duplicate_regions: str = "error") -> tuple[lis
         region is there twice; the message names row and column.
     """
     table = read_table(path, _COORDINATES, "<donor>_METH <donor>_DEPTH")
-    names = _names(path, table.columns.tolist())
+    names = counts_names(path, table.columns.tolist())
     start, end = (whole_numbers(path, table[name]) for name in ("START", "END"))
     regions = pd.DataFrame({"chrom": table["CHROM"], "start": start, "end": end})
     empty = regions["end"] <= regions["start"]
@@ -69,18 +70,6 @@ def read_counts(settings: CountsReference, path: Path, sample_sheet: Path | None
     names, regions, methylated, depth = read_counts_table(path, settings.duplicate_regions)
     used = assign(path, names, sample_sheet)
     return Donors(used.names, used.tissues, used.splits, regions, methylated[used.rows], depth[used.rows])
-
-
-def _names(path: Path, header: list[str]) -> list[str]:
-    others = [name for name in header if name not in _COORDINATES]
-    names = [name.removesuffix("_METH") for name in others if name.endswith("_METH")]
-    expected = {f"{name}{ending}" for name in names for ending in ("_METH", "_DEPTH")}
-    odd = sorted(expected.symmetric_difference(others))
-    if odd:
-        raise InputError(f"{path}: column {odd[0]} has no partner; expected <donor>_METH and <donor>_DEPTH")
-    if not names:
-        raise InputError(f"{path}: has no donor; expected columns <donor>_METH and <donor>_DEPTH")
-    return names
 
 
 def _counts(path: Path, column: pd.Series) -> Counts:

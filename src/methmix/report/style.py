@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from methmix.files import atomic_path
@@ -69,7 +69,7 @@ def in_unit(value: float | None, unit: str) -> str:
     return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
 
 
-def template(name: str) -> Template:
-    """Give the template of a page; a name that it uses and is not given is an error."""
-    environment = Environment(loader=PackageLoader("methmix.report", "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template(name)
+def template(name: str, package: str = "methmix.report") -> Template:
+    """Give the template of a page of a package; a name that it uses and is not given is an error."""
+    loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader("methmix.report", ".")])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)

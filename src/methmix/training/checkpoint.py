@@ -6,6 +6,7 @@ reads it. The random state needs no place in it: each step derives its own strea
 
 import pickle
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from torch import Tensor
 from methmix.config.arm import ARM_ADAPTER, Arm
 from methmix.errors import InputError
 from methmix.files import Reference, atomic_path
-from methmix.files.reference import CPG_COLUMNS, digest
+from methmix.files.reference import CPG_COLUMNS, SPLITS, digest
 from methmix.models import Model, build_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Checkpoint:
     history
         A row of the training log per finished epoch.
     best
-        Validation metrics of the best epoch so far.
+        Validation metrics of the best epoch so far, and what its calibration rests on.
     finished
         Whether training has ended.
     record
@@ -103,6 +104,12 @@ def regions_to_tensors(reference: Reference) -> dict[str, Any]:
         },
         "measure": reference.measure,
     }
+
+
+def donors(reference: Reference) -> dict[str, list[int]]:
+    """Count the donors of each tissue in train, validation and test."""
+    pairs = Counter(zip(reference.tissues, reference.split, strict=True))
+    return {tissue: [pairs[tissue, split] for split in SPLITS] for tissue in reference.tissue_names}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

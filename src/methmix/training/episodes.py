@@ -15,6 +15,7 @@ from torch import Tensor
 
 from methmix.files import Reference
 from methmix.least_squares import Profiles
+from methmix.mixtures.reads import normal_deviates
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified
 
 # Median number of donors a tissue from which they can be purified.
@@ -94,7 +95,7 @@ class Episodes:
 def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
     """Draw methylation around a mean, on the logit scale; [n, n_regions]."""
     m = mean.clamp(*_RANGE)
-    z = torch.from_numpy(rng.standard_normal(m.shape, dtype=np.float32)).to(m.device)
+    z = normal_deviates(rng.integers(2**64, size=len(m), dtype=np.uint64), m.shape[1], m.device)
     of_donor = torch.from_numpy(rng.standard_normal((len(m), 1), dtype=np.float32)).to(m.device)
     size = variance.sqrt() / (m * (1 - m)) * (_SIZE * of_donor - _SIZE**2 / 2).exp()
     # Odds of being unmethylated, times what the deviation changes them by.

@@ -31,6 +31,7 @@ from methmix.rows import blocks
 from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.checkpoint import (
     Checkpoint,
+    donors,
     load_checkpoint,
     regions_to_tensors,
     save_checkpoint,
@@ -43,7 +44,7 @@ from methmix.training.monitor import Monitor
 from methmix.training.parallel import Ranks
 from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
 from methmix.training.schedule import learning_rate
-from methmix.training.validation import LOSSES, calibrate_intervals, validate
+from methmix.training.validation import LOSSES, calibrate, validate
 from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
@@ -150,7 +151,7 @@ class Trainer:
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": _content(validation),
                 "initial weights": start.digest if start else "random",
-                "code": provenance.source_digest("training", "models", "mixtures", "reference", "files"),
+                "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
             },
             model={},
             optimiser={},
@@ -164,6 +165,7 @@ class Trainer:
                 "commit": provenance.commit(),
                 "versions": provenance.versions(),
                 "reference_notes": str(reference.attributes.get("notes", "[]")),
+                "donors": donors(reference),
             },
         )
         self._sums = torch.zeros(len(LOSSES), dtype=torch.float64, device=device)
@@ -309,7 +311,7 @@ class Trainer:
         if improved:
             state.best = dict(row)
             if self._ranks.first:
-                calibrate_intervals(self.model, self._validation)
+                state.best |= calibrate(self.model, self._validation)
         waited = row["epoch"] - state.best["epoch"]
         out_of_patience = waited >= self._settings.early_stopping_patience
         state.finished = state.step == self._settings.total_steps or out_of_patience

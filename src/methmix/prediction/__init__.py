@@ -1,0 +1,1 @@
+"""Prediction: what a trained model says of samples of a laboratory."""

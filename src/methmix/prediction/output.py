@@ -1,0 +1,126 @@
+"""The table and the record of a run."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from methmix import provenance
+from methmix.prediction.results import Array, Result, Run, shown
+from methmix.training.card import STATEMENT
+
+COLUMNS = [
+    *("sample", "tissue", "proportion", "presence_probability"),
+    *("interval_low", "interval_high", "limit_of_detection", "below_limit"),
+]
+
+
+def table(run: Run) -> pd.DataFrame:
+    """Make the table of all samples and tissues.
+
+    Returns
+    -------
+    DataFrame
+        A row for each sample and tissue with `COLUMNS`, and ``patient``, ``date`` where any sample has them. What is
+        not known is missing; of a sample whose reads tell nothing, everything.
+    """
+    parts = [_rows(run, result) for result in run.results]
+    whole = pd.concat(parts, ignore_index=True)
+    for name in ("patient", "date"):
+        values = [str(getattr(result.sample, name) or "") for result in run.results]
+        if any(values):
+            whole[name] = np.repeat(values, [len(part) for part in parts])
+    return whole
+
+
+def content(run: Run, card: dict[str, Any]) -> dict[str, Any]:
+    """Make the record of a run, as plain data for JSON.
+
+    Parameters
+    ----------
+    run
+        All samples.
+    card
+        Of the model (`model_card`).
+    """
+    return {
+        "statement": STATEMENT,
+        "samples": [_of_sample(run, result) for result in run.results],
+        "matching": {"n_regions": run.n_regions, "files": run.matching},
+        "notes": run.notes,
+        "model": card,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+    }
+
+
+def _rows(run: Run, result: Result) -> pd.DataFrame:
+    nothing = np.full(len(run.tissues), np.nan)
+    columns = {
+        "proportion": result.proportions,
+        "presence_probability": result.probability,
+        "interval_low": result.low,
+        "interval_high": result.high,
+        "limit_of_detection": result.limit,
+    }
+    return pd.DataFrame(
+        {
+            "sample": result.sample.name,
+            "tissue": run.tissues,
+            **{name: nothing if values is None else values for name, values in columns.items()},
+            "below_limit": None if result.proportions is None else result.proportions == 0,
+        }
+    )
+
+
+def _of_sample(run: Run, result: Result) -> dict[str, Any]:
+    sample = result.sample
+    return {
+        "sample": sample.name,
+        "file": str(sample.file),
+        "patient": sample.patient or None,
+        "date": sample.date.isoformat() if sample.date else None,
+        "answered": result.proportions is not None,
+        "proportions": tissues_of(run, result),
+        "regions": {"model": run.n_regions, "found": result.regions_found, "observed": result.regions_observed},
+        "mean_depth": round(result.mean_depth, 3),
+        "fit": {
+            "misfit": result.misfit,
+            "misfit_limit": result.misfit_limit,
+            "cetygo": result.rmse,
+            "fits": None if result.misfit_limit is None else not result.does_not_fit,
+        },
+        "flags": result.flags(run.n_regions),
+    }
+
+
+def tissues_of(run: Run, result: Result) -> dict[str, dict[str, Any]]:
+    """Say what is known of each tissue in a sample; nothing where its reads tell nothing."""
+    if result.proportions is None:
+        return {}
+    limits = _numbers(result.limit, run)
+    return {
+        tissue: {
+            "proportion": proportion,
+            "shown": shown(proportion, limit),
+            "presence_probability": probability,
+            "interval": None if low is None or high is None else [low, high],
+            "limit_of_detection": limit,
+        }
+        for tissue, proportion, probability, low, high, limit in zip(
+            run.tissues,
+            result.proportions.tolist(),
+            _numbers(result.probability, run),
+            _numbers(result.low, run),
+            _numbers(result.high, run),
+            limits,
+            strict=True,
+        )
+    }
+
+
+def _numbers(values: Array | None, run: Run) -> list[float | None]:
+    """Give numbers as JSON has them, None where one is not known."""
+    if values is None:
+        return [None] * len(run.tissues)
+    return [value if np.isfinite(value) else None for value in values.tolist()]

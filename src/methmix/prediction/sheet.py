@@ -1,0 +1,166 @@
+"""The samples sheet: which samples are in which files, and of whom and when they are."""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from methmix.config.experiment import PredictionSettings
+from methmix.errors import InputError
+
+_NEEDED = ["sample", "file"]
+_OPTIONAL = ["patient", "date", "name_in_file"]
+_EXAMPLE = "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample to predict.
+
+    Parameters
+    ----------
+    name
+        What it is called in the results.
+    file
+        Where it is.
+    patient, date
+        Of whom and when it was taken, if that is known.
+    name_in_file
+        What it is called in its file; empty: like ``name``, or not at all in a file of one sample.
+    """
+
+    name: str
+    file: Path
+    patient: str = ""
+    date: datetime.date | None = None
+    name_in_file: str = ""
+
+
+def read_sheet(path: Path) -> list[Sample]:
+    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file]``.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no table, a column is missing or unknown, a sample is there twice, a needed field is
+        empty, or a date is none; the message names the line.
+    """
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skipinitialspace=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such samples sheet", _hint()) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a readable table ({error})", _hint()) from None
+    columns = [str(name) for name in table.columns]
+    missing = [name for name in _NEEDED if name not in columns]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(columns)}", _hint())
+    unknown = [name for name in columns if name not in _NEEDED + _OPTIONAL]
+    if unknown:
+        raise InputError(f"{path}: unknown column {unknown[0]!r}", _hint())
+    if table.empty:
+        raise InputError(f"{path}: has a header but no samples", _hint())
+    samples = [
+        _sample(path, line, dict(zip(columns, row, strict=True))) for line, row in enumerate(table.to_numpy(), start=2)
+    ]
+    first_line: dict[str, int] = {}
+    for line, sample in enumerate(samples, start=2):
+        if sample.name in first_line:
+            raise InputError(
+                f"{path}: line {line}: sample {sample.name} is there already, line {first_line[sample.name]}"
+            )
+        first_line[sample.name] = line
+    return samples
+
+
+def files_of_sheet(path: Path) -> list[Path]:
+    """Give the files that a sheet names, each once.
+
+    Raises
+    ------
+    InputError
+        As for `read_sheet`, or one is missing.
+    """
+    samples = read_sheet(path)
+    for sample in samples:
+        if not sample.file.is_file():
+            raise InputError(
+                f"{path}: sample {sample.name}: {sample.file}: there is no such file",
+                "the shipped sheet is an example: write your own samples into it",
+            )
+    return list(dict.fromkeys(sample.file for sample in samples))
+
+
+def sheet_and_files(settings: PredictionSettings | None, config: str | Path) -> list[str]:
+    """Give what a prediction of the workflow reads: the samples sheet first, then its files.
+
+    Raises
+    ------
+    InputError
+        The configuration has no such section, or as for `files_of_sheet`.
+    """
+    if settings is None:
+        raise InputError(
+            f"{config}: missing key prediction, so there is nothing to predict",
+            "write, for example:\n    prediction:\n      samples: config/samples.tsv\n      checkpoint_phase: phase2",
+        )
+    return [settings.samples, *map(str, files_of_sheet(Path(settings.samples)))]
+
+
+def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str, Sample]:
+    """Find the samples of a sheet in one of its files.
+
+    Parameters
+    ----------
+    samples
+        Those of this file.
+    file
+        Its path, for messages.
+    names
+        The samples that are in it.
+
+    Returns
+    -------
+    dict
+        Name in the file -> sample.
+
+    Raises
+    ------
+    InputError
+        A sample is not in the file, it is not clear which one it is, or one is meant twice.
+    """
+    names = list(names)
+    found: dict[str, Sample] = {}
+    for sample in samples:
+        own = sample.name_in_file or (names[0] if len(names) == 1 else sample.name)
+        if own not in names:
+            some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            raise InputError(
+                f"{file}: has no sample {own!r}; it has {some}",
+                f"write name_in_file of sample {sample.name} in the sheet",
+            )
+        if own in found:
+            raise InputError(f"{file}: samples {found[own].name} and {sample.name} of the sheet are both its {own!r}")
+        found[own] = sample
+    return found
+
+
+def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
+    values = {name: text.strip() for name, text in row.items()}
+    empty = [name for name in _NEEDED if not values[name]]
+    if empty:
+        raise InputError(f"{path}: line {line}: {empty[0]} is empty")
+    day = values.get("date", "")
+    try:
+        taken = datetime.date.fromisoformat(day) if day else None
+    except ValueError:
+        raise InputError(f"{path}: line {line}: date: expected YYYY-MM-DD, found {day!r}") from None
+    return Sample(
+        values["sample"], Path(values["file"]), values.get("patient", ""), taken, values.get("name_in_file", "")
+    )
+
+
+def _hint() -> str:
+    return f"expected a tab-separated table with the columns {', '.join(_NEEDED)}[, {', '.join(_OPTIONAL)}]; {_EXAMPLE}"

@@ -1,0 +1,237 @@
+"""Tables of samples: counts and fractions, lined up with the regions of a model."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from methmix.errors import InputError
+from methmix.formats import RegionSet, open_samples
+
+REGIONS = RegionSet(
+    chrom=["chr1", "chr1", "chr2", "chrX"],
+    start=np.array([100, 300, 100, 500]),
+    end=np.array([200, 400, 200, 600]),
+    genome="hg38",
+    start_cpg=None,
+    end_cpg=None,
+    measure="cpg",
+)
+COUNTS = """\
+CHROM START END b_METH b_DEPTH a_METH a_DEPTH
+chr2 100 200 5 5 0 6
+chr9 100 200 9 9 9 9
+chr1 100 200 9 10 8 10
+chr1 300 400 0 0 NA 9
+"""
+BETA = """\
+chr start end startCpG endCpG b a
+chr2 100 200 7 9 1 0.0
+chr1 100 200 1 4 0.25 NA
+chr1 300 400 4 6 0.5 0.125
+"""
+NAN = np.nan
+
+
+def write(path: Path, text: str) -> Path:
+    content = text.replace(" ", "\t").encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def read(paths, size=10, regions=REGIONS, **options):
+    paths = [paths] if isinstance(paths, Path) else paths
+    with open_samples(paths, regions, **options) as samples:
+        blocks = list(samples.blocks(size))
+    assert [name for block in blocks for name in block.names] == samples.names
+    assert all(block.methylation.dtype == block.depth.dtype == np.float32 for block in blocks)
+    return (
+        samples,
+        np.concatenate([block.methylation for block in blocks]),
+        np.concatenate([block.depth for block in blocks]),
+    )
+
+
+@pytest.mark.parametrize("name", ["s.tsv", "s.tsv.gz"])
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7, 14])
+def test_counts(tmp_path, monkeypatch, name, values_per_block):
+    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    samples, methylation, depth = read(write(tmp_path / name, COUNTS))
+    assert samples.names == ["b", "a"]
+    np.testing.assert_allclose(methylation, [[0.9, NAN, 1, NAN], [0.8, NAN, 0, NAN]], rtol=1e-6)
+    np.testing.assert_array_equal(depth, [[10, 0, 5, 0], [10, 0, 6, 0]])
+    assert (samples.matching.n_regions, samples.matching.n_found, samples.matching.notes) == (4, 3, [])
+
+
+@pytest.mark.parametrize("name", ["s.tsv", "s.tsv.gz"])
+def test_fractions(tmp_path, name):
+    samples, methylation, depth = read(write(tmp_path / name, BETA), pseudo_depth=20)
+    assert samples.names == ["b", "a"]
+    np.testing.assert_allclose(methylation, [[0.25, 0.5, 1, NAN], [NAN, 0.125, 0, NAN]])
+    np.testing.assert_array_equal(depth, [[20, 20, 20, 0], [0, 20, 20, 0]])
+    assert samples.matching.n_found == 3
+    assert samples.matching.notes == ["the table has no depth; every value is taken as 20 reads"]
+
+
+def test_samples_of_several_files_come_in_order_whatever_the_block(tmp_path):
+    paths = [
+        write(tmp_path / "1.tsv", COUNTS),
+        write(tmp_path / "2.tsv", BETA.replace(" b a", " c d")),
+        write(tmp_path / "3.tsv", COUNTS.replace("b_", "e_").replace("a_", "f_")),
+    ]
+    samples, methylation, depth = read(paths, size=100)
+    assert samples.names == ["b", "a", "c", "d", "e", "f"]
+    assert samples.matching.notes == ["2.tsv: the table has no depth; every value is taken as 30 reads"]
+    for size in (1, 2, 3, 4, 5):
+        _, again, depth_again = read(paths, size=size)
+        np.testing.assert_array_equal(again, methylation)
+        np.testing.assert_array_equal(depth_again, depth)
+    assert read(paths, names=list("uvwxyz"))[0].names == list("uvwxyz")
+
+
+def test_chromosomes_without_chr(tmp_path):
+    samples, methylation, _ = read(write(tmp_path / "s.tsv", COUNTS.replace("\nchr", "\n")))
+    np.testing.assert_array_equal(methylation, read(write(tmp_path / "t.tsv", COUNTS))[1])
+    assert samples.matching.n_found == 3
+    assert len(samples.matching.notes) == 1 and "with or without chr" in samples.matching.notes[0]
+
+
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7])
+def test_regions_that_are_there_twice(tmp_path, monkeypatch, values_per_block):
+    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    counts = read(write(tmp_path / "s.tsv", COUNTS + "chr1 100 200 1 10 2 30\nchr1 100 200 0 0 0 10\n"))
+    np.testing.assert_allclose(counts[1][:, 0], [0.5, 0.2])
+    np.testing.assert_array_equal(counts[2][:, 0], [20, 50])
+    assert counts[0].matching.notes == ["regions that stand there more than once: 1; their rows are summed"]
+    fractions = read(write(tmp_path / "b.tsv", BETA + "chr1 300 400 4 6 0.75 NA\n"))
+    np.testing.assert_allclose(fractions[1][:, 1], [0.625, 0.125])
+    np.testing.assert_array_equal(fractions[2][:, 1], [30, 30])
+    assert "averaged" in fractions[0].matching.notes[0]
+
+
+def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
+    fragments = RegionSet(REGIONS.chrom, REGIONS.start, REGIONS.end, "hg38", None, None, "fragment")
+    notes = read(write(tmp_path / "s.tsv", COUNTS), regions=fragments)[0].matching.notes
+    assert len(notes) == 1 and "shares of fragments that are not unmethylated" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fragments"),
+    [
+        ("9 10 8 10", "9 10 18 10", ["line 4, a", "18 methylated of 10 reads", "METH <= DEPTH"]),
+        ("chr9 100 200 9", "chr9 100 200 -9", ["line 3, column b_METH", "whole number >= 0", "-9"]),
+        ("9 10 8 10", "9 10 8 x", ["line 4, column a_DEPTH", "a number or NA", "'x'"]),
+        ("9 10 8 10", "9 10 8.5 10", ["line 4, column a_METH", "8.5"]),
+        ("9 10 8 10", "9 10 8 1e99", ["line 4, column a_DEPTH", "1e+99"]),
+        ("9 10 8 10", "9 10 8 inf", ["line 4, column a_DEPTH", "inf"]),
+        ("9 10 8 10", "9 10 True 10", ["line 4, column a_METH", "'True'"]),
+        ("9 10 8 10", "9 10  10", ["line 4, column a_METH", "found ''"]),
+        ("9 10 8 10", "9 10 8", ["line 4, column a_DEPTH", "found ''"]),
+        ("9 10 8 10", "9 10 8 10 1", ["line 4"]),
+        ("chr2 100", "chr2 x", ["line 2, column START", "'x'"]),
+        ("chr2 100", "chr2 100.5", ["line 2, column START", "100.5"]),
+        ("chr2 100", "chr2 NA", ["line 2, column START", "nan"]),
+        ("a_METH", "b_METH", ["column b_METH is there twice"]),
+        ("a_METH", "a_COUNT", ["column a_COUNT has no partner"]),
+        (COUNTS.split("\n", 1)[1], "", ["has a header but no regions"]),
+    ],
+)
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7])
+def test_bad_counts(tmp_path, monkeypatch, old, new, fragments, values_per_block):
+    assert old in COUNTS
+    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    path = write(tmp_path / "bad.tsv", COUNTS.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        read(path)
+    for fragment in [str(path), *fragments]:
+        assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fragments"),
+    [
+        ("0.25 NA", "1.25 NA", ["line 3, column b", "fraction 0-1 or NA", "1.25"]),
+        ("0.25 NA", "0.25 -1", ["line 3, column a", "-1"]),
+        ("0.25 NA", "0.25 none", ["line 3, column a", "'none'"]),
+        (" b a\n", " b b\n", ["column b is there twice"]),
+        ("chr start end startCpG endCpG b a", "chr start end startCpG endCpG", ["has no sample"]),
+    ],
+)
+def test_bad_fractions(tmp_path, old, new, fragments):
+    assert old in BETA
+    path = write(tmp_path / "bad.tsv", BETA.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        read(path)
+    for fragment in [str(path), *fragments]:
+        assert fragment in str(caught.value)
+
+
+def test_damaged_gzip(tmp_path, rng):
+    rows = "\n".join(f"chr1 {start} {start + 5} {rng.integers(9)} 9" for start in range(5000))
+    path = write(tmp_path / "s.tsv.gz", f"CHROM START END a_METH a_DEPTH\n{rows}\n")
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(InputError, match="truncated gzip"):
+        read(path)
+
+
+def many(n: int) -> RegionSet:
+    start = np.arange(n) * 1000
+    return RegionSet(["chr1"] * n, start, start + 100, "hg38", None, None, "cpg")
+
+
+def table_of(path: Path, starts) -> Path:
+    rows = "".join(f"chr1 {start} {start + 100} 1 2\n" for start in starts)
+    return write(path, f"CHROM START END a_METH a_DEPTH\n{rows}")
+
+
+def test_few_regions(tmp_path):
+    half = table_of(tmp_path / "half.tsv", range(0, 50_000, 1000))
+    assert read(half, regions=many(100))[0].matching.notes == []
+    less = table_of(tmp_path / "less.tsv", range(0, 49_000, 1000))
+    assert read(less, regions=many(100))[0].matching.notes == ["only 49 of 100 regions are in it"]
+    least = table_of(tmp_path / "least.tsv", range(0, 5000, 1000))
+    assert read(least, regions=many(100))[0].matching.n_found == 5
+    for starts in (range(77, 400_000, 1000), [*range(0, 4000, 1000), *range(77, 400_000, 1000)]):
+        path = table_of(tmp_path / "other.tsv", starts)
+        with pytest.raises(InputError) as caught:
+            read(path, regions=many(100), genome="hg38")
+        for fragment in (
+            f"other.tsv: only {len(starts) - 400} of the model's 100 regions",
+            f"the file has for example chr1:{starts[0]}-{starts[0] + 100}, the model chr1:0-100",
+            "another genome build (the model: hg38; the file: hg38)",
+        ):
+            assert fragment in str(caught.value)
+
+
+def test_genome(tmp_path):
+    path = write(tmp_path / "s.tsv", COUNTS)
+    for genome in ("hg38", "GRCh38", None):
+        assert read(path, genome=genome)[0].names == ["b", "a"]
+    with pytest.raises(InputError, match="samples are of genome hg19, the model is of hg38"):
+        read(path, genome="hg19")
+
+
+def test_names(tmp_path):
+    path = write(tmp_path / "s.tsv", COUNTS)
+    with pytest.raises(InputError, match="sample a is there twice"):
+        read([path, path])
+    with pytest.raises(InputError, match="3 names, but 2 samples"):
+        read(path, names=["x", "y", "z"])
+    with pytest.raises(InputError, match="sample x is there twice"):
+        read(path, names=["x", "x"])
+    with pytest.raises(InputError, match="no file"):
+        read([])
+
+
+def test_a_region_set_has_each_region_once():
+    with pytest.raises(InputError, match="1 of 2 are there twice"):
+        RegionSet(["chr1", "1"], np.array([1, 1]), np.array([2, 2]), "hg38", None, None, "cpg")
+
+
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    read(write(tmp_path / "s.tsv", COUNTS))
+    assert list(folder.iterdir()) == []

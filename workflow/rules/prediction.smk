@@ -1,0 +1,49 @@
+from methmix.prediction.sheet import sheet_and_files
+
+# Without the section there is nothing to predict, which is told when somebody wants it.
+PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction else 'phase3'}/sparse"
+
+
+rule prediction:
+    """Deconvolve the samples of the sheet."""
+    input:
+        samples=lambda wildcards: sheet_and_files(experiment.prediction, given),
+        record=f"results/{{name}}/{PREDICTS}/logs/training_record.json",
+        reference="results/{name}/reference/reference.h5",
+    output:
+        table="results/{name}/prediction/predictions.csv",
+        record="results/{name}/prediction/predictions.json",
+        page=report(
+            "results/{name}/prediction/predictions.html",
+            caption="../report/prediction.rst",
+            category="Prediction",
+        ),
+    log:
+        "logs/{name}/prediction.log",
+    benchmark:
+        "results/{name}/benchmarks/prediction.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    params:
+        sheet=lambda wildcards, input: input.samples[0],
+        checkpoint=f"results/{{name}}/{PREDICTS}/checkpoints/checkpoint_best.pt",
+        options=lambda wildcards: [
+            f"--{name.replace('_', '-')}={value}"
+            for name, value in experiment.prediction.model_dump(
+                include={"pseudo_depth", "genome", "regions_file"}, exclude_none=True
+            ).items()
+        ],
+        code=source_digest(
+            "prediction", "report", "formats", "models", "training", "files"
+        ),
+    shell:
+        """
+        python -m methmix.prediction \
+            --checkpoint {params.checkpoint:q} \
+            --reference {input.reference:q} \
+            --sheet {params.sheet:q} \
+            {params.options:q} \
+            --output {output.table:q} \
+            2>{log:q}
+        """
