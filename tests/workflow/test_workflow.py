@@ -59,7 +59,7 @@ def test_a_phase_without_arms(checkout, snakemake):
     done = snakemake(checkout, "-n", "phase1", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
     assert "arms.phase1: experiment tiny has no original arm there" in done.stdout + done.stderr
-    del content["arms"]["phase2"]
+    del content["arms"]["phase2"], content["prediction"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
@@ -154,10 +154,7 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
-        (
-            lambda c: c["prediction"].update(checkpoint_phase="phase1"),
-            "arms.phase1 has no sparse arm that could predict",
-        ),
+        (lambda c: c["arms"].pop("phase2"), "arms.phase2 has no sparse arm that could predict"),
         (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],
 )
