@@ -22,6 +22,7 @@ include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -12,10 +12,10 @@ from sklearn.isotonic import isotonic_regression
 
 # From this proportion on a tissue is present, and a prediction calls it so.
 PRESENT = 0.01
-# How far off the background of a mixture may be.
-BACKGROUND_MARGIN = 0.03
 # Share of the mixtures in which a tissue at its limit of detection is found.
 SENSITIVITY = 0.95
+# How far off the background of a mixture may be.
+BACKGROUND_MARGIN = 0.03
 # Of a proportion in single precision.
 _ROUNDING = 1e-6
 

@@ -12,7 +12,7 @@ import yaml
 from methmix.files import read_mixtures
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
+EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_phase_without_arms(checkout, snakemake):
     done = snakemake(checkout, "-n", "phase1", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
     assert "arms.phase1: experiment tiny has no original arm there" in done.stdout + done.stderr
-    del content["arms"]["phase2"], content["prediction"]
+    del content["arms"]["phase2"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
@@ -89,6 +89,17 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
 
 
+@pytest.mark.parametrize("target", ["benchmark", "benchmark_full"])
+def test_benchmark_is_of_the_full_size_whichever_experiment_is_chosen(checkout, snakemake, target):
+    done = snakemake(checkout, "-np", target, "--configfile", "config/tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr) == {target: 1, "total": 1}
+    printed = done.stdout + done.stderr
+    assert "--config config/full_scale.yaml" in printed
+    assert f"results/{target}/benchmark.html" in printed
+    assert ("--full" in printed) == (target == "benchmark_full")
+
+
 def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snakemake):
     done = snakemake(checkout, "-n", "detection_limit")
     assert done.returncode == 0, done.stderr
@@ -99,7 +110,7 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
     assert jobs(done.stdout + done.stderr) == expected
 
 
-def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
+def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else(checkout, snakemake):
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode != 0
     assert "config/samples.tsv: sample plasma-1: samples/plasma.tsv: there is no such file" in done.stdout + done.stderr
@@ -107,7 +118,7 @@ def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
     (checkout / "samples/plasma.tsv").touch()
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode == 0, done.stderr
-    expected = {"reference": 1, "mixtures": 1, "train": 1, "prediction": 1, "predict": 1, "total": 5}
+    expected = {"reference": 1, "mixtures": 2, "train": 2, "prediction": 1, "predict": 1, "total": 7}
     assert jobs(done.stdout + done.stderr) == expected
 
 
@@ -154,7 +165,10 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
-        (lambda c: c["arms"].pop("phase2"), "arms.phase2 has no sparse arm that could predict"),
+        (
+            lambda c: c["arms"].pop("phase3"),
+            "arms.phase3 has no sparse arm that could predict",
+        ),
         (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],
 )
