@@ -151,13 +151,15 @@ def groups(record: dict[str, Any]) -> Figure:
         )  # fmt: skip
         for place, of_group in zip(places, values, strict=True):
             beside = place + rng.uniform(-0.11, 0.11, len(of_group))
-            axes.plot(beside, of_group, "o", color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
+            axes.plot(beside, of_group, "o", color=colour, markersize=3, alpha=0.6, markeredgewidth=0, clip_on=False)
     axes.set_xticks(range(len(rows)), [f"{row['group']}\n{row['n']}" for row in rows])
     axes.set_ylabel("tissues of interest, summed")
     # Most sums are small; a root shows them, and 0.
     axes.set_yscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
     axes.set_yticks([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
-    axes.set_ylim(0, 1.08 * max(max(of_group, default=0) for row in rows for of_group in row["sums"].values()))
+    axes.set_ylim(
+        0, 1.08 * max(0.01, *(value for row in rows for of_group in row["sums"].values() for value in of_group))
+    )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.legend(loc="outside upper right", ncols=2)
     return figure
