@@ -1,4 +1,4 @@
-from methmix.prediction.sheet import sheet_and_files
+from methmix.prediction.settings import options, sheet_and_files
 
 # Without the section there is nothing to predict, which is told when somebody wants it.
 PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction else 'phase3'}/sparse"
@@ -7,7 +7,7 @@ PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction el
 rule prediction:
     """Deconvolve the samples of the sheet."""
     input:
-        samples=lambda wildcards: sheet_and_files(experiment.prediction, given),
+        samples=lambda wildcards: sheet_and_files(experiment, given),
         record=f"results/{{name}}/{PREDICTS}/logs/training_record.json",
         reference="results/{name}/reference/reference.h5",
     output:
@@ -28,14 +28,16 @@ rule prediction:
     params:
         sheet=lambda wildcards, input: input.samples[0],
         checkpoint=f"results/{{name}}/{PREDICTS}/checkpoints/checkpoint_best.pt",
-        options=lambda wildcards: [
-            f"--{name.replace('_', '-')}={value}"
-            for name, value in experiment.prediction.model_dump(
-                include={"pseudo_depth", "genome", "regions_file"}, exclude_none=True
-            ).items()
-        ],
+        options=lambda wildcards: options(experiment),
         code=source_digest(
-            "prediction", "report", "formats", "models", "training", "files"
+            "prediction",
+            "report",
+            "evaluation",
+            "formats",
+            "models",
+            "training",
+            "files",
+            "reference",
         ),
     shell:
         """

@@ -73,7 +73,7 @@ class DetectionSettings(Section):
 class PredictionSettings(Section):
     """What ``snakemake predict`` predicts, and with which model."""
 
-    samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file]")
+    samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file, group]")
     checkpoint_phase: Phase = Field(
         default="phase3", description="the sparse arm of this phase predicts; it is trained first if need be"
     )
@@ -81,6 +81,14 @@ class PredictionSettings(Section):
     genome: str | None = Field(default=None, description="genome build of the samples, if it is to be checked")
     regions_file: str | None = Field(
         default=None, description="BED with CpG indices, for .beta and .pat.gz if the reference has none"
+    )
+    control_group: str | None = Field(
+        default=None, description="group of the sheet that the others are compared with; by default none are compared"
+    )
+    background: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="tissues that are not of interest in that; by default the background of the phase 3 mixtures",
     )
 
 
@@ -138,9 +146,25 @@ class Experiment(Section):
         if self.prediction and "sparse" not in self.arms.get(self.prediction.checkpoint_phase, {}):
             phase = self.prediction.checkpoint_phase
             raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no sparse arm that could predict")
+        if self.prediction and self.prediction.control_group and not self.background:
+            raise ValueError(
+                "prediction.background: with a control_group, expected names of tissues, as mixtures.recipes has no "
+                "phase3 whose background could be meant"
+            )
         if self.seed in self.repeats.seeds:
             raise ValueError(f"repeats.seeds: {self.seed} is the seed of the experiment itself")
         return self
+
+    @property
+    def background(self) -> list[str]:
+        """Tissues that are not of interest when groups of samples are compared, as the prediction or phase 3 says."""
+        if self.prediction and self.prediction.background:
+            return self.prediction.background
+        recipe = self.mixtures.recipes.get("phase3")
+        if not isinstance(recipe, BackgroundRecipe):
+            return []
+        # One tissue, or several with their shares.
+        return [recipe.background] if isinstance(recipe.background, str) else list(recipe.background)
 
     @property
     def results(self) -> PurePosixPath:

@@ -12,6 +12,7 @@ import torch
 from methmix import cli
 from methmix.errors import InputError
 from methmix.files import Reference, atomic_path, read_reference
+from methmix.prediction.groups import check_groups, compare
 from methmix.prediction.output import content, table
 from methmix.prediction.page import render
 from methmix.prediction.run import predict_samples
@@ -32,13 +33,17 @@ def main() -> int:
         help="counts tables, beta tables, Bismark coverage, bedMethyl, .beta, .pat.gz, or mixtures HDF5; all samples",
     )  # fmt: skip
     arguments.add_argument(
-        "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file]"
+        "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
     )
     arguments.add_argument("--output", type=Path, help="table (.csv); .json and .html are written beside it")
     arguments.add_argument("--reference", type=Path, help="reference.h5 to hold the model against")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="reads that a value of a beta table stands for")
+    arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
+    arguments.add_argument(
+        "--background", nargs="+", metavar="NAME", help="tissues that are not of interest in that, such as blood cells"
+    )
     return cli.run(_body, arguments)
 
 
@@ -50,6 +55,7 @@ def _body(options: argparse.Namespace) -> None:
         return
     files, sheet = _inputs(options)
     outputs = _outputs(options.output)
+    check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv, record_file, page = (stack.enter_context(atomic_path(path)) for path in outputs)
@@ -62,7 +68,10 @@ def _body(options: argparse.Namespace) -> None:
             genome=options.genome,
             pseudo_depth=options.pseudo_depth,
         )
-        record = content(run, card)
+        groups = None
+        if options.control_group:
+            groups = compare(run, options.control_group, options.background, checkpoint.seed)
+        record = content(run, card, groups)
         table(run).to_csv(csv, index=False)
         record_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
         page.write_text(render(run, record))

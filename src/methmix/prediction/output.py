@@ -11,7 +11,7 @@ from methmix.training.card import STATEMENT
 
 COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
-    *("interval_low", "interval_high", "limit_of_detection", "below_limit"),
+    *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
 ]
 
 
@@ -21,19 +21,19 @@ def table(run: Run) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each sample and tissue with `COLUMNS`, and ``patient``, ``date`` where any sample has them. What is
-        not known is missing; of a sample whose reads tell nothing, everything.
+        A row for each sample and tissue with `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them.
+        What is not known is missing; of a sample whose reads tell nothing, everything.
     """
     parts = [_rows(run, result) for result in run.results]
     whole = pd.concat(parts, ignore_index=True)
-    for name in ("patient", "date"):
+    for name in ("patient", "date", "group"):
         values = [str(getattr(result.sample, name) or "") for result in run.results]
         if any(values):
             whole[name] = np.repeat(values, [len(part) for part in parts])
     return whole
 
 
-def content(run: Run, card: dict[str, Any]) -> dict[str, Any]:
+def content(run: Run, card: dict[str, Any], groups: dict[str, Any] | None = None) -> dict[str, Any]:
     """Make the record of a run, as plain data for JSON.
 
     Parameters
@@ -42,10 +42,13 @@ def content(run: Run, card: dict[str, Any]) -> dict[str, Any]:
         All samples.
     card
         Of the model (`model_card`).
+    groups
+        How they compare (`methmix.prediction.groups.compare`).
     """
     return {
         "statement": STATEMENT,
         "samples": [_of_sample(run, result) for result in run.results],
+        "groups": groups,
         "matching": {"n_regions": run.n_regions, "files": run.matching},
         "notes": run.notes,
         "model": card,
@@ -69,6 +72,7 @@ def _rows(run: Run, result: Result) -> pd.DataFrame:
             "tissue": run.tissues,
             **{name: nothing if values is None else values for name, values in columns.items()},
             "below_limit": None if result.proportions is None else result.proportions == 0,
+            "nnls_proportion": nothing if result.nnls is None else result.nnls,
         }
     )
 
@@ -80,6 +84,7 @@ def _of_sample(run: Run, result: Result) -> dict[str, Any]:
         "file": str(sample.file),
         "patient": sample.patient or None,
         "date": sample.date.isoformat() if sample.date else None,
+        "group": sample.group or None,
         "answered": result.proportions is not None,
         "proportions": tissues_of(run, result),
         "regions": {"model": run.n_regions, "found": result.regions_found, "observed": result.regions_observed},
@@ -106,14 +111,16 @@ def tissues_of(run: Run, result: Result) -> dict[str, dict[str, Any]]:
             "presence_probability": probability,
             "interval": None if low is None or high is None else [low, high],
             "limit_of_detection": limit,
+            "nnls_proportion": nnls,
         }
-        for tissue, proportion, probability, low, high, limit in zip(
+        for tissue, proportion, probability, low, high, limit, nnls in zip(
             run.tissues,
             result.proportions.tolist(),
             _numbers(result.probability, run),
             _numbers(result.low, run),
             _numbers(result.high, run),
             limits,
+            _numbers(result.nnls, run),
             strict=True,
         )
     }

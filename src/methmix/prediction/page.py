@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, answered, bars, by_patient, courses, heatmap
+from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, groups, heatmap
+from methmix.prediction.groups import FEW
 from methmix.prediction.output import tissues_of
-from methmix.prediction.results import Result, Run
+from methmix.prediction.results import Result, Run, answered
 from methmix.report.style import embed, template
 from methmix.training.card import card_text
 
@@ -22,11 +23,18 @@ def render(run: Run, record: dict[str, Any]) -> str:
     record
         Of the run (`methmix.prediction.output.content`).
     """
-    drawn = {"bars": bars(run), "heatmap": heatmap(run), "courses": courses(run)}
+    compared = record["groups"]
+    drawn = {
+        "bars": bars(run),
+        "heatmap": heatmap(run),
+        "courses": courses(run),
+        "groups": groups(compared) if compared else None,
+    }
     return template("report.html", "methmix.prediction").render(
         run=run,
         record=record,
         card=card_text(record["model"]),
+        groups=[_group(row) for row in compared["groups"]] if compared else [],
         samples=[_sample(run, result) for result in run.results],
         figures={name: figure and embed(figure) for name, figure in drawn.items()},
         most_bars=MOST_BARS,
@@ -50,6 +58,7 @@ def _sample(run: Run, result: Result) -> dict[str, Any]:
             "limit": "not known"
             if known["limit_of_detection"] is None
             else f"{100 * known['limit_of_detection']:.2g} %",
+            "nnls": "" if known["nnls_proportion"] is None else f"{100 * known['nnls_proportion']:.2g} %",
             "value": known["proportion"],
         }
         for name, known in tissues_of(run, result).items()
@@ -68,6 +77,32 @@ def _sample(run: Run, result: Result) -> dict[str, Any]:
         "flags": result.flags(run.n_regions),
         "tissues": tissues,
     }
+
+
+def _group(row: dict[str, Any]) -> dict[str, Any]:
+    """Give what the page shows of a group, in words; the controls have no area."""
+    return {
+        "name": row["group"],
+        "n": row["n"],
+        "few": row["n"] < FEW,
+        "mean": _percents(row["mean"]),
+        "median": _percents(row["median"]),
+        "auc": {method: _estimate(area) for method, area in row.get("auc", {}).items()},
+        "difference": _estimate(row.get("model_minus_nnls"), "+.3f"),
+    }
+
+
+def _percents(values: dict[str, float | None]) -> dict[str, str]:
+    return {method: "" if value is None else f"{100 * value:.2f} %" for method, value in values.items()}
+
+
+def _estimate(known: dict[str, Any] | None, form: str = ".3f") -> list[str]:
+    """Write an estimate and its interval."""
+    return (
+        ["", ""]
+        if known is None
+        else [format(known["estimate"], form), " to ".join(format(end, form) for end in known["ci95"])]
+    )
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -34,6 +34,8 @@ class Result:
         As in `Prediction`; ``proportions`` is None where the reads tell nothing.
     misfit, misfit_limit, rmse
         Goodness of fit, as in `Inference`.
+    nnls
+        Proportions by plain non-negative least squares.
     """
 
     sample: Sample
@@ -48,6 +50,7 @@ class Result:
     misfit: float | None = None
     misfit_limit: float | None = None
     rmse: float | None = None
+    nnls: Array | None = None
 
     @property
     def does_not_fit(self) -> bool:
@@ -92,7 +95,11 @@ class Run:
 
 
 def results_of(
-    samples: list[Sample], found: Prediction, depth: npt.NDArray[np.float32], regions_found: int
+    samples: list[Sample],
+    found: Prediction,
+    depth: npt.NDArray[np.float32],
+    regions_found: int,
+    nnls: Array | None = None,
 ) -> list[Result]:
     """Take a prediction apart into samples; where the reads tell nothing, no numbers are left.
 
@@ -106,6 +113,8 @@ def results_of(
         Reads, [n, n_regions].
     regions_found
         Of the file that they are from.
+    nnls
+        Proportions by plain non-negative least squares, [n, n_tissues].
     """
     observed = depth > 0
     n_observed = observed.sum(axis=1)
@@ -130,9 +139,15 @@ def results_of(
                 misfit=_number(found.misfit, row),
                 misfit_limit=_number(found.misfit_limit, row),
                 rmse=_number(found.rmse, row),
+                nnls=_row(nnls, row),
             )
         results.append(known)
     return results
+
+
+def answered(run: Run) -> list[Result]:
+    """Give the samples that have numbers."""
+    return [result for result in run.results if result.proportions is not None]
 
 
 def shown(proportion: float, limit: float | None) -> str:

@@ -11,8 +11,10 @@ from methmix.errors import InputError
 from methmix.formats import RegionSet, SampleBlock, Samples, open_samples
 from methmix.models import Model, predict
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
-from methmix.prediction.results import Run, results_of
+from methmix.nnls import normalise, weighted_nnls
+from methmix.prediction.results import Array, Run, results_of
 from methmix.prediction.sheet import Sample, in_file
+from methmix.reference.inputs import data_file
 from methmix.training.checkpoint import Checkpoint
 
 logger = logging.getLogger("methmix")
@@ -58,7 +60,7 @@ def predict_samples(
     model, checkpoint
         As `load_model` gives them.
     files
-        Where the samples are.
+        Where the samples are (`data_file`).
     sheet
         Which ones of the files, and in which order; by default all, under the names they have there.
     regions_file, genome, pseudo_depth
@@ -75,7 +77,7 @@ def predict_samples(
     for file in cli.progress(files, "files", len(files)):
         logger.info("reading %s", file)
         with open_samples(
-            [file], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
+            [data_file(str(file))], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
         ) as samples:
             if sheet is None:
                 chosen = {name: Sample(name, file) for name in samples.names}
@@ -93,7 +95,8 @@ def predict_samples(
             )
             for block in _chosen(samples, chosen):
                 found = predict(model, block.methylation, block.depth)
-                run.results += results_of([chosen[name] for name in block.names], found, block.depth, matching.n_found)
+                names = [chosen[name] for name in block.names]
+                run.results += results_of(names, found, block.depth, matching.n_found, _nnls(model, block))
     _warn(run)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
@@ -110,6 +113,13 @@ def _chosen(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
             yield block
         elif rows:
             yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
+
+
+def _nnls(model: Model, block: SampleBlock) -> Array | None:
+    """Deconvolve by plain depth-weighted least squares on the model's own profiles, if it has them."""
+    if not isinstance(model, InformedOriginalModel | InformedSparseModel):
+        return None
+    return normalise(weighted_nnls(model.backbone.mean.cpu().numpy(), block.methylation, block.depth))
 
 
 def _refuse_doubled(run: Run, chosen: dict[str, Sample]) -> None:

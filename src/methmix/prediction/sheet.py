@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from methmix.config.experiment import PredictionSettings
 from methmix.errors import InputError
+from methmix.reference.inputs import data_file
 
 _NEEDED = ["sample", "file"]
-_OPTIONAL = ["patient", "date", "name_in_file"]
+_OPTIONAL = ["patient", "date", "name_in_file", "group"]
 _EXAMPLE = "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
 
 
@@ -24,11 +24,13 @@ class Sample:
     name
         What it is called in the results.
     file
-        Where it is.
+        Where it is, as written; `data_file` finds it.
     patient, date
         Of whom and when it was taken, if that is known.
     name_in_file
         What it is called in its file; empty: like ``name``, or not at all in a file of one sample.
+    group
+        What it is compared as, for example ``Control``; empty: it is not compared.
     """
 
     name: str
@@ -36,10 +38,11 @@ class Sample:
     patient: str = ""
     date: datetime.date | None = None
     name_in_file: str = ""
+    group: str = ""
 
 
 def read_sheet(path: Path) -> list[Sample]:
-    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file]``.
+    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file, group]``.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def read_sheet(path: Path) -> list[Sample]:
 
 
 def files_of_sheet(path: Path) -> list[Path]:
-    """Give the files that a sheet names, each once.
+    """Give the files that a sheet names, each once and as written there.
 
     Raises
     ------
@@ -85,28 +88,14 @@ def files_of_sheet(path: Path) -> list[Path]:
     """
     samples = read_sheet(path)
     for sample in samples:
-        if not sample.file.is_file():
+        try:
+            data_file(str(sample.file))
+        except InputError as error:
             raise InputError(
-                f"{path}: sample {sample.name}: {sample.file}: there is no such file",
-                "the shipped sheet is an example: write your own samples into it",
-            )
+                f"{path}: sample {sample.name}: {error}",
+                "a shipped sheet is an example: write your own samples into it",
+            ) from None
     return list(dict.fromkeys(sample.file for sample in samples))
-
-
-def sheet_and_files(settings: PredictionSettings | None, config: str | Path) -> list[str]:
-    """Give what a prediction of the workflow reads: the samples sheet first, then its files.
-
-    Raises
-    ------
-    InputError
-        The configuration has no such section, or as for `files_of_sheet`.
-    """
-    if settings is None:
-        raise InputError(
-            f"{config}: missing key prediction, so there is nothing to predict",
-            "write, for example:\n    prediction:\n      samples: config/samples.tsv\n      checkpoint_phase: phase2",
-        )
-    return [settings.samples, *map(str, files_of_sheet(Path(settings.samples)))]
 
 
 def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str, Sample]:
@@ -157,9 +146,8 @@ def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
         taken = datetime.date.fromisoformat(day) if day else None
     except ValueError:
         raise InputError(f"{path}: line {line}: date: expected YYYY-MM-DD, found {day!r}") from None
-    return Sample(
-        values["sample"], Path(values["file"]), values.get("patient", ""), taken, values.get("name_in_file", "")
-    )
+    others = {name: values.get(name, "") for name in ("patient", "name_in_file", "group")}
+    return Sample(values["sample"], Path(values["file"]), date=taken, **others)
 
 
 def _hint() -> str:

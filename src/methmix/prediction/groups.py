@@ -1,0 +1,160 @@
+"""Groups of samples, cases against controls, by the summed share of the tissues that are of interest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix import seeds
+from methmix.errors import InputError
+from methmix.evaluation.scores import interval
+from methmix.prediction.results import Array, Result, Run, answered
+from methmix.prediction.sheet import Sample
+
+N_BOOTSTRAP = 2000
+# Of fewer samples in a group an interval says little.
+FEW = 5
+
+
+def check_groups(
+    sheet: list[Sample] | None, tissues: Sequence[str], control_group: str | None, background: Sequence[str] | None
+) -> None:
+    """Check that groups can be compared as wanted, before anything is predicted.
+
+    Parameters
+    ----------
+    sheet
+        The samples, if they are of a sheet.
+    tissues
+        Those of the model.
+    control_group, background
+        As for `compare`; None: nothing is to be compared.
+
+    Raises
+    ------
+    InputError
+        One is given without the other, there is no such group or no other one, or no such tissue.
+    """
+    if control_group is None and background is None:
+        return
+    if control_group is None or background is None:
+        raise InputError(
+            "--control-group and --background: expected both or neither",
+            "--background names the tissues that are not of interest, for example the blood cell types",
+        )
+    groups = {sample.group for sample in sheet or []} - {""}
+    if control_group not in groups or len(groups) == 1:
+        raise InputError(
+            f"--control-group: expected one of two or more groups of the samples sheet, found {control_group!r}",
+            f"its column group has {', '.join(sorted(groups)) or 'none'}",
+        )
+    unknown = [name for name in background if name not in tissues]
+    if unknown:
+        raise InputError(
+            f"--background: {unknown[0]!r} is no tissue of the model", f"it knows {', '.join(sorted(tissues))}"
+        )
+    if set(tissues) <= set(background):
+        raise InputError("--background: has all tissues of the model, so none is of interest")
+
+
+def compare(run: Run, control_group: str, background: Sequence[str], seed: int) -> dict[str, Any]:
+    """Compare each group with the controls, by the summed proportion of all tissues but the background.
+
+    Intervals are 95 % percentiles of a bootstrap that draws cases and controls each among themselves; both methods see
+    the same draws, so that their difference is a paired one. Samples without numbers are left out.
+
+    Parameters
+    ----------
+    run
+        All samples.
+    control_group
+        Which group the others are compared with.
+    background
+        Tissues that are not of interest.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        As plain data for JSON. ``groups``, the controls first, have ``n``, ``samples``, and of each method (``model``;
+        ``nnls``, if the model has profiles) ``sums``, ``mean`` and ``median``; all but the controls have ``auc`` of
+        each method and ``model_minus_nnls``, an ``estimate`` with its ``ci95`` each. None where there are no samples.
+    """
+    of_interest = [number for number, tissue in enumerate(run.tissues) if tissue not in background]
+    results = answered(run)
+    groups = dict.fromkeys(result.sample.group for result in run.results if result.sample.group)
+    rows = [_row(group, of_interest, results) for group in sorted(groups, key=lambda name: name != control_group)]
+    for row in rows[1:]:
+        row |= _areas(row["sums"], rows[0]["sums"], seeds.generator(seed, "groups", row["group"]))
+    return {
+        "control_group": control_group,
+        "background": list(background),
+        "of_interest": [run.tissues[number] for number in of_interest],
+        "n_bootstrap": N_BOOTSTRAP,
+        "groups": rows,
+    }
+
+
+def _row(group: str, of_interest: list[int], results: list[Result]) -> dict[str, Any]:
+    own = [result for result in results if result.sample.group == group]
+    sums = {"model": [float(result.proportions[of_interest].sum()) for result in own if result.proportions is not None]}
+    if all(result.nnls is not None for result in results):
+        sums["nnls"] = [float(result.nnls[of_interest].sum()) for result in own if result.nnls is not None]
+    return {
+        "group": group,
+        "n": len(own),
+        "samples": [result.sample.name for result in own],
+        "sums": sums,
+        "mean": {method: float(np.mean(values)) if values else None for method, values in sums.items()},
+        "median": {method: float(np.median(values)) if values else None for method, values in sums.items()},
+    }
+
+
+def _areas(cases: dict[str, list[float]], controls: dict[str, list[float]], rng: np.random.Generator) -> dict[str, Any]:
+    sizes = len(cases["model"]), len(controls["model"])
+    if 0 in sizes:
+        return {"auc": dict.fromkeys(cases), "model_minus_nnls": None}
+    # The first row is the samples as they are.
+    times = [
+        np.vstack([np.ones(n, dtype=np.int64), rng.multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP)]) for n in sizes
+    ]
+    areas = {method: auc(np.array(values), np.array(controls[method]), *times) for method, values in cases.items()}
+    return {
+        "auc": {method: _with_interval(values) for method, values in areas.items()},
+        "model_minus_nnls": _with_interval(areas["model"] - areas["nnls"]) if "nnls" in areas else None,
+    }
+
+
+def auc(
+    cases: Array, controls: Array, times_case: npt.NDArray[np.int64], times_control: npt.NDArray[np.int64]
+) -> Array:
+    """Compute the area under the ROC curve: how often a case has more than a control, a tie counting half.
+
+    Parameters
+    ----------
+    cases, controls
+        Values, [n_cases] and [n_controls].
+    times_case, times_control
+        How often each sample is there, [n_draws, n_cases] and [n_draws, n_controls].
+
+    Returns
+    -------
+    ndarray
+        Of each draw, 0-1, [n_draws]: the Mann-Whitney statistic by the ranks of the cases among the controls, divided
+        by the number of pairs.
+    """
+    order = np.argsort(controls)
+    below = np.pad(np.cumsum(times_control[:, order], axis=1), ((0, 0), (1, 0)))
+    ordered = controls[order]
+    passed = (
+        below[:, np.searchsorted(ordered, cases, "left")] + below[:, np.searchsorted(ordered, cases, "right")]
+    ) / 2
+    pairs = times_case.sum(axis=1) * times_control.sum(axis=1)
+    area: Array = (passed * times_case).sum(axis=1) / pairs
+    return area
+
+
+def _with_interval(values: Array) -> dict[str, Any]:
+    return {"estimate": float(values[0]), "ci95": interval(values[1:])}
