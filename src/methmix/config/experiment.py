@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from methmix.config.recipes import Composition, Recipe, check_composition
+from methmix.config.recipes import BackgroundRecipe, Composition, Recipe, check_composition
 from methmix.config.section import Section
 from methmix.config.sources import ReferenceSettings
 
