@@ -135,6 +135,9 @@ class PredictionSettings(Section):
         min_length=1,
         description="tissues that are not of interest in that; by default the background of the phase 3 mixtures",
     )
+    unknown: bool = Field(
+        default=False, description="estimate what samples that do not fit have beyond the tissues of the reference"
+    )
 
 
 class SweepSettings(Section):
