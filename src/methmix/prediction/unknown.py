@@ -68,7 +68,7 @@ def add_unknown(run: Run, model: InformedSparseModel, flagged: Spool) -> None:
     Parameters
     ----------
     run
-        All samples; those that do not fit are replaced. If they are too few, a note says so and nothing changes.
+        All samples; those that do not fit are replaced. If they are too few, a note says so and nothing else changes.
     model
         Which has predicted them.
     flagged
@@ -102,6 +102,11 @@ def add_unknown(run: Run, model: InformedSparseModel, flagged: Spool) -> None:
         "its tissues; its share is a rough one, all other samples have none, and no group's sum counts it. A missing "
         "tissue, a tumour and a shift between laboratories look the same: what it is cannot be told from it"
     )
+    if len(rows) > n / 2:
+        run.notes.append(
+            f"as {len(rows)} of {n} samples do not fit the reference, a shift between laboratories is likelier than "
+            "something foreign in all of these"
+        )
 
 
 def estimate(profiles: Array, samples: Spool) -> Unknown:
