@@ -22,6 +22,7 @@ include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -34,6 +35,22 @@ rule compare_phase2:
         f"results/{config['name']}/reference/reference_report.html",
         f"results/{config['name']}/mixtures/phase2_train_mixtures.h5",
         f"results/{config['name']}/phase2/comparison/report.html",
+
+
+rule phase1:
+    """The same experiment on mixtures of two tissues."""
+    input:
+        f"results/{config['name']}/reference/reference_report.html",
+        f"results/{config['name']}/mixtures/phase1_train_mixtures.h5",
+        f"results/{config['name']}/phase1/comparison/report.html",
+
+
+rule phase3:
+    """The same experiment on cell-free DNA: a background and little of other tissues, from phase 2 on."""
+    input:
+        f"results/{config['name']}/reference/reference_report.html",
+        f"results/{config['name']}/mixtures/phase3_train_mixtures.h5",
+        f"results/{config['name']}/phase3/comparison/report.html",
 
 
 rule detection_limit:

@@ -14,6 +14,8 @@ from sklearn.isotonic import isotonic_regression
 PRESENT = 0.01
 # Share of the mixtures in which a tissue at its limit of detection is found.
 SENSITIVITY = 0.95
+# How far off the background of a mixture may be.
+BACKGROUND_MARGIN = 0.03
 # Of a proportion in single precision.
 _ROUNDING = 1e-6
 
@@ -39,6 +41,24 @@ def spurious(true: Array, predicted: Array) -> Mask:
 def missed(true: Array, predicted: Array) -> Mask:
     """Mark present tissues that are not called."""
     return present(true) & (predicted < PRESENT)
+
+
+def abundance(true: Array) -> dict[str, Mask]:
+    """Mark the entries of each class: major > 20 %, minor 5 to 20 %, low from `PRESENT` to 5 %, trace below it."""
+    major, five = true > 0.2 + _ROUNDING, true >= 0.05 - _ROUNDING
+    low = present(true)
+    return {"major": major, "minor": five & ~major, "low": low & ~five, "trace": (true > 0) & ~low}
+
+
+def background_error(true: Array, predicted: Array, tissues: list[int]) -> Array:
+    """Give what each predicted background, the sum of some tissues, has above the true one; [n_mixtures]."""
+    error: Array = (predicted - true)[:, tissues].sum(axis=1)
+    return error
+
+
+def background_held(error: Array) -> Mask:
+    """Mark the mixtures whose background is within `BACKGROUND_MARGIN` of the truth."""
+    return np.abs(error) <= BACKGROUND_MARGIN + _ROUNDING
 
 
 def mae(true: Array, predicted: Array) -> float:

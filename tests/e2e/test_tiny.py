@@ -1,6 +1,9 @@
 """A whole experiment, as a user runs it, on the tiny configuration."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,9 +141,37 @@ def test_same_seed_same_bytes(checkout, results, snakemake):
     assert path.read_bytes() == before
 
 
-def test_another_phase_needs_only_its_recipe(checkout, results, snakemake):
-    target = "results/tiny/mixtures/phase3_test_mixtures.h5"
-    assert snakemake(checkout, target, *TINY).returncode == 0
-    mixtures = read_mixtures(checkout / target)
+@pytest.mark.parametrize("phase", ["phase1", "phase3"])
+def test_another_phase_is_evaluated_and_reported_alike(checkout, results, snakemake, phase):
+    done = snakemake(checkout, phase, *TINY)
+    assert done.returncode == 0, done.stderr[-4000:]
+    comparison = results / phase / "comparison"
+    assert {path.name for path in comparison.iterdir()} == {
+        path.name for path in (results / "phase2" / "comparison").iterdir()
+    }
+    page = (comparison / "report.html").read_text()
+    assert "Errors by abundance" in page and f"train_{phase}_sparse" in page
+    arms = json.loads((comparison / "comparison.json").read_text())["arms"]
+    assert arms["sparse"]["mae"] < arms["uniform"]["mae"]
+    assert ("background_within_3_points" in arms["sparse"]) == (phase == "phase3")
+    for arm in arms:
+        table = pd.read_csv(results / phase / arm / "evaluation" / "by_abundance.csv").set_index("abundance")
+        assert (table.loc["trace", "n"] > 0) == (phase == "phase3")
+
+
+def test_phase_3_started_from_phase_2(checkout, results, snakemake):
+    assert snakemake(checkout, "phase3", *TINY).returncode == 0
+    for arm in ("original", "sparse"):
+        record = json.loads((results / "phase3" / arm / "logs" / "training_record.json").read_text())["record"]
+        assert record["warm_start"]["checkpoint"] == f"results/tiny/phase2/{arm}/checkpoints/checkpoint_best.pt"
+    mixtures = read_mixtures(results / "mixtures" / "phase3_test_mixtures.h5")
     background = mixtures.proportions[:, mixtures.tissue_names.index("Blood")]
     assert ((background >= 0.6) & (background <= 0.9)).all()
+    # By itself the training finds the same start, so that nothing is left to do.
+    command = [sys.executable, "-m", "methmix.training", "--config", "config/phase3_sparse.yaml"]
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    done = subprocess.run(
+        [*command, "--experiment", "config/tiny.yaml"], cwd=checkout, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "training is finished already" in done.stderr

@@ -28,17 +28,17 @@ def tiny_reference() -> Reference:
     return build_reference(tiny_experiment())
 
 
-def tiny_mixtures(reference: Reference, split: Any, folder: Path) -> Mixtures:
-    path = folder / f"phase2_{split}_mixtures.h5"
-    write_mixtures(tiny_experiment(), reference, "phase2", split, path)
+def tiny_mixtures(reference: Reference, split: Any, folder: Path, phase: str = "phase2") -> Mixtures:
+    path = folder / f"{phase}_{split}_mixtures.h5"
+    write_mixtures(tiny_experiment(), reference, phase, split, path)
     return read_mixtures(path)
 
 
 PHASE3 = tiny_experiment().mixtures.recipes["phase3"]
 
 
-def tiny_arm(name: str, **overrides: Any) -> Arm:
-    file = {"sparse": "phase2_sparse.yaml", "original": "phase2_multitissue.yaml"}[name]
+def tiny_arm(name: str, phase: str = "phase2", **overrides: Any) -> Arm:
+    file = f"{phase}_{'sparse' if name == 'sparse' else 'multitissue'}.yaml"
     short: dict[str, Any] = {
         "model.hidden_sizes": [32, 32],
         "training.epochs": 3,

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from methmix.config import Experiment, OriginalArm, SparseArm, load_arm, load_experiment, to_yaml
+from methmix.config import Experiment, OriginalArm, SparseArm, configured_arm, load_arm, load_experiment, to_yaml
 from methmix.config import __main__ as command
+from methmix.config.arms import check_arms
 from methmix.config.load import load_ablation, parse_assignment, read_yaml
 from methmix.errors import InputError
 
@@ -159,6 +160,52 @@ def test_background_range(settings, write_yaml, bounds):
     assert "background_range: expected low < high < 1" in _error(load_experiment, write_yaml(settings))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"smallest_share": 0.1}, "smallest_share: 2 other tissues need 0.2, the background leaves 0.1"),
+        ({"background": {"Blood": 0.5, "Liver": 0.4}}, "background: the shares sum to 0.9, expected 1"),
+        ({"background": {"Blood": "most"}}, "background.Blood: Input should be a valid number, found 'most'"),
+        ({"background": 3}, "background: Input should be a valid string, found 3"),
+        ({"concentration": None}, "concentration: Input should be a valid number, found None"),
+    ],
+)
+def test_background(settings, write_yaml, change, message):
+    recipe = {"kind": "background", "background": "Blood", "background_range": [0.6, 0.9], "n_others": [2]}
+    settings["mixtures"]["recipes"]["phase3"] = {**recipe, "concentration": 0.5, **change}
+    path = write_yaml(settings)
+    assert _error(load_experiment, path) == f"{path}: mixtures.recipes.phase3.{message}"
+
+
+@pytest.mark.parametrize(("start", "phase"), [("phase2", "phase2"), ("phase2", "phase1"), ("phase1", "phase1")])
+def test_a_training_starts_from_an_earlier_phase(sparse, write_yaml, start, phase):
+    sparse["phase"], sparse["training"]["warm_start"] = phase, start
+    message = _error(load_arm, write_yaml(sparse))
+    assert f"training.warm_start: {start} does not come before {phase}" in message
+    sparse["phase"] = "phase3"
+    assert load_arm(write_yaml(sparse)).training.warm_start == start
+
+
+def test_arms_of_an_experiment(settings, repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    recipes = settings["mixtures"]["recipes"]
+    recipes["phase3"] = {**recipes["phase2"]}
+    settings["arms"] = {"phase3": {"sparse": "config/phase3_sparse.yaml"}}
+    settings["overrides"] = {"training.epochs": 2}
+    with pytest.raises(InputError, match="warm_start: experiment small has no sparse arm of phase2"):
+        check_arms(Experiment.model_validate(settings))
+    settings["arms"]["phase2"] = {"sparse": "config/phase2_sparse.yaml"}
+    experiment = Experiment.model_validate(settings)
+    check_arms(experiment)
+    arm = configured_arm(experiment, "phase3", "sparse", {"training.batch_size": 50})
+    assert (arm.training.epochs, arm.training.batch_size, arm.training.warm_start) == (2, 50, "phase2")
+    with pytest.raises(InputError, match=r"arms\.phase3: experiment small has no original arm there"):
+        configured_arm(experiment, "phase3", "original")
+    settings["arms"]["phase2"] = {"sparse": "config/phase1_sparse.yaml"}
+    with pytest.raises(InputError, match=r"phase: is phase1, but the experiment names the file in arms\.phase2"):
+        check_arms(Experiment.model_validate(settings))
+
+
 def test_original_configuration_is_refused_for_the_sparse_arm(repository):
     path = repository / "config/phase2_multitissue.yaml"
     message = _error(load_arm, path, expected="sparse")
@@ -245,8 +292,11 @@ def test_shipped_configurations_are_valid(repository):
                 load_arm(repository / file, overrides=experiment.overrides, expected=name)
 
 
-def test_the_two_arms_differ_in_the_experiment_only(repository, sparse):
-    original = read_yaml(repository / "config/phase2_multitissue.yaml")
+@pytest.mark.parametrize("phase", ["phase1", "phase2", "phase3"])
+def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
+    original = read_yaml(repository / f"config/{phase}_multitissue.yaml")
+    sparse = read_yaml(repository / f"config/{phase}_sparse.yaml")
+    assert original["phase"] == phase
     assert (original["arm"], sparse["arm"]) == ("original", "sparse")
     for section in ("model", "loss"):
         for key, value in original[section].items():
@@ -315,6 +365,14 @@ def test_every_key_is_read_somewhere(repository):
         if not re.search(rf"\.{name}\b", code) and not re.search(rf'\.{name}\b|\["{name}"\]', workflow)
     ]
     assert not unread
+
+
+@pytest.mark.parametrize("name", ["multitissue", "sparse"])
+def test_the_model_is_the_same_in_all_phases(repository, name):
+    phases = [read_yaml(repository / f"config/{phase}_{name}.yaml") for phase in ("phase1", "phase2", "phase3")]
+    for section in ("arm", "model", "loss"):
+        assert phases[0][section] == phases[1][section] == phases[2][section]
+    assert [arm["training"]["warm_start"] for arm in phases] == [None, None, "phase2"]
 
 
 @pytest.mark.parametrize("model", [Experiment, OriginalArm, SparseArm])

@@ -88,6 +88,16 @@ def test_predictions(results, data, arm):
     assert np.allclose(table["true_proportion"], data[2].proportions.ravel(), atol=1e-7)
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_entry_that_is_there_has_one_class(results, data, arm):
+    table = pd.read_csv(results / arm / "evaluation" / "by_abundance.csv")
+    assert table["n"].sum() == (data[2].proportions > 0).sum()
+    content = json.loads((results / arm / "evaluation" / "metrics.json").read_text())
+    of_present = table[table["abundance"] != "trace"]
+    assert np.average(of_present["mae"], weights=of_present["n"]) == pytest.approx(content["mae_present"])
+    assert content["background"] == [] and "background_mae" not in content
+
+
 def test_exact_zeros_survive_the_csv(results):
     table = pd.read_csv(results / "sparse" / "evaluation" / "predictions.csv")
     gated = table[table["presence_probability"] < 0.5]
@@ -189,6 +199,31 @@ def test_report_is_one_file_that_needs_no_network(results, tmp_path, monkeypatch
         assert (tmp_path / f"miami_{arm}.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("phase", ["phase1", "phase3"])
+def test_report_of_another_phase(data, phase, tmp_path, monkeypatch):
+    reference = data[0]
+    mixtures = [tiny_mixtures(reference, split, tmp_path, phase) for split in ("validation", "test")]
+    for arm in ("nnls", "em"):
+        evaluate_arm(arm, tiny_experiment(), reference, *mixtures, None, tmp_path / arm / "evaluation")
+    monkeypatch.setattr(
+        "sys.argv",
+        ["report", "comparison", "--config", str(ROOT / "config/tiny.yaml"), "--folder", str(tmp_path),
+         "--arms", "nnls", "em", "--output", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert report_main() == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert tiny_experiment().mixtures.recipes[phase].words in page
+    assert "minor, 5 to 20 %" in page and ("trace, &lt; 1 %" in page) == (phase == "phase3")
+    content = json.loads((tmp_path / "em" / "evaluation" / "metrics.json").read_text())
+    assert content["background"] == (["Blood"] if phase == "phase3" else [])
+    assert ("mixtures within 3 points" in page) == ("background_mae" in content) == (phase == "phase3")
+    if phase == "phase3":
+        column = reference.tissue_names.index("Blood")
+        off = read_arm(tmp_path, "em").predicted[:, column] - mixtures[1].proportions[:, column]
+        assert content["background_mae"] == pytest.approx(np.abs(off).mean())
+        assert content["background_within_3_points"] == pytest.approx((np.abs(off) <= 0.03).mean())
+
+
 def test_report_without_an_evaluation_says_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         "sys.argv",
@@ -204,7 +239,7 @@ def test_arms_of_different_mixtures_are_not_compared(results):
     first = read_arm(results, "nnls")
     other = results / "other" / "evaluation"
     other.mkdir(parents=True)
-    for name in ("metrics.json", "per_tissue.csv", "per_mixture.csv", "tradeoff.csv"):
+    for name in ("metrics.json", "per_tissue.csv", "per_mixture.csv", "by_abundance.csv", "tradeoff.csv"):
         (other / name).write_bytes((results / "nnls" / "evaluation" / name).read_bytes())
     table = pd.read_csv(results / "nnls" / "evaluation" / "predictions.csv")
     table["true_proportion"] = first.true[::-1].ravel()

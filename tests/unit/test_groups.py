@@ -162,8 +162,14 @@ def test_the_background_of_phase_3_is_the_default(tmp_path):
     ]
     own = settings(lambda c: c["prediction"].update(control_group="Control", background=["Liver", "Lung"]))
     assert options(own)[-3:] == ["--background", "Liver", "Lung"]
+
+    def without_phase3(content):
+        content["prediction"].update(control_group="Control", checkpoint_phase="phase2")
+        for phases in (content["mixtures"]["recipes"], content["arms"]):
+            phases.pop("phase3")
+
     with pytest.raises(InputError, match=r"prediction\.background: with a control_group, expected names"):
-        settings(lambda c: (c["prediction"].update(control_group="Control"), c["mixtures"]["recipes"].pop("phase3")))
+        settings(without_phase3)
 
 
 def test_public_data_of_a_sheet_is_found(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ ORDER = [
     {"detection"},
     {"report"},
     {"prediction"},
+    {"benchmark"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

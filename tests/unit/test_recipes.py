@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from methmix.config.experiment import BackgroundRecipe, DirichletRecipe, PairsRecipe
+from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 
@@ -16,27 +16,32 @@ BACKGROUND = BackgroundRecipe(
     background="Blood",
     background_range=(0.6, 0.9),
     n_others=[2, 3, 4, 5, 6],
+    smallest_share=0.001,
     concentration=0.5,
 )
+COMPOSITION = BACKGROUND.model_copy(
+    update={"background": {"Blood": 0.7, "T3": 0.25, "T5": 0.05}, "background_concentration": 40.0}
+)
+RECIPES = {"pairs": PAIRS, "dirichlet": DIRICHLET, "background": BACKGROUND, "composition": COMPOSITION}
+NUMBERS = {"pairs": {2}, "dirichlet": {3, 4, 5}, "background": {3, 4, 5, 6, 7}, "composition": {5, 6, 7, 8, 9}}
 N = 20_000
 
 
-@pytest.mark.parametrize("recipe", [PAIRS, DIRICHLET, BACKGROUND], ids=lambda recipe: recipe.kind)
-def test_proportions_are_proportions(recipe, rng):
-    drawn = draw_proportions(recipe, TISSUES, 3000, rng)
+@pytest.mark.parametrize("name", RECIPES)
+def test_proportions_are_proportions(name, rng):
+    drawn = draw_proportions(RECIPES[name], TISSUES, 3000, rng)
     assert drawn.shape == (3000, 10)
     np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-12)
     assert (drawn >= 0).all()
     number = (drawn > 0).sum(axis=1)
-    allowed = {"pairs": {2}, "dirichlet": {3, 4, 5}, "background": {3, 4, 5, 6, 7}}[recipe.kind]
     # Absent is exactly 0; nobody who should be present is.
-    assert set(number.tolist()) == allowed
+    assert set(number.tolist()) == NUMBERS[name]
     assert ((drawn == 0).sum(axis=1) == 10 - number).all()
 
 
-@pytest.mark.parametrize("recipe", [PAIRS, DIRICHLET, BACKGROUND], ids=lambda recipe: recipe.kind)
-def test_same_seed_same_proportions(recipe):
-    drawn = [draw_proportions(recipe, TISSUES, 50, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+@pytest.mark.parametrize("name", RECIPES)
+def test_same_seed_same_proportions(name):
+    drawn = [draw_proportions(RECIPES[name], TISSUES, 50, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()
 
@@ -94,14 +99,55 @@ def test_background_range(rng):
     assert stats.chisquare((others > 0).sum(axis=0)).pvalue > 1e-4
 
 
-def test_background_rest_is_dirichlet(rng):
-    recipe = BACKGROUND.model_copy(update={"n_others": [3]})
+@pytest.mark.parametrize("smallest", [0.0, 0.001, 0.03])
+def test_beyond_the_smallest_share_the_others_are_dirichlet(smallest, rng):
+    recipe = BACKGROUND.model_copy(update={"n_others": [3], "smallest_share": smallest})
     drawn = np.delete(draw_proportions(recipe, TISSUES, N, rng), TISSUES.index("Blood"), axis=1)
     shares = drawn[drawn > 0].reshape(N, 3)
+    assert shares.min() >= smallest
+    shares -= smallest
     shares /= shares.sum(axis=1, keepdims=True)
     expected = stats.dirichlet(np.full(3, 0.5))
     np.testing.assert_allclose(shares.mean(axis=0), expected.mean(), atol=0.01)
     np.testing.assert_allclose(shares.var(axis=0), expected.var(), rtol=0.06)
+
+
+def test_a_background_of_several_tissues_varies_around_its_composition(rng):
+    drawn = draw_proportions(COMPOSITION, TISSUES, N, rng)
+    background = [TISSUES.index(name) for name in ("Blood", "T3", "T5")]
+    total = drawn[:, background].sum(axis=1)
+    assert stats.kstest(total, stats.uniform(0.6, 0.3).cdf).pvalue > 1e-4
+    within = drawn[:, background] / total[:, None]
+    expected = stats.dirichlet(40 * np.array([0.7, 0.25, 0.05]))
+    np.testing.assert_allclose(within.mean(axis=0), [0.7, 0.25, 0.05], atol=0.003)
+    np.testing.assert_allclose(within.var(axis=0), expected.var(), rtol=0.06)
+    others = np.delete(drawn, background, axis=1) > 0
+    assert set(others.sum(axis=1).tolist()) == {2, 3, 4, 5, 6}
+    assert stats.chisquare(others.sum(axis=0)).pvalue > 1e-4
+
+
+def test_traces_are_a_good_part_of_the_others(rng):
+    others = np.delete(draw_proportions(BACKGROUND, TISSUES, N, rng), TISSUES.index("Blood"), axis=1)
+    shares = others[others > 0]
+    assert 0.2 < (shares < 0.01).mean() < 0.35
+    assert (shares < 0.002).mean() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pairs", "two tissues, the larger of which has 50, 60, 70 or 80 %"),
+        ("dirichlet", "3, 4 or 5 tissues with Dirichlet(2) proportions"),
+        ("background", "60 to 90 % Blood and 2, 3, 4, 5 or 6 other tissues, each at least 0.1 %"),
+        (
+            "composition",
+            "60 to 90 % background (Blood 70 %, T3 25 %, T5 5 %) "
+            "and 2, 3, 4, 5 or 6 other tissues, each at least 0.1 %",
+        ),
+    ],
+)
+def test_words(name, words):
+    assert RECIPES[name].words == words
 
 
 def test_tiny_concentration_loses_no_tissue(rng):
@@ -124,15 +170,19 @@ def test_pure_mixtures(rng):
         (PAIRS, 1, "up to 2 tissues, the reference has 1"),
         (DIRICHLET, 4, "up to 5 tissues, the reference has 4"),
         (BACKGROUND, 6, "up to 7 tissues, the reference has 6"),
+        (COMPOSITION, 8, "up to 9 tissues, the reference has 8"),
     ],
-    ids=["pairs", "dirichlet", "background"],
+    ids=list(RECIPES),
 )
 def test_too_few_tissues(recipe, n, fragment):
-    check_recipe(recipe, TISSUES[-n - 1 :])
+    names = sorted(TISSUES, key=lambda name: name not in ("Blood", "T3", "T5"))
+    check_recipe(recipe, names[: n + 1])
     with pytest.raises(InputError, match=fragment):
-        check_recipe(recipe, TISSUES[-n:])
+        check_recipe(recipe, names[:n])
 
 
 def test_background_that_is_no_tissue():
     with pytest.raises(InputError, match="background 'Blood' is not a tissue of the reference; it has T0, T1"):
         check_recipe(BACKGROUND, TISSUES[:-1])
+    with pytest.raises(InputError, match="background 'T5' is not a tissue"):
+        check_recipe(COMPOSITION, [name for name in TISSUES if name != "T5"])

@@ -71,6 +71,16 @@ def test_a_variant_that_an_experiment_has_already_is_left_out(monkeypatch):
     assert everything - left == {"exact_profiles"}
 
 
+def test_a_variant_that_starts_from_a_phase_that_an_experiment_has_not_is_left_out(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    content = read_yaml(ROOT / "config/default.yaml")
+    del content["arms"]["phase1"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
+    left = set(effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2"))
+    assert everything - left == {"warm_start_phase1"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -137,7 +147,7 @@ def written(folder, predicted, true, seed=1):
             "interval_high": np.nan,
         }
     ).to_csv(folder / "predictions.csv", index=False)
-    for name in ("per_mixture", "tradeoff"):
+    for name in ("per_mixture", "by_abundance", "tradeoff"):
         pd.DataFrame({"column": [1]}).to_csv(folder / f"{name}.csv", index=False)
     donors = pd.DataFrame({"donors_train": [1] * n_tissues, "donors_validation": 1, "donors_test": 1})
     donors.loc[1, "donors_validation"] = 0

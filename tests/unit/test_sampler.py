@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from methmix.config.experiment import DirichletRecipe, PairsRecipe
+from methmix.config.recipes import DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
 from methmix.files import Reference
 from methmix.files.reference import SPLITS

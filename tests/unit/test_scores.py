@@ -149,3 +149,16 @@ def test_training_metrics_are_those_of_the_evaluation(data, estimate):
     for name in ("spurious_per_mixture", "missed_per_mixture", "presence_accuracy"):
         assert getattr(metrics, name)(true, predicted) == pytest.approx(estimate[name])
     assert metrics.predicted_tissues(predicted) == pytest.approx(estimate["predicted_tissues"])
+
+
+def test_background_by_hand():
+    true = np.array([[0.5, 0.2, 0.3, 0.0], [0.6, 0.2, 0.1, 0.1], [0.4, 0.3, 0.3, 0.0]])
+    predicted = np.array([[0.6, 0.13, 0.27, 0.0], [0.3, 0.5, 0.1, 0.1], [0.35, 0.25, 0.4, 0.0]])
+    # Of the first two together: 0.03 too much, exactly right, and 0.1 too little.
+    found = Scores(true, predicted, predicted, background=[0, 1]).estimate()
+    assert found["background_mae"] == pytest.approx(0.13 / 3)
+    assert found["background_within_3_points"] == pytest.approx(2 / 3)
+    assert not any("background" in name for name in Scores(true, predicted, predicted).estimate())
+    content = dict(with_intervals(Scores(true, predicted, predicted, background=[0, 1]), 200, 1))
+    low, high = content["background_within_3_points_ci95"]
+    assert 0 <= low < 2 / 3 < high <= 1

@@ -12,7 +12,7 @@ import yaml
 from methmix.files import read_mixtures
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = ("default", "full_scale", "loyfer_uxm", "metdecode", "tiny")
+EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")
 
 
 @pytest.fixture
@@ -38,11 +38,41 @@ def test_compare_phase2_as_typed(checkout, snakemake, target):
     assert jobs(done.stdout + done.stderr) == expected
 
 
+@pytest.mark.parametrize(("phase", "trained"), [("phase1", 2), ("phase3", 4)])
+def test_another_phase_trains_what_it_starts_from(checkout, snakemake, phase, trained):
+    done = snakemake(checkout, "-np", phase)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    found = jobs(output)
+    assert (found["train"], found["evaluate_model"], found["evaluate_control"], found["compare"]) == (trained, 2, 6, 1)
+    for arm in ("original", "sparse"):
+        start = f"--warm-start=results/default/phase2/{arm}/checkpoints/checkpoint_best.pt"
+        assert output.count(start) == (phase == "phase3")
+    assert f"results/default/{phase}/comparison/report.html" in output
+
+
+def test_a_phase_without_arms(checkout, snakemake):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    del content["arms"]["phase1"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    assert snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml").returncode == 0
+    done = snakemake(checkout, "-n", "phase1", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "arms.phase1: experiment tiny has no original arm there" in done.stdout + done.stderr
+    del content["arms"]["phase2"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml")
+    assert done.returncode != 0
+    assert "training.warm_start: experiment tiny has no original arm of phase2" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_shipped_experiment_resolves(checkout, snakemake, name):
-    done = snakemake(checkout, "-n", "--configfile", f"config/{name}.yaml")
+    done = snakemake(checkout, "-n", "phase1", "phase3", "compare_phase2", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.stderr
-    assert f"results/{name}/phase2/comparison/report.html" in done.stdout + done.stderr
+    for phase in ("phase1", "phase2", "phase3"):
+        assert f"results/{name}/{phase}/comparison/report.html" in done.stdout + done.stderr
 
 
 def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
@@ -59,6 +89,17 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
 
 
+@pytest.mark.parametrize("target", ["benchmark", "benchmark_full"])
+def test_benchmark_is_of_the_full_size_whichever_experiment_is_chosen(checkout, snakemake, target):
+    done = snakemake(checkout, "-np", target, "--configfile", "config/tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr) == {target: 1, "total": 1}
+    printed = done.stdout + done.stderr
+    assert "--config config/full_scale.yaml" in printed
+    assert f"results/{target}/benchmark.html" in printed
+    assert ("--full" in printed) == (target == "benchmark_full")
+
+
 def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snakemake):
     done = snakemake(checkout, "-n", "detection_limit")
     assert done.returncode == 0, done.stderr
@@ -69,7 +110,7 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
     assert jobs(done.stdout + done.stderr) == expected
 
 
-def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
+def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else(checkout, snakemake):
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode != 0
     assert "config/samples.tsv: sample plasma-1: samples/plasma.tsv: there is no such file" in done.stdout + done.stderr
@@ -77,7 +118,7 @@ def test_predict_trains_the_sparse_arm_and_nothing_else(checkout, snakemake):
     (checkout / "samples/plasma.tsv").touch()
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/tiny.yaml")
     assert done.returncode == 0, done.stderr
-    expected = {"reference": 1, "mixtures": 1, "train": 1, "prediction": 1, "predict": 1, "total": 5}
+    expected = {"reference": 1, "mixtures": 2, "train": 2, "prediction": 1, "predict": 1, "total": 7}
     assert jobs(done.stdout + done.stderr) == expected
 
 
@@ -95,11 +136,14 @@ def test_ablation_trains_each_variant_with_each_seed(checkout, snakemake):
     done = snakemake(checkout, "-n", "ablate_phase2")
     assert done.returncode == 0, done.stderr
     variants = yaml.safe_load((ROOT / "config/phase2_ablation.yaml").read_text())["variants"]
-    expected = {"reference": 3, "train": 6, "train_variant": 3 * len(variants), "evaluate_variant": 3 * len(variants)}
+    # Two arms, and phase 1 of the sparse one, which a variant starts from.
+    expected = {"reference": 3, "train": 9, "train_variant": 3 * len(variants), "evaluate_variant": 3 * len(variants)}
     found = jobs(done.stdout + done.stderr)
     assert {name: found[name] for name in expected} == expected
     printed = snakemake(checkout, "-np", "ablate_phase2")
     assert "--set=model.errors_in_variables=false" in printed.stdout + printed.stderr
+    start = "--warm-start=results/default-seed2/phase1/sparse/checkpoints/checkpoint_best.pt"
+    assert (printed.stdout + printed.stderr).count(start) == 1
     record = yaml.safe_load((checkout / "results/default-seed2/config.yaml").read_text())
     assert (record["name"], record["seed"]) == ("default-seed2", 2)
 
@@ -122,8 +166,8 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
         (
-            lambda c: c["prediction"].update(checkpoint_phase="phase1"),
-            "arms.phase1 has no sparse arm that could predict",
+            lambda c: c["arms"].pop("phase3"),
+            "arms.phase3 has no sparse arm that could predict",
         ),
         (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
     ],

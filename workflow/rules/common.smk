@@ -7,7 +7,9 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config.load import check_experiment, effective_variants
+from methmix.config import configured_arm, effective_variants
+from methmix.config.arms import check_arms
+from methmix.config.load import check_experiment
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.files import write_text
@@ -16,6 +18,7 @@ from methmix.provenance import source_digest
 try:
     given = workflow.configfiles[-1] if workflow.configfiles else "config"
     experiment = check_experiment(dict(config), Path(given))
+    check_arms(experiment)
     ABLATION = effective_variants(experiment, "phase2")
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -55,6 +58,28 @@ def settings(*sections):
         return [run["seed"], *(run.get(section, {}) for section in sections)]
 
     return of_run
+
+
+def trained_arm(wildcards):
+    """Give the file of the arm that a job trains, and the record of the training that it starts from, if any."""
+    variant = ABLATION.get(wildcards.get("variant"))
+    name, changes = (variant.arm, variant.set) if variant else (wildcards.arm, {})
+    try:
+        arm = configured_arm(experiment, wildcards.phase, name, changes)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    start = arm.training.warm_start
+    record = f"results/{wildcards.name}/{start}/{name}/logs/training_record.json"
+    return {
+        "config": config["arms"][wildcards.phase][name],
+        "start": [record] if start else [],
+    }
+
+
+def warm_start(wildcards, input):
+    """Name the checkpoint beside that record, as an option."""
+    runs = [Path(record).parents[1] for record in input.start]
+    return [f"--warm-start={run}/checkpoints/checkpoint_best.pt" for run in runs]
 
 
 # Rules find the package in this checkout, also in an environment of their own (--sdm conda).

@@ -10,6 +10,7 @@ rule evaluate_model:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+        by_abundance="results/{name}/{phase}/{arm}/evaluation/by_abundance.csv",
         tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
@@ -50,6 +51,7 @@ rule evaluate_control:
         predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
+        by_abundance="results/{name}/{phase}/{arm}/evaluation/by_abundance.csv",
         tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
@@ -89,6 +91,7 @@ rule evaluate_least_squares:
         predictions="results/{name}/{phase}/least_squares/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/least_squares/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/least_squares/evaluation/per_mixture.csv",
+        by_abundance="results/{name}/{phase}/least_squares/evaluation/by_abundance.csv",
         tradeoff="results/{name}/{phase}/least_squares/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_least_squares.log",
@@ -124,6 +127,7 @@ rule evaluate_variant:
         predictions="results/{name}/{phase}/ablation/{variant}/evaluation/predictions.csv",
         per_tissue="results/{name}/{phase}/ablation/{variant}/evaluation/per_tissue.csv",
         per_mixture="results/{name}/{phase}/ablation/{variant}/evaluation/per_mixture.csv",
+        by_abundance="results/{name}/{phase}/ablation/{variant}/evaluation/by_abundance.csv",
         tradeoff="results/{name}/{phase}/ablation/{variant}/evaluation/tradeoff.csv",
     log:
         "logs/{name}/evaluate_{phase}_ablation_{variant}.log",

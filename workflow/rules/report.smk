@@ -39,6 +39,7 @@ rule compare:
         "../../envs/pipeline.yaml"
     params:
         config=record,
+        recipe=lambda wildcards: experiment.mixtures.recipes[wildcards.phase].words,
         arms=ARMS,
         folder=lambda wildcards, output: Path(output.page).parents[1],
         jobs="results/{name}/benchmarks",

@@ -7,7 +7,7 @@
 rule train:
     """Train one arm; an interrupted training goes on from its last checkpoint."""
     input:
-        config=lambda wildcards: config["arms"][wildcards.phase][wildcards.arm],
+        unpack(trained_arm),
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
@@ -24,6 +24,7 @@ rule train:
     params:
         config=record,
         output=lambda wildcards, output: Path(output.record).parents[1],
+        start=warm_start,
         settings=settings("overrides"),
         processes=lambda wildcards, resources: resources.get("gpu", 1),
         code=source_digest("training", "models", "mixtures", "reference", "files"),
@@ -35,6 +36,7 @@ rule train:
             --experiment {params.config:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
+            {params.start:q} \
             --output {params.output:q} \
             --processes {params.processes:q} \
             2>{log:q}
@@ -44,7 +46,7 @@ rule train:
 rule train_sweep:
     """Train one arm at one learning rate."""
     input:
-        config=lambda wildcards: config["arms"][wildcards.phase][wildcards.arm],
+        unpack(trained_arm),
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
@@ -60,6 +62,7 @@ rule train_sweep:
     params:
         config=record,
         output=lambda wildcards, output: Path(output.record).parents[1],
+        start=warm_start,
         settings=settings("overrides"),
         processes=lambda wildcards, resources: resources.get("gpu", 1),
         code=source_digest("training", "models", "mixtures", "reference", "files"),
@@ -71,6 +74,7 @@ rule train_sweep:
             --experiment {params.config:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
+            {params.start:q} \
             --set training.learning_rate={wildcards.rate:q} \
             --output {params.output:q} \
             --processes {params.processes:q} \
@@ -81,9 +85,7 @@ rule train_sweep:
 rule train_variant:
     """Train one variant of the ablation."""
     input:
-        config=lambda wildcards: config["arms"][wildcards.phase][
-            ABLATION[wildcards.variant].arm
-        ],
+        unpack(trained_arm),
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
@@ -96,6 +98,7 @@ rule train_variant:
     params:
         config=record,
         output=lambda wildcards, output: Path(output.record).parents[1],
+        start=warm_start,
         settings=settings("overrides"),
         changed=lambda wildcards: [
             f"--set={key}={json.dumps(value)}"
@@ -110,6 +113,7 @@ rule train_variant:
             --experiment {params.config:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
+            {params.start:q} \
             {params.changed:q} \
             --output {params.output:q} \
             --processes {params.processes:q} \

@@ -74,6 +74,10 @@ class SparseLossSettings(OriginalLossSettings):
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
+    warm_start: Literal["phase1", "phase2"] | None = Field(
+        default=None,
+        description="earlier phase with whose best weights of the same arm the training starts; null: with random ones",
+    )
     epochs: int = Field(ge=1, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: int = Field(ge=1, description="mixtures an epoch, a multiple of batch_size")
     batch_size: int = Field(ge=2, description="mixtures in one optimiser step")
@@ -117,6 +121,13 @@ class _Arm(Section):
     experiment: str = Field(description="the experiment's file; --experiment on the command line overrides it")
     phase: Phase = Field(description="which mixtures the arm is trained on")
     training: TrainingSettings
+
+    @model_validator(mode="after")
+    def _starts_from_an_earlier_phase(self) -> Self:
+        start = self.training.warm_start
+        if start is not None and start >= self.phase:
+            raise ValueError(f"training.warm_start: {start} does not come before {self.phase}")
+        return self
 
 
 class OriginalArm(_Arm):

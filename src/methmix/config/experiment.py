@@ -6,55 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from methmix.config.recipes import BackgroundRecipe, Composition, Recipe, check_composition
 from methmix.config.section import Section
 from methmix.config.sources import ReferenceSettings
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Phase = Literal["phase1", "phase2", "phase3"]
 ArmName = Literal["original", "sparse"]
-
-
-class PairsRecipe(Section):
-    """Phase 1: two tissues at fixed ratios, both ways."""
-
-    kind: Literal["pairs"]
-    larger_shares: list[Annotated[float, Field(ge=0.5, lt=1)]] = Field(
-        min_length=1, description="share of the larger tissue; which of the two is larger is drawn"
-    )
-
-
-class DirichletRecipe(Section):
-    """Phase 2: a few tissues with Dirichlet proportions."""
-
-    kind: Literal["dirichlet"]
-    n_tissues: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="numbers of tissues in a mixture, drawn with equal probability"
-    )
-    concentration: float = Field(gt=0, description="concentration of the symmetric Dirichlet distribution")
-
-
-class BackgroundRecipe(Section):
-    """Phase 3: cell-free DNA, mostly from one background tissue."""
-
-    kind: Literal["background"]
-    background: str = Field(description="the tissue that dominates, for example Blood")
-    background_range: tuple[Fraction, Fraction] = Field(
-        strict=False, description="lowest and highest share of the background, drawn uniformly"
-    )
-    n_others: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="numbers of other tissues, drawn with equal probability"
-    )
-    concentration: float = Field(gt=0, description="Dirichlet concentration of the others' shares of the rest")
-
-    @model_validator(mode="after")
-    def _range_is_ordered(self) -> Self:
-        low, high = self.background_range
-        if not low < high < 1:
-            raise ValueError(f"background_range: expected low < high < 1, got {low}, {high}")
-        return self
-
-
-Recipe = Annotated[PairsRecipe | DirichletRecipe | BackgroundRecipe, Field(discriminator="kind")]
 
 
 class MixtureSettings(Section):
@@ -92,7 +49,7 @@ class EvaluationSettings(Section):
 class DetectionSettings(Section):
     """What ``snakemake detection_limit`` measures: one tissue spiked into a background, at known shares and depths."""
 
-    background: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+    background: Composition = Field(
         min_length=1,
         description="share of each tissue in the background; every other tissue of the reference is spiked",
     )
@@ -105,9 +62,7 @@ class DetectionSettings(Section):
 
     @model_validator(mode="after")
     def _is_a_dilution_series(self) -> Self:
-        total = sum(self.background.values())
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"background: the shares sum to {total:g}, expected 1")
+        check_composition(self.background)
         for name in ("spikes", "depths"):
             values = getattr(self, name)
             if any(after <= before for before, after in pairwise(values)):
@@ -211,8 +166,7 @@ class Experiment(Section):
         recipe = self.mixtures.recipes.get("phase3")
         if not isinstance(recipe, BackgroundRecipe):
             return []
-        # One tissue, or several with their shares.
-        return [recipe.background] if isinstance(recipe.background, str) else list(recipe.background)
+        return list(recipe.composition)
 
     @property
     def results(self) -> PurePosixPath:

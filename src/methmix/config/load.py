@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from methmix.config.ablation import Ablation, Variant
+from methmix.config.ablation import Ablation
 from methmix.config.arm import ARM_ADAPTER, Arm, SparseArm
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
 
 _EXPERIMENT_ADAPTER: TypeAdapter[Experiment] = TypeAdapter(Experiment)
@@ -18,7 +18,7 @@ _ABLATION_ADAPTER: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 # pydantic names the chosen member of a union in the path of an error; users do not write it.
 _UNION_TAGS = {
     *("simulated", "counts", "uxm_atlas", "beta_table", "pattern_h5", "wgbstools", "all", "markers"),
-    *("pairs", "dirichlet", "background", "original", "sparse"),
+    *("pairs", "dirichlet", "background", "one tissue", "composition", "original", "sparse"),
 }
 
 
@@ -81,25 +81,6 @@ def load_ablation(path: Path) -> Ablation:
     """Read and validate the variants of an ablation; errors as `load_experiment`."""
     ablation: Ablation = _validate(_ABLATION_ADAPTER, read_yaml(path), path)
     return ablation
-
-
-def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Variant]:
-    """Give the variants of an experiment that change something in it: its own overrides may have done so before.
-
-    Raises
-    ------
-    InputError
-        The ablation or an arm cannot be read, or a variant changes a key that its arm has not.
-    """
-    found = {}
-    for name, variant in load_ablation(Path(experiment.ablation)).variants.items():
-        file = experiment.arms.get(phase, {}).get(variant.arm)
-        if file is None:
-            continue
-        as_configured = load_arm(Path(file), overrides=experiment.overrides)
-        if load_arm(Path(file), overrides={**experiment.overrides, **variant.set}) != as_configured:
-            found[name] = variant
-    return found
 
 
 def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> Arm:
@@ -179,10 +160,12 @@ def _validate(adapter: TypeAdapter[Any], content: dict[str, Any], path: Path) ->
 
 def _describe(problem: dict[str, Any], content: dict[str, Any]) -> str:
     location = list(problem["loc"])
-    shown, section = [], content
+    shown, section, skipped = [], content, False
     for part in location:
-        # Skip union tags, unless the user really has a key of that name here.
-        if part in _UNION_TAGS and not (isinstance(section, dict) and part in section):
+        # Skip union tags, unless the user really has a key of that name here and it is not the value of another one.
+        keys, values = (section.keys(), section.values()) if isinstance(section, dict) else ((), ())
+        skipped = part in _UNION_TAGS and not skipped and (part not in keys or part in values)
+        if skipped:
             continue
         shown.append(str(part))
         if isinstance(section, dict):

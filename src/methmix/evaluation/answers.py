@@ -11,7 +11,8 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix import metrics
-from methmix.config import Experiment, load_arm
+from methmix.config import Experiment, configured_arm
+from methmix.config.experiment import Phase
 from methmix.errors import InputError
 from methmix.evaluation import controls
 from methmix.files import Mixtures, Reference
@@ -146,7 +147,7 @@ def _of_control(
         case "nnls":
             answer = [Answer(controls.nnls(reference, mixtures)) for mixtures in (validation, test)]
         case "nnls_cut" | "em" | "least_squares":
-            method = _solver(arm, experiment, str(test.attributes["phase"]))
+            method = _solver(arm, experiment, test.attributes["phase"])
             uncut = [method(reference, mixtures) for mixtures in (validation, test)]
             candidates = experiment.evaluation.cuts
             chosen = controls.choose_cut(uncut[0], validation.proportions.astype(np.float64), candidates)
@@ -164,13 +165,10 @@ def _of_control(
     return Answers(answer[0], answer[1])
 
 
-def _solver(arm: str, experiment: Experiment, phase: str) -> Callable[[Reference, Mixtures], Array]:
+def _solver(arm: str, experiment: Experiment, phase: Phase) -> Callable[[Reference, Mixtures], Array]:
     if arm != WITHOUT_NETWORK:
         return controls.em if arm == "em" else controls.nnls
-    files = {name: file for key, arms in experiment.arms.items() if key == phase for name, file in arms.items()}
-    if "sparse" not in files:
-        raise InputError(f"arms.{phase}: there is no sparse arm, whose least squares {arm} are")
-    settings = load_arm(Path(files["sparse"]), overrides=experiment.overrides).model
+    settings = configured_arm(experiment, phase, "sparse").model
     return lambda reference, mixtures: controls.least_squares(reference, mixtures, settings)
 
 

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from methmix import provenance, seeds
 from methmix.config import Experiment
+from methmix.config.recipes import BackgroundRecipe
 from methmix.errors import InputError
 from methmix.evaluation import tables
+from methmix.evaluation.abundance import by_abundance
 from methmix.evaluation.answers import answers_of, with_probability
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, with_intervals
@@ -32,7 +34,7 @@ def evaluate_arm(
     checkpoint: Path | None,
     output: Path,
 ) -> None:
-    """Evaluate an arm and write ``metrics.json`` and ``{predictions,per_tissue,per_mixture,tradeoff}.csv``.
+    """Evaluate an arm and write ``metrics.json`` and its tables, each as ``<name>.csv``.
 
     Whatever is chosen or calibrated is chosen on ``validation``; ``test`` is only predicted and scored.
 
@@ -55,7 +57,9 @@ def evaluate_arm(
     assert answer.probability is not None  # for the type checker: just given
     seconds = time.monotonic() - started
     true = test.proportions.astype(np.float64)
-    scores = Scores(true, answer.proportions, answer.probability, answer.low, answer.high)
+    background = _background(experiment, test)
+    columns = [test.tissue_names.index(name) for name in background]
+    scores = Scores(true, answer.proportions, answer.probability, answer.low, answer.high, background=columns)
     n_bootstrap, bootstrap_seed = experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
     record = answers.record
     content: dict[str, Any] = {
@@ -63,6 +67,7 @@ def evaluate_arm(
         "phase": test.attributes["phase"],
         "split": "test",
         "n_mixtures": len(test),
+        "background": background,
         **dict(with_intervals(scores, n_bootstrap, bootstrap_seed)),
         "train_seconds": record["train_seconds"],
         "peak_memory_mb": record.get("peak_memory_mb") or round(provenance.peak_memory_mb(), 1),
@@ -76,7 +81,7 @@ def evaluate_arm(
             "seed": experiment.seed,
             "commit": provenance.commit(),
             "versions": provenance.versions(),
-            "training": {k: record[k] for k in ("device", "host", "commit", "best_epoch") if k in record},
+            "training": {k: record[k] for k in ("device", "host", "commit", "best_epoch", "warm_start") if k in record},
         },
     }
     if look_alikes := experiment.evaluation.look_alikes:
@@ -90,6 +95,7 @@ def evaluate_arm(
         "predictions": tables.predictions(test, answer, answer.probability),
         "per_tissue": tables.per_tissue(reference, true, answer, answer.probability),
         "per_mixture": tables.per_mixture(test, true, answer.proportions),
+        "by_abundance": by_abundance(true, answer.proportions, n_bootstrap, bootstrap_seed),
         "tradeoff": tables.tradeoff(true, answer),
     }.items():
         write_csv(output / f"{name}.csv", table)
@@ -101,3 +107,9 @@ def evaluate_arm(
         content["missed_per_mixture"],
         output / "metrics.json",
     )
+
+
+def _background(experiment: Experiment, test: Mixtures) -> list[str]:
+    """Name the tissues of the background; none where the phase has no such thing."""
+    recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
+    return sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []

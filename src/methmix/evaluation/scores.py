@@ -5,7 +5,7 @@ counts of a bootstrap resample give a replicate. Definitions of absent, present,
 `methmix.metrics`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ class Scores:
         Probability that each tissue is present, [n_mixtures, n_tissues], 0-1.
     low, high
         90 % interval of each proportion, if there is one: its coverage and width are metrics then.
+    background
+        Columns of the tissues that make up a background, if there is one: how well their sum is told is a metric then.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class Scores:
         probability: Array,
         low: Array | None = None,
         high: Array | None = None,
+        *,
+        background: Sequence[int] = (),
     ) -> None:
         self.n_mixtures, self.n_tissues = true.shape
         error = predicted - true
@@ -73,6 +77,10 @@ class Scores:
             per_mixture["covered_absent"] = absent & covered
             per_mixture["width_present"] = np.where(present, high - low, 0)
         self._sums = {name: values.sum(axis=1).astype(float) for name, values in per_mixture.items()}
+        self._background = bool(background)
+        if background:
+            off = metrics.background_error(true, predicted, list(background))
+            self._sums |= {"background_off": np.abs(off), "background_held": metrics.background_held(off).astype(float)}
         self._bin_excess = _bin_excess(true, probability)
         self._ranked = _Ranked(probability[labelled], present[labelled], np.nonzero(labelled)[0])
         self._ratio = _Sorted(predicted[present] / true[present], np.nonzero(present)[0])
@@ -91,13 +99,7 @@ class Scores:
         dict
             Metric -> values, [n_bootstrap].
         """
-        rng = np.random.default_rng(seed)
-        parts = []
-        for start in range(0, n_bootstrap, _CHUNK):
-            size = (min(_CHUNK, n_bootstrap - start), self.n_mixtures)
-            drawn = rng.integers(self.n_mixtures, size=size)
-            counts = np.stack([np.bincount(row, minlength=self.n_mixtures) for row in drawn])
-            parts.append(self._compute(counts.astype(float)))
+        parts = [self._compute(counts) for counts in resamples(self.n_mixtures, n_bootstrap, seed)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _compute(self, counts: Array) -> dict[str, Array]:
@@ -134,6 +136,7 @@ class Scores:
             "prediction_ratio": self._ratio.median(counts),
             "predicted_tissues": s["called"] / mixtures,
             **(self._of_intervals(s) if self._intervals else {}),
+            **(self._of_background(s, mixtures) if self._background else {}),
         }
 
     @staticmethod
@@ -143,6 +146,21 @@ class Scores:
             "interval_coverage_absent": _ratio(sums["covered_absent"], sums["absent"]),
             "interval_width_present": _ratio(sums["width_present"], sums["present"]),
         }
+
+    @staticmethod
+    def _of_background(sums: dict[str, Array], mixtures: Array) -> dict[str, Array]:
+        return {
+            "background_mae": sums["background_off"] / mixtures,
+            "background_within_3_points": sums["background_held"] / mixtures,
+        }
+
+
+def resamples(n_mixtures: int, n_bootstrap: int, seed: int) -> Iterator[Array]:
+    """Yield how often each mixture is drawn in each of some bootstrap resamples, [n_replicates, n_mixtures]."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_bootstrap, _CHUNK):
+        drawn = rng.integers(n_mixtures, size=(min(_CHUNK, n_bootstrap - start), n_mixtures))
+        yield np.stack([np.bincount(row, minlength=n_mixtures) for row in drawn]).astype(float)
 
 
 def expected_calibration_error(true: Array, probability: Array) -> float:

@@ -3,19 +3,19 @@
 import numpy as np
 import numpy.typing as npt
 
-from methmix.config.experiment import BackgroundRecipe, DirichletRecipe, PairsRecipe
+from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
 from methmix.errors import InputError
 
 Proportions = npt.NDArray[np.float64]
 
 
-def check_recipe(recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe, tissue_names: list[str]) -> None:
+def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
     """Check that a recipe can be followed with these tissues.
 
     Raises
     ------
     InputError
-        There are too few tissues, or the background is not one of them.
+        There are too few tissues, or one of the background is not among them.
     """
     match recipe:
         case PairsRecipe():
@@ -23,12 +23,13 @@ def check_recipe(recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe, tissu
         case DirichletRecipe():
             needed = max(recipe.n_tissues)
         case BackgroundRecipe():
-            needed = 1 + max(recipe.n_others)
-            if recipe.background not in tissue_names:
-                raise InputError(
-                    f"mixtures.recipes: background {recipe.background!r} is not a tissue of the reference; "
-                    f"it has {', '.join(tissue_names)}"
-                )
+            needed = len(recipe.composition) + max(recipe.n_others)
+            for name in recipe.composition:
+                if name not in tissue_names:
+                    raise InputError(
+                        f"mixtures.recipes: background {name!r} is not a tissue of the reference; "
+                        f"it has {', '.join(tissue_names)}"
+                    )
     if needed > len(tissue_names):
         raise InputError(
             f"mixtures.recipes: a mixture needs up to {needed} tissues, the reference has {len(tissue_names)}"
@@ -36,12 +37,16 @@ def check_recipe(recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe, tissu
 
 
 def draw_proportions(
-    recipe: PairsRecipe | DirichletRecipe | BackgroundRecipe,
+    recipe: Recipe,
     tissue_names: list[str],
     n: int,
     rng: np.random.Generator,
 ) -> Proportions:
     """Draw the true proportions of ``n`` mixtures.
+
+    With a background, of composition c, that has the share b, uniform in its range, its tissues have b times
+    Dirichlet(background_concentration c), of mean b c. The k others, none of them of the background, have
+    ``s + (1 - b - k s) d`` each, where s is the smallest share and d symmetric Dirichlet(concentration).
 
     Parameters
     ----------
@@ -70,13 +75,16 @@ def draw_proportions(
             shares = _dirichlet(number, recipe.concentration, rng)
             return _scatter(shares, _choose(number, np.arange(n_tissues), rng), n_tissues)
         case BackgroundRecipe():
-            background = tissue_names.index(recipe.background)
+            background = [tissue_names.index(name) for name in recipe.composition]
             others = np.delete(np.arange(n_tissues), background)
             number = rng.choice(recipe.n_others, n)
-            rest = 1 - rng.uniform(*recipe.background_range, n)
-            shares = _dirichlet(number, recipe.concentration, rng) * rest[:, None]
+            total = rng.uniform(*recipe.background_range, n)
+            beyond = 1 - total - number * recipe.smallest_share
+            shares = _dirichlet(number, recipe.concentration, rng) * beyond[:, None]
+            shares[np.arange(shares.shape[1]) < number[:, None]] += recipe.smallest_share
             proportions = _scatter(shares, _choose(number, others, rng), n_tissues)
-            proportions[:, background] = 1 - rest
+            alpha = recipe.background_concentration * np.array(list(recipe.composition.values()))
+            proportions[:, background] = total[:, None] * rng.dirichlet(alpha, n)
             return proportions
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from methmix.config.experiment import Recipe
+from methmix.config.recipes import Recipe
 from methmix.files import Reference
 from methmix.files.reference import Split
 from methmix.mixtures.reads import draw_mixtures

@@ -7,6 +7,7 @@ anything is mixed.
 import argparse
 import json
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -52,7 +53,11 @@ def main() -> int:
 
     fetch = _add(commands, "download", "Fetch the public data of the shipped experiments; needs internet.")
     fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
-    fetch.add_argument("--base-url", default=BASE_URL, help="scheme and host, for a mirror")
+    fetch.add_argument(
+        "--base-url",
+        default=os.environ.get("METHMIX_MIRROR", BASE_URL),
+        help="scheme and host, for a mirror; METHMIX_MIRROR does the same",
+    )
     fetch.set_defaults(body=_download)
     return cli.run(lambda options: options.body(options), arguments)
 

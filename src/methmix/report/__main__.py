@@ -13,11 +13,10 @@ from methmix.config import effective_variants, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation import ARMS
 from methmix.files import write_csv, write_text
-from methmix.report import detection, figures, repeats, style
+from methmix.report import ablation_page, comparison_page, detection, figures, folds_page, repeats, style
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
 from methmix.report.miami import miami
-from methmix.report.page import render, render_ablation, render_folds
 from methmix.report.results import read_arms
 
 logger = logging.getLogger("methmix")
@@ -68,7 +67,9 @@ def _comparison(options: argparse.Namespace) -> None:
     results = read_arms(options.folder, options.arms)
     output: Path = options.output
     content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
-    note = "; ".join(results[0].metrics["notes"])
+    phase = results[0].metrics["phase"]
+    recipe = experiment.mixtures.recipes[phase].words
+    note = "\n".join(filter(None, (f"A mixture: {recipe}.", "; ".join(results[0].metrics["notes"]))))
     images = {}
     for result in results:
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
@@ -76,8 +77,8 @@ def _comparison(options: argparse.Namespace) -> None:
         images[result.arm] = style.embed(figure)
     write_csv(output / "comparison.csv", comparison_table(results))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
-    jobs = read_jobs(options.jobs, options.folder, results[0].metrics["phase"], options.arms)
-    write_text(output / "report.html", render(results, content, images, jobs))
+    jobs = read_jobs(options.jobs, options.folder, phase, options.arms)
+    write_text(output / "report.html", comparison_page.render(results, content, images, jobs, recipe))
     logger.info("the report is %s", output / "report.html")
 
 
@@ -88,7 +89,7 @@ def _ablation(options: argparse.Namespace) -> None:
     summary, figure = repeats.ablation_summary(table), repeats.ablation_figure(table)
     write_csv(options.output / "ablation.csv", table)
     style.save(figure, options.output / "ablation.png")
-    write_text(options.output / "report.html", render_ablation(table, summary, figure))
+    write_text(options.output / "report.html", ablation_page.render(table, summary, figure))
     logger.info("the report is %s", options.output / "report.html")
 
 
@@ -103,7 +104,7 @@ def _folds(options: argparse.Namespace) -> None:
     write_csv(options.output / "folds.csv", table)
     write_text(options.output / "folds.json", json.dumps(content, indent=2) + "\n")
     style.save(figure, options.output / "folds.png")
-    write_text(options.output / "report.html", render_folds(content, table, figure))
+    write_text(options.output / "report.html", folds_page.render(content, table, figure))
     logger.info("the report is %s", options.output / "report.html")
 
 

@@ -75,7 +75,7 @@ def paired_difference(sparse: ArmResult, original: ArmResult, n_bootstrap: int, 
 
     ``distance_of_prediction_ratio_from_1`` is added, since a ratio is good when it is near 1, not when it is low.
     """
-    pair = [Scores(r.true, r.predicted, r.probability) for r in (sparse, original)]
+    pair = [Scores(r.true, r.predicted, r.probability, background=r.background) for r in (sparse, original)]
     estimates = [scores.estimate() for scores in pair]
     replicates = [scores.replicates(n_bootstrap, seed) for scores in pair]
     name = "distance_of_prediction_ratio_from_1"

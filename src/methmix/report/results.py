@@ -20,6 +20,7 @@ PREDICTION_COLUMNS = (
     "interval_low",
     "interval_high",
 )
+_TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
 # Their answers would only stretch the axes.
 _TRIVIAL = ("uniform", "all_absent")
 Array = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ class ArmResult:
         [n_mixtures, n_tissues].
     low, high
         Interval, of the same shape; NaN if the arm gives none.
-    per_tissue, per_mixture, tradeoff
+    per_tissue, per_mixture, by_abundance, tradeoff
         The tables of those names.
     log
         Training log; empty for a control.
@@ -58,8 +59,14 @@ class ArmResult:
     high: Array
     per_tissue: pd.DataFrame
     per_mixture: pd.DataFrame
+    by_abundance: pd.DataFrame
     tradeoff: pd.DataFrame
     log: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def background(self) -> list[int]:
+        """Columns of the background's tissues; none where the phase has no background."""
+        return [self.tissues.index(name) for name in self.metrics["background"]]
 
 
 def read_arm(folder: Path, arm: str) -> ArmResult:
@@ -75,7 +82,7 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     try:
         metrics = json.loads((evaluation / "metrics.json").read_text())
         predictions = pd.read_csv(evaluation / "predictions.csv")
-        tables = {name: pd.read_csv(evaluation / f"{name}.csv") for name in ("per_tissue", "per_mixture", "tradeoff")}
+        tables = {name: pd.read_csv(evaluation / f"{name}.csv") for name in _TABLES}
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: there is no such file", again) from None
     except (ValueError, pd.errors.ParserError) as error:
@@ -105,10 +112,8 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
         probability,
         low,
         high,
-        tables["per_tissue"],
-        tables["per_mixture"],
-        tables["tradeoff"],
-        pd.read_csv(log) if log.is_file() else pd.DataFrame(),
+        **tables,
+        log=pd.read_csv(log) if log.is_file() else pd.DataFrame(),
     )
 
 

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
@@ -59,6 +60,13 @@ def embed(figure: Figure) -> str:
 def shown(value: float | None, digits: int = 3) -> str:
     """Write a number, which may be undefined."""
     return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """Write a metric as per cent (``%``) or as a number; it may be undefined."""
+    if value is None or np.isnan(value):
+        return "undefined"
+    return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
 
 
 def template(name: str, package: str = "methmix.report") -> Template:

@@ -23,6 +23,8 @@ from methmix.reference import build_reference
 from methmix.training.job import slurm_job
 from methmix.training.loop import Trainer
 from methmix.training.parallel import Ranks, torchrun
+from methmix.training.resume import best_checkpoint
+from methmix.training.warm_start import read_start
 
 logger = logging.getLogger("methmix")
 
@@ -40,6 +42,13 @@ def main() -> int:
     arguments.add_argument("--arm", choices=["original", "sparse"], help="fail unless --config is for this arm")
     arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
     arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
+    arguments.add_argument(
+        "--warm-start",
+        type=Path,
+        metavar="PATH",
+        help="checkpoint of the phase that training.warm_start names; by default that of the experiment's results; "
+        "a dry run, of fewer regions, starts without",
+    )
     arguments.add_argument("--output", type=Path, help="run folder; by default results/<name>/<phase>/<arm>")
     arguments.add_argument(
         "--set",
@@ -83,6 +92,11 @@ def _body(options: argparse.Namespace) -> int:
     arm = load_arm(options.config, overrides=overrides)
     if arm.phase not in experiment.mixtures.recipes:
         raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
+    if options.warm_start and arm.training.warm_start is None:
+        raise InputError(
+            f"--warm-start: training.warm_start of {options.config} is null",
+            "name the phase that the checkpoint is of, for example --set training.warm_start=phase2",
+        )
     device = _device(options.device, options.allow_cpu, ranks)
     results = Path(experiment.results)
     if options.debug:
@@ -96,7 +110,10 @@ def _body(options: argparse.Namespace) -> int:
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
         validation = read_mixtures(options.validation or mixtures)
         folder = options.output or results / arm.phase / arm.arm
-    trainer = Trainer(arm, experiment, reference, validation, folder, device, ranks, job)
+    start = None
+    if phase := arm.training.warm_start:
+        start = read_start(options.warm_start or best_checkpoint(results / phase / arm.arm), arm, reference)
+    trainer = Trainer(arm, experiment, reference, validation, folder, device, ranks, job, start)
     logger.info(
         "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s%s; output in %s",
         arm.arm,
@@ -153,7 +170,8 @@ def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mix
         tissue_names=reference.tissue_names,
         attributes={"reference_digest": reference.content_digest, "split": "validation", "phase": arm.phase},
     )
-    short = {"epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
+    # No other training is of these few regions.
+    short = {"warm_start": None, "epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
     training = arm.training.model_copy(update=short)
     return arm.model_copy(update={"training": training}), reference, validation
 

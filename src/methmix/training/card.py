@@ -7,6 +7,8 @@ from typing import Any
 from methmix.files.reference import SPLITS, Reference
 from methmix.training.checkpoint import Checkpoint, arm_of, donors
 
+# What a card has of the record of the training.
+_RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
 STATEMENT = "For research use only, not for diagnosis."
 # Values of validation that a card shows, and how.
 _METRICS = {
@@ -65,7 +67,7 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
             "epoch": checkpoint.best.get("epoch"),
             "finished": checkpoint.finished,
             "reference": checkpoint.identity.get("reference"),
-            **{name: record.get(name) for name in ("n_parameters", "train_seconds", "device", "host", "commit")},
+            **{name: record.get(name) for name in _RECORD},
             "versions": record.get("versions", {}),
         },
         "configuration": checkpoint.arm,

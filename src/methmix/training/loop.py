@@ -45,6 +45,7 @@ from methmix.training.parallel import Ranks
 from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
 from methmix.training.schedule import learning_rate
 from methmix.training.validation import LOSSES, calibrate, validate
+from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
 
@@ -74,6 +75,8 @@ class Trainer:
         weights are those of a single process but for rounding; rank 0 alone validates and writes.
     job
         The SLURM job around this process, for the record.
+    start
+        Weights to start with; by default random ones.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = Ranks(),  # noqa: B008 - frozen
         job: SlurmJob | None = None,
+        start: WarmStart | None = None,
     ) -> None:
         if validation.attributes.get("reference_digest") != reference.content_digest:
             raise InputError(
@@ -105,6 +109,7 @@ class Trainer:
         self.device = device
         self._ranks = ranks
         self._job = job
+        self._start = start
         self._lock = RunLock(folder, job)
         self._validation = validation
         self._settings = arm.training
@@ -145,6 +150,7 @@ class Trainer:
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": _content(validation),
+                "initial weights": start.digest if start else "random",
                 "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
             },
             model={},
@@ -153,6 +159,7 @@ class Trainer:
                 "n_parameters": n_parameters(self.model),
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
                 "n_ranks": ranks.n_ranks,
+                "warm_start": {"checkpoint": str(start.path), "weights": start.digest} if start else {},
                 "host": platform.node(),
                 "slurm": asdict(job) if job else {},
                 "commit": provenance.commit(),
@@ -207,6 +214,8 @@ class Trainer:
         state, last = self.state, self._settings.total_steps
         if state.step:
             logger.info("going on from %s at step %d", self.last_checkpoint, state.step)
+        elif self._start:
+            logger.info("starting with the weights of %s", self._start.path)
         if self._ranks.first:
             write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
         loss = _loss_of(self.model, self._ranks)
@@ -368,6 +377,8 @@ class Trainer:
     def _resume(self) -> None:
         found = resumable(self.folder, self.state.identity) if self._ranks.first else None
         if not self._ranks.told_by_first(found is not None):
+            if self._start:
+                self.model.load_state_dict(self._start.weights)
             return
         found = found or load_checkpoint(self.last_checkpoint)
         if found.step != self._ranks.told_by_first(found.step):

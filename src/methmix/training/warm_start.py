@@ -1,0 +1,71 @@
+"""Start a training with the weights of another one: the curriculum from easy mixtures to hard ones."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from methmix.config import Arm
+from methmix.errors import InputError
+from methmix.files import Reference
+from methmix.training.checkpoint import check_same_data, load_checkpoint
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Weights to start with.
+
+    Parameters
+    ----------
+    path
+        Their checkpoint.
+    weights
+        State dictionary, buffers included.
+    digest
+        Of the weights.
+    """
+
+    path: Path
+    weights: dict[str, Tensor]
+    digest: str
+
+
+def read_start(path: Path, arm: Arm, reference: Reference) -> WarmStart:
+    """Read the best weights of the phase that ``training.warm_start`` of an arm names.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is missing, damaged or of an unfinished training, or is of another phase, arm, model or
+        reference. Other donors are refused too: a model of the backbone ``reference`` would bring their profiles.
+    """
+    phase = arm.training.warm_start
+    train_first = f"train the {arm.arm} arm of {phase} first"
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such checkpoint, with which training.warm_start begins", train_first)
+    found = load_checkpoint(path)
+    for what, of_start, expected in (("phase", found.arm["phase"], phase), ("arm", found.arm["arm"], arm.arm)):
+        if of_start != expected:
+            raise InputError(
+                f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
+                "a training starts from the same arm in the phase that training.warm_start names",
+            )
+    own, other = arm.model.model_dump(mode="json"), found.arm["model"]
+    if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
+        told = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
+        raise InputError(f"{path}: is of another model: {told}", "give both phases the same model")
+    check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")
+    if found.identity["reference"] != reference.content_digest:
+        raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
+    if not found.finished:
+        raise InputError(f"{path}: that training is not finished", train_first)
+    return WarmStart(path, found.model, _digest(found.model))
+
+
+def _digest(weights: dict[str, Tensor]) -> str:
+    made = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        made.update(tensor.contiguous().numpy().tobytes())
+    return made.hexdigest()[:16]

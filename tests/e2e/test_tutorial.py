@@ -1,0 +1,74 @@
+"""The commands of the tutorial, one after the other, in a fresh copy of the checkout."""
+
+import gzip
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.parse
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from methmix.reference.download import PUBLIC_FILES
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.e2e, pytest.mark.data]
+
+
+@pytest.fixture
+def mirror(data_file):
+    """Serve the published files on loopback."""
+    content = {urllib.parse.urlsplit(file.url()).path: data_file(file.name) for file in PUBLIC_FILES}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = content[self.path]
+            plain = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(plain)))
+            self.end_headers()
+            self.wfile.write(plain)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
+    checkout = checkout_in(tmp_path)
+    proxies = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "METHMIX_DATA")
+    environment = {name: value for name, value in os.environ.items() if name not in proxies}
+    environment |= {
+        "METHMIX_MIRROR": mirror,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(checkout / "src"),
+    }
+    commands = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.DOTALL)
+    assert len(commands) == 6
+    printed = []
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=checkout, env=environment, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stderr[-4000:]}"
+        printed.append(done.stdout)
+    results = checkout / "results"
+    for name in ("reference/reference_report.html", "phase3/comparison/report.html", "prediction/predictions.html"):
+        assert (results / "metdecode_294" / name).stat().st_size > 10_000, name
+    assert "For research use only" in printed[3] and "neutrophil" in printed[3]
+    of_sheet, of_file = (
+        pd.read_csv(path) for path in (results / "metdecode_294/prediction/predictions.csv", results / "mine.csv")
+    )
+    assert of_sheet["sample"].nunique() == of_file["sample"].nunique() == 186
+    assert (of_sheet.groupby("sample")["proportion"].sum() - 1).abs().max() < 1e-6
+    blood = of_sheet[~of_sheet["tissue"].str[0].str.isupper() & of_sheet["sample"].str.startswith("Control")]
+    assert blood.groupby("sample")["proportion"].sum().mean() > 0.9

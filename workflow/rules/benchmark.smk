@@ -1,0 +1,57 @@
+# What the computing costs, always at the size of the full experiment, whichever experiment is chosen.
+
+
+rule benchmark:
+    """Measure it in minutes, as ratios inside one run; best alone on the machine."""
+    input:
+        config="config/full_scale.yaml",
+        arms=["config/phase2_multitissue.yaml", "config/phase2_sparse.yaml"],
+    output:
+        record="results/benchmark/benchmark.json",
+        page=report(
+            "results/benchmark/benchmark.html",
+            caption="../report/benchmark.rst",
+            category="Benchmark",
+        ),
+    log:
+        "logs/benchmark.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: 2
+    params:
+        output=lambda wildcards, output: Path(output.page).parent,
+        mode=[],
+        code=source_digest(
+            "benchmark",
+            "report",
+            "evaluation",
+            "training",
+            "models",
+            "mixtures",
+            "reference",
+            "files",
+        ),
+    shell:
+        """
+        python -m methmix.benchmark \
+            --config {input.config:q} \
+            --output {params.output:q} \
+            {params.mode:q} \
+            2>{log:q}
+        """
+
+
+use rule benchmark as benchmark_full with:
+    output:
+        record="results/benchmark_full/benchmark.json",
+        page=report(
+            "results/benchmark_full/benchmark.html",
+            caption="../report/benchmark.rst",
+            category="Benchmark",
+        ),
+    log:
+        "logs/benchmark_full.log",
+    params:
+        output=lambda wildcards, output: Path(output.page).parent,
+        mode=["--full"],
+        code=rules.benchmark.params.code,
