@@ -25,7 +25,7 @@ _MOST_ROUNDS = 300
 _BLOCK = 250
 
 
-def weighted_nnls(profiles: Array, values: Rows, weights: Rows) -> npt.NDArray[np.float64]:
+def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | None = None) -> npt.NDArray[np.float64]:
     """Solve for the coefficients of all mixtures with one common set of profiles.
 
     Parameters
@@ -37,6 +37,8 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows) -> npt.NDArray[n
         the weights are read in blocks of rows.
     weights
         Weight of each value, shape [n_mixtures, n_regions], >= 0; the depth, for binomial counts.
+    cost
+        What a coefficient of 1 costs, [n_tissues], as a weighted mean of half the squared differences; by default 0.
 
     Returns
     -------
@@ -53,7 +55,10 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows) -> npt.NDArray[n
         weight = np.asarray(weights[block], dtype=np.float64)
         weighted = np.where(weight > 0, np.nan_to_num(values[block]), 0) * weight
         gram = square(torch.from_numpy(weight @ products.T), n_tissues)
-        solved[block] = solve(gram, torch.from_numpy(weighted @ profiles.T)).numpy()
+        right_side = weighted @ profiles.T
+        if cost is not None:
+            right_side -= weight.sum(axis=1, keepdims=True) * cost
+        solved[block] = solve(gram, torch.from_numpy(right_side)).numpy()
     return solved
 
 

@@ -4,13 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 
 from methmix import seeds
 from methmix.config import Experiment, load_arm, load_experiment
 from methmix.config.arm import Arm
 from methmix.files import Mixtures, Reference, read_mixtures
+from methmix.mixtures import MixtureSampler
 from methmix.mixtures.__main__ import write_mixtures
 from methmix.reference import build_reference
+from methmix.training import Trainer
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "config" / "tiny.yaml"
@@ -28,6 +32,9 @@ def tiny_mixtures(reference: Reference, split: Any, folder: Path, phase: str = "
     path = folder / f"{phase}_{split}_mixtures.h5"
     write_mixtures(tiny_experiment(), reference, phase, split, path)
     return read_mixtures(path)
+
+
+PHASE3 = tiny_experiment().mixtures.recipes["phase3"]
 
 
 def tiny_arm(name: str, phase: str = "phase2", **overrides: Any) -> Arm:
@@ -51,3 +58,38 @@ def random_proportions(n_mixtures: int = 60, n_tissues: int = 7, seed: int = 0) 
     true /= true.sum(axis=1, keepdims=True)
     predicted = np.clip(true + 0.03 * rng.standard_normal(true.shape), 0, None)
     return true, predicted / predicted.sum(axis=1, keepdims=True)
+
+
+def validation_of(reference: Reference, n: int, split: Any = "validation") -> Mixtures:
+    batch = MixtureSampler(reference, split, PHASE3, [10, 30, 100, 500]).sample(n, seeds.generator(5, "validation"))
+    attributes = {"reference_digest": reference.content_digest, "split": "validation", "phase": "phase3"}
+    arrays = batch.methylation.numpy(), batch.depth.numpy(), batch.proportions
+    return Mixtures(*arrays, [], reference.tissue_names, attributes)
+
+
+def trained(reference: Reference, folder: Path) -> Path:
+    """Train the informed sparse model for some seconds; gives its checkpoint."""
+    short = {"phase": "phase3", "training.epochs": 2, "training.mixtures_per_epoch": 2000}
+    arm = load_arm(ROOT / "config" / "phase2_sparse.yaml", overrides=short)
+    trainer = Trainer(arm, tiny_experiment(), reference, validation_of(reference, 600), folder, torch.device("cpu"))
+    trainer.run()
+    return trainer.best_checkpoint
+
+
+def counts_table(reference: Reference, batch: Any, path: Path, rows: Any = None) -> Path:
+    depth = batch.depth.numpy().astype(int)
+    methylated = np.rint(np.nan_to_num(batch.methylation.numpy()) * depth).astype(int)
+    columns = {new: reference.regions[old] for new, old in (("CHROM", "chrom"), ("START", "start"), ("END", "end"))}
+    for row in range(len(depth)) if rows is None else rows:
+        columns[f"S{row}_METH"], columns[f"S{row}_DEPTH"] = methylated[row], depth[row]
+    pd.DataFrame(columns).to_csv(path, sep="\t", index=False)
+    return path
+
+
+def without(reference: Reference, tissue: str) -> Reference:
+    """Give a reference that lacks a tissue."""
+    keep = [row for row, name in enumerate(reference.tissues) if name != tissue]
+    parts = ([values[row] for row in keep] for values in (reference.donors, reference.tissues, reference.split))
+    return Reference(
+        reference.methylated[keep], reference.depth[keep], *parts, reference.regions, dict(reference.attributes)
+    )

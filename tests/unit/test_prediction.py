@@ -9,12 +9,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
+from experiments import (
+    PHASE3,
+    ROOT,
+    counts_table,
+    tiny_arm,
+    tiny_experiment,
+    tiny_mixtures,
+    tiny_reference,
+    trained,
+    validation_of,
+    without,
+)
+from scipy.optimize import nnls
 
 from methmix import seeds
-from methmix.config import load_arm
 from methmix.errors import InputError
-from methmix.files import Mixtures, Reference, write_reference
+from methmix.files import Reference, write_reference
 from methmix.mixtures import MixtureSampler
 from methmix.models import predict
 from methmix.prediction import run as prediction_run
@@ -26,23 +37,7 @@ from methmix.prediction.sheet import Sample, in_file, read_sheet
 from methmix.training import Trainer, load_model
 from methmix.training.validation import calibrate
 
-PHASE3 = tiny_experiment().mixtures.recipes["phase3"]
 N = 10
-
-
-def validation_of(reference, n, split="validation"):
-    batch = MixtureSampler(reference, split, PHASE3, [10, 30, 100, 500]).sample(n, seeds.generator(5, "validation"))
-    attributes = {"reference_digest": reference.content_digest, "split": "validation", "phase": "phase3"}
-    arrays = batch.methylation.numpy(), batch.depth.numpy(), batch.proportions
-    return Mixtures(*arrays, [], reference.tissue_names, attributes)
-
-
-def trained(reference, folder):
-    short = {"phase": "phase3", "training.epochs": 2, "training.mixtures_per_epoch": 2000}
-    arm = load_arm(ROOT / "config" / "phase2_sparse.yaml", overrides=short)
-    trainer = Trainer(arm, tiny_experiment(), reference, validation_of(reference, 600), folder, torch.device("cpu"))
-    trainer.run()
-    return trainer.best_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +53,6 @@ def checkpoint(reference, tmp_path_factory):
 @pytest.fixture(scope="module")
 def plasma(reference):
     return MixtureSampler(reference, "test", PHASE3, [60]).sample(N, seeds.generator(6, "plasma"))
-
-
-def counts_table(reference, batch, path, rows=range(N)):
-    depth = batch.depth.numpy().astype(int)
-    methylated = np.rint(np.nan_to_num(batch.methylation.numpy()) * depth).astype(int)
-    columns = {new: reference.regions[old] for new, old in (("CHROM", "chrom"), ("START", "start"), ("END", "end"))}
-    for row in rows:
-        columns[f"S{row}_METH"], columns[f"S{row}_DEPTH"] = methylated[row], depth[row]
-    pd.DataFrame(columns).to_csv(path, sep="\t", index=False)
-    return path
 
 
 @pytest.fixture
@@ -163,6 +148,37 @@ def test_a_sheet_chooses_names_and_orders(command, counts, tmp_path):
     assert output.with_suffix(".html").read_text().count("data:image/png") == 3
 
 
+def test_groups_of_the_sheet_are_compared(command, counts, tmp_path):
+    rows = [(f"s{row}", counts, f"S{row}", "Control" if row < 5 else "Breast") for row in range(8)]
+    sheet = sheet_of(tmp_path, *rows, header=("sample", "file", "name_in_file", "group"))
+    code, said, _ = command("--sheet", sheet, "--control-group", "Control")
+    assert code == 2 and "--control-group and --background: expected both or neither" in said
+    code, _, output = command("--sheet", sheet, "--control-group", "Control", "--background", "Blood")
+    assert code == 0
+    table = pd.read_csv(output)
+    assert table.groupby("group")["sample"].nunique().to_dict() == {"Breast": 3, "Control": 5}
+    of_interest = table[table["tissue"] != "Blood"].groupby("sample")["proportion"].sum()
+    record = json.loads(output.with_suffix(".json").read_text())
+    controls, breast = record["groups"]["groups"]
+    assert controls["samples"] == ["s0", "s1", "s2", "s3", "s4"] and record["samples"][7]["group"] == "Breast"
+    assert breast["sums"]["model"] == pytest.approx(of_interest[["s5", "s6", "s7"]].tolist())
+    page = output.with_suffix(".html").read_text()
+    assert page.count("data:image/png") == 3 and page.count("few samples: the intervals say little") == 1
+
+
+def test_nnls_is_told_beside(command, counts, reference, plasma, checkpoint):
+    _, _, output = command("--samples", counts)
+    found = pd.read_csv(output)["nnls_proportion"].to_numpy().reshape(N, -1)
+    assert found.sum(axis=1) == pytest.approx(1)
+    profiles = load_model(checkpoint)[0].backbone.mean.double().numpy()
+    for row in range(3):
+        root = np.sqrt(plasma.depth.numpy()[row].astype(float))
+        expected, _ = nnls((profiles * root).T, np.nan_to_num(plasma.methylation.numpy()[row]) * root)
+        assert found[row] == pytest.approx(expected / expected.sum(), abs=1e-4)
+    tissue = json.loads(output.with_suffix(".json").read_text())["samples"][0]["proportions"]["Blood"]
+    assert tissue["nnls_proportion"] == pytest.approx(found[0][reference.tissue_names.index("Blood")])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -231,11 +247,7 @@ def test_goodness_of_fit_is_that_of_the_reconstruction(reference, checkpoint, pl
 
 
 def test_a_tissue_that_the_reference_lacks_is_flagged(command, reference, tmp_path):
-    keep = [row for row, tissue in enumerate(reference.tissues) if tissue != "Liver"]
-    parts = ([values[row] for row in keep] for values in (reference.donors, reference.tissues, reference.split))
-    lacking = Reference(
-        reference.methylated[keep], reference.depth[keep], *parts, reference.regions, dict(reference.attributes)
-    )
+    lacking = without(reference, "Liver")
     model = trained(lacking, tmp_path / "lacking")
     flagged = {}
     rng = np.random.default_rng(4)
@@ -345,7 +357,8 @@ def test_a_model_without_depth_says_what_it_cannot(command, counts, reference, t
     code, _, output = command("--samples", counts, model=trainer.best_checkpoint)
     assert code == 0
     table = pd.read_csv(output)
-    assert table["limit_of_detection"].isna().all() and table["interval_low"].isna().all()
+    for column in ("limit_of_detection", "interval_low", "nnls_proportion"):
+        assert table[column].isna().all()
     assert table.groupby("sample")["proportion"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
     record = json.loads(output.with_suffix(".json").read_text())
     assert "does not know how deep" in record["notes"][0]

@@ -90,6 +90,9 @@ class PredictionSettings(Section):
         min_length=1,
         description="tissues that are not of interest in that; by default the background of the phase 3 mixtures",
     )
+    unknown: bool = Field(
+        default=False, description="estimate what samples that do not fit have beyond the tissues of the reference"
+    )
 
 
 class SweepSettings(Section):
@@ -163,8 +166,7 @@ class Experiment(Section):
         recipe = self.mixtures.recipes.get("phase3")
         if not isinstance(recipe, BackgroundRecipe):
             return []
-        # One tissue, or several with their shares.
-        return [recipe.background] if isinstance(recipe.background, str) else list(recipe.background)
+        return list(recipe.composition)
 
     @property
     def results(self) -> PurePosixPath:

@@ -44,6 +44,11 @@ def main() -> int:
     arguments.add_argument(
         "--background", nargs="+", metavar="NAME", help="tissues that are not of interest in that, such as blood cells"
     )
+    arguments.add_argument(
+        "--unknown",
+        action="store_true",
+        help="estimate what samples that do not fit have beyond the known tissues",
+    )
     return cli.run(_body, arguments)
 
 
@@ -67,6 +72,7 @@ def _body(options: argparse.Namespace) -> None:
             regions_file=options.regions_file,
             genome=options.genome,
             pseudo_depth=options.pseudo_depth,
+            unknown=options.unknown,
         )
         groups = None
         if options.control_group:

@@ -1,7 +1,6 @@
 """Figures of the page of a run."""
 
 from itertools import groupby
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from methmix.prediction.results import Array, Result, Run, answered
-from methmix.report.style import ARM_COLOURS, TRUTH
+from methmix.report.style import TRUTH
 
 MOST_BARS = 40
 MOST_PATIENTS = 24
@@ -19,7 +18,6 @@ _STRONG = [number for number in range(0, 20, 2) if number != 14]
 _COLOURS = [mpl.colormaps["tab20"](number + light) for light in (0, 1) for number in _STRONG]
 _LEAST_SHOWN = 0.001
 _OTHERS = "#dddddd"
-_METHODS = {"model": ("model", ARM_COLOURS["sparse"]), "nnls": ("NNLS", ARM_COLOURS["nnls"])}
 
 
 def bars(run: Run) -> Figure | None:
@@ -46,6 +44,9 @@ def bars(run: Run) -> Figure | None:
     if others:
         rest = values[:, others].sum(axis=1)
         axes.barh(range(len(results)), rest, left=left, color=_OTHERS, label=f"{len(others)} others", height=0.8)
+    if run.unknown:
+        unknown = np.array([result.unknown or 0 for result in results])
+        axes.barh(range(len(results)), unknown, left=1 - unknown, color=TRUTH, label="unknown", height=0.8)
     axes.set_yticks(range(len(results)), [result.sample.name for result in results])
     axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -125,44 +126,6 @@ def by_patient(run: Run) -> list[list[Result]]:
     dated = [result for result in answered(run) if result.sample.patient and result.sample.date]
     dated.sort(key=lambda result: (result.sample.patient, result.sample.date))
     return [list(group) for _, group in groupby(dated, key=lambda result: result.sample.patient)]
-
-
-def groups(record: dict[str, Any]) -> Figure:
-    """Draw the summed proportion of each sample, group by group and method by method.
-
-    Parameters
-    ----------
-    record
-        What `methmix.prediction.groups.compare` gives.
-    """
-    rows = record["groups"]
-    figure = Figure(figsize=(max(5.0, 1.5 * len(rows) + 1), 3.8))
-    axes = figure.subplots()
-    rng = np.random.default_rng(0)
-    for at, (method, (label, colour)) in zip((-0.2, 0.2), _METHODS.items(), strict=True):
-        if method not in rows[0]["sums"]:
-            continue
-        values = [row["sums"][method] for row in rows]
-        places = [number + at for number in range(len(rows))]
-        axes.boxplot(
-            values, positions=places, widths=0.32, showfliers=False, manage_ticks=False, label=label,
-            patch_artist=True, boxprops={"facecolor": colour, "alpha": 0.25, "edgecolor": colour},
-            medianprops={"color": colour, "linewidth": 2}, whiskerprops={"color": colour}, capprops={"color": colour},
-        )  # fmt: skip
-        for place, of_group in zip(places, values, strict=True):
-            beside = place + rng.uniform(-0.11, 0.11, len(of_group))
-            axes.plot(beside, of_group, "o", color=colour, markersize=3, alpha=0.6, markeredgewidth=0, clip_on=False)
-    axes.set_xticks(range(len(rows)), [f"{row['group']}\n{row['n']}" for row in rows])
-    axes.set_ylabel("tissues of interest, summed")
-    # Most sums are small; a root shows them, and 0.
-    axes.set_yscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
-    axes.set_yticks([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
-    axes.set_ylim(
-        0, 1.08 * max(0.01, *(value for row in rows for of_group in row["sums"].values() for value in of_group))
-    )
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.legend(loc="outside upper right", ncols=2)
-    return figure
 
 
 def _told(values: Array, results: list[Result]) -> list[int]:

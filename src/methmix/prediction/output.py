@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from methmix import provenance
-from methmix.prediction.results import Array, Result, Run, shown
+from methmix.prediction.results import UNKNOWN, Array, Result, Run, shown
 from methmix.training.card import STATEMENT
 
 COLUMNS = [
@@ -21,8 +21,9 @@ def table(run: Run) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each sample and tissue with `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them.
-        What is not known is missing; of a sample whose reads tell nothing, everything.
+        A row for each sample and tissue, and for the unknown component if it is estimated, with `COLUMNS`, and
+        ``patient``, ``date``, ``group`` where any sample has them. What is not known is missing; of a sample whose
+        reads tell nothing, everything.
     """
     parts = [_rows(run, result) for result in run.results]
     whole = pd.concat(parts, ignore_index=True)
@@ -58,23 +59,26 @@ def content(run: Run, card: dict[str, Any], groups: dict[str, Any] | None = None
 
 
 def _rows(run: Run, result: Result) -> pd.DataFrame:
-    nothing = np.full(len(run.tissues), np.nan)
+    tissues = [*run.tissues, UNKNOWN] if run.unknown else run.tissues
+    proportions = result.proportions
+    if proportions is not None and result.unknown is not None:
+        proportions = np.append(proportions, result.unknown)
     columns = {
-        "proportion": result.proportions,
+        "proportion": proportions,
         "presence_probability": result.probability,
         "interval_low": result.low,
         "interval_high": result.high,
         "limit_of_detection": result.limit,
+        "below_limit": None,
+        "nnls_proportion": result.nnls,
     }
-    return pd.DataFrame(
-        {
-            "sample": result.sample.name,
-            "tissue": run.tissues,
-            **{name: nothing if values is None else values for name, values in columns.items()},
-            "below_limit": None if result.proportions is None else result.proportions == 0,
-            "nnls_proportion": nothing if result.nnls is None else result.nnls,
-        }
-    )
+    rows = pd.DataFrame({"sample": result.sample.name, "tissue": tissues})
+    for name, values in columns.items():
+        # What is not known of the tissues, and of the unknown component, is missing.
+        known = np.empty(0) if values is None else values
+        rows[name] = np.pad(known, (0, len(tissues) - len(known)), constant_values=np.nan)
+    rows["below_limit"] = None if proportions is None else proportions == 0
+    return rows
 
 
 def _of_sample(run: Run, result: Result) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def tissues_of(run: Run, result: Result) -> dict[str, dict[str, Any]]:
     if result.proportions is None:
         return {}
     limits = _numbers(result.limit, run)
-    return {
+    known: dict[str, dict[str, Any]] = {
         tissue: {
             "proportion": proportion,
             "shown": shown(proportion, limit),
@@ -124,6 +128,13 @@ def tissues_of(run: Run, result: Result) -> dict[str, dict[str, Any]]:
             strict=True,
         )
     }
+    if result.unknown is not None:
+        known[UNKNOWN] = {
+            **dict.fromkeys(known[run.tissues[0]]),
+            "proportion": result.unknown,
+            "shown": shown(result.unknown, None) if result.unknown else "0",
+        }
+    return known
 
 
 def _numbers(values: Array | None, run: Run) -> list[float | None]:

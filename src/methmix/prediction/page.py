@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, groups, heatmap
+from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, heatmap
+from methmix.prediction.group_figure import groups
 from methmix.prediction.groups import FEW
 from methmix.prediction.output import tissues_of
 from methmix.prediction.results import Result, Run, answered

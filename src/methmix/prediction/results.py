@@ -11,6 +11,8 @@ from methmix.prediction.sheet import Sample
 
 Array = npt.NDArray[np.float64]
 
+# Row of the component that the reference does not have.
+UNKNOWN = "unknown"
 # With standard errors above this of every tissue nothing can be said; for models that tell none: with fewer regions.
 _WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
 _FEW_REGIONS = 0.5
@@ -36,6 +38,8 @@ class Result:
         Goodness of fit, as in `Inference`.
     nnls
         Proportions by plain non-negative least squares.
+    unknown
+        Share of the unknown component; None if it is not estimated.
     """
 
     sample: Sample
@@ -51,6 +55,7 @@ class Result:
     misfit_limit: float | None = None
     rmse: float | None = None
     nnls: Array | None = None
+    unknown: float | None = None
 
     @property
     def does_not_fit(self) -> bool:
@@ -85,6 +90,8 @@ class Run:
         For each file how well it fits the model's regions.
     notes
         What holds for all samples.
+    unknown
+        Whether an unknown component is estimated (`methmix.prediction.unknown`).
     """
 
     tissues: list[str]
@@ -92,6 +99,7 @@ class Run:
     results: list[Result] = field(default_factory=list)
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: bool = False
 
 
 def results_of(

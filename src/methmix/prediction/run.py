@@ -14,6 +14,8 @@ from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.results import Array, Run, results_of
 from methmix.prediction.sheet import Sample, in_file
+from methmix.prediction.spool import Spool
+from methmix.prediction.unknown import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
 from methmix.training.checkpoint import Checkpoint
 
@@ -52,6 +54,7 @@ def predict_samples(
     regions_file: Path | None = None,
     genome: str | None = None,
     pseudo_depth: int = 30,
+    unknown: bool = False,
 ) -> Run:
     """Predict samples.
 
@@ -65,39 +68,50 @@ def predict_samples(
         Which ones of the files, and in which order; by default all, under the names they have there.
     regions_file, genome, pseudo_depth
         As for `open_samples`.
+    unknown
+        Whether samples that do not fit may have a share of a component that the reference lacks (`add_unknown`).
 
     Raises
     ------
     InputError
         A file cannot be used (`open_samples`), a sample is not in its file or there twice, or the reads of no sample
-        tell anything.
+        tell anything; or the model cannot tell which samples do not fit (`check_unknown`).
     """
+    if unknown:
+        check_unknown(model, checkpoint.tissue_names)
     regions = region_set(checkpoint)
     run = Run(checkpoint.tissue_names, len(regions), notes=_not_told(model))
-    for file in cli.progress(files, "files", len(files)):
-        logger.info("reading %s", file)
-        with open_samples(
-            [data_file(str(file))], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
-        ) as samples:
-            if sheet is None:
-                chosen = {name: Sample(name, file) for name in samples.names}
-            else:
-                chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
-            _refuse_doubled(run, chosen)
-            matching = samples.matching
-            run.matching.append(
-                {
-                    "file": str(file),
-                    "n_samples": len(chosen),
-                    "n_regions_found": matching.n_found,
-                    "notes": matching.notes,
-                }
-            )
-            for block in _chosen(samples, chosen):
-                found = predict(model, block.methylation, block.depth)
-                names = [chosen[name] for name in block.names]
-                run.results += results_of(names, found, block.depth, matching.n_found, _nnls(model, block))
-    _warn(run)
+    with Spool.open(len(regions)) as flagged:
+        for file in cli.progress(files, "files", len(files)):
+            logger.info("reading %s", file)
+            with open_samples(
+                [data_file(str(file))], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
+            ) as samples:
+                if sheet is None:
+                    chosen = {name: Sample(name, file) for name in samples.names}
+                else:
+                    chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
+                _refuse_doubled(run, chosen)
+                matching = samples.matching
+                run.matching.append(
+                    {
+                        "file": str(file),
+                        "n_samples": len(chosen),
+                        "n_regions_found": matching.n_found,
+                        "notes": matching.notes,
+                    }
+                )
+                for block in _chosen(samples, chosen):
+                    found = predict(model, block.methylation, block.depth)
+                    names = [chosen[name] for name in block.names]
+                    results = results_of(names, found, block.depth, matching.n_found, _nnls(model, block))
+                    run.results += results
+                    if unknown:
+                        rows = [row for row, result in enumerate(results) if result.does_not_fit]
+                        flagged.append(block.methylation[rows], block.depth[rows])
+        _warn(run)
+        if isinstance(model, InformedSparseModel) and unknown:
+            add_unknown(run, model, flagged)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         run.results.sort(key=lambda result: place[result.sample.name])

@@ -34,4 +34,4 @@ def options(experiment: Experiment) -> list[str]:
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     if settings.control_group:
         words += ["--background", *experiment.background]
-    return words
+    return [*words, "--unknown"] if settings.unknown else words

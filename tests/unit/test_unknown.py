@@ -1,0 +1,162 @@
+"""The unknown component: found where there is one, and none where there is nothing foreign."""
+
+import json
+import logging
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from experiments import PHASE3, counts_table, tiny_reference, trained, without
+
+from methmix import seeds
+from methmix.errors import InputError
+from methmix.mixtures import MixtureSampler
+from methmix.models import predict
+from methmix.nnls import weighted_nnls
+from methmix.prediction.__main__ import main
+from methmix.prediction.results import Run, results_of
+from methmix.prediction.sheet import Sample
+from methmix.prediction.spool import Spool
+from methmix.prediction.unknown import add_unknown, check_unknown, estimate
+from methmix.training import load_model
+
+N, SHARE = 45, 0.3
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return tiny_reference()
+
+
+@pytest.fixture(scope="module")
+def lacking(whole):
+    return without(whole, "Liver")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(lacking, tmp_path_factory):
+    return trained(lacking, tmp_path_factory.mktemp("lacking"))
+
+
+def drawn(reference, split, depth, n=N, seed=4):
+    return MixtureSampler(reference, split, PHASE3, [depth]).sample(n, seeds.generator(seed, "drawn", depth))
+
+
+def with_liver(whole, batch, rows):
+    """Replace 30 % of the reads of some samples by reads of a donor's liver."""
+    rng = np.random.default_rng(4)
+    donors = np.nan_to_num(whole.fractions[[row for row, name in enumerate(whole.tissues) if name == "Liver"]], nan=0.5)
+    methylation, depth = batch.methylation.numpy().copy(), batch.depth.numpy().astype(int)
+    for row in rows:
+        methylated = np.rint(np.nan_to_num(methylation[row]) * depth[row]).astype(int)
+        foreign = rng.binomial(depth[row], SHARE)
+        own = rng.hypergeometric(methylated, depth[row] - methylated, depth[row] - foreign)
+        reads = own + rng.binomial(foreign, donors[rng.integers(len(donors))])
+        methylation[row] = np.where(depth[row] > 0, reads / np.maximum(depth[row], 1), np.nan)
+    return replace(batch, methylation=torch.from_numpy(methylation)), donors.mean(axis=0)
+
+
+def deconvolved(model, reference, batch):
+    """Predict samples as a run does; gives the run and, in a spool, those that do not fit."""
+    methylation, depth = batch.methylation.numpy(), batch.depth.numpy().astype(np.float32)
+    samples = [Sample(f"S{row}", "x") for row in range(len(depth))]
+    found = predict(model, methylation, depth)
+    run = Run(reference.tissue_names, depth.shape[1], results_of(samples, found, depth, depth.shape[1]))
+    rows = [row for row, result in enumerate(run.results) if result.does_not_fit]
+    return run, methylation[rows], depth[rows]
+
+
+@pytest.mark.parametrize("depth", [100, 500])
+def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking, checkpoint, depth):
+    model, _ = load_model(checkpoint)
+    batch, liver = with_liver(whole, drawn(lacking, "test", depth), range(0, N, 3))
+    run, *flagged = deconvolved(model, lacking, batch)
+    before = run.results
+    with Spool.open(run.n_regions) as spool:
+        spool.append(*flagged)
+        add_unknown(run, model, spool)
+        profile = estimate(model.backbone.mean.numpy(), spool).profile
+    assert run.unknown and len(run.notes) == 1
+    of_flagged = np.array([result.unknown for result in run.results if result.does_not_fit])
+    assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)
+    assert of_flagged.mean() == pytest.approx(SHARE, abs=0.05)
+    nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.backbone.mean.numpy())
+    assert np.corrcoef(profile, liver)[0, 1] > max(0.88, nearest)
+    assert all(result.unknown == 0.0 for result in run.results if not result.does_not_fit)
+    errors = []
+    for row, (then, now) in enumerate(zip(before, run.results, strict=True)):
+        assert now.proportions.sum() + now.unknown == pytest.approx(1)
+        if now.does_not_fit:
+            true = (1 - SHARE) * batch.proportions[row]
+            errors.append([np.abs(result.proportions - true).mean() for result in (then, now)])
+            assert (now.low <= now.proportions + 1e-9).all() and (now.proportions <= now.high + 1e-9).all()
+        else:
+            assert now.proportions is then.proportions
+    # What is said of the others is better for it.
+    assert np.mean(errors, axis=0)[1] < 0.7 * np.mean(errors, axis=0)[0]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_nothing_is_found_where_nothing_is_foreign(lacking, checkpoint, split):
+    model, _ = load_model(checkpoint)
+    for depth in (10, 100, 500):
+        run, *flagged = deconvolved(model, lacking, drawn(lacking, split, depth, n=200))
+        with Spool.open(run.n_regions) as spool:
+            spool.append(*flagged)
+            add_unknown(run, model, spool)
+        assert np.mean([result.unknown or 0 for result in run.results]) < 0.01
+        assert "no unknown component is estimated" in run.notes[0]
+
+
+def test_the_command_gives_a_row_to_it(whole, lacking, checkpoint, tmp_path, monkeypatch, capsys):
+    batch, _ = with_liver(whole, drawn(lacking, "test", 500), range(0, N, 3))
+    output = tmp_path / "p.csv"
+    given = ["--checkpoint", checkpoint, "--samples", counts_table(lacking, batch, tmp_path / "counts.tsv")]
+    monkeypatch.setattr(sys, "argv", ["methmix.prediction", *map(str, given), "--output", str(output), "--unknown"])
+    assert main() == 0
+    logging.getLogger().handlers.clear()
+    capsys.readouterr()
+    table = pd.read_csv(output)
+    assert table["tissue"].tolist() == [*lacking.tissue_names, "unknown"] * N
+    assert table.groupby("sample")["proportion"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
+    of_unknown = table[table["tissue"] == "unknown"]
+    assert of_unknown["limit_of_detection"].isna().all() and (of_unknown["proportion"] > 0).sum() >= 4
+    record = json.loads(output.with_suffix(".json").read_text())
+    shares = [sample["proportions"]["unknown"]["proportion"] for sample in record["samples"]]
+    assert shares == pytest.approx(of_unknown["proportion"].tolist())
+    assert [share > 0 for share in shares] == [not sample["fit"]["fits"] for sample in record["samples"]]
+    assert "a shift between laboratories look the same" in output.with_suffix(".html").read_text()
+
+
+def test_a_model_that_cannot_tell_misfit_is_refused(lacking, checkpoint):
+    model, _ = load_model(checkpoint)
+    check_unknown(model, lacking.tissue_names)
+    with pytest.raises(InputError, match="has a tissue unknown already"):
+        check_unknown(model, [*lacking.tissue_names, "unknown"])
+    with pytest.raises(InputError, match="tells no goodness of fit"):
+        check_unknown(torch.nn.Linear(1, 1), lacking.tissue_names)
+
+
+def test_a_spool_gives_back_what_was_put_in():
+    rng = np.random.default_rng(1)
+    methylation, depth = rng.random((300, 7), dtype=np.float32), rng.random((300, 7), dtype=np.float32)
+    with Spool.open(7) as spool:
+        assert list(spool.blocks()) == []
+        for rows in (slice(0, 10), slice(10, 10), slice(10, 300)):
+            spool.append(methylation[rows], depth[rows])
+        for _ in range(2):
+            found = [np.concatenate(parts) for parts in zip(*spool.blocks(), strict=True)]
+            assert (found[0] == methylation).all() and (found[1] == depth).all()
+
+
+def test_a_cost_is_that_of_the_penalised_problem():
+    rng = np.random.default_rng(2)
+    profiles, values, weights = rng.random((3, 50)), rng.random((4, 50)), rng.random((4, 50))
+    cost = np.array([0.0, 0.002, 0.01])
+    x = weighted_nnls(profiles, values, weights, cost)
+    slope = ((x @ profiles - values) * weights) @ profiles.T + weights.sum(axis=1, keepdims=True) * cost
+    assert slope[x > 0] == pytest.approx(0, abs=1e-9) and (slope >= -1e-9).all()
+    assert (x > 0).any() and (weighted_nnls(profiles, values, weights) != x).any()
