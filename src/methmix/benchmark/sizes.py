@@ -58,7 +58,7 @@ class Sizes:
 
 
 QUICK = Sizes(
-    repetitions=5,
+    repetitions=7,
     solved=1000,
     solved_by_scipy=5,
     written=(75, 150, 300),
@@ -68,13 +68,13 @@ QUICK = Sizes(
     batch_sizes=(32, 64, 125, 250),
     scaling_repetitions=3,
     streamed_regions=0.25,
-    streamed=(1000, 3000, 8000),
+    streamed=(1000, 4000),
     trained_mixtures=300,
     trained_steps=2,
     grid_regions=(0.35, 0.65),
     grid_donors=(1, 2),
     processes_regions=0.25,
-    processes_steps=30,
+    processes_steps=20,
     processes_arms=("sparse",),
 )
 FULL = Sizes(
