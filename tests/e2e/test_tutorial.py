@@ -2,6 +2,7 @@
 
 import gzip
 import http.server
+import json
 import os
 import re
 import subprocess
@@ -70,5 +71,12 @@ def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
     )
     assert of_sheet["sample"].nunique() == of_file["sample"].nunique() == 186
     assert (of_sheet.groupby("sample")["proportion"].sum() - 1).abs().max() < 1e-6
+    record = json.loads((results / "metdecode_294/prediction/predictions.json").read_text())
+    groups = {group["group"]: group for group in record["groups"]["groups"]}
+    assert groups["Control"]["mean"]["model"] < groups["Control"]["mean"]["nnls"]
+    for kind in ("Breast", "Colorectal", "Ovarian"):
+        # Cancer is told from controls no worse than by NNLS: the paired interval is not below 0.
+        assert groups[kind]["model_minus_nnls"]["ci95"][1] > 0, kind
+        assert groups[kind]["auc"]["model"]["estimate"] > 0.5, kind
     blood = of_sheet[~of_sheet["tissue"].str[0].str.isupper() & of_sheet["sample"].str.startswith("Control")]
     assert blood.groupby("sample")["proportion"].sum().mean() > 0.9
