@@ -147,10 +147,15 @@ class DonorSums:
             of_others = torch.where(known, mean, 0).sum(dim=0) / known.sum(dim=0).clamp(min=1)
             others = torch.where(known.any(dim=0), of_others, 0.5).expand_as(mean)
             unknown = Profiles(others, self._spread(others), torch.zeros_like(mean))
-        mean = torch.where(known, mean, unknown.mean).clamp(0, 1)
+        mean.clamp_(0, 1)
         spread = self._spread(mean)
-        noise = spread / count + mean * (1 - mean) * inverse.clamp(min=0) / count.square()
-        return Profiles(mean, torch.where(known, spread, unknown.spread), torch.where(known, noise, unknown.noise))
+        # The variance between donors over their number, and that of the reads over its square.
+        noise = (mean * (1 - mean)).mul_(inverse.clamp(min=0)).div_(count).add_(spread).div_(count)
+        found = Profiles(mean, spread, noise)
+        if known.all():
+            return found
+        pairs = ((found.mean, unknown.mean), (found.spread, unknown.spread), (found.noise, unknown.noise))
+        return Profiles(*(torch.where(known, ours, theirs) for ours, theirs in pairs))
 
 
 class Purified:

@@ -70,17 +70,18 @@ class Episodes:
             if len(rows) > 1 and rng.random() >= _DRAWN
         }
         left_out, drawn = list(chosen), [t for t in range(len(self._groups)) if t not in chosen]
-        donors, profiles = torch.empty_like(own.mean), own
+        donors, mean, spread, noise = (torch.empty_like(own.mean) for _ in range(4))
         if left_out:
             rows = list(chosen.values())
             donors[left_out] = torch.from_numpy(self._raw[rows]).to(donors.device)
-            profiles = profiles.replaced(left_out, self._sums.without(left_out, rows))
+            rest = self._sums.without(left_out, rows)
+            mean[left_out], spread[left_out], noise[left_out] = rest.mean, rest.spread, rest.noise
         if drawn:
-            mean = own.mean[drawn]
-            donors[drawn] = self._impure(_around(mean, own.spread[drawn], rng), drawn, rng)
-            estimate = Profiles(_around(mean, own.noise[drawn], rng), own.spread[drawn], own.noise[drawn])
-            profiles = profiles.replaced(drawn, estimate)
-        return Episode(donors, profiles)
+            true, uncertain = own.mean[drawn], own.noise[drawn]
+            spread[drawn], noise[drawn] = own.spread[drawn], uncertain
+            donors[drawn] = self._impure(_around(true, spread[drawn], rng), drawn, rng)
+            mean[drawn] = _around(true, uncertain, rng)
+        return Episode(donors, Profiles(mean, spread, noise))
 
     def _impure(self, donors: Tensor, tissues: list[int], rng: np.random.Generator) -> Tensor:
         """Mix some of one other tissue into each donor; profiles that were not purified have it already."""
@@ -97,9 +98,10 @@ def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
     m = mean.clamp(*_RANGE)
     z = normal_deviates(rng.integers(2**64, size=len(m), dtype=np.uint64), m.shape[1], m.device)
     of_donor = torch.from_numpy(rng.standard_normal((len(m), 1), dtype=np.float32)).to(m.device)
-    size = variance.sqrt() / (m * (1 - m)) * (_SIZE * of_donor - _SIZE**2 / 2).exp()
+    size = variance.sqrt().div_(m * (1 - m)).mul_(-(_SIZE * of_donor - _SIZE**2 / 2).exp())
     # Odds of being unmethylated, times what the deviation changes them by.
-    return 1 / (1 + (1 / m - 1) * (-size * _heavy_tailed(z)).exp())
+    odds = m.reciprocal_().sub_(1).mul_(size.mul_(_heavy_tailed(z)).exp_())
+    return odds.add_(1).reciprocal_()
 
 
 def _heavy_tailed(z: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ def _heavy_tailed(z: Tensor) -> Tensor:
     Cornish-Fisher expansion to the second order (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5).
     """
     square = z.square()
-    return z * (_TAILS[0] + square * (_TAILS[1] + square * _TAILS[2]))
+    return (square * _TAILS[2]).add_(_TAILS[1]).mul_(square).add_(_TAILS[0]).mul_(z)
 
 
 def _tails() -> tuple[float, float, float]:
