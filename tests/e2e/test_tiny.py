@@ -81,7 +81,9 @@ def test_limits_of_detection(checkout, results, snakemake):
 
 
 def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
-    mixtures = read_mixtures(results / "mixtures/phase2_test_mixtures.h5")
+    done = snakemake(checkout, "results/tiny/phase3/sparse/evaluation/predictions.csv", *TINY)
+    assert done.returncode == 0, done.stderr[-4000:]
+    mixtures = read_mixtures(results / "mixtures/phase3_test_mixtures.h5")
     regions = read_reference(results / "reference/reference.h5").regions
     columns = {"CHROM": regions["chrom"], "START": regions["start"], "END": regions["end"]}
     for row, name in enumerate("ABC"):
@@ -95,7 +97,7 @@ def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
     table = pd.read_csv(results / "prediction/predictions.csv")
     assert table["sample"].unique().tolist() == ["plasma-1", "plasma-2", "plasma-3"]
     # The samples are the first test mixtures, which the evaluation has predicted too.
-    evaluated = pd.read_csv(results / "phase2/sparse/evaluation/predictions.csv")[: len(table)]
+    evaluated = pd.read_csv(results / "phase3/sparse/evaluation/predictions.csv")[: len(table)]
     assert table["proportion"].to_numpy() == pytest.approx(evaluated["predicted_proportion"], abs=1e-4)
     page = (results / "prediction/predictions.html").read_text()
     assert "For research use only" in page and "patient-1" in page

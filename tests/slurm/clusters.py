@@ -144,7 +144,7 @@ def snakemake(cluster: Cluster, folder: Path, *arguments: str, **environment: st
         env={**cluster.environment, **environment},
         capture_output=True,
         text=True,
-        timeout=330,
+        timeout=700,
     )
 
 

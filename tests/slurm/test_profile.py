@@ -13,6 +13,8 @@ def in_profile(folder: Path, **train: object) -> None:
     path = folder / "slurm/config.yaml"
     profile = yaml.safe_load(path.read_text())
     profile["set-resources"]["train"].update(train)
+    # Here trainings share two cores with all else: threads that wait for each other would wait long.
+    profile["set-threads"]["train"] = 1
     path.write_text(yaml.safe_dump(profile))
 
 
@@ -65,7 +67,7 @@ def test_a_preempted_job_is_submitted_again_and_goes_on(cluster, fresh, checkout
     target = "results/tiny/phase2/sparse/logs/training_record.json"
     in_profile(fresh, slurm_partition="spot")
     tiny = fresh / "config/tiny.yaml"
-    # As `LONG`: long enough to be preempted, and quick where four threads share a core.
+    # As `LONG`: long enough to be preempted.
     settings = "model.backbone: mlp\n  training.early_stopping_patience: 1000\n  training.epochs: 240"
     tiny.write_text(tiny.read_text().replace("training.epochs: 6", settings))
     with ThreadPoolExecutor(1) as thread:
