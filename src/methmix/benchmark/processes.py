@@ -17,6 +17,8 @@ from methmix.files.reference import write_reference
 from methmix.mixtures.__main__ import write_mixtures
 
 _NUMBERS = (1, 2)
+# Each library has a variable of its own, and Snakemake sets all of them.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Validation, which one process does alone, is not what is measured.
 _VALIDATION = 10
 
@@ -47,7 +49,7 @@ def processes(
             command += ["--set=training.epochs=1", f"--set=training.mixtures_per_epoch={mixtures}"]
             done = subprocess.run(
                 [*command, "--processes", str(number)],
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, **dict.fromkeys(_THREADS, "1")},
                 capture_output=True,
                 text=True,
             )
