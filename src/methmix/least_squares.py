@@ -51,10 +51,6 @@ class Profiles:
     spread: Tensor
     noise: Tensor
 
-    def to(self, device: torch.device) -> "Profiles":
-        """Give the same on a device."""
-        return Profiles(self.mean.to(device), self.spread.to(device), self.noise.to(device))
-
     def at(self, regions: Tensor | slice) -> "Profiles":
         """Give the same of some regions."""
         return Profiles(self.mean[:, regions], self.spread[:, regions], self.noise[:, regions])

@@ -97,18 +97,6 @@ def test_rows_of_a_batch_are_those_of_the_whole(data):
     assert torch.equal(part.proportions, whole.proportions[4:7])
 
 
-def test_an_error_while_drawing_reaches_the_loop(data, monkeypatch):
-    recipe = tiny_experiment().mixtures.recipes["phase2"]
-    batches = TrainingBatches(MixtureSampler(data[0], "train", recipe, [30]), 1, "phase2", 10, 0.2)
-
-    def fail(*_):
-        raise RuntimeError("no luck")
-
-    monkeypatch.setattr(batches, "batch", fail)
-    with pytest.raises(RuntimeError, match="no luck"):
-        list(batches.steps(0, 3))
-
-
 def test_training_reduces_the_error_and_writes_everything(trainer, data):
     run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
     assert run.run() == 0
