@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from methmix.config import Experiment
-from methmix.files import Reference
-from methmix.reference import build_reference
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
+from methmix.reference.build import build_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -12,6 +12,8 @@ from sklearn.isotonic import isotonic_regression
 
 # From this proportion on a tissue is present, and a prediction calls it so.
 PRESENT = 0.01
+# Nominal coverage of the intervals of proportions.
+INTERVAL_LEVEL = 0.9
 # Share of the mixtures in which a tissue at its limit of detection is found.
 SENSITIVITY = 0.95
 # How far off the background of a mixture may be.

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from methmix.files import read_mixtures, read_reference
+from methmix.files.mixtures import read_mixtures
+from methmix.files.reference import read_reference
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from methmix.training import load_checkpoint
+from methmix.training.checkpoint import load_checkpoint
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
 Found = TypeVar("Found")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from clusters import ENDLESS, LONG, SHORT, assert_nothing_was_repeated, assert_same_training, under_way, until
 
-from methmix.training import load_checkpoint
+from methmix.training.checkpoint import load_checkpoint
 
 # In the partition that other tests do not use.
 TRAIN = ("--partition=spot", "--nodelist=gpu03", "slurm/train_sparse.sh")

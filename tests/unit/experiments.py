@@ -8,13 +8,15 @@ import pandas as pd
 import torch
 
 from methmix import seeds
-from methmix.config import Experiment, load_arm, load_experiment
-from methmix.config.arm import Arm
-from methmix.files import Mixtures, Reference, read_mixtures
-from methmix.mixtures import MixtureSampler
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_arm, load_experiment
+from methmix.files.mixtures import Mixtures, read_mixtures
+from methmix.files.reference import Reference
 from methmix.mixtures.__main__ import write_mixtures
-from methmix.reference import build_reference
-from methmix.training import Trainer
+from methmix.mixtures.sampler import MixtureSampler
+from methmix.reference.build import build_reference
+from methmix.training.loop import Trainer
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "config" / "tiny.yaml"
@@ -37,7 +39,7 @@ def tiny_mixtures(reference: Reference, split: Any, folder: Path, phase: str = "
 PHASE3 = tiny_experiment().mixtures.recipes["phase3"]
 
 
-def tiny_arm(name: str, phase: str = "phase2", **overrides: Any) -> Arm:
+def tiny_arm(name: str, phase: str = "phase2", **overrides: Any) -> ArmSettings:
     file = f"{phase}_{'sparse' if name == 'sparse' else 'multitissue'}.yaml"
     short: dict[str, Any] = {
         "model.hidden_sizes": [32, 32],

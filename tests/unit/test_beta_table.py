@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
-from methmix.files import Reference
-from methmix.reference import build_reference, tables
+from methmix.files.reference import Reference
+from methmix.reference import tables
 from methmix.reference.beta_table import read_beta_table
+from methmix.reference.build import build_reference
 
 GOOD = """\
 chr start end startCpG endCpG Liver-1 Liver-2 Blood-1 Blood-2

@@ -7,9 +7,9 @@ from experiments import ROOT, tiny_arm, tiny_mixtures, tiny_reference
 from scipy.optimize import nnls as scipy_nnls
 
 from methmix import metrics
-from methmix.config import load_arm
+from methmix.config.load import load_arm
 from methmix.evaluation import controls
-from methmix.models import build_model
+from methmix.models.registry import build_model
 from methmix.training.episodes import Episodes
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.config.sources import CountsReference
 from methmix.errors import InputError
-from methmix.reference import build_reference
+from methmix.reference.build import build_reference
 from methmix.reference.counts import read_counts, read_counts_table
 
 _DONORS = ("Liver-1", "Liver-2", "Blood-1", "Blood-2")

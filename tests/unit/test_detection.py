@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from methmix.config import Experiment, load_experiment
-from methmix.detection import DilutionScores, detection_table, limits_table, score_dilutions, write_scores
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_experiment
 from methmix.detection.__main__ import write_results
-from methmix.detection.dilution import dilution, spiked_tissues
-from methmix.detection.limits import FALSE_POSITIVE_RATES, shown_limit, threshold, wilson
+from methmix.detection.dilution import DilutionScores, dilution, score_dilutions, spiked_tissues, write_scores
+from methmix.detection.limits import FALSE_POSITIVE_RATES, detection_table, limits_table, shown_limit, threshold, wilson
 from methmix.detection.scorers import make_scorers, presence_score
 from methmix.errors import InputError
 from methmix.metrics import limit_of_detection
 from methmix.models.prediction import Prediction
-from methmix.reference import build_reference
+from methmix.reference.build import build_reference
 from methmix.report import __main__ as report
 
 SPIKES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05])

@@ -7,9 +7,9 @@ import torch
 from experiments import tiny_arm, tiny_mixtures, tiny_reference
 
 from methmix import seeds
-from methmix.files import Reference
-from methmix.files.reference import mean_of_observed
-from methmix.models import build_model, predict
+from methmix.files.reference import Reference, mean_of_observed
+from methmix.models.prediction import predict
+from methmix.models.registry import build_model
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified
 from methmix.training.episodes import Episodes
 

@@ -6,15 +6,15 @@ import pytest
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 
 from methmix.errors import InputError
-from methmix.evaluation import ARMS, evaluate_arm
-from methmix.evaluation.answers import Answer
+from methmix.evaluation.answers import ARMS, Answer
+from methmix.evaluation.evaluate import evaluate_arm
 from methmix.evaluation.tables import per_tissue
-from methmix.files import Mixtures
+from methmix.files.mixtures import Mixtures
 from methmix.report.__main__ import main as report_main
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.miami import miami
 from methmix.report.results import read_arm, read_arms
-from methmix.training import Trainer
+from methmix.training.loop import Trainer
 
 METRICS = [
     "mae",

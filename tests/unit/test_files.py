@@ -11,16 +11,9 @@ import pandas as pd
 import pytest
 
 from methmix.errors import InputError
-from methmix.files import (
-    MixturesWriter,
-    Reference,
-    atomic_path,
-    read_mixtures,
-    read_reference,
-    write_reference,
-    write_text,
-)
-from methmix.files.reference import digest
+from methmix.files.atomic import atomic_path, write_text
+from methmix.files.mixtures import MixturesWriter, read_mixtures
+from methmix.files.reference import Reference, digest, read_reference, write_reference
 
 TISSUES = ["Blood", "Colon", "Liver"]
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from methmix.errors import InputError
-from methmix.files import MixturesWriter
-from methmix.formats import RegionSet, open_samples
+from methmix.files.mixtures import MixturesWriter
 from methmix.formats.kinds import kind_of, sample_name
+from methmix.formats.regions import RegionSet
+from methmix.formats.samples import open_samples
 
 CHROM, START, END = ["chr2", "chr1", "chr1", "chr1"], np.array([10, 100, 150, 900]), np.array([20, 200, 160, 910])
 START_CPG, END_CPG = np.array([40, 10, 12, 90]), np.array([50, 20, 15, 95])

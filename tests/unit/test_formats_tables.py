@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from methmix.errors import InputError
-from methmix.formats import RegionSet, open_samples
+from methmix.formats.regions import RegionSet
+from methmix.formats.samples import open_samples
 
 REGIONS = RegionSet(
     chrom=["chr1", "chr1", "chr2", "chrX"],

@@ -5,12 +5,13 @@ import pytest
 import torch
 from experiments import tiny_arm
 
-from methmix.files import Mixtures
+from methmix.files.mixtures import Mixtures
 from methmix.least_squares import Profiles
-from methmix.models import build_model, predict
 from methmix.models.gate import share_if_let_in, share_mass
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.losses import pinball_loss
+from methmix.models.prediction import predict
+from methmix.models.registry import build_model
 from methmix.training.validation import calibrate
 
 

@@ -9,9 +9,10 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics", "arms"},
     {"config"},
     {"files"},
+    {"pages"},
     {"formats"},
     {"reference"},
     {"mixtures"},

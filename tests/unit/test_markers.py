@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from methmix.config import Experiment, load_experiment
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_experiment
 from methmix.errors import InputError
-from methmix.reference import build_reference
+from methmix.reference.build import build_reference
 from methmix.reference.markers import select_markers
 
 

@@ -4,11 +4,13 @@ import torch
 from experiments import tiny_arm
 from torch.nn import functional
 
-from methmix.models import OriginalModel, SparseModel, build_model, predict
 from methmix.models.__main__ import check, main
 from methmix.models.backbone import Standardise
 from methmix.models.losses import presence_loss, relative_mse, sparsity_loss
-from methmix.models.sparse import share_mass
+from methmix.models.original import OriginalModel
+from methmix.models.prediction import predict
+from methmix.models.registry import build_model
+from methmix.models.sparse import SparseModel, share_mass
 
 N_TISSUES, N_REGIONS = 5, 40
 

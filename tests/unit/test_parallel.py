@@ -8,8 +8,8 @@ import pytest
 from experiments import ROOT, TINY, tiny_mixtures, tiny_reference
 
 from methmix.errors import InputError
-from methmix.files import write_reference
-from methmix.training import load_checkpoint
+from methmix.files.reference import write_reference
+from methmix.training.checkpoint import load_checkpoint
 from methmix.training.parallel import Ranks
 
 MASTER = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"}

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
-from methmix.files import Reference
-from methmix.reference import build_reference, pattern_h5
+from methmix.files.reference import Reference
+from methmix.reference import pattern_h5
+from methmix.reference.build import build_reference
 from methmix.reference.pattern_h5 import BLOCK_BYTES, blocks, count_calls
 
 N_REGIONS, N_POSITIONS = 7, 5

@@ -25,16 +25,17 @@ from scipy.optimize import nnls
 
 from methmix import seeds
 from methmix.errors import InputError
-from methmix.files import Reference, write_reference
-from methmix.mixtures import MixtureSampler
-from methmix.models import predict
+from methmix.files.reference import Reference, write_reference
+from methmix.mixtures.sampler import MixtureSampler
+from methmix.models.prediction import predict
 from methmix.prediction import run as prediction_run
 from methmix.prediction.__main__ import main
 from methmix.prediction.figures import bars, courses
 from methmix.prediction.output import COLUMNS
 from methmix.prediction.results import Result, Run, shown
 from methmix.prediction.sheet import Sample, in_file, read_sheet
-from methmix.training import Trainer, load_model
+from methmix.training.checkpoint import load_model
+from methmix.training.loop import Trainer
 from methmix.training.validation import calibrate
 
 N = 10

@@ -13,9 +13,9 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from methmix.errors import InputError
-from methmix.models import build_model
 from methmix.models.backbone import BatchNorm1d, Dropout
 from methmix.models.ranks import Shard, current_shard, part_of_mean, shard, sharing, total
+from methmix.models.registry import build_model
 
 N_TISSUES, N_REGIONS, N_STEPS = 5, 30, 4
 N_RANKS = (2, 3)

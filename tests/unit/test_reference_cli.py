@@ -6,11 +6,12 @@ import sys
 import pandas as pd
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
-from methmix.files import read_reference
+from methmix.files.reference import read_reference
 from methmix.reference import __main__ as command
-from methmix.reference import build_reference, variation
+from methmix.reference import variation
+from methmix.reference.build import build_reference
 from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file as find_data_file
 

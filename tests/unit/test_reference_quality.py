@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.reference.quality import assess, tissue_difference
 from methmix.reference.report import write_report
 from methmix.reference.variation import leave_one_out_purity

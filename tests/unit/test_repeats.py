@@ -9,9 +9,9 @@ import yaml
 from experiments import ROOT, random_proportions, tiny_experiment
 
 from methmix import seeds
-from methmix.config import effective_variants, load_arm, load_experiment
 from methmix.config.ablation import Variant
-from methmix.config.load import load_ablation, read_yaml
+from methmix.config.arms import effective_variants
+from methmix.config.load import load_ablation, load_arm, load_experiment, read_yaml
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.evaluation.groups import grouped

@@ -10,8 +10,7 @@ from scipy import stats
 
 from methmix.config.recipes import DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
-from methmix.files import Reference
-from methmix.files.reference import SPLITS
+from methmix.files.reference import SPLITS, Reference
 from methmix.mixtures.sampler import MixtureSampler
 
 RECIPE = DirichletRecipe(kind="dirichlet", n_tissues=[2, 3], concentration=2.0)

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from methmix.config import Experiment, load_experiment
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.reference import mean_of_observed
-from methmix.reference import build_reference
+from methmix.reference.build import build_reference
 from methmix.reference.quality import tissue_difference
 from methmix.reference.simulator import simulate, simulate_means
 from methmix.reference.variation import TUMOUR_TYPES, between_donor_variance, read_replicates

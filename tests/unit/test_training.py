@@ -12,12 +12,12 @@ from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_ref
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from methmix.errors import InputError, RunError
-from methmix.files import Reference
-from methmix.mixtures import MixtureSampler
-from methmix.training import Trainer, load_checkpoint, load_model
+from methmix.files.reference import Reference
+from methmix.mixtures.sampler import MixtureSampler
 from methmix.training.__main__ import main
 from methmix.training.batches import TrainingBatches
-from methmix.training.checkpoint import check_same_data, save_checkpoint
+from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
+from methmix.training.loop import Trainer
 from methmix.training.schedule import learning_rate
 
 TAGS = {

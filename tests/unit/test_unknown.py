@@ -13,15 +13,15 @@ from experiments import PHASE3, counts_table, tiny_reference, trained, without
 
 from methmix import seeds
 from methmix.errors import InputError
-from methmix.mixtures import MixtureSampler
-from methmix.models import predict
+from methmix.mixtures.sampler import MixtureSampler
+from methmix.models.prediction import predict
 from methmix.nnls import weighted_nnls
 from methmix.prediction.__main__ import main
 from methmix.prediction.results import Run, results_of
 from methmix.prediction.sheet import Sample
 from methmix.prediction.spool import Spool
 from methmix.prediction.unknown import add_unknown, check_unknown, estimate
-from methmix.training import load_model
+from methmix.training.checkpoint import load_model
 
 N, SHARE = 45, 0.3
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.config.sources import UxmAtlasReference
 from methmix.errors import InputError
-from methmix.reference import build_reference
+from methmix.reference.build import build_reference
 from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
 
 GOOD = """\

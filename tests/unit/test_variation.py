@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from methmix.errors import InputError
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.reference.download import content_sha256
 from methmix.reference.simulator import simulate_means
 from methmix.reference.variation import (

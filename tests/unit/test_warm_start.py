@@ -12,9 +12,9 @@ import torch
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 
 from methmix.errors import InputError
-from methmix.training import Trainer, load_checkpoint
 from methmix.training.__main__ import main
-from methmix.training.checkpoint import save_checkpoint
+from methmix.training.checkpoint import load_checkpoint, save_checkpoint
+from methmix.training.loop import Trainer
 from methmix.training.warm_start import read_start
 
 ARMS = ["original", "sparse", "sparse on the reference"]

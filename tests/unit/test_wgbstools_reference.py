@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
-from methmix.files import Reference
-from methmix.reference import build_reference
+from methmix.files.reference import Reference
+from methmix.reference.build import build_reference
 
 # CpGs are numbered from 1: the first region has the CpGs 1 to 4.
 BED = "#chrom start end start_cpg end_cpg\nchr1 100 200 1 5\nchr1 300 400 7 12\n"

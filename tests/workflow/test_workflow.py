@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from methmix.files import read_mixtures
+from methmix.files.mixtures import read_mixtures
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")

@@ -7,12 +7,11 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config import configured_arm, effective_variants
-from methmix.config.arms import check_arms
+from methmix.config.arms import check_arms, configured_arm, effective_variants
 from methmix.config.load import check_experiment
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
-from methmix.files import write_text
+from methmix.files.atomic import write_text
 from methmix.provenance import source_digest
 
 try:

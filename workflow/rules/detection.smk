@@ -62,7 +62,7 @@ rule detection_report:
         "../../envs/pipeline.yaml"
     params:
         folder=lambda wildcards, output: Path(output.page).parent,
-        code=source_digest("report"),
+        code=source_digest("report", "pages"),
     shell:
         """
         python -m methmix.report detection \

@@ -35,7 +35,7 @@ rule ablate:
         arms=COMPARED,
         labels=[variant.label for variant in ABLATION.values()],
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report"),
+        code=source_digest("report", "pages"),
     shell:
         """
         python -m methmix.report ablation \
@@ -75,7 +75,7 @@ rule pool_folds:
         runs=expand("results/{run}/{{phase}}", run=FOLD_RUNS),
         arms=[*ARMS, "least_squares"],
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report"),
+        code=source_digest("report", "pages"),
     shell:
         """
         python -m methmix.report folds \

@@ -44,7 +44,7 @@ rule compare:
         folder=lambda wildcards, output: Path(output.page).parents[1],
         jobs="results/{name}/benchmarks",
         output=lambda wildcards, output: Path(output.page).parent,
-        code=source_digest("report"),
+        code=source_digest("report", "pages"),
     shell:
         """
         python -m methmix.report comparison \
@@ -84,7 +84,7 @@ rule sweep:
             rate=config["sweep"]["learning_rates"],
         ),
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report"),
+        code=source_digest("report", "pages"),
     shell:
         """
         python -m methmix.report sweep \

@@ -27,10 +27,11 @@ from methmix.benchmark.solver import solver
 from methmix.benchmark.steps import TimedTraining, training_step
 from methmix.benchmark.streaming import memory
 from methmix.benchmark.writing import writing
-from methmix.config import Arm, load_arm, load_experiment
+from methmix.config.arm import ArmSettings
+from methmix.config.load import load_arm, load_experiment
 from methmix.errors import InputError
-from methmix.files import write_text
-from methmix.reference import build_reference
+from methmix.files.atomic import write_text
+from methmix.reference.build import build_reference
 
 logger = logging.getLogger("methmix")
 
@@ -64,7 +65,7 @@ def measure(config: Path, sizes: Sizes, device: torch.device, folder: Path) -> d
     """Do all measurements, on a reference made for them; files that they need are below ``folder`` meanwhile."""
     started, here = time.monotonic(), machine(device)
     experiment = load_experiment(config)
-    arms: dict[str, Arm] = {
+    arms: dict[str, ArmSettings] = {
         name: load_arm(Path(path), overrides=experiment.overrides) for name, path in experiment.arms[PHASE].items()
     }
     reference = build_reference(experiment)

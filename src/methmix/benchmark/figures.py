@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from methmix.benchmark.checks import LOADER_SPEED, MEMORY_MB, SOLVER_SPEED, STEP_OVER_PRODUCTS
 from methmix.benchmark.steps import PARTS
-from methmix.report.style import ARM_COLOURS, TRUTH
+from methmix.pages.style import ARM_COLOURS, TRUTH
 
 _PART_COLOURS = dict(zip(PARTS, ("#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#009e73"), strict=True))
 _PRODUCTS, _OURS, _TARGET = "#999999", "#0072b2", "#4d4d4d"

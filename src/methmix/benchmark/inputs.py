@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from methmix import seeds
-from methmix.config import Experiment
-from methmix.config.experiment import Phase
-from methmix.files import Mixtures, Reference
-from methmix.files.reference import Split
-from methmix.mixtures import MixtureSampler
+from methmix.config.experiment import Experiment, Phase
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference, Split
+from methmix.mixtures.sampler import MixtureSampler
 
 PHASE: Phase = "phase2"
 _CPGS = 100

@@ -13,9 +13,9 @@ from methmix.benchmark.apart import apart
 from methmix.benchmark.inputs import drawn_reference
 from methmix.benchmark.sizes import Sizes
 from methmix.benchmark.steps import TimedTraining
-from methmix.config import Arm, Experiment
-from methmix.files import Reference, read_reference
-from methmix.files.reference import write_reference
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference, read_reference, write_reference
 
 # The extrapolation is to so many times the regions and the donors of the experiment.
 TIMES = 10
@@ -23,7 +23,7 @@ _STEPS = 3
 
 
 def larger_reference(
-    arm: Arm, experiment: Experiment, reference: Reference, sizes: Sizes, device: torch.device, folder: Path
+    arm: ArmSettings, experiment: Experiment, reference: Reference, sizes: Sizes, device: torch.device, folder: Path
 ) -> dict[str, Any]:
     """Measure reading and preparing a mapped reference, and one step on it, and fit what they cost.
 
@@ -83,7 +83,9 @@ def cost_model(points: list[dict[str, float]], name: str, regions: int, donors: 
     }
 
 
-def _prepare_and_step(arm: Arm, experiment: Experiment, path: Path, device: torch.device) -> tuple[float, float]:
+def _prepare_and_step(
+    arm: ArmSettings, experiment: Experiment, path: Path, device: torch.device
+) -> tuple[float, float]:
     started = time.perf_counter()
     training = TimedTraining(arm, experiment, read_reference(path), device)
     prepared = time.perf_counter() - started

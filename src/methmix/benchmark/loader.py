@@ -14,9 +14,10 @@ from methmix import seeds
 from methmix.benchmark.clock import seconds
 from methmix.benchmark.inputs import PHASE
 from methmix.benchmark.steps import TimedTraining
-from methmix.config import Experiment, Recipe
-from methmix.files import Reference
-from methmix.mixtures import draw_proportions
+from methmix.config.experiment import Experiment
+from methmix.config.recipes import Recipe
+from methmix.files.reference import Reference
+from methmix.mixtures.recipes import draw_proportions
 
 _POSITIONS, _MISSING = 150, 2
 _WORKERS = 2

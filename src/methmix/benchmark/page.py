@@ -3,7 +3,7 @@
 from typing import Any
 
 from methmix.benchmark import figures
-from methmix.report.style import embed, template
+from methmix.pages.style import embed, template
 
 
 def render(content: dict[str, Any]) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 from methmix.benchmark.inputs import PHASE, resized
 from methmix.benchmark.sizes import Sizes
 from methmix.benchmark.writing import with_mixtures
-from methmix.config import Arm, Experiment, to_yaml
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.config.load import to_yaml
 from methmix.errors import RunError
-from methmix.files import Reference, write_text
-from methmix.files.reference import write_reference
+from methmix.files.atomic import write_text
+from methmix.files.reference import Reference, write_reference
 from methmix.mixtures.__main__ import write_mixtures
 
 _NUMBERS = (1, 2)
@@ -24,7 +26,7 @@ _VALIDATION = 10
 
 
 def processes(
-    config: Path, arms: dict[str, Arm], experiment: Experiment, reference: Reference, sizes: Sizes, folder: Path
+    config: Path, arms: dict[str, ArmSettings], experiment: Experiment, reference: Reference, sizes: Sizes, folder: Path
 ) -> dict[str, Any]:
     """Measure steps per second of ``python -m methmix.training`` with 1 and 2 processes of one thread each."""
     few, validation = folder / "reference.h5", folder / "validation.h5"

@@ -8,12 +8,13 @@ from methmix.benchmark.clock import growth
 from methmix.benchmark.inputs import resized
 from methmix.benchmark.sizes import Sizes
 from methmix.benchmark.steps import TimedTraining
-from methmix.config import Arm, Experiment
-from methmix.files import Reference
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
 
 
 def scaling(
-    arms: dict[str, Arm],
+    arms: dict[str, ArmSettings],
     experiment: Experiment,
     reference: Reference,
     trainings: dict[str, TimedTraining],

@@ -10,8 +10,8 @@ from scipy import optimize
 
 from methmix.benchmark.clock import seconds
 from methmix.benchmark.inputs import few_mixtures
-from methmix.config import Experiment
-from methmix.files import Reference
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
 from methmix.nnls import normalise, weighted_nnls
 
 _REPETITIONS = 2

@@ -10,8 +10,9 @@ import torch
 from methmix.benchmark.clock import Stopwatch, medians, seconds
 from methmix.benchmark.inputs import few_mixtures
 from methmix.benchmark.products import Products
-from methmix.config import Arm, Experiment
-from methmix.files import Reference
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
 from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.loop import Trainer, _loss_of
 from methmix.training.parallel import Ranks
@@ -33,7 +34,7 @@ class TimedTraining:
         As for `Trainer`.
     """
 
-    def __init__(self, arm: Arm, experiment: Experiment, reference: Reference, device: torch.device) -> None:
+    def __init__(self, arm: ArmSettings, experiment: Experiment, reference: Reference, device: torch.device) -> None:
         validation = few_mixtures(experiment, reference, _VALIDATION)
         self._trainer = Trainer(arm, experiment, reference, validation, Path("not written"), device)
         self._loss = _loss_of(self._trainer.model, Ranks())

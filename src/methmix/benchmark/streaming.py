@@ -10,16 +10,17 @@ from methmix.benchmark.apart import Used, apart
 from methmix.benchmark.inputs import PHASE, resized
 from methmix.benchmark.sizes import Sizes
 from methmix.benchmark.writing import with_mixtures
-from methmix.config import Arm, Experiment
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
 from methmix.evaluation.controls import nnls
-from methmix.files import Reference, read_mixtures, read_reference
-from methmix.files.reference import write_reference
+from methmix.files.mixtures import read_mixtures
+from methmix.files.reference import Reference, read_reference, write_reference
 from methmix.mixtures.__main__ import write_mixtures
 from methmix.training.loop import Trainer
 
 
 def memory(
-    arms: dict[str, Arm],
+    arms: dict[str, ArmSettings],
     experiment: Experiment,
     reference: Reference,
     sizes: Sizes,
@@ -56,7 +57,7 @@ def memory(
     write_reference(whole, reference)
     write_mixtures(with_mixtures(experiment, sizes.trained_mixtures), reference, PHASE, "validation", mixtures)
 
-    def train(arm: Arm) -> Used:
+    def train(arm: ArmSettings) -> Used:
         steps = {"epochs": 1, "mixtures_per_epoch": sizes.trained_steps * arm.training.batch_size}
         short = arm.model_copy(update={"training": arm.training.model_copy(update=steps)})
         return apart(_train, short, experiment, whole, mixtures, folder / arm.arm, device)
@@ -84,7 +85,7 @@ def _nnls(reference: Path, mixtures: Path) -> None:
 
 
 def _train(
-    arm: Arm, experiment: Experiment, reference: Path, validation: Path, folder: Path, device: torch.device
+    arm: ArmSettings, experiment: Experiment, reference: Path, validation: Path, folder: Path, device: torch.device
 ) -> float:
     trainer = Trainer(arm, experiment, read_reference(reference), read_mixtures(validation), folder, device)
     trainer.run()

@@ -9,8 +9,8 @@ import torch
 
 from methmix.benchmark.clock import growth, seconds
 from methmix.benchmark.inputs import PHASE
-from methmix.config import Experiment
-from methmix.files import Reference
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
 from methmix.mixtures.__main__ import write_mixtures
 
 _PIECE = 2**24

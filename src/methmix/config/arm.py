@@ -146,5 +146,5 @@ class SparseArm(_Arm):
     loss: SparseLossSettings
 
 
-Arm = OriginalArm | SparseArm
-ARM_ADAPTER: TypeAdapter[Arm] = TypeAdapter(Annotated[Arm, Field(discriminator="arm")])
+ArmSettings = OriginalArm | SparseArm
+ARM_ADAPTER: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from methmix.config.ablation import Variant
-from methmix.config.arm import Arm
+from methmix.config.arm import ArmSettings
 from methmix.config.experiment import ArmName, Experiment, Phase
 from methmix.config.load import load_ablation, load_arm
 from methmix.errors import InputError
 
 
-def configured_arm(experiment: Experiment, phase: Phase, name: ArmName, changes: dict[str, Any] | None = None) -> Arm:
+def configured_arm(
+    experiment: Experiment, phase: Phase, name: ArmName, changes: dict[str, Any] | None = None
+) -> ArmSettings:
     """Read an arm with the experiment's overrides.
 
     Parameters

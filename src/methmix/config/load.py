@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from methmix.config.ablation import Ablation
-from methmix.config.arm import ARM_ADAPTER, Arm, SparseArm
+from methmix.config.arm import ARM_ADAPTER, ArmSettings, SparseArm
 from methmix.config.experiment import Experiment
 from methmix.errors import InputError
 
@@ -83,7 +83,7 @@ def load_ablation(path: Path) -> Ablation:
     return ablation
 
 
-def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> Arm:
+def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> ArmSettings:
     """Read and validate the configuration of one arm.
 
     Parameters
@@ -110,7 +110,7 @@ def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str 
         )
     for dotted, value in (overrides or {}).items():
         _set(content, dotted, value, path)
-    arm: Arm = _validate(ARM_ADAPTER, content, path)
+    arm: ArmSettings = _validate(ARM_ADAPTER, content, path)
     return arm
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from methmix import cli, provenance
-from methmix.config import Experiment, load_experiment
-from methmix.config.experiment import DetectionSettings
+from methmix.config.experiment import DetectionSettings, Experiment
+from methmix.config.load import load_experiment
 from methmix.detection.dilution import BLANKS, DilutionScores, score_dilutions, write_scores
 from methmix.detection.limits import detection_table, limits_table, shown_limit
 from methmix.detection.scorers import make_scorers
 from methmix.errors import InputError
-from methmix.files import Reference, read_reference, write_csv, write_text
+from methmix.files.atomic import write_csv, write_text
+from methmix.files.reference import Reference, read_reference
 from methmix.metrics import SENSITIVITY
 
 logger = logging.getLogger("methmix")

@@ -12,9 +12,10 @@ from methmix import cli, seeds
 from methmix.config.experiment import DetectionSettings
 from methmix.detection.scorers import Scorer
 from methmix.errors import InputError
-from methmix.files import Mixtures, Reference, atomic_path
-from methmix.files.reference import Split
-from methmix.mixtures import DonorMixer
+from methmix.files.atomic import atomic_path
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference, Split
+from methmix.mixtures.sampler import DonorMixer
 
 Array = npt.NDArray[np.float64]
 

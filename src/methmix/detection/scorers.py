@@ -8,9 +8,10 @@ import numpy.typing as npt
 import torch
 
 from methmix.evaluation import controls
-from methmix.files import Mixtures, Reference
-from methmix.models import Model, predict
-from methmix.models.prediction import Prediction
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference
+from methmix.models.prediction import Prediction, predict
+from methmix.models.registry import Model
 from methmix.training.checkpoint import check_same_data, load_model
 
 Array = npt.NDArray[np.float64]

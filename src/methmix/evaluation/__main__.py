@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from methmix import cli
-from methmix.config import load_experiment
+from methmix.config.load import load_experiment
 from methmix.evaluation.answers import ARMS, WITHOUT_NETWORK
 from methmix.evaluation.evaluate import evaluate_arm
-from methmix.files import read_mixtures, read_reference
+from methmix.files.mixtures import read_mixtures
+from methmix.files.reference import read_reference
 
 
 def main() -> int:

@@ -11,13 +11,13 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix import metrics
-from methmix.config import Experiment, configured_arm
-from methmix.config.experiment import Phase
+from methmix.config.arms import configured_arm
+from methmix.config.experiment import Experiment, Phase
 from methmix.errors import InputError
 from methmix.evaluation import controls
-from methmix.files import Mixtures, Reference
-from methmix.files.reference import Split
-from methmix.models import predict
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference, Split
+from methmix.models.prediction import predict
 from methmix.training.checkpoint import check_same_data, load_model
 
 TRAINED_ARMS = ("original", "sparse")

@@ -9,8 +9,8 @@ import torch
 from methmix import metrics
 from methmix import nnls as nnls_solver
 from methmix.config.arm import OriginalModelSettings
-from methmix.files import Mixtures, Reference
-from methmix.files.reference import Split
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference, Split
 from methmix.least_squares import deconvolve
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
 from methmix.rows import blocks

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix import provenance, seeds
-from methmix.config import Experiment
+from methmix.config.experiment import Experiment
 from methmix.config.recipes import BackgroundRecipe
 from methmix.errors import InputError
 from methmix.evaluation import tables
@@ -18,7 +18,9 @@ from methmix.evaluation.abundance import by_abundance
 from methmix.evaluation.answers import answers_of, with_probability
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, with_intervals
-from methmix.files import Mixtures, Reference, write_csv, write_text
+from methmix.files.atomic import write_csv, write_text
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference
 
 logger = logging.getLogger("methmix")
 

@@ -7,7 +7,8 @@ import pandas as pd
 from methmix import metrics
 from methmix.evaluation.answers import Answer
 from methmix.evaluation.scores import expected_calibration_error
-from methmix.files import Mixtures, Reference, mixture_ids
+from methmix.files.mixtures import Mixtures, mixture_ids
+from methmix.files.reference import Reference
 from methmix.reference.quality import INVENTED_DONORS
 
 Array = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix.errors import InputError
-from methmix.files import mixture_ids, open_mixtures
+from methmix.files.mixtures import mixture_ids, open_mixtures
 from methmix.formats.cpg_index import cpg_indices
 from methmix.formats.cpgs import bedmethyl_sums, bismark_sums
 from methmix.formats.kinds import Kind, first_line, kind_of, sample_name

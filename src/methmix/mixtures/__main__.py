@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from methmix import cli, seeds
-from methmix.config import Experiment, load_experiment
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_experiment
 from methmix.errors import InputError
-from methmix.files import MixturesWriter, Reference, read_reference
-from methmix.files.reference import SPLITS, Split
+from methmix.files.mixtures import MixturesWriter
+from methmix.files.reference import SPLITS, Reference, Split, read_reference
 from methmix.mixtures.sampler import MixtureBatch, MixtureSampler
 
 logger = logging.getLogger("methmix")

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from methmix.config.recipes import Recipe
-from methmix.files import Reference
-from methmix.files.reference import Split
+from methmix.files.reference import Reference, Split
 from methmix.mixtures.reads import draw_mixtures
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from methmix.config.arm import Arm, OriginalArm, SparseArm
+from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
 from methmix.least_squares import Profiles
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.original import OriginalModel
@@ -11,7 +11,7 @@ from methmix.models.sparse import SparseModel
 Model = OriginalModel | SparseModel | InformedOriginalModel | InformedSparseModel
 
 
-def build_model(arm: Arm, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Model:
+def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Model:
     """Build the model of an arm with its initial weights.
 
     A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.

@@ -11,7 +11,8 @@ import torch
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.files import Reference, atomic_path, read_reference
+from methmix.files.atomic import atomic_path
+from methmix.files.reference import Reference, read_reference
 from methmix.prediction.groups import check_groups, compare
 from methmix.prediction.output import content, table
 from methmix.prediction.page import render

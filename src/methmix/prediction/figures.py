@@ -8,8 +8,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from methmix.pages.style import TRUTH
 from methmix.prediction.results import Array, Result, Run, answered
-from methmix.report.style import TRUTH
 
 MOST_BARS = 40
 MOST_PATIENTS = 24

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.report.style import ARM_COLOURS
+from methmix.pages.style import ARM_COLOURS
 
 _METHODS = {"model": ("model", ARM_COLOURS["sparse"]), "nnls": ("NNLS", ARM_COLOURS["nnls"])}
 

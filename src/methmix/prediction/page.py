@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from methmix.pages.style import embed, template
 from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, heatmap
 from methmix.prediction.group_figure import groups
 from methmix.prediction.groups import FEW
 from methmix.prediction.output import tissues_of
 from methmix.prediction.results import Result, Run, answered
-from methmix.report.style import embed, template
 from methmix.training.card import card_text
 
 # Tissues that the overview names of a sample.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from methmix.models import Prediction
+from methmix.models.prediction import Prediction
 from methmix.prediction.sheet import Sample
 
 Array = npt.NDArray[np.float64]

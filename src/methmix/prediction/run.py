@@ -8,9 +8,11 @@ import torch
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.formats import RegionSet, SampleBlock, Samples, open_samples
-from methmix.models import Model, predict
+from methmix.formats.regions import RegionSet
+from methmix.formats.samples import SampleBlock, Samples, open_samples
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
+from methmix.models.prediction import predict
+from methmix.models.registry import Model
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.results import Array, Run, results_of
 from methmix.prediction.sheet import Sample, in_file

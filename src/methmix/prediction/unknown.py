@@ -20,8 +20,9 @@ from scipy.stats import binom
 
 from methmix import cli, nnls
 from methmix.errors import InputError
-from methmix.models import Model, predict
 from methmix.models.informed import InformedSparseModel
+from methmix.models.prediction import predict
+from methmix.models.registry import Model
 from methmix.prediction.results import UNKNOWN, Result, Run, results_of
 from methmix.prediction.spool import Spool
 

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from methmix import cli
-from methmix.config import load_experiment
-from methmix.files import read_reference, write_reference, write_text
+from methmix.config.load import load_experiment
+from methmix.files.atomic import write_text
+from methmix.files.reference import read_reference, write_reference
 from methmix.reference.build import build_reference
 from methmix.reference.download import BASE_URL, content_sha256, download
 from methmix.reference.inputs import data_file

@@ -19,7 +19,7 @@ from methmix.config.sources import (
     WgbstoolsReference,
 )
 from methmix.errors import InputError
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.formats.regions import Measure
 from methmix.reference.beta_table import read_betas
 from methmix.reference.counts import read_counts

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from methmix import cli
 from methmix.errors import InputError, RunError
-from methmix.files import atomic_path
+from methmix.files.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.least_squares import marker_weights
 from methmix.reference.profiles import DonorSums, SpreadFunction
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve
 
 Array = npt.NDArray[np.float64]

@@ -9,8 +9,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from methmix.files import Reference
-from methmix.files.reference import SPLITS, mean_of_observed
+from methmix.files.reference import SPLITS, Reference, mean_of_observed
 from methmix.reference.variation import leave_one_out_proportions
 
 Array = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from methmix.files import Reference, atomic_path, write_text
-from methmix.files.reference import SPLITS
+from methmix.files.atomic import atomic_path, write_text
+from methmix.files.reference import SPLITS, Reference
 from methmix.reference.figures import methylation_figure, purity_figure, similarity_figure
 from methmix.reference.quality import CLEAR_DIFFERENCE, ENOUGH_DONORS, INVENTED_DONORS, LOW_PURITY, assess
 

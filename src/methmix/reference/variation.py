@@ -27,8 +27,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from methmix.errors import InputError
-from methmix.files import Reference
-from methmix.files.reference import mean_of_observed
+from methmix.files.reference import Reference, mean_of_observed
 from methmix.nnls import normalise, solve_normal_equations
 from methmix.reference.counts import read_counts_table
 from methmix.reference.samples import parse_tissue

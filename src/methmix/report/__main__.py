@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from methmix import cli, seeds
-from methmix.config import effective_variants, load_experiment
+from methmix.config.arms import effective_variants
+from methmix.config.load import load_experiment
 from methmix.errors import InputError
-from methmix.evaluation import ARMS
-from methmix.files import write_csv, write_text
-from methmix.report import ablation_page, comparison_page, detection, figures, folds_page, repeats, style
+from methmix.evaluation.answers import ARMS
+from methmix.files.atomic import write_csv, write_text
+from methmix.pages import style
+from methmix.report import ablation_page, comparison_page, detection, figures, folds_page, repeats
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.cost import read_jobs
 from methmix.report.miami import miami

@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from methmix.pages.style import embed, in_unit, template
 from methmix.report import repeats
-from methmix.report.style import embed, in_unit, template
 
 
 def render(table: pd.DataFrame, summary: pd.DataFrame, figure: Figure) -> str:

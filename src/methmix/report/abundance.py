@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from methmix import metrics
+from methmix.pages.style import ARM_COLOURS, TRUTH, embed, in_unit
 from methmix.report.results import ArmResult, serious
-from methmix.report.style import ARM_COLOURS, TRUTH, embed, in_unit
 
 _CLASSES = {
     "major": "major, > 20 %",

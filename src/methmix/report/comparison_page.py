@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from methmix.pages.style import embed, in_unit, template
 from methmix.report import abundance, cost, figures, presence, worked
 from methmix.report.results import ArmResult, serious
-from methmix.report.style import embed, in_unit, template
 
 _TABLE = {
     "mae": ("MAE", "%", "mean absolute error over all tissues"),
@@ -36,7 +36,7 @@ def render(
     comparison
         Content of comparison.json.
     miami_figures
-        Arm -> data URI of its Miami plot.
+        ArmSettings -> data URI of its Miami plot.
     jobs
         What the run's jobs used (`cost.read_jobs`); may be empty.
     recipe

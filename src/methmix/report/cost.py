@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.report.style import TRUTH
+from methmix.pages.style import TRUTH
 
 _COLUMNS = (
     "job",

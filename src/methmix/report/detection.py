@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 
 from methmix.detection.limits import shown_limit
 from methmix.errors import InputError
-from methmix.report.style import ARM_COLOURS, TRUTH, embed, template
+from methmix.pages.style import ARM_COLOURS, TRUTH, embed, template
 
 # The arm that the report is about is drawn last, above the others, and decides the order of the tissues.
 _MAIN = "sparse"

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from methmix import metrics
+from methmix.pages.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 from methmix.report.results import ArmResult, serious
-from methmix.report.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 
 
 def summary(results: list[ArmResult]) -> Figure:

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from methmix.pages.style import embed, in_unit, template
 from methmix.report import repeats
-from methmix.report.style import embed, in_unit, template
 
 
 def render(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.report.style import SPURIOUS, TISSUE_SHADES
+from methmix.pages.style import SPURIOUS, TISSUE_SHADES
 
 Array = npt.NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
+from methmix.pages.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 from methmix.report.results import ArmResult, serious
-from methmix.report.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 
 _BINS = np.linspace(0, 1, 11)
 # Bins of a handful of entries only show noise.

@@ -13,8 +13,8 @@ from methmix.config.ablation import Variant
 from methmix.errors import InputError
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, with_intervals
+from methmix.pages.style import ARM_COLOURS, TRUTH
 from methmix.report.results import ArmResult, read_arms
-from methmix.report.style import ARM_COLOURS, TRUTH
 
 METRICS = {
     "mae": "mean absolute error",

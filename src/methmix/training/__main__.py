@@ -14,12 +14,14 @@ from pathlib import Path
 import torch
 
 from methmix import cli, seeds
-from methmix.config import Arm, Experiment, load_arm, load_experiment
-from methmix.config.load import parse_assignment
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_arm, load_experiment, parse_assignment
 from methmix.errors import InputError
-from methmix.files import Mixtures, Reference, read_mixtures, read_reference
-from methmix.mixtures import MixtureSampler
-from methmix.reference import build_reference
+from methmix.files.mixtures import Mixtures, read_mixtures
+from methmix.files.reference import Reference, read_reference
+from methmix.mixtures.sampler import MixtureSampler
+from methmix.reference.build import build_reference
 from methmix.training.job import slurm_job
 from methmix.training.loop import Trainer
 from methmix.training.parallel import Ranks, torchrun
@@ -146,7 +148,7 @@ def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
     return torch.device("cpu")
 
 
-def _debug_inputs(arm: Arm, experiment: Experiment) -> tuple[Arm, Reference, Mixtures]:
+def _debug_inputs(arm: ArmSettings, experiment: Experiment) -> tuple[ArmSettings, Reference, Mixtures]:
     """Make the small data of a dry run from the experiment's own sources."""
     whole = build_reference(experiment)
     few = slice(0, _DEBUG_REGIONS)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from methmix import seeds
 from methmix.least_squares import Profiles
-from methmix.mixtures import MixtureSampler
+from methmix.mixtures.sampler import MixtureSampler
 from methmix.training.episodes import Episodes
 
 

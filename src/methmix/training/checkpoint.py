@@ -15,11 +15,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from methmix.config.arm import ARM_ADAPTER, Arm
+from methmix.config.arm import ARM_ADAPTER, ArmSettings
 from methmix.errors import InputError
-from methmix.files import Reference, atomic_path
-from methmix.files.reference import CPG_COLUMNS, SPLITS, digest
-from methmix.models import Model, build_model
+from methmix.files.atomic import atomic_path
+from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
+from methmix.models.registry import Model, build_model
 
 FORMAT_VERSION = 2
 
@@ -176,7 +176,7 @@ def load_model(path: Path) -> tuple[Model, Checkpoint]:
     return model.eval(), checkpoint
 
 
-def arm_of(checkpoint: Checkpoint) -> Arm:
+def arm_of(checkpoint: Checkpoint) -> ArmSettings:
     """Give the configuration of the arm that a checkpoint belongs to.
 
     Raises

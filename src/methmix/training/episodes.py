@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from methmix.errors import RunError
-from methmix.files import create_text, write_text
+from methmix.files.atomic import create_text, write_text
 from methmix.training.job import SlurmJob
 
 logger = logging.getLogger("methmix")

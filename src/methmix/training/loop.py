@@ -18,15 +18,19 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
 from methmix import cli, metrics, provenance, seeds
-from methmix.config import Arm, Experiment, to_yaml
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.config.load import to_yaml
 from methmix.errors import InputError, RunError
-from methmix.files import Mixtures, Reference, write_text
+from methmix.files.atomic import write_text
+from methmix.files.mixtures import Mixtures
+from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
-from methmix.mixtures import MixtureSampler
-from methmix.models import Model, build_model, predict
+from methmix.mixtures.sampler import MixtureSampler
 from methmix.models.losses import LossParts
+from methmix.models.prediction import predict
 from methmix.models.ranks import shard, sharing
-from methmix.models.registry import n_parameters
+from methmix.models.registry import Model, build_model, n_parameters
 from methmix.rows import blocks
 from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.checkpoint import (
@@ -81,7 +85,7 @@ class Trainer:
 
     def __init__(
         self,
-        arm: Arm,
+        arm: ArmSettings,
         experiment: Experiment,
         reference: Reference,
         validation: Mixtures,

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from methmix.files import write_text
+from methmix.files.atomic import write_text
 
 _LOSSES = ("mse_loss", "presence_loss", "sparsity_loss", "interval_loss", "presence_accuracy", "total_loss")
 _VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")

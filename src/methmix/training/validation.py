@@ -9,9 +9,10 @@ from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
-from methmix.files import Mixtures
-from methmix.models import Model, predict
+from methmix.files.mixtures import Mixtures
 from methmix.models.informed import Checked, InformedSparseModel
+from methmix.models.prediction import predict
+from methmix.models.registry import Model
 from methmix.rows import blocks
 
 _BATCH = 256

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from methmix.config import Arm
+from methmix.config.arm import ArmSettings
 from methmix.errors import InputError
-from methmix.files import Reference
+from methmix.files.reference import Reference
 from methmix.training.checkpoint import check_same_data, load_checkpoint
 
 
@@ -31,7 +31,7 @@ class WarmStart:
     digest: str
 
 
-def read_start(path: Path, arm: Arm, reference: Reference) -> WarmStart:
+def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
     """Read the best weights of the phase that ``training.warm_start`` of an arm names.
 
     Raises

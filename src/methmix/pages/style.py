@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
-from methmix.files import atomic_path
+from methmix.files.atomic import atomic_path
 
 mpl.use("Agg")
 mpl.rcParams.update(
@@ -71,5 +71,7 @@ def in_unit(value: float | None, unit: str) -> str:
 
 def template(name: str, package: str = "methmix.report") -> Template:
     """Give the template of a page of a package; a name that it uses and is not given is an error."""
-    loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader("methmix.report", ".")])
+    loader = ChoiceLoader(
+        [PackageLoader(package, "."), PackageLoader("methmix.pages", "."), PackageLoader("methmix.report", ".")]
+    )
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
