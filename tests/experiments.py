@@ -18,7 +18,7 @@ from methmix.mixtures.sampler import MixtureSampler
 from methmix.reference.build import build_reference
 from methmix.training.loop import Trainer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"
 
 
