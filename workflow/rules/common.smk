@@ -1,14 +1,15 @@
 """Read and validate the configuration, and write it out as the record of the run; nothing else."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from methmix.arms import MAIN, names
+from methmix import provenance
+from methmix.arms import names
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
-from methmix.provenance import source_digest
 from methmix.workflow import Plan, checkpoint
 
 try:
@@ -19,8 +20,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Rules find the package in this checkout, also in an environment of their own (--sdm conda).
+# Jobs run the package in this checkout, also in an environment of their own (--sdm conda).
 shell.prefix("export PYTHONPATH=src; ")
+source_digest = partial(provenance.source_digest, package=Path("src/methmix"))
 
 
 wildcard_constraints:
