@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from methmix.config import __main__ as command
 from methmix.config.arm import OriginalArm, SparseArm
-from methmix.config.arms import check_arms, configured_arm
+from methmix.config.configured import check_arms, configured_arm
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_ablation, load_arm, load_experiment, parse_assignment, read_yaml, to_yaml
 from methmix.errors import InputError

@@ -10,9 +10,9 @@ from experiments import ROOT, random_proportions, tiny_experiment
 
 from methmix import seeds
 from methmix.config.ablation import Variant
-from methmix.config.arms import effective_variants
+from methmix.config.configured import effective_variants
 from methmix.config.load import load_ablation, load_arm, load_experiment, read_yaml
-from methmix.config.repeats import fold_runs, seed_runs
+from methmix.config.reruns import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, expected_calibration_error
