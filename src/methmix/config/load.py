@@ -149,7 +149,7 @@ def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path,
     content = dict(document.content)
     name, place, path = content.pop("base"), document.place(("base",)), document.path
     if not isinstance(name, str) or not (path.parent / name).is_file():
-        raise InputError(f"{place}: base: expected a file beside this one, found {name!r}")
+        raise InputError(f"{place}: base: expected a file, relative to this one, found {name!r}")
     file = path.parent / name
     if file.resolve() in {other.resolve() for other in (path, *above)}:
         raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")
