@@ -6,7 +6,7 @@ Rules take the methods of a `Plan` as they are: those with an argument ``wildcar
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -18,7 +18,7 @@ from methmix.config.repeats import fold_runs, seed_runs
 from methmix.files.atomic import write_text
 from methmix.prediction.settings import options, sheet_and_files
 
-_ABLATED_PHASE = "phase2"
+_ABLATED_PHASE: Final = "phase2"
 
 
 def checkpoint(record: str) -> str:
