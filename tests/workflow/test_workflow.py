@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from methmix.arms import ARMS
+from methmix.config.load import load_experiment
 from methmix.files.mixtures import read_mixtures
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,11 @@ TRAINED = "results/tiny/phase2/original/logs/training_record.json"
 @pytest.fixture
 def checkout(tmp_path, checkout_in):
     return checkout_in(tmp_path)
+
+
+def whole(name: str) -> dict:
+    """Give the content of a shipped experiment with all that it takes from its base and from defaults."""
+    return load_experiment(ROOT / f"config/{name}.yaml").model_dump(mode="json")
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -62,7 +68,7 @@ def test_another_phase_trains_what_it_starts_from(checkout, snakemake, phase, tr
 
 
 def test_a_phase_without_arms(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content["arms"]["phase1"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     assert snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml").returncode == 0
@@ -78,7 +84,7 @@ def test_a_phase_without_arms(checkout, snakemake):
 
 
 def test_each_phase_with_a_recipe_is_a_target_under_two_names(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content["mixtures"]["recipes"]["phase1"], content["arms"]["phase1"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     listed = snakemake(checkout, "--list", "--configfile", "config/mine.yaml").stdout.splitlines()
@@ -111,7 +117,7 @@ def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
 def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     done = snakemake(checkout, "-n", "sweep_phase2")
     assert done.returncode == 0, done.stderr
-    rates = yaml.safe_load((ROOT / "config/default.yaml").read_text())["sweep"]["learning_rates"]
+    rates = whole("default")["sweep"]["learning_rates"]
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
     printed = snakemake(checkout, "-np", "sweep_phase2")
     for rate in rates:
@@ -152,7 +158,7 @@ def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else
 
 
 def test_predict_without_its_section_says_what_to_write(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content["prediction"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/mine.yaml")
@@ -203,7 +209,7 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, message):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     change(content)
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
@@ -214,7 +220,7 @@ def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, me
 
 @pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "evaluation", "seed"])
 def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, snakemake, section):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content[section]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
@@ -231,7 +237,7 @@ def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
 
 def test_the_message_about_a_bad_input_file_reaches_the_user(checkout, snakemake):
     (checkout / "counts.tsv").write_text("CHROM\tSTART\tEND\tA-1_METH\tA-1_DEPTH\n")
-    content = yaml.safe_load((checkout / "config/metdecode.yaml").read_text())
+    content = whole("metdecode")
     content["reference"]["file"] = "counts.tsv"
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "--configfile", "config/mine.yaml")
@@ -309,7 +315,7 @@ def trained(tmp_path_factory, checkout_in, snakemake):
     folder = checkout_in(tmp_path_factory.mktemp("trained"))
     (folder / "src").unlink()
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    content = yaml.safe_load((folder / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     content["overrides"] |= {"training.epochs": 1, "training.mixtures_per_epoch": 500}
     (folder / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(folder, TRAINED, "--cores", "1", "--configfile", "config/mine.yaml")
@@ -366,7 +372,7 @@ def test_a_reference_of_other_tissues_needs_no_code(checkout, snakemake):
             drawn = np.clip(mean + 0.05 * rng.standard_normal(200), 0, 1)
             columns[f"{tissue}-{number}"] = np.where(rng.random(200) < 0.02, np.nan, drawn.round(3))
     pd.DataFrame(columns).to_csv(checkout / "betas.tsv.gz", sep="\t", index=False, na_rep="NA")
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     content["name"] = "mine"
     content["reference"] = {
         "source": "beta_table",
