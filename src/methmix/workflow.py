@@ -13,9 +13,9 @@ import yaml
 from methmix import arms
 from methmix.config.ablation import Variant
 from methmix.config.arm import ArmSettings
-from methmix.config.arms import check_arms, configured_arm, effective_variants
+from methmix.config.configured import check_arms, configured_arm, effective_variants
 from methmix.config.load import check_experiment
-from methmix.config.repeats import fold_runs, seed_runs
+from methmix.config.reruns import fold_runs, seed_runs
 from methmix.files.atomic import write_text
 from methmix.prediction.settings import options, sheet_and_files
 

@@ -83,20 +83,29 @@ def test_a_phase_without_arms(checkout, snakemake):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_each_phase_with_a_recipe_is_a_target_under_two_names(checkout, snakemake):
+def test_a_new_phase_is_a_recipe_and_two_overlays(checkout, snakemake):
+    """It needs no line in the workflow: its targets are there, under two names, with what its mixtures are."""
     content = whole("tiny")
     del content["mixtures"]["recipes"]["phase1"], content["arms"]["phase1"]
+    content["mixtures"]["recipes"]["phase4"] = {**content["mixtures"]["recipes"]["phase2"], "n_tissues": [2, 6]}
+    content["arms"]["phase4"] = {"original": "config/four_original.yaml", "sparse": "config/four_sparse.yaml"}
+    for arm, base in (("original", "phase2_multitissue"), ("sparse", "phase3_sparse")):
+        (checkout / f"config/four_{arm}.yaml").write_text(f"base: {base}.yaml\nphase: phase4\n")
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     listed = snakemake(checkout, "--list", "--configfile", "config/mine.yaml").stdout.splitlines()
     targets = {name: words for name, _, words in (line.partition(" ") for line in listed) if "phase" in name}
     assert targets.keys() == {
-        "phase2", "compare_phase2", "phase3", "compare_phase3", "sweep_phase2", "ablate_phase2", "folds_phase2"
+        "phase2", "compare_phase2", "phase3", "compare_phase3", "phase4", "compare_phase4",
+        "sweep_phase2", "ablate_phase2", "folds_phase2",
     }  # fmt: skip
-    assert targets["phase2"] == targets["compare_phase2"] != targets["phase3"] == targets["compare_phase3"]
+    assert targets["phase4"] == targets["compare_phase4"] and "2 or 6 tissues" in targets["phase4"]
     assert "3, 4 or 5 tissues" in targets["phase2"] and "Blood" in targets["phase3"]
-    done = snakemake(checkout, "-n", "compare_phase3", "--configfile", "config/mine.yaml")
-    found = jobs(done.stdout + done.stderr)
-    assert (found["train"], found["compare"], found["compare_phase3"]) == (4, 1, 1)
+    done = snakemake(checkout, "-np", "compare_phase4", "--configfile", "config/mine.yaml")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    found = jobs(output)
+    assert (found["train"], found["compare"], found["compare_phase4"]) == (3, 1, 1)
+    assert "--warm-start=results/tiny/phase2/sparse/checkpoints/checkpoint_best.pt" in output
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -197,7 +206,7 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["reference"].pop("coverage"), "missing key reference.coverage"),
+        (lambda c: c["reference"].pop("n_regions"), "missing key reference.n_regions"),
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
@@ -205,7 +214,7 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
             lambda c: c["arms"].pop("phase3"),
             "arms.phase3 has no sparse arm that could predict",
         ),
-        (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
+        (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the proportions sum to 1.1"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, message):
@@ -218,7 +227,7 @@ def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, me
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "evaluation", "seed"])
+@pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "seed"])
 def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, snakemake, section):
     content = whole("tiny")
     del content[section]
@@ -226,6 +235,14 @@ def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, snake
     done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
     assert f"config/mine.yaml: missing key {section}" in done.stdout + done.stderr
+
+
+def test_an_experiment_may_be_its_base_and_a_name(checkout, snakemake):
+    (checkout / "config/mine.yaml").write_text("base: tiny.yaml\nname: mine\n")
+    done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml", "--config", "seed=7")
+    assert done.returncode == 0, done.stderr
+    record = yaml.safe_load((checkout / "results/mine/config.yaml").read_text())
+    assert record == {**whole("tiny"), "name": "mine", "seed": 7}
 
 
 def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
@@ -353,8 +370,8 @@ def test_schemas_reject_what_the_code_rejects():
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((ROOT / "workflow/schemas/experiment.schema.json").read_text())
     for name in EXPERIMENTS:
-        jsonschema.validate(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), schema)
-    wrong = yaml.safe_load((ROOT / "config/tiny.yaml").read_text())
+        jsonschema.validate(whole(name), schema)
+    wrong = whole("tiny")
     wrong["reference"]["coverge"] = 3
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema)

@@ -14,6 +14,8 @@ from methmix.workflow import Plan, checkpoint
 
 try:
     plan = Plan(dict(config), Path(workflow.configfiles[-1]))
+    # Rules see it whole: without its base, with all defaults.
+    config.clear()
     config.update(plan.content)
     # At once, so that results that cannot be written are reported before anything is planned.
     plan.write_record(config["name"])

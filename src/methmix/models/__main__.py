@@ -7,7 +7,14 @@ from typing import Any
 import torch
 
 from methmix import cli
-from methmix.config.arm import OriginalLossSettings, OriginalModelSettings, SparseLossSettings, SparseModelSettings
+from methmix.config.arm import (
+    MlpSettings,
+    OriginalLossSettings,
+    ReferenceBackboneSettings,
+    SparseLossSettings,
+    TwoStageMlpSettings,
+    TwoStageReferenceSettings,
+)
 from methmix.errors import RunError
 from methmix.least_squares import Profiles
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
@@ -32,34 +39,20 @@ def _body(options: argparse.Namespace) -> None:
     true[torch.arange(64), (torch.arange(64) + 1) % options.n_tissues] = 0.3
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
-    backbone: dict[str, Any] = {
-        **{"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1},
-        **{
-            "head_size": 48,
-            "purify_donors": False,
-            "errors_in_variables": True,
-            "markers_per_tissue": 0,
-            "sum_to_one": True,
-        },
-    }
     stages: dict[str, Any] = {"use_two_stage": True, "presence_threshold": 0.5}
     mse = OriginalLossSettings(mse_weight=1.0)
-    weights = SparseLossSettings(
-        mse_weight=1.0,
-        mae_weight=1.0,
-        presence_weight=1.0,
-        sparsity_weight=0.01,
-        presence_threshold=0.01,
-        teacher_forcing=True,
-    )
+    weights = SparseLossSettings(mse_weight=1.0, presence_weight=1.0, sparsity_weight=0.01, teacher_forcing=True)
     zeros = torch.zeros_like(profiles)
     known = Profiles(profiles, zeros, zeros)
-    mlp, reference = ({**backbone, "backbone": name} for name in ("mlp", "reference"))
     models: dict[str, Model] = {
-        "original": OriginalModel(OriginalModelSettings(**mlp), mse, profiles),
-        "sparse": SparseModel(SparseModelSettings(**mlp, **stages), weights, profiles),
-        "original, backbone reference": InformedOriginalModel(OriginalModelSettings(**reference), mse, known),
-        "sparse, backbone reference": InformedSparseModel(SparseModelSettings(**reference, **stages), weights, known),
+        "original": OriginalModel(MlpSettings(backbone="mlp"), mse, profiles),
+        "sparse": SparseModel(TwoStageMlpSettings(backbone="mlp", **stages), weights, profiles),
+        "original, backbone reference": InformedOriginalModel(
+            ReferenceBackboneSettings(backbone="reference"), mse, known
+        ),
+        "sparse, backbone reference": InformedSparseModel(
+            TwoStageReferenceSettings(backbone="reference", **stages), weights, known
+        ),
     }
     ok = True
     for name, model in models.items():

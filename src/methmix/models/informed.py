@@ -5,7 +5,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import OriginalLossSettings, OriginalModelSettings, SparseLossSettings, SparseModelSettings
+from methmix.config.arm import (
+    OriginalLossSettings,
+    ReferenceBackboneSettings,
+    SparseLossSettings,
+    TwoStageReferenceSettings,
+)
 from methmix.least_squares import Profiles
 from methmix.models.gate import open_gate, share_if_let_in, share_mass
 from methmix.models.inference import Inference
@@ -65,7 +70,7 @@ class InformedOriginalModel(nn.Module):
         As for `ReferenceBackbone` and `OriginalModel`.
     """
 
-    def __init__(self, settings: OriginalModelSettings, loss: OriginalLossSettings, profiles: Profiles) -> None:
+    def __init__(self, settings: ReferenceBackboneSettings, loss: OriginalLossSettings, profiles: Profiles) -> None:
         super().__init__()
         self.mse_weight = loss.mse_weight
         self.backbone = ReferenceBackbone(settings, profiles)
@@ -117,9 +122,9 @@ class InformedSparseModel(nn.Module):
     detection_ratio: Tensor
     misfit_curve: Tensor
 
-    def __init__(self, settings: SparseModelSettings, loss: SparseLossSettings, profiles: Profiles) -> None:
+    def __init__(self, settings: TwoStageReferenceSettings, loss: SparseLossSettings, profiles: Profiles) -> None:
         super().__init__()
-        self.presence_threshold = settings.presence_threshold
+        self.presence_threshold = settings.gate_threshold
         self.loss_settings = loss
         self.backbone = ReferenceBackbone(settings, profiles)
         self.leave = nn.Linear(self.backbone.n_features, 2)
@@ -160,7 +165,7 @@ class InformedSparseModel(nn.Module):
         gate = self.gate(presence_logits)
         shares = share_mass(share_logits, gate | (true > 0) if settings.teacher_forcing else gate)
         mse = mse_loss(shares, true)
-        presence = presence_loss(presence_logits, true, settings.presence_threshold)
+        presence = presence_loss(presence_logits, true, settings.label_threshold)
         sparsity = sparsity_loss(presence_logits)
         ends = share_if_let_in(share_logits, gate).detach()[:, :, None] + error[:, :, None] * quantiles
         parts = [pinball_loss(end, true, q) for end, q in zip(ends.unbind(dim=2), _QUANTILES, strict=True)]

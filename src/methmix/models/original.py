@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import OriginalLossSettings, OriginalModelSettings
+from methmix.config.arm import MlpSettings, OriginalLossSettings
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
 from methmix.models.inference import Inference
@@ -28,7 +28,7 @@ class OriginalModel(nn.Module):
         Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
     """
 
-    def __init__(self, settings: OriginalModelSettings, loss: OriginalLossSettings, profiles: Tensor) -> None:
+    def __init__(self, settings: MlpSettings, loss: OriginalLossSettings, profiles: Tensor) -> None:
         super().__init__()
         self.mse_weight = loss.mse_weight
         self.backbone = Backbone(profiles, settings.hidden_sizes, settings.dropout)

@@ -2,7 +2,13 @@
 
 import torch
 
-from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
+from methmix.config.arm import (
+    ArmSettings,
+    MlpSettings,
+    SparseArm,
+    TwoStageMlpSettings,
+    TwoStageReferenceSettings,
+)
 from methmix.least_squares import Profiles
 from methmix.models.informed import InformedOriginalModel, InformedSparseModel
 from methmix.models.original import OriginalModel
@@ -29,15 +35,15 @@ def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Pr
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if arm.model.backbone == "mlp" or (isinstance(arm, SparseArm) and not arm.model.use_two_stage):
-            if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
-                return OriginalModel(arm.model, arm.loss, profiles)
-            return SparseModel(arm.model, arm.loss, profiles)
+        if isinstance(arm.model, MlpSettings):
+            if isinstance(arm, SparseArm) and isinstance(arm.model, TwoStageMlpSettings) and arm.model.use_two_stage:
+                return SparseModel(arm.model, arm.loss, profiles)
+            return OriginalModel(arm.model, arm.loss, profiles)
         mean = profiles.float()
         known = tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
-        if isinstance(arm, OriginalArm):
-            return InformedOriginalModel(arm.model, arm.loss, known)
-        return InformedSparseModel(arm.model, arm.loss, known)
+        if isinstance(arm, SparseArm) and isinstance(arm.model, TwoStageReferenceSettings):
+            return InformedSparseModel(arm.model, arm.loss, known)
+        return InformedOriginalModel(arm.model, arm.loss, known)
 
 
 def n_parameters(model: torch.nn.Module) -> int:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import SparseLossSettings, SparseModelSettings
+from methmix.config.arm import SparseLossSettings, TwoStageMlpSettings
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Backbone
 from methmix.models.gate import open_gate, share_mass
@@ -31,9 +31,9 @@ class SparseModel(nn.Module):
         Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
     """
 
-    def __init__(self, settings: SparseModelSettings, loss: SparseLossSettings, profiles: Tensor) -> None:
+    def __init__(self, settings: TwoStageMlpSettings, loss: SparseLossSettings, profiles: Tensor) -> None:
         super().__init__()
-        self.presence_threshold = settings.presence_threshold
+        self.presence_threshold = settings.gate_threshold
         self.loss_settings = loss
         self.backbone = Backbone(profiles, settings.hidden_sizes, settings.dropout)
         n_tissues = profiles.shape[0]
@@ -64,7 +64,7 @@ class SparseModel(nn.Module):
         if self.loss_settings.teacher_forcing:
             gate = gate | (true > 0)
         mse = mse_loss(share_mass(proportion_logits, gate), true)
-        presence = presence_loss(presence_logits, true, self.loss_settings.presence_threshold)
+        presence = presence_loss(presence_logits, true, self.loss_settings.label_threshold)
         sparsity = sparsity_loss(presence_logits)
         total = (
             self.loss_settings.mse_weight * relative_mse(mse, true)

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
 from methmix import cli, metrics, provenance, seeds
-from methmix.config.arm import ArmSettings
+from methmix.config.arm import ArmSettings, settings_digest
 from methmix.config.experiment import Experiment
 from methmix.config.load import to_yaml
 from methmix.errors import InputError, RunError
@@ -150,7 +150,7 @@ class Trainer:
             genome=str(reference.attributes.get("genome", "unknown")),
             reference_digest=reference.digest,
             identity={
-                "configuration": _digest(arm.model_dump_json(exclude={"experiment"})),
+                "configuration": settings_digest(arm),
                 "reference": reference.content_digest,
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": _content(validation),
