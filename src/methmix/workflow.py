@@ -6,19 +6,20 @@ Rules take the methods of a `Plan` as they are: those with an argument ``wildcar
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from methmix import arms
 from methmix.config.ablation import Variant
+from methmix.config.arm import ArmSettings
 from methmix.config.configured import check_arms, configured_arm, effective_variants
 from methmix.config.load import check_experiment
 from methmix.config.reruns import fold_runs, seed_runs
 from methmix.files.atomic import write_text
 from methmix.prediction.settings import options, sheet_and_files
 
-_ABLATED_PHASE = "phase2"
+_ABLATED_PHASE: Final = "phase2"
 
 
 def checkpoint(record: str) -> str:
@@ -95,40 +96,35 @@ class Plan:
         """Name the arms that the experiment trains in a job's phase."""
         return list(self.experiment.arms.get(wildcards.phase, {}))
 
-    def main_arm(self, wildcards: Any) -> str:
-        """Give the configuration file of the arm whose parts the ablation shows.
+    def arm_file(self, wildcards: Any) -> str:
+        """Give the configuration file of the arm that a job trains, or a part of which it evaluates.
 
         Raises
         ------
         InputError
-            As `configured_arm`.
+            As `configured_arm`; so do the other methods about arms.
         """
-        configured_arm(self.experiment, wildcards.phase, arms.MAIN)
-        return self.experiment.arms[wildcards.phase][arms.MAIN]
+        self._configured(wildcards)
+        return self.experiment.arms[wildcards.phase][self._arm(wildcards)]
 
-    def training_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Give the configuration file of the arm that a job trains and, if it starts from another training, its record.
+    def arm_settings(self, wildcards: Any) -> dict[str, Any]:
+        """Give all settings of that arm, whichever file they are from."""
+        return self._configured(wildcards).model_dump(mode="json")
 
-        Raises
-        ------
-        InputError
-            As `configured_arm`.
-        """
-        arm, changes = self._changed(wildcards)
-        start = configured_arm(self.experiment, wildcards.phase, arm, changes).training.warm_start
-        record = f"results/{wildcards.name}/{start}/{arm}/logs/training_record.json"
-        return {"config": self.experiment.arms[wildcards.phase][arm], "start": [record] if start else []}
+    def starts(self, wildcards: Any) -> list[str]:
+        """Give the record of the training that a job's training starts from, if any."""
+        phase = self._configured(wildcards).training.warm_start
+        return [f"results/{wildcards.name}/{phase}/{self._arm(wildcards)}/logs/training_record.json"] if phase else []
 
     def training_options(self, wildcards: Any, input: Any) -> list[str]:
         """Give the options of a training: its arm, what is changed in it, and the checkpoint that it starts from."""
-        arm, changes = self._changed(wildcards)
-        assignments = [f"--set={key}={json.dumps(value)}" for key, value in changes.items()]
-        return [f"--arm={arm}", *assignments, *(f"--warm-start={checkpoint(record)}" for record in input.start)]
+        assignments = [f"--set={key}={json.dumps(value)}" for key, value in self._changes(wildcards).items()]
+        starts = [f"--warm-start={checkpoint(record)}" for record in input.start]
+        return [f"--arm={self._arm(wildcards)}", *assignments, *starts]
 
     def evaluation_options(self, wildcards: Any, input: Any) -> list[str]:
         """Give the options of the evaluation of a trained arm: its name and its checkpoint."""
-        arm, _ = self._changed(wildcards)
-        return [f"--arm={arm}", f"--checkpoint={checkpoint(input.record)}"]
+        return [f"--arm={self._arm(wildcards)}", f"--checkpoint={checkpoint(input.record)}"]
 
     def samples(self, wildcards: Any) -> list[str]:
         """Give the samples sheet of the prediction and the files that it names.
@@ -156,9 +152,21 @@ class Plan:
         phase = self.experiment.prediction.checkpoint_phase if self.experiment.prediction else "phase3"
         return f"{phase}/{arms.MAIN}"
 
-    def _changed(self, wildcards: Any) -> tuple[Any, dict[str, Any]]:
-        """Give the arm that a job trains, and what is changed in it: by a variant, or the learning rate of a sweep."""
-        if variant := self.variants.get(getattr(wildcards, "variant", "")):
-            return variant.arm, dict(variant.set)
+    def _variant(self, wildcards: Any) -> Variant | None:
+        return self.variants.get(getattr(wildcards, "variant", ""))
+
+    def _arm(self, wildcards: Any) -> Any:
+        if variant := self._variant(wildcards):
+            return variant.arm
+        # What is no trained arm is a part of the main one.
+        return wildcards.arm if arms.ARMS[wildcards.arm].kind == "trained" else arms.MAIN
+
+    def _changes(self, wildcards: Any) -> dict[str, Any]:
+        """Give what a variant changes in its arm, or the learning rate of a sweep: dotted key -> value."""
+        if variant := self._variant(wildcards):
+            return dict(variant.set)
         rate = getattr(wildcards, "rate", None)
-        return wildcards.arm, {"training.learning_rate": float(rate)} if rate else {}
+        return {"training.learning_rate": float(rate)} if rate else {}
+
+    def _configured(self, wildcards: Any) -> ArmSettings:
+        return configured_arm(self.experiment, wildcards.phase, self._arm(wildcards), self._changes(wildcards))

@@ -1,14 +1,20 @@
 """What the workflow asks of a configuration."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from methmix.arms import names
-from methmix.config.load import load_experiment, read_yaml
+from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.workflow import Plan, checkpoint
+
+
+def plan_of(path: Path) -> Plan:
+    """Make the plan of a file, as the Snakefile does."""
+    return Plan(yaml.safe_load(path.read_text()), path)
 
 
 @pytest.fixture
@@ -19,8 +25,7 @@ def in_repository(repository, monkeypatch):
 
 @pytest.fixture
 def plan(in_repository):
-    path = in_repository / "config/default.yaml"
-    return Plan(read_yaml(path), path)
+    return plan_of(in_repository / "config/default.yaml")
 
 
 def job(**wildcards: str) -> SimpleNamespace:
@@ -29,7 +34,7 @@ def job(**wildcards: str) -> SimpleNamespace:
 
 def test_runs_are_the_experiment_and_its_repeats(in_repository):
     path = in_repository / "config/default.yaml"
-    content = read_yaml(path)
+    content = load_experiment(path).model_dump(mode="json")
     content["repeats"] = {"seeds": [4], "folds": [2]}
     plan = Plan(content, path)
     assert [*plan.runs] == ["default", "default-seed4", "default-fold2"]
@@ -41,7 +46,7 @@ def test_runs_are_the_experiment_and_its_repeats(in_repository):
 @pytest.mark.parametrize("name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "tiny"])
 def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, monkeypatch, name):
     path = in_repository / f"config/{name}.yaml"
-    plan = Plan(read_yaml(path), path)
+    plan = plan_of(path)
     monkeypatch.chdir(tmp_path)
     record = tmp_path / plan.record(job(name=name))
     assert load_experiment(record) == load_experiment(path)
@@ -52,56 +57,62 @@ def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, mo
 
 
 def test_a_training_of_an_arm(plan):
-    inputs = plan.training_inputs(job(arm="sparse"))
-    assert inputs == {"config": "config/phase2_sparse.yaml", "start": []}
-    assert plan.training_options(job(arm="sparse"), SimpleNamespace(**inputs)) == ["--arm=sparse"]
+    assert plan.arm_file(job(arm="sparse")) == "config/phase2_sparse.yaml"
+    assert plan.starts(job(arm="sparse")) == []
+    assert plan.training_options(job(arm="sparse"), SimpleNamespace(start=[])) == ["--arm=sparse"]
 
 
 def test_a_training_that_starts_from_another_phase(plan):
     wildcards = job(phase="phase3", arm="sparse")
-    inputs = plan.training_inputs(wildcards)
-    assert inputs["start"] == ["results/default/phase2/sparse/logs/training_record.json"]
+    record = "results/default/phase2/sparse/logs/training_record.json"
+    assert plan.starts(wildcards) == [record]
     start = "results/default/phase2/sparse/checkpoints/checkpoint_best.pt"
-    assert plan.training_options(wildcards, SimpleNamespace(**inputs)) == ["--arm=sparse", f"--warm-start={start}"]
+    options = plan.training_options(wildcards, SimpleNamespace(start=[record]))
+    assert options == ["--arm=sparse", f"--warm-start={start}"]
 
 
 def test_a_training_of_a_sweep(plan):
-    options = plan.training_options(job(arm="original", rate="0.0003"), SimpleNamespace(start=[]))
+    wildcards = job(arm="original", rate="0.0003")
+    options = plan.training_options(wildcards, SimpleNamespace(start=[]))
     assert options == ["--arm=original", "--set=training.learning_rate=0.0003"]
+    assert plan.arm_settings(wildcards)["training"]["learning_rate"] == 0.0003
 
 
 @pytest.mark.parametrize("name", ["sparse_mlp", "original_reference", "warm_start_phase1"])
 def test_a_training_of_a_variant(plan, name):
-    variant = plan.variants[name]
-    inputs = plan.training_inputs(job(variant=name))
-    options = plan.training_options(job(variant=name), SimpleNamespace(**inputs))
+    variant, wildcards = plan.variants[name], job(variant=name)
+    options = plan.training_options(wildcards, SimpleNamespace(start=[]))
     assert options[0] == f"--arm={variant.arm}"
     assert len([option for option in options if option.startswith("--set=")]) == len(variant.set)
     start = "results/default/phase1/sparse/logs/training_record.json"
-    assert inputs["start"] == ([start] if name == "warm_start_phase1" else [])
-    evaluated = plan.evaluation_options(job(variant=name), SimpleNamespace(record=f"run/{name}/logs/record.json"))
+    assert plan.starts(wildcards) == ([start] if name == "warm_start_phase1" else [])
+    for key, value in variant.set.items():
+        section, _, setting = key.partition(".")
+        assert plan.arm_settings(wildcards)[section][setting] == value
+    evaluated = plan.evaluation_options(wildcards, SimpleNamespace(record=f"run/{name}/logs/record.json"))
     assert evaluated == [f"--arm={variant.arm}", f"--checkpoint=run/{name}/checkpoints/checkpoint_best.pt"]
 
 
-def test_arms_of_a_phase(plan):
-    assert plan.trained_arms(job()) == names("trained")
-    assert plan.main_arm(job()) == "config/phase2_sparse.yaml"
+def test_a_part_of_the_main_arm_has_its_settings(plan):
+    part, whole = job(arm="least_squares"), job(arm="sparse")
+    assert plan.arm_file(part) == plan.arm_file(whole) == "config/phase2_sparse.yaml"
+    assert plan.arm_settings(part) == plan.arm_settings(whole)
 
 
 def test_an_arm_that_the_experiment_lacks(in_repository):
     path = in_repository / "config/default.yaml"
-    content = read_yaml(path)
+    content = load_experiment(path).model_dump(mode="json")
     del content["arms"]["phase1"]
     plan = Plan(content, path)
-    assert plan.trained_arms(job(phase="phase1")) == []
-    for ask in (plan.main_arm, plan.training_inputs):
+    assert (plan.trained_arms(job(phase="phase1")), plan.trained_arms(job())) == ([], names("trained"))
+    for ask in (plan.arm_file, plan.arm_settings, plan.starts):
         with pytest.raises(InputError, match="experiment default has no sparse arm there"):
             ask(job(phase="phase1", arm="sparse"))
 
 
 def test_a_prediction(in_repository):
     path = in_repository / "config/default.yaml"
-    content = read_yaml(path)
+    content = load_experiment(path).model_dump(mode="json")
     assert Plan(content, path).predicting_run == "phase3/sparse"
     assert Plan(content, path).sample_regions(job()) == []
     content["prediction"] |= {"checkpoint_phase": "phase2", "regions_file": "regions.bed", "pseudo_depth": 20}

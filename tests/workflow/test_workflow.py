@@ -83,20 +83,29 @@ def test_a_phase_without_arms(checkout, snakemake):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_each_phase_with_a_recipe_is_a_target_under_two_names(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+def test_a_new_phase_is_a_recipe_and_two_overlays(checkout, snakemake):
+    """It needs no line in the workflow: its targets are there, under two names, with what its mixtures are."""
+    content = whole("tiny")
     del content["mixtures"]["recipes"]["phase1"], content["arms"]["phase1"]
+    content["mixtures"]["recipes"]["phase4"] = {**content["mixtures"]["recipes"]["phase2"], "n_tissues": [2, 6]}
+    content["arms"]["phase4"] = {"original": "config/four_original.yaml", "sparse": "config/four_sparse.yaml"}
+    for arm, base in (("original", "phase2_multitissue"), ("sparse", "phase3_sparse")):
+        (checkout / f"config/four_{arm}.yaml").write_text(f"base: {base}.yaml\nphase: phase4\n")
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     listed = snakemake(checkout, "--list", "--configfile", "config/mine.yaml").stdout.splitlines()
     targets = {name: words for name, _, words in (line.partition(" ") for line in listed) if "phase" in name}
     assert targets.keys() == {
-        "phase2", "compare_phase2", "phase3", "compare_phase3", "sweep_phase2", "ablate_phase2", "folds_phase2"
+        "phase2", "compare_phase2", "phase3", "compare_phase3", "phase4", "compare_phase4",
+        "sweep_phase2", "ablate_phase2", "folds_phase2",
     }  # fmt: skip
-    assert targets["phase2"] == targets["compare_phase2"] != targets["phase3"] == targets["compare_phase3"]
+    assert targets["phase4"] == targets["compare_phase4"] and "2 or 6 tissues" in targets["phase4"]
     assert "3, 4 or 5 tissues" in targets["phase2"] and "Blood" in targets["phase3"]
-    done = snakemake(checkout, "-n", "compare_phase3", "--configfile", "config/mine.yaml")
-    found = jobs(done.stdout + done.stderr)
-    assert (found["train"], found["compare"], found["compare_phase3"]) == (4, 1, 1)
+    done = snakemake(checkout, "-np", "compare_phase4", "--configfile", "config/mine.yaml")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    found = jobs(output)
+    assert (found["train"], found["compare"], found["compare_phase4"]) == (3, 1, 1)
+    assert "--warm-start=results/tiny/phase2/sparse/checkpoints/checkpoint_best.pt" in output
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -117,7 +126,7 @@ def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
 def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     done = snakemake(checkout, "-n", "sweep_phase2")
     assert done.returncode == 0, done.stderr
-    rates = yaml.safe_load((ROOT / "config/default.yaml").read_text())["sweep"]["learning_rates"]
+    rates = whole("default")["sweep"]["learning_rates"]
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
     printed = snakemake(checkout, "-np", "sweep_phase2")
     for rate in rates:
@@ -323,7 +332,7 @@ def trained(tmp_path_factory, checkout_in, snakemake):
     folder = checkout_in(tmp_path_factory.mktemp("trained"))
     (folder / "src").unlink()
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    content = yaml.safe_load((folder / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     content["overrides"] |= {"training.epochs": 1, "training.mixtures_per_epoch": 500}
     (folder / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(folder, TRAINED, "--cores", "1", "--configfile", "config/mine.yaml")

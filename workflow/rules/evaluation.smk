@@ -51,13 +51,13 @@ use rule evaluate_control as evaluate_part with:
     """Evaluate a part of the sparse arm by itself, for the ablation and the folds."""
     input:
         **TESTED,
-        arm=plan.main_arm,
+        arm=plan.arm_file,
     benchmark:
         "results/{name}/benchmarks/ablation/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
         arm="|".join(names("control", compared=False)),
     params:
-        settings=plan.settings("evaluation", "overrides"),
+        arm=plan.arm_settings,
 
 
 use rule evaluate_control as evaluate_model with:

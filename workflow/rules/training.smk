@@ -7,7 +7,8 @@
 rule train:
     """Train one arm; an interrupted training goes on from its last checkpoint."""
     input:
-        unpack(plan.training_inputs),
+        config=plan.arm_file,
+        start=plan.starts,
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
@@ -26,7 +27,8 @@ rule train:
         options=plan.training_options,
         output=lambda wildcards, output: Path(output.record).parents[1],
         processes=lambda wildcards, resources: resources.get("gpu", 1),
-        settings=plan.settings("overrides"),
+        arm=plan.arm_settings,
+        settings=plan.settings(),
         code=source_digest("methmix.training"),
     shell:
         """
