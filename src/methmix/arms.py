@@ -4,7 +4,7 @@ This is the only list of them. A new control is a line here and a function in `m
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Kind = Literal["trained", "control", "bound", "trivial"]
 
@@ -48,7 +48,8 @@ class Arm:
 
 
 # The arm that this package is about, and the one that it is measured against.
-MAIN, BASELINE = "sparse", "original"
+MAIN: Final = "sparse"
+BASELINE: Final = "original"
 
 # In the order of tables and figures.
 ARMS = {

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from methmix.arms import MAIN
 from methmix.config.recipes import BackgroundRecipe, Composition, Recipe, check_composition
 from methmix.config.section import Section
 from methmix.config.sources import ReferenceSettings
@@ -146,9 +147,9 @@ class Experiment(Section):
         for phase in self.arms:
             if phase not in self.mixtures.recipes:
                 raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
-        if self.prediction and "sparse" not in self.arms.get(self.prediction.checkpoint_phase, {}):
+        if self.prediction and MAIN not in self.arms.get(self.prediction.checkpoint_phase, {}):
             phase = self.prediction.checkpoint_phase
-            raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no sparse arm that could predict")
+            raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no {MAIN} arm that could predict")
         if self.prediction and self.prediction.control_group and not self.background:
             raise ValueError(
                 "prediction.background: with a control_group, expected names of tissues, as mixtures.recipes has no "

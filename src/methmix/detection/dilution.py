@@ -26,14 +26,14 @@ BLANKS: tuple[Split, ...] = ("test", "validation")
 
 @dataclass(frozen=True)
 class DilutionScores:
-    """Scores of all arms; the higher, the surer an arm is that the tissue is there.
+    """Scores of all arms; the higher, the stronger an arm's evidence that the tissue is present.
 
     Parameters
     ----------
     arms, tissues
         Arms, and the tissues that were spiked.
     depths, spikes
-        Mean depths and shares of the spiked tissue, ascending.
+        Mean depths, and proportions of the spiked tissue, ascending.
     spiked
         Score of the spiked tissue, [n_arms, n_tissues, n_depths, n_spikes, n_spiked].
     blanks
@@ -51,7 +51,7 @@ class DilutionScores:
 def dilution(
     background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
 ) -> npt.NDArray[np.float32]:
-    """Give the proportions of a background in which a tissue takes the share ``spike`` from all alike.
+    """Give the proportions of a background that is diluted by the proportion ``spike`` of a tissue.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def dilution(
         float32 [n_tissues]; sums to 1.
     """
     proportions = np.zeros(len(tissue_names))
-    for name, share in background.items():
-        proportions[tissue_names.index(name)] = share * (1 - spike)
+    for name, proportion in background.items():
+        proportions[tissue_names.index(name)] = proportion * (1 - spike)
     if spiked is not None:
         proportions[tissue_names.index(spiked)] += spike
     return proportions.astype(np.float32)

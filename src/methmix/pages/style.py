@@ -9,6 +9,7 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
+from methmix.arms import ARMS
 from methmix.files.atomic import atomic_path
 
 mpl.use("Agg")
@@ -29,17 +30,7 @@ mpl.rcParams.update(
 # Colour-blind safe (Okabe and Ito); red is kept for what is wrong.
 SPURIOUS = "#d62728"
 TRUTH = "#4d4d4d"
-ARM_COLOURS = {
-    "original": "#e69f00",
-    "sparse": "#0072b2",
-    "nnls": "#009e73",
-    "nnls_cut": "#66c2a5",
-    "em": "#cc79a7",
-    "least_squares": "#56b4e9",
-    "oracle": "#999999",
-    "uniform": "#cccccc",
-    "all_absent": "#cccccc",
-}
+ARM_COLOURS = {arm.name: arm.colour for arm in ARMS.values()}
 # Two alternating shades tell neighbouring tissues apart without a legend of forty colours.
 TISSUE_SHADES = ("#0072b2", "#56b4e9")
 

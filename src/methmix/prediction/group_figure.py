@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.pages.style import ARM_COLOURS
+from methmix.arms import ARMS, MAIN
 
-_METHODS = {"model": ("model", ARM_COLOURS["sparse"]), "nnls": ("NNLS", ARM_COLOURS["nnls"])}
+_METHODS = {"model": ("model", ARMS[MAIN].colour), "nnls": ("NNLS", ARMS["nnls"].colour)}
 
 
 def groups(record: dict[str, Any]) -> Figure:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from methmix import cli, seeds
+from methmix import arms, cli, seeds
 from methmix.config.arms import effective_variants
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
-from methmix.evaluation.answers import ARMS
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages import style
 from methmix.report import ablation_page, comparison_page, detection, figures, folds_page, repeats
@@ -32,7 +31,9 @@ def main() -> int:
     cli.add_common_options(comparison)
     cli.config_option(comparison)
     comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
-    comparison.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
+    comparison.add_argument(
+        "--arms", nargs="+", default=arms.names(compared=True), help="arms in the order of the table"
+    )
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--output", type=Path, required=True, help="folder to write to")
     limits = commands.add_parser("detection", help="figure and page of the limits of detection")
@@ -52,7 +53,9 @@ def main() -> int:
         cli.add_common_options(repeated)
         cli.config_option(repeated)
         repeated.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
-        repeated.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
+        repeated.add_argument(
+            "--arms", nargs="+", default=arms.names(compared=True), help="arms in the order of the table"
+        )
         repeated.add_argument("--output", type=Path, required=True, help="folder to write to")
     bodies = {
         "comparison": _comparison,
@@ -102,7 +105,7 @@ def _folds(options: argparse.Namespace) -> None:
     settings, seed = experiment.evaluation, seeds.integer(experiment.seed, "bootstrap")
     content = repeats.pool_folds(options.runs, options.arms, settings.look_alikes, settings.n_bootstrap, seed)
     table = repeats.folds_table(content)
-    figure = repeats.folds_figure(content, [arm for arm in options.arms if arm not in ("uniform", "all_absent")])
+    figure = repeats.folds_figure(content, [arm for arm in options.arms if arm not in arms.names("trivial")])
     write_csv(options.output / "folds.csv", table)
     write_text(options.output / "folds.json", json.dumps(content, indent=2) + "\n")
     style.save(figure, options.output / "folds.png")

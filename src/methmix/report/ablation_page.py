@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from methmix.arms import MAIN
 from methmix.pages.style import embed, in_unit, template
 from methmix.report import repeats
 
@@ -18,7 +19,7 @@ def render(table: pd.DataFrame, summary: pd.DataFrame, figure: Figure) -> str:
             unit = "%" if name == "mae" else ""
             ends = " to ".join(in_unit(line[f"{name}_minus_sparse_{end}"], unit) for end in ("low", "high"))
             value = f"{in_unit(line[f'{name}_mean'], unit)} ± {in_unit(line[f'{name}_sd'], unit)}"
-            cells.append((value, "" if label == "sparse" else f"minus sparse: {ends}"))
+            cells.append((value, "" if label == MAIN else f"minus sparse: {ends}"))
         rows.append({"name": label, "main": label in mains, "cells": cells})
     return template("repeats.html").render(
         title=f"{runs[0]}: what each ingredient of the sparse arm is worth",

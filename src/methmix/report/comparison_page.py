@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from methmix.arms import ARMS, names
 from methmix.pages.style import embed, in_unit, template
 from methmix.report import abundance, cost, figures, presence, worked
 from methmix.report.results import ArmResult, serious
@@ -51,7 +52,9 @@ def render(
         rows=[_row(result) for result in results],
         difference=_difference(comparison.get("sparse_minus_original", {})),
         miami=miami_figures,
-        trivial=[r.arm for r in results if r not in serious(results)],
+        trained=names("trained"),
+        trivial=names("trivial"),
+        legends={r.arm: ARMS[r.arm].legend for r in results if r.arm in ARMS},
         summary=embed(figures.summary(results)),
         scatter=embed(figures.scatter(results)),
         per_tissue=embed(figures.per_tissue(results)),
@@ -61,7 +64,7 @@ def render(
         abundance_rows=abundance.rows(results),
         background=abundance.background(results),
         presence=embed(presence.presence(results)),
-        calibration={r.arm: embed(presence.calibration(r)) for r in results if r.arm in ("original", "sparse")},
+        calibration={r.arm: embed(presence.calibration(r)) for r in results if r.arm in names("trained")},
         tradeoff=embed(presence.tradeoff(results)),
         intervals={r.arm: embed(drawn) for r in results if (drawn := presence.intervals(r))},
         coverage=[_coverage(r) for r in results if "interval_coverage_present" in r.metrics],

@@ -11,12 +11,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from methmix.arms import MAIN, names
 from methmix.detection.limits import shown_limit
 from methmix.errors import InputError
 from methmix.pages.style import ARM_COLOURS, TRUTH, embed, template
 
-# The arm that the report is about is drawn last, above the others, and decides the order of the tissues.
-_MAIN = "sparse"
 _UNREACHED = "#d9d9d9"
 
 
@@ -52,12 +51,13 @@ def draw(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, An
 
 
 def _arms(record: dict[str, Any]) -> list[str]:
-    return sorted(record["arms"], key=lambda arm: arm == _MAIN)
+    """List the arms, the main one last, so that it is drawn above the others."""
+    return sorted(record["arms"], key=lambda arm: arm == MAIN)
 
 
 def _tissues(limits: pd.DataFrame) -> list[str]:
     """Order the tissues from the easiest to the hardest for the main arm."""
-    of_main = limits[limits["arm"] == _MAIN] if _MAIN in set(limits["arm"]) else limits
+    of_main = limits[limits["arm"] == MAIN] if MAIN in set(limits["arm"]) else limits
     # Not reached counts as ten times the largest limit.
     highest = 10 * of_main["limit"].replace(np.inf, np.nan).max()
     hardness = np.log(of_main["limit"].replace(np.inf, 1.0 if np.isnan(highest) else highest))
@@ -140,6 +140,7 @@ def render(limits: pd.DataFrame, record: dict[str, Any], figure: Figure) -> str:
         record=record,
         provenance=record["provenance"],
         arms=arms,
+        trained=names("trained"),
         depths=depths,
         rates=list(dict.fromkeys(limits["fpr"])),
         medians=medians,

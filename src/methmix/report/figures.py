@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from methmix import metrics
+from methmix.arms import names
 from methmix.pages.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 from methmix.report.results import ArmResult, serious
 
@@ -73,7 +74,7 @@ def scatter(results: list[ArmResult]) -> Figure:
 
 def per_tissue(results: list[ArmResult]) -> Figure:
     """Plot the mean absolute error of present entries, and spurious calls, per tissue."""
-    arms = [r for r in serious(results) if r.arm in ("original", "sparse", "nnls_cut", "em", "oracle")] or results
+    arms = [r for r in serious(results) if r.arm in names(selected=True)] or results
     tissues = arms[0].per_tissue["tissue"].tolist()
     figure = Figure(figsize=(max(9.0, 0.42 * len(tissues)), 5.2))
     upper, lower = figure.subplots(2, 1, sharex=True)

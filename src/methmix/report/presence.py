@@ -9,10 +9,11 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
+from methmix.arms import MAIN
 from methmix.pages.style import ARM_COLOURS, SPURIOUS, TRUTH, shown
 from methmix.report.results import ArmResult, serious
+from methmix.scores import CALIBRATION_BINS, calibration_bins
 
-_BINS = np.linspace(0, 1, 11)
 # Bins of a handful of entries only show noise.
 _FEWEST = 10
 # Least number of errors a mixture that the trade-off shows: its axes are logarithmic.
@@ -72,7 +73,7 @@ def tradeoff(results: list[ArmResult]) -> Figure:
         name = result.arm if len(table) == 1 else f"{result.arm}: {table['setting'].iloc[0]}"
         left.plot(spurious, missed, ".-", color=colour, linewidth=1, label=name)
         left.plot(spurious[table["chosen"]], missed[table["chosen"]], "o", color=colour, markersize=9)
-        if result.arm == "sparse" and len(table) > 1:
+        if result.arm == MAIN and len(table) > 1:
             for x, y, value in zip(spurious, missed, table["value"], strict=True):
                 left.annotate(f"{value:g} ", (x, y), fontsize=7, ha="right", va="top", color=colour)
             for column, title, style in (
@@ -86,7 +87,7 @@ def tradeoff(results: list[ArmResult]) -> Figure:
             percent.set_ylabel("MAE (dotted)")
             percent.spines["right"].set_visible(True)
             right.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
-            right.set(xlabel="presence threshold", title="sparse: what the threshold trades")
+            right.set(xlabel="presence threshold", title=f"{MAIN}: what the threshold trades")
             right.legend(loc="upper center")
     left.set(xscale="log", yscale="log", xlabel="spurious tissues a mixture", ylabel="missed tissues a mixture")
     for axis in (left.xaxis, left.yaxis):
@@ -141,16 +142,16 @@ def _examples(axes: Axes, result: ArmResult, present: npt.NDArray[np.bool_], cov
 
 
 def _reliability(axes: Axes, result: ArmResult, rows: npt.NDArray[np.bool_], **look: object) -> None:
-    """Plot which share of the entries with a like presence probability is really present."""
+    """Plot the proportion of entries that are present against their presence probability, in the bins of the ECE."""
     true, probability = result.true[rows], result.probability[rows]
     labelled = metrics.absent(true) | metrics.present(true)
-    label, told = metrics.present(true)[labelled], probability[labelled]
-    bins = np.clip(np.digitize(told, _BINS) - 1, 0, len(_BINS) - 2)
-    number = np.bincount(bins, minlength=len(_BINS) - 1)
+    label, probability = metrics.present(true)[labelled], probability[labelled]
+    bins = calibration_bins(probability)
+    number = np.bincount(bins, minlength=CALIBRATION_BINS)
     enough = number >= _FEWEST
-    mean = np.bincount(bins, told, len(number))[enough] / number[enough]
-    share = np.bincount(bins, label, len(number))[enough] / number[enough]
-    axes.plot(mean, share, "o-", markersize=4, **look)  # type: ignore[arg-type]
+    mean = np.bincount(bins, probability, CALIBRATION_BINS)[enough] / number[enough]
+    observed = np.bincount(bins, label, CALIBRATION_BINS)[enough] / number[enough]
+    axes.plot(mean, observed, "o-", markersize=4, **look)  # type: ignore[arg-type]
 
 
 def _diagonal(axes: Axes) -> None:

@@ -9,12 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
+from methmix.arms import MAIN
 from methmix.config.ablation import Variant
 from methmix.errors import InputError
-from methmix.evaluation.groups import grouped
-from methmix.evaluation.scores import Scores, with_intervals
+from methmix.evaluation.bootstrap import with_intervals
+from methmix.evaluation.look_alikes import grouped
 from methmix.pages.style import ARM_COLOURS, TRUTH
 from methmix.report.results import ArmResult, read_arms
+from methmix.scores import Scores
 
 METRICS = {
     "mae": "mean absolute error",
@@ -68,7 +70,7 @@ def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
         lowest and highest difference of a run in ``..._low`` and ``..._high``.
     """
     summaries = {}
-    sparse = table[table["what"] == "sparse"].set_index("run")
+    sparse = table[table["what"] == MAIN].set_index("run")
     for _, rows in table.groupby("what", sort=False):
         label, by_run = rows["label"].iloc[0], rows.set_index("run")
         summary = {}
@@ -93,10 +95,10 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
             colour = _VARIANT_COLOUR if rows["variant"].iloc[0] else ARM_COLOURS.get(rows["what"].iloc[0], TRUTH)
             axes.barh(at, rows[metric].mean(), color=colour, alpha=0.45)
             axes.plot(rows[metric], [at] * len(rows), "o", color=TRUTH, markersize=3)
-        reference = table[table["what"] == "sparse"][metric].mean()
+        reference = table[table["what"] == MAIN][metric].mean()
         axes.axvline(reference, color=TRUTH, linewidth=0.8, linestyle=":")
         if metric == "presence_ece":
-            axes.set_xlim(0, 4 * table[table["what"].eq("sparse") | table["variant"]][metric].median())
+            axes.set_xlim(0, 4 * table[table["what"].eq(MAIN) | table["variant"]][metric].median())
         elif metric != "missed_per_mixture":
             # Rows far out, such as the original arm, would hide the differences that matter.
             axes.set_xscale("log")

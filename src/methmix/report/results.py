@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from methmix import arms
 from methmix.errors import InputError
 
 PREDICTION_COLUMNS = (
@@ -21,8 +22,6 @@ PREDICTION_COLUMNS = (
     "interval_high",
 )
 _TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
-# Their answers would only stretch the axes.
-_TRIVIAL = ("uniform", "all_absent")
 Array = npt.NDArray[np.float64]
 
 
@@ -137,5 +136,5 @@ def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
 
 
 def serious(results: list[ArmResult]) -> list[ArmResult]:
-    """Leave out the trivial controls."""
-    return [result for result in results if result.arm not in _TRIVIAL] or results
+    """Leave out the trivial arms, which would only stretch the axes."""
+    return [result for result in results if result.arm not in arms.names("trivial")] or results

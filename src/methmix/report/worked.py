@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from methmix import metrics
+from methmix.arms import names
 from methmix.report.results import ArmResult
 
 # How many a reader can choose from.
@@ -13,7 +14,7 @@ _NUMBER = 30
 
 def mixtures(results: list[ArmResult]) -> list[dict[str, Any]]:
     """List single mixtures: true -> original -> sparse (-> the best control) for every tissue that matters."""
-    arms = [r for r in results if r.arm in ("original", "sparse", "nnls_cut", "em")]
+    arms = [r for r in results if r.arm in names("trained", "control", selected=True)]
     first = results[0]
     worked = []
     for row in range(min(_NUMBER, len(first.mixtures))):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from methmix import cli, seeds
+from methmix import arms, cli, seeds
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm, load_experiment, parse_assignment
@@ -41,7 +41,7 @@ def main() -> int:
     arguments = cli.parser("methmix.training", __doc__ or "")
     arguments.add_argument("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
     arguments.add_argument("--experiment", type=Path, help="the experiment; by default the one that --config names")
-    arguments.add_argument("--arm", choices=["original", "sparse"], help="fail unless --config is for this arm")
+    arguments.add_argument("--arm", choices=arms.names("trained"), help="fail unless --config is for this arm")
     arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
     arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
     arguments.add_argument(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
-from methmix import cli, metrics, provenance, seeds
+from methmix import cli, provenance, seeds
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
 from methmix.config.load import to_yaml
@@ -32,6 +32,7 @@ from methmix.models.prediction import predict
 from methmix.models.ranks import shard, sharing
 from methmix.models.registry import Model, build_model, n_parameters
 from methmix.rows import blocks
+from methmix.scores import Scores
 from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.checkpoint import (
     Checkpoint,
@@ -349,7 +350,7 @@ class Trainer:
             "step": state.step,
             "train/learning_rate": self._optimiser.param_groups[0]["lr"],
             **{f"train/{name}": value / per_epoch for name, value in sums.items()},
-            "train/presence_accuracy": metrics.presence_accuracy(batch.proportions.cpu().numpy(), predicted),
+            "train/presence_accuracy": Scores(batch.proportions.cpu().numpy(), predicted).value("presence_accuracy"),
             **validate(self.model, self._validation),
             "seconds": round(state.record["train_seconds"], 1),
             "slurm_job_id": self._job.id if self._job else "",

@@ -14,6 +14,7 @@ from methmix.models.informed import Checked, InformedSparseModel
 from methmix.models.prediction import predict
 from methmix.models.registry import Model
 from methmix.rows import blocks
+from methmix.scores import Scores
 
 _BATCH = 256
 _COVERAGE = 0.9
@@ -22,19 +23,20 @@ _FITTING = 0.99
 # Parts of a loss (`LossParts`) in the training log.
 LOSSES = ("total_loss", "mse_loss", "presence_loss", "sparsity_loss", "interval_loss")
 
+# Metrics in it.
+_LOGGED = ("presence_accuracy", "mae", "predicted_tissues", "spurious_per_mixture")
+
 
 def validate(model: Model, mixtures: Mixtures) -> dict[str, float]:
     """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode."""
     true = mixtures.proportions
     predicted = predict(model, mixtures.methylation, mixtures.depth).proportions
+    scores = Scores(true, predicted)
     return {
         **_losses(model, mixtures),
         # As at inference; the loss, as in training, opens the gate for the tissues that are there.
         "val/mse_loss": float(np.square(predicted - true).mean()),
-        "val/presence_accuracy": metrics.presence_accuracy(true, predicted),
-        "val/mae": metrics.mae(true, predicted),
-        "val/predicted_tissues": metrics.predicted_tissues(predicted),
-        "val/spurious_per_mixture": metrics.spurious_per_mixture(true, predicted),
+        **{f"val/{name}": scores.value(name) for name in _LOGGED},
     }
 
 

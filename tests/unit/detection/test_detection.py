@@ -14,9 +14,9 @@ from sklearn.metrics import roc_curve
 
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
-from methmix.detection.__main__ import write_results
 from methmix.detection.dilution import DilutionScores, dilution, score_dilutions, spiked_tissues, write_scores
 from methmix.detection.limits import FALSE_POSITIVE_RATES, detection_table, limits_table, shown_limit, threshold, wilson
+from methmix.detection.measurement import write_results
 from methmix.detection.scorers import make_scorers, presence_score
 from methmix.errors import InputError
 from methmix.metrics import limit_of_detection
@@ -298,7 +298,7 @@ def test_backgrounds_of_the_shipped_experiments_are_in_their_references(data_fil
 def folder(tmp_path, settings, reference):
     """Write what ``python -m methmix.detection`` writes, of the controls alone."""
     experiment = Experiment.model_validate(settings)
-    scores = score_dilutions(1, experiment.detection, reference, make_scorers(reference, []))
+    scores = score_dilutions(1, experiment.detection, reference, make_scorers(reference, experiment, []))
     write_results(tmp_path, experiment, experiment.detection, reference, scores)
     return tmp_path
 

@@ -14,10 +14,10 @@ from methmix.config.arms import effective_variants
 from methmix.config.load import load_ablation, load_arm, load_experiment, read_yaml
 from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
-from methmix.evaluation.groups import grouped
-from methmix.evaluation.scores import Scores, expected_calibration_error
+from methmix.evaluation.look_alikes import grouped
 from methmix.reference.split import split_donors
 from methmix.report.repeats import ablation_summary, folds_table, pool_folds, read_ablation
+from methmix.scores import Scores
 
 
 def test_further_runs_have_names_and_seeds_of_their_own():
@@ -126,7 +126,7 @@ def test_calibration_error_agrees_with_torchmetrics():
     other = BinaryCalibrationError(n_bins=15, norm="l1")(
         torch.from_numpy(probability[labelled]), torch.from_numpy((true >= 0.01)[labelled].astype(int))
     )
-    assert expected_calibration_error(true, probability) == pytest.approx(other.item(), abs=1e-6)
+    assert Scores(true, true, probability).value("presence_ece") == pytest.approx(other.item(), abs=1e-6)
 
 
 def written(folder, predicted, true, seed=1):

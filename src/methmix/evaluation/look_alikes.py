@@ -1,17 +1,15 @@
-"""Tissues that no method here tells apart, scored as one."""
+"""Tissues that no method here distinguishes, scored as one."""
 
 import numpy as np
-import numpy.typing as npt
 
 from methmix.errors import InputError
-
-Array = npt.NDArray[np.float64]
+from methmix.scores import Array
 
 
 def grouped(
     tissue_names: list[str], groups: dict[str, list[str]], true: Array, predicted: Array, probability: Array
 ) -> tuple[Array, Array, Array]:
-    """Join the tissues of each group: proportions add up, and a group is there if one of its tissues is.
+    """Join the tissues of each group: proportions add up, and a group is present if one of its tissues is.
 
     Parameters
     ----------
@@ -21,7 +19,7 @@ def grouped(
         Group -> its tissues; all other tissues stay as they are.
     true, predicted, probability
         [n_mixtures, n_tissues]. Of the probabilities of a group the largest is taken: those of tissues that cannot
-        be told apart are of one another's.
+        be distinguished are of one another's.
 
     Returns
     -------
@@ -31,7 +29,7 @@ def grouped(
     Raises
     ------
     InputError
-        A tissue of a group is not there.
+        A tissue of a group is unknown.
     """
     joined = {tissue for members in groups.values() for tissue in members}
     if unknown := sorted(joined - set(tissue_names)):

@@ -1,17 +1,15 @@
-"""Errors by how much of a tissue there is."""
-
 import numpy as np
 import pytest
 from experiments import random_proportions
 
 from methmix import metrics
-from methmix.evaluation.abundance import by_abundance
+from methmix.evaluation.error_tables import abundance_classes, by_abundance
 
 
 def test_classes_at_their_ends():
     true = np.array([[0.0, 0.002, 0.0099, 0.01, 0.049, 0.05, 0.2, 0.201]])
     names = ["trace", "trace", "low", "low", "minor", "minor", "major"]
-    marked = metrics.abundance(true)
+    marked = abundance_classes(true)
     assert not any(mask[0, 0] for mask in marked.values())
     for column, name in enumerate(names, start=1):
         assert [of for of, mask in marked.items() if mask[0, column]] == [name]
@@ -19,7 +17,7 @@ def test_classes_at_their_ends():
 
 def test_a_share_of_a_pair_is_minor_in_single_precision_too():
     true = np.array([[0.2, 0.8], [0.95, 0.05]], dtype=np.float32).astype(float)
-    assert metrics.abundance(true)["minor"].tolist() == [[True, False], [False, True]]
+    assert abundance_classes(true)["minor"].tolist() == [[True, False], [False, True]]
 
 
 def test_errors_by_hand():
@@ -40,7 +38,7 @@ def test_interval_is_a_bootstrap_over_mixtures():
     true, predicted = random_proportions(n_mixtures=200)
     table = by_abundance(true, predicted, 1000, 1).set_index("abundance")
     rng = np.random.default_rng(7)
-    for name, mask in metrics.abundance(true).items():
+    for name, mask in abundance_classes(true).items():
         means = []
         for _ in range(1000):
             drawn = rng.integers(200, size=200)
@@ -55,6 +53,6 @@ def test_interval_is_a_bootstrap_over_mixtures():
 
 def test_classes_and_absent_entries_are_all_there_is():
     true, _ = random_proportions()
-    number = sum(mask.astype(int) for mask in metrics.abundance(true).values())
+    number = sum(mask.astype(int) for mask in abundance_classes(true).values())
     assert np.array_equal(number, (true > 0).astype(int))
-    assert np.array_equal(metrics.abundance(true)["trace"], (true > 0) & ~metrics.present(true))
+    assert np.array_equal(abundance_classes(true)["trace"], (true > 0) & ~metrics.present(true))

@@ -1,4 +1,4 @@
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +8,7 @@ from experiments import random_proportions
 from scipy import stats
 from sklearn import metrics as sk
 
-from methmix import metrics
-from methmix.evaluation.scores import ECE_BINS, Scores, interval, with_intervals
+from methmix.scores import CALIBRATION_BINS, METRICS, Scores, calibration_bins
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_average_precision_with_ties_agrees_with_sklearn(data):
 
 def test_calibration_error_agrees_with_torchmetrics(data, estimate):
     label, _, probability = labelled(data)
-    reference = torchmetrics.CalibrationError(task="binary", n_bins=ECE_BINS, norm="l1")
+    reference = torchmetrics.CalibrationError(task="binary", n_bins=CALIBRATION_BINS, norm="l1")
     # torchmetrics bins the probability of the positive class when it is handed that class's confidence.
     expected = reference(torch.from_numpy(probability), torch.from_numpy(label.astype(int))).item()
     assert estimate["presence_ece"] == pytest.approx(expected, abs=1e-6)
@@ -108,47 +107,30 @@ def test_bootstrap_replicate_equals_the_metric_of_the_resampled_mixtures(data):
     scores = Scores(true, predicted, probability)
     drawn = np.random.default_rng(3).integers(len(true), size=len(true))
     counts = np.bincount(drawn, minlength=len(true)).astype(float)
-    weighted = scores._compute(counts[None])
+    weighted = replace(scores, counts=counts[None]).compute()
     again = Scores(true[drawn], predicted[drawn], probability[drawn]).estimate()
     for name, value in again.items():
         assert weighted[name][0] == pytest.approx(value), name
 
 
-def test_interval_covers_the_true_value_about_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    inside = 0
-    for trial in range(200):
-        true = np.zeros((50, 2))
-        true[:, 0] = 1
-        error = rng.exponential(0.1, 50).clip(0, 1)
-        predicted = np.stack([1 - error, error], axis=1)
-        low, high = interval(Scores(true, predicted, predicted).replicates(200, trial)["mae"])
-        inside += low <= 0.1 <= high
-    assert 0.88 <= inside / 200 <= 0.99
-
-
-def test_replicates_of_two_arms_are_paired(data):
+def test_one_metric_needs_no_more_than_its_data(data, estimate):
     true, predicted, probability = data
-    shifted = Scores(true, predicted, probability).replicates(20, seed=4)["mae"]
-    same = Scores(true, predicted, probability).replicates(20, seed=4)["mae"]
-    assert np.array_equal(shifted, same)
+    for name in ("mae", "spurious_per_mixture", "missed_per_mixture", "presence_accuracy", "predicted_tissues"):
+        assert Scores(true, predicted).value(name) == estimate[name]
+    assert set(Scores(true, predicted).estimate()) == set(estimate) - {"presence_auprc", "presence_ece"}
+    with pytest.raises(ValueError, match="have no probability"):
+        Scores(true, predicted).value("presence_ece")
+    with_interval = Scores(true, predicted, probability, predicted, predicted).estimate()
+    assert set(with_interval) - set(estimate) == {name for name in METRICS if name.startswith("interval_")}
 
 
-def test_undefined_values_are_null_in_json(data):
-    true, _, _ = data
-    nothing = np.zeros_like(true)
-    content = json.loads(json.dumps(dict(with_intervals(Scores(true, nothing, nothing), 100, 1))))
-    assert content["presence_precision"] is None
-    assert content["presence_precision_ci95"] == [None, None]
-    assert content["mae_ci95"][0] <= content["mae"] <= content["mae_ci95"][1]
-
-
-def test_training_metrics_are_those_of_the_evaluation(data, estimate):
-    true, predicted, _ = data
-    assert metrics.mae(true, predicted) == pytest.approx(estimate["mae"])
-    for name in ("spurious_per_mixture", "missed_per_mixture", "presence_accuracy"):
-        assert getattr(metrics, name)(true, predicted) == pytest.approx(estimate[name])
-    assert metrics.predicted_tissues(predicted) == pytest.approx(estimate["predicted_tissues"])
+def test_reliability_bins_are_those_of_the_calibration_error(data, estimate):
+    """The calibration error is the gap between probability and observed proportion, averaged over the bins' entries."""
+    label, _, probability = labelled(data)
+    bins = calibration_bins(probability)
+    assert calibration_bins(np.array([0.0, 0.0666, 0.0667, 1.0])).tolist() == [0, 0, 1, CALIBRATION_BINS - 1]
+    gaps = [abs((probability - label)[bins == b].sum()) for b in range(CALIBRATION_BINS)]
+    assert estimate["presence_ece"] == pytest.approx(sum(gaps) / len(label))
 
 
 def test_background_by_hand():
@@ -159,6 +141,3 @@ def test_background_by_hand():
     assert found["background_mae"] == pytest.approx(0.13 / 3)
     assert found["background_within_3_points"] == pytest.approx(2 / 3)
     assert not any("background" in name for name in Scores(true, predicted, predicted).estimate())
-    content = dict(with_intervals(Scores(true, predicted, predicted, background=[0, 1]), 200, 1))
-    low, high = content["background_within_3_points_ci95"]
-    assert 0 <= low < 2 / 3 < high <= 1
