@@ -1,7 +1,7 @@
 """Dilution series: one tissue spiked into a background, scored by every arm."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from methmix.files.atomic import atomic_path
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import DonorMixer
+from methmix.rows import blocks
 
 Array = npt.NDArray[np.float64]
 
@@ -72,7 +73,7 @@ def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> 
     Raises
     ------
     InputError
-        A background tissue is not in the reference, or all tissues are in the background.
+        A background tissue is unknown, or all tissues are in the background.
     """
     unknown = [name for name in background if name not in tissue_names]
     if unknown:
@@ -132,22 +133,18 @@ def score_dilutions(
         depth = settings.depths[d]
         if t == len(tissues):
             for split in BLANKS:
-                for rows in _blocks(settings.n_blank):
+                for rows in blocks(settings.n_blank, _BLOCK):
                     blanks[split][:, :, d, rows] = score(split, None, depth, 0, rows)[:, :, columns].swapaxes(1, 2)
             continue
         for s, spike in enumerate(settings.spikes):
-            for rows in _blocks(settings.n_spiked):
+            for rows in blocks(settings.n_spiked, _BLOCK):
                 spiked[:, t, d, s, rows] = score("test", tissues[t], depth, spike, rows)[:, :, columns[t]]
     return DilutionScores(list(scorers), tissues, np.array(settings.depths), np.array(settings.spikes), spiked, blanks)
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
-
-
 def write_scores(path: Path, scores: DilutionScores) -> None:
     """Write the scores as a compressed NumPy archive; a name per field, ``blanks_<split>`` for the blanks."""
-    content: dict[str, Any] = {field.name: getattr(scores, field.name) for field in fields(scores)}
-    blanks = {f"blanks_{split}": values for split, values in content.pop("blanks").items()}
+    arrays: dict[str, Any] = {f"blanks_{split}": values for split, values in scores.blanks.items()}
+    arrays |= {name: values for name, values in vars(scores).items() if name != "blanks"}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **content, **blanks)
+        np.savez_compressed(file, **arrays)

@@ -24,13 +24,7 @@ logger = logging.getLogger("methmix")
 
 
 def measure_files(options: argparse.Namespace) -> None:
-    """Measure what a command line names (`methmix.detection.__main__`).
-
-    Raises
-    ------
-    InputError
-        A file cannot be read or does not belong to the others, or the experiment has no detection section.
-    """
+    """Measure what the command line names; `InputError` if the experiment has no detection section."""
     experiment = load_experiment(options.config)
     if experiment.detection is None:
         raise InputError(f"{options.config}: missing key detection", "config/default.yaml has one to begin with")
@@ -41,22 +35,23 @@ def measure_files(options: argparse.Namespace) -> None:
 
 
 def write_results(
-    output: Path,
-    experiment: Experiment,
-    settings: DetectionSettings,
-    reference: Reference,
-    scores: DilutionScores,
+    output: Path, experiment: Experiment, settings: DetectionSettings, reference: Reference, scores: DilutionScores
 ) -> None:
     """Write ``scores.npz``, ``detection.csv``, ``limits.csv`` and ``detection.json``."""
     limits = limits_table(scores)
+    # With few donors behind the blanks, the false-positive rate is theirs alone.
+    background = {
+        split: [reference.donors[row] for name in settings.background for row in reference.pool(split)[name]]
+        for split in BLANKS
+    }
     content = {
         "settings": settings.model_dump(),
         "sensitivity": SENSITIVITY,
         "arms": scores.arms,
         "tissues": scores.tissues,
         "median_limits": _median_limits(limits, scores),
-        "background_donors": _background_donors(settings, reference),
-        "shared_tissues": {split: reference.shared_tissues(split) for split in BLANKS[::-1]},
+        "background_donors": background,
+        "shared_tissues": {split: reference.shared_tissues(split) for split in BLANKS},
         "notes": json.loads(reference.attributes["notes"]),
         "provenance": {
             "experiment": experiment.name,
@@ -70,15 +65,15 @@ def write_results(
     write_csv(output / "detection.csv", detection_table(scores))
     write_csv(output / "limits.csv", limits)
     write_text(output / "detection.json", json.dumps(content, indent=2) + "\n")
-    for row in content["median_limits"]:
-        logger.info("%s, depth %g, FPR %g: median limit %s", row["arm"], row["depth"], row["fpr"], row["shown"])
 
 
 def _median_limits(limits: pd.DataFrame, scores: DilutionScores) -> list[dict[str, Any]]:
     """Summarise the limits of all tissues, for each arm, depth and false-positive rate."""
     rows = []
     for (arm, depth, fpr), group in limits.groupby(["arm", "depth", "fpr"], sort=False):
-        median = float(group["limit"].median())
+        median, elsewhere = float(group["limit"].median()), group["fpr_validation_threshold"]
+        shown = shown_limit(median, scores.spikes)
+        logger.info("%s, depth %g, FPR %g: median limit %s", arm, depth, fpr, shown)
         rows.append(
             {
                 "arm": arm,
@@ -86,21 +81,9 @@ def _median_limits(limits: pd.DataFrame, scores: DilutionScores) -> list[dict[st
                 "fpr": fpr,
                 # JSON has no infinity.
                 "limit": median if np.isfinite(median) else None,
-                "shown": shown_limit(median, scores.spikes),
+                "shown": shown,
                 "reached": int(np.isfinite(group["limit"]).sum()),
-                "fpr_validation_threshold": {
-                    "median": float(group["fpr_validation_threshold"].median()),
-                    "highest": float(group["fpr_validation_threshold"].max()),
-                },
+                "fpr_validation_threshold": {"median": float(elsewhere.median()), "highest": float(elsewhere.max())},
             }
         )
     return rows
-
-
-def _background_donors(settings: DetectionSettings, reference: Reference) -> dict[str, list[str]]:
-    """Name the donors behind the blanks: with few of them, the false-positive rate is theirs alone."""
-    pools = {split: reference.pool(split) for split in BLANKS}
-    return {
-        split: [reference.donors[row] for name in settings.background for row in pool[name]]
-        for split, pool in pools.items()
-    }

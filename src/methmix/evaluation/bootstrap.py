@@ -1,7 +1,6 @@
 """Bootstrap over mixtures: intervals of metrics."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +10,16 @@ from methmix.scores import Array, Scores
 def resamples(n_mixtures: int, n_bootstrap: int, seed: int) -> Array:
     """Draw mixtures with replacement; how often each is drawn in each resample, [n_bootstrap, n_mixtures]."""
     rng = np.random.default_rng(seed)
-    return np.stack(
-        [np.bincount(rng.integers(n_mixtures, size=n_mixtures), minlength=n_mixtures) for _ in range(n_bootstrap)]
-    ).astype(float)
+    drawn = (rng.integers(n_mixtures, size=n_mixtures) for _ in range(n_bootstrap))
+    return np.stack([np.bincount(rows, minlength=n_mixtures) for rows in drawn]).astype(float)
 
 
 def replicates(scores: Scores, n_bootstrap: int, seed: int) -> dict[str, Array]:
-    """Compute every metric on bootstrap resamples of the mixtures.
+    """Compute every metric on bootstrap resamples of the mixtures, [n_bootstrap] each.
 
     The same seed and number of mixtures give the same resamples, so that the replicates of two arms are paired.
-
-    Returns
-    -------
-    dict
-        Metric -> values, [n_bootstrap].
     """
-    return replace(scores, counts=resamples(len(scores.true), n_bootstrap, seed)).compute()
+    return scores.counted(resamples(len(scores.true), n_bootstrap, seed)).compute()
 
 
 def interval(values: Array) -> list[float | None]:
@@ -38,11 +31,10 @@ def interval(values: Array) -> list[float | None]:
     return [float(low), float(high)]
 
 
-def with_intervals(
-    scores: Scores, n_bootstrap: int, seed: int
-) -> Iterator[tuple[str, float | list[float | None] | None]]:
-    """Yield each metric and then its ``<name>_ci95``."""
+def with_intervals(scores: Scores, n_bootstrap: int, seed: int) -> dict[str, Any]:
+    """Give each metric, None where it is undefined, and its ``<name>_ci95``."""
     drawn = replicates(scores, n_bootstrap, seed)
+    content: dict[str, Any] = {}
     for name, value in scores.estimate().items():
-        yield name, value if np.isfinite(value) else None
-        yield f"{name}_ci95", interval(drawn[name])
+        content |= {name: value if np.isfinite(value) else None, f"{name}_ci95": interval(drawn[name])}
+    return content

@@ -1,4 +1,4 @@
-"""Tables of one arm: every prediction, and errors by tissue, mixture, abundance and trade-off setting."""
+"""Tables of one arm: every prediction, and errors by tissue, mixture, abundance and setting of its dial."""
 
 import numpy as np
 import pandas as pd
@@ -13,20 +13,6 @@ from methmix.reference.quality import INVENTED_DONORS
 from methmix.scores import Scores
 
 
-def all_tables(
-    reference: Reference, test: Mixtures, prediction: Prediction, dial: Dial | None, n_bootstrap: int, seed: int
-) -> dict[str, pd.DataFrame]:
-    """Make the tables of one arm; the keys are the names of their files."""
-    true, predicted = test.proportions.astype(np.float64), prediction.proportions
-    return {
-        "predictions": predictions(test, prediction),
-        "per_tissue": per_tissue(reference, true, prediction),
-        "per_mixture": per_mixture(test, true, predicted),
-        "by_abundance": by_abundance(true, predicted, n_bootstrap, seed),
-        "tradeoff": tradeoff(true, predicted, dial),
-    }
-
-
 def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
     """List every prediction; NaN for what the arm does not estimate."""
     n_mixtures, n_tissues = test.proportions.shape
@@ -37,22 +23,16 @@ def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
         "interval_low": prediction.low,
         "interval_high": prediction.high,
     }
-    return pd.DataFrame(
-        {
-            "mixture_id": np.repeat(mixture_ids(n_mixtures), n_tissues),
-            "tissue": test.tissue_names * n_mixtures,
-            **{name: np.nan if values is None else values.ravel() for name, values in columns.items()},
-        }
-    )
+    table = pd.DataFrame({name: np.nan if values is None else values.ravel() for name, values in columns.items()})
+    table.insert(0, "mixture_id", np.repeat(mixture_ids(n_mixtures), n_tissues))
+    table.insert(1, "tissue", test.tissue_names * n_mixtures)
+    return table
 
 
 def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.DataFrame:
-    """Summarise errors per tissue, with its donors and whether a split had to share them.
+    """Summarise errors per tissue, with its donors.
 
-    Returns
-    -------
-    DataFrame
-        A row per tissue. ``shared_donors`` names the splits whose mixtures are made of training donors.
+    ``shared_donors`` names the splits whose mixtures of the tissue are made of training donors.
     """
     shared = {split: reference.shared_tissues(split) for split in SPLITS if split != "train"}
     drawn = "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no"
@@ -108,46 +88,36 @@ def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
 def tradeoff(true: Array, predicted: Array, dial: Dial | None) -> pd.DataFrame:
     """Show what other values of the arm's dial would have given on these mixtures; nothing is chosen by it.
 
-    Returns
-    -------
-    DataFrame
-        A row per value; a single one, without a value, for an arm without a dial.
+    One row per value; a single one, without a value, for an arm without a dial.
     """
-    tried = {np.nan: predicted}
-    if dial is not None:
-        tried = {value: dial.at(value) for value in sorted({*dial.others, dial.chosen})}
-    rows = []
-    for value, proportions in tried.items():
-        scores = Scores(true, proportions)
-        rows.append(
+    shown = ("mae", "spurious_per_mixture", "missed_per_mixture")
+    tried = dial.tried() if dial else {np.nan: predicted}
+    return pd.DataFrame(
+        [
             {
                 "setting": dial.name if dial else "none",
                 "value": value,
-                **{name: scores.value(name) for name in ("mae", "spurious_per_mixture", "missed_per_mixture")},
+                **{name: Scores(true, proportions).value(name) for name in shown},
                 "chosen": dial is None or value == dial.chosen,
             }
-        )
-    return pd.DataFrame(rows)
+            for value, proportions in tried.items()
+        ]
+    )
 
 
 def by_abundance(true: Array, predicted: Array, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Summarise the errors of each class of true proportion (`abundance_classes`).
 
-    Parameters
-    ----------
-    true, predicted
-        Proportions, [n_mixtures, n_tissues].
-    n_bootstrap, seed
-        Resamples of the mixtures behind the interval; those of `bootstrap.replicates`.
-
     Returns
     -------
     DataFrame
-        A row per class: ``abundance``, ``n`` (entries), ``mae`` with its 95 % interval ``mae_low`` to ``mae_high``,
-        ``bias`` (mean of predicted minus true), ``prediction_ratio`` (median of predicted / true), ``share_above_0``
-        and ``share_called`` (predicted at `metrics.PRESENT` or more). NaN where a class has no entries.
+        One row per class: ``abundance``, ``n`` (entries), ``mae`` with its 95 % interval ``mae_low`` to ``mae_high``
+        (the resamples are those of `bootstrap.replicates`), ``bias`` (mean of predicted minus true),
+        ``prediction_ratio`` (median of predicted / true), ``share_above_0`` and ``share_called`` (proportions of
+        entries predicted above 0, and at `metrics.PRESENT` or more). NaN where a class has no entries.
     """
-    once, drawn = Scores(true, predicted), Scores(true, predicted, counts=resamples(len(true), n_bootstrap, seed))
+    once = Scores(true, predicted)
+    drawn = once.counted(resamples(len(true), n_bootstrap, seed))
     rows = []
     for name, mask in abundance_classes(true).items():
         low, high = interval(drawn.mean(np.abs(once.error), mask))

@@ -65,31 +65,28 @@ def evaluate_arm(
     context = Context(reference, experiment, test.attributes["phase"])
     estimates = estimate(arm, context, validation, test, checkpoint)
     prediction = with_probability(estimates, validation)
-    seconds = time.monotonic() - started
+    seconds = round(time.monotonic() - started, 3)
+    bootstrap = experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
     content = {
         "arm": arm,
         "phase": context.phase,
         "split": "test",
         "n_mixtures": len(test),
-        **_metrics(experiment, test, prediction),
-        **_costs(estimates, seconds),
-        "choices": estimates.choices,
+        **_metrics(experiment, test, prediction, bootstrap),
+        **_record(context, estimates),
+        "predict_seconds": seconds,
         "presence_probability": "own" if prediction is estimates.test else "isotonic, fitted on validation",
-        "notes": json.loads(reference.attributes["notes"]),
-        "provenance": _provenance(experiment, estimates),
     }
     write_text(output / "metrics.json", json.dumps(content, indent=2) + "\n")
-    tables = error_tables.all_tables(reference, test, prediction, estimates.dial, *_bootstrap(experiment))
-    for name, table in tables.items():
-        write_csv(output / f"{name}.csv", table)
-    logger.info(
-        "%s: MAE %.4f, %.3f false-positive and %.3f missed tissues per mixture; %s",
-        arm,
-        content["mae"],
-        content["spurious_per_mixture"],
-        content["missed_per_mixture"],
-        output / "metrics.json",
-    )
+    true, predicted = test.proportions.astype(np.float64), prediction.proportions
+    write_csv(output / "predictions.csv", error_tables.predictions(test, prediction))
+    write_csv(output / "per_tissue.csv", error_tables.per_tissue(reference, true, prediction))
+    write_csv(output / "per_mixture.csv", error_tables.per_mixture(test, true, predicted))
+    write_csv(output / "by_abundance.csv", error_tables.by_abundance(true, predicted, *bootstrap))
+    write_csv(output / "tradeoff.csv", error_tables.tradeoff(true, predicted, estimates.dial))
+    summary = "%s: MAE %.4f, %.3f false-positive and %.3f missed tissues per mixture; %s"
+    values = (content[name] for name in ("mae", "spurious_per_mixture", "missed_per_mixture"))
+    logger.info(summary, arm, *values, output / "metrics.json")
 
 
 def _check(split: str, mixtures: Mixtures, reference: Reference) -> None:
@@ -101,14 +98,13 @@ def _check(split: str, mixtures: Mixtures, reference: Reference) -> None:
         raise InputError(f"the {split} mixtures are those of split {mixtures.attributes.get('split')!r}")
 
 
-def _bootstrap(experiment: Experiment) -> tuple[int, int]:
-    """Give the number of resamples, and their seed."""
-    return experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
-
-
-def _metrics(experiment: Experiment, test: Mixtures, prediction: Prediction) -> dict[str, Any]:
+def _metrics(
+    experiment: Experiment, test: Mixtures, prediction: Prediction, bootstrap: tuple[int, int]
+) -> dict[str, Any]:
     """Compute every metric with its interval, and those with look-alikes joined where the experiment names some."""
-    background = _background(experiment, test)
+    # Only some phases have a background.
+    recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
+    background = sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []
     scores = Scores(
         test.proportions.astype(np.float64),
         prediction.proportions,
@@ -117,35 +113,28 @@ def _metrics(experiment: Experiment, test: Mixtures, prediction: Prediction) -> 
         prediction.high,
         background=[test.tissue_names.index(name) for name in background],
     )
-    content: dict[str, Any] = {"background": background, **dict(with_intervals(scores, *_bootstrap(experiment)))}
+    content = {"background": background, **with_intervals(scores, *bootstrap)}
     if groups := experiment.evaluation.look_alikes:
-        merged = grouped(test.tissue_names, groups, scores.true, scores.predicted, scores.given("probability"))
-        content["grouped"] = {"groups": groups, **dict(with_intervals(Scores(*merged), *_bootstrap(experiment)))}
+        merged = grouped(test.tissue_names, groups, scores.true, scores.predicted, scores.probability)
+        content["grouped"] = {"groups": groups, **with_intervals(Scores(*merged), *bootstrap)}
     return content
 
 
-def _background(experiment: Experiment, test: Mixtures) -> list[str]:
-    """Name the tissues of the background; none where the phase has no such thing."""
-    recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
-    return sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []
-
-
-def _costs(estimates: Estimates, seconds: float) -> dict[str, Any]:
+def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
+    """Say what the training cost, and where everything comes from."""
     record = estimates.record
+    of_training = ("device", "host", "commit", "best_epoch", "warm_start")
     return {
         "train_seconds": record["train_seconds"],
         "peak_memory_mb": record.get("peak_memory_mb") or round(provenance.peak_memory_mb(), 1),
         "n_parameters": record["n_parameters"],
-        "predict_seconds": round(seconds, 3),
-    }
-
-
-def _provenance(experiment: Experiment, estimates: Estimates) -> dict[str, Any]:
-    of_training = ("device", "host", "commit", "best_epoch", "warm_start")
-    return {
-        "experiment": experiment.name,
-        "seed": experiment.seed,
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "training": {name: estimates.record[name] for name in of_training if name in estimates.record},
+        "choices": estimates.choices,
+        "notes": json.loads(context.reference.attributes["notes"]),
+        "provenance": {
+            "experiment": context.experiment.name,
+            "seed": context.experiment.seed,
+            "commit": provenance.commit(),
+            "versions": provenance.versions(),
+            "training": {name: record[name] for name in of_training if name in record},
+        },
     }
