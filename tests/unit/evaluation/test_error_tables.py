@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from experiments import random_proportions
+from experiments import random_proportions, tiny_mixtures, tiny_reference
 
 from methmix import metrics
-from methmix.evaluation.error_tables import abundance_classes, by_abundance
+from methmix.evaluation.error_tables import abundance_classes, by_abundance, per_tissue
+from methmix.models.prediction import Prediction
 
 
 def test_classes_at_their_ends():
@@ -56,3 +57,20 @@ def test_classes_and_absent_entries_are_all_there_is():
     number = sum(mask.astype(int) for mask in abundance_classes(true).values())
     assert np.array_equal(number, (true > 0).astype(int))
     assert np.array_equal(abundance_classes(true)["trace"], (true > 0) & ~metrics.present(true))
+
+
+def test_a_flag_for_shared_and_drawn_donors_is_in_the_table(tmp_path):
+    reference = tiny_reference()
+    mixtures = tiny_mixtures(reference, "test", tmp_path)
+    tissue = reference.tissue_names[0]
+    split = ["train" if t == tissue and s == "validation" else s for t, s in
+             zip(reference.tissues, reference.split, strict=True)]  # fmt: skip
+    fewer = type(reference)(
+        reference.methylated, reference.depth, reference.donors, reference.tissues, split,
+        reference.regions, reference.attributes,
+    )  # fmt: skip
+    true = mixtures.proportions.astype(float)
+    table = per_tissue(fewer, true, Prediction(true, true)).set_index("tissue")
+    assert table.loc[tissue, "shared_donors"] == "validation"
+    assert (table["shared_donors"] != "none").sum() == 1
+    assert (table["drawn_donors"] == "yes").all()

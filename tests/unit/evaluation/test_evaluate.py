@@ -8,10 +8,8 @@ from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_ref
 
 from methmix.arms import ARMS, names
 from methmix.errors import InputError
-from methmix.evaluation.error_tables import per_tissue
 from methmix.evaluation.evaluate import evaluate_arm
 from methmix.files.mixtures import Mixtures
-from methmix.models.prediction import Prediction
 from methmix.report.__main__ import main as report_main
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.miami import miami
@@ -114,22 +112,6 @@ def test_exact_zeros_survive_the_csv(results):
     # All but a most probable tissue of mixtures where none passed.
     assert (gated["predicted_proportion"] == 0.0).mean() > 0.9
     assert not (pd.read_csv(results / "original/evaluation/predictions.csv")["predicted_proportion"] == 0).any()
-
-
-def test_a_flag_for_shared_and_drawn_donors_is_in_the_table(data):
-    reference = data[0]
-    tissue = reference.tissue_names[0]
-    split = ["train" if t == tissue and s == "validation" else s for t, s in
-             zip(reference.tissues, reference.split, strict=True)]  # fmt: skip
-    fewer = type(reference)(
-        reference.methylated, reference.depth, reference.donors, reference.tissues, split,
-        reference.regions, reference.attributes,
-    )  # fmt: skip
-    true = data[2].proportions.astype(float)
-    table = per_tissue(fewer, true, Prediction(true, true)).set_index("tissue")
-    assert table.loc[tissue, "shared_donors"] == "validation"
-    assert (table["shared_donors"] != "none").sum() == 1
-    assert (table["drawn_donors"] == "yes").all()
 
 
 def test_test_mixtures_must_be_of_the_test_split(data, tmp_path):
