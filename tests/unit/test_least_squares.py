@@ -132,7 +132,9 @@ def test_a_free_sum_takes_up_what_shifts_all_regions(rng):
     """Every region a fifth less methylated: shares that must sum to 1 are wrong, free ones are only smaller."""
     profiles, methylation, depth, shares = made(rng)
     error = [
-        np.abs(deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=held).proportions.numpy() - shares).mean()
+        np.abs(
+            deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=held).proportions.numpy() - shares
+        ).mean()
         for held in (True, False)
     ]
     assert error[1] < 0.5 * error[0]

@@ -13,37 +13,18 @@ from methmix.models.ranks import current_shard, total
 _MINIMUM_SCALE = 0.02
 
 
-class LeastSquares(NamedTuple):
-    """Estimates of a backbone that solves least squares, float32.
-
-    Parameters
-    ----------
-    proportions
-        [batch, n_tissues], at least a little above 0, so that a head can correct them.
-    error
-        Their standard errors, at most 1.
-    misfit
-        Weighted mean square of the residuals, [batch].
-    """
-
-    proportions: Tensor
-    error: Tensor
-    misfit: Tensor
-
-
 class Features(NamedTuple):
-    """What a backbone makes of mixtures.
+    """What a backbone makes of mixtures: what a head reads, and the estimates of one that solves least squares.
 
-    Parameters
-    ----------
-    hidden
-        [batch, n_features], or of each tissue, [batch, n_tissues, n_features].
-    estimate
-        None for a backbone without least squares.
+    ``hidden`` is [batch, n_features], or of each tissue, [batch, n_tissues, n_features]. ``proportions``, at least a
+    little above 0 so that they can be corrected, and their standard ``error``, at most 1, are [batch, n_tissues];
+    ``misfit``, the weighted mean square of the residuals, is [batch].
     """
 
     hidden: Tensor
-    estimate: LeastSquares | None = None
+    proportions: Tensor | None = None
+    error: Tensor | None = None
+    misfit: Tensor | None = None
 
 
 class Standardise(nn.Module):
@@ -74,10 +55,6 @@ class BatchNorm1d(nn.BatchNorm1d):
     `torch.nn.SyncBatchNorm` would do so on GPUs but refuses tensors on a CPU. Parameters and buffers are those of
     `torch.nn.BatchNorm1d`.
 
-    Parameters
-    ----------
-    n_features
-        Width of the input.
     """
 
     momentum: float

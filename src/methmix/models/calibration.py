@@ -18,20 +18,11 @@ _FITTING = 0.99
 
 
 class Checked(NamedTuple):
-    """Predictions beside the truth; of each tissue that is present, [n_present], if not said otherwise.
+    """Predictions beside the truth.
 
-    Parameters
-    ----------
-    misses
-        By how many standard errors the true proportion lies outside of its interval as learned; < 0 inside.
-    ratio
-        True proportion in standard errors.
-    called
-        Whether the tissue is given mass.
-    called_absent
-        Whether a tissue that is absent is given mass, [n_absent].
-    misfit, noise
-        Of each mixture, [batch]; `noise_of_reads`.
+    Of each tissue that is present, [n_present]: by how many standard errors it ``misses`` its interval as learned, the
+    ``ratio`` of its proportion to the standard error, and whether it is ``called`` (given mass); the last also of those
+    that are absent, [n_absent]. Of each mixture, [batch]: its ``misfit`` and the ``noise`` of its reads.
     """
 
     misses: Tensor
@@ -84,16 +75,16 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
 
 
 def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> Checked:
-    """Compare predictions with true proportions, [batch, n_tissues]."""
     features, head, there = model(methylation, depth), model.head, true > 0
     # For the type checker: only such a model has intervals.
     assert isinstance(head, TwoStageHead) and head.intervals is not None
-    place = head.place(features, head(features))
+    stages = head(features)
+    place, called = head.place(features, stages), head.gate(stages.presence_logits)
     return Checked(
         misses=head.intervals.misses(place, true)[there],
         ratio=(true / place.error)[there],
-        called=place.gate[there],
-        called_absent=place.gate[~there],
-        misfit=features.estimate.misfit,
+        called=called[there],
+        called_absent=called[~there],
+        misfit=features.misfit,
         noise=noise_of_reads(depth),
     )

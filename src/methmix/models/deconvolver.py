@@ -88,13 +88,13 @@ class Deconvolver(nn.Module):
         """Predict mixtures, [batch, n_regions]; a model without profiles does not use the depth."""
         features = self(methylation, depth)
         found = self.head.infer(features)
-        if self.limits is None or self.profiles is None or features.estimate is None or depth is None:
+        if self.limits is None or self.profiles is None or depth is None:
             return found
         return replace(
             found,
-            error=features.estimate.error,
-            limit=self.limits.of_detection(features.estimate.error),
-            misfit=features.estimate.misfit,
+            error=features.error,
+            limit=self.limits.detection_ratio * features.error,
+            misfit=features.misfit,
             misfit_limit=self.limits.of_misfit(depth),
             rmse=(methylation - found.proportions @ self.profiles.mean).square_().nanmean(dim=1).sqrt(),
         )

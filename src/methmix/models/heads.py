@@ -40,8 +40,8 @@ class SigmoidHead(nn.Module):
     def forward(self, features: Features) -> Tensor:
         """Estimate proportions [batch, n_tissues]."""
         logits = self.readout(features.hidden)["proportion"]
-        if features.estimate is not None:
-            logits = torch.logit(features.estimate.proportions, eps=_EDGE) + logits
+        if features.proportions is not None:
+            logits = torch.logit(features.proportions, eps=_EDGE) + logits
         weights = torch.sigmoid(logits)
         proportions: Tensor = weights / weights.sum(dim=1, keepdim=True).clamp(min=_TINY)
         return proportions
@@ -56,15 +56,7 @@ class SigmoidHead(nn.Module):
 
 
 class Stages(NamedTuple):
-    """What the two stages read off the features, [batch, n_tissues] each.
-
-    Parameters
-    ----------
-    share_logits
-        What `share_mass` divides the mass by.
-    presence_logits
-        Logits of the probability that the tissue is present.
-    """
+    """Logits of both stages, [batch, n_tissues]: what the mass is divided by (`share_mass`), and that of presence."""
 
     share_logits: Tensor
     presence_logits: Tensor
@@ -107,8 +99,8 @@ class TwoStageHead(nn.Module):
         """Read both stages off the features."""
         read = self.readout(features.hidden)
         share_logits = read["proportion"]
-        if features.estimate is not None:
-            share_logits = features.estimate.proportions.log() + share_logits
+        if features.proportions is not None:
+            share_logits = features.proportions.log() + share_logits
         return Stages(share_logits, read["presence"])
 
     def gate(self, presence_logits: Tensor) -> Tensor:
@@ -120,7 +112,7 @@ class TwoStageHead(nn.Module):
         stages = self(features)
         gate = self.gate(stages.presence_logits)
         shares = share_mass(stages.share_logits, gate | (true > 0) if self._teacher_forcing else gate)
-        ends = self.intervals.ends(self.place(features, stages)) if self.intervals is not None else None
+        ends = None if self.intervals is None else self.intervals.ends(self.place(features, stages))
         return Scored(true, shares, stages.presence_logits, self._label_threshold, ends)
 
     def infer(self, features: Features) -> Prediction[Tensor]:
@@ -134,9 +126,9 @@ class TwoStageHead(nn.Module):
 
     def place(self, features: Features, stages: Stages) -> Place:
         """Give what intervals are placed by; only with least squares."""
-        assert features.estimate is not None  # for the type checker: there are no intervals otherwise
+        assert features.error is not None  # for the type checker: there are no intervals otherwise
         gate = self.gate(stages.presence_logits)
-        centre = share_if_let_in(stages.share_logits, gate)
         sure = gate & (torch.sigmoid(stages.presence_logits) >= SURE)
         # Intervals learn from features and proportions that they do not change.
-        return Place(features.hidden.detach(), centre.detach(), features.estimate.error, gate, sure)
+        centre = share_if_let_in(stages.share_logits, gate).detach()
+        return Place(features.hidden.detach(), centre, features.error, sure)

@@ -25,37 +25,20 @@ _OUTWARDS = (-1, 1, 1)
 
 
 class Place(NamedTuple):
-    """What intervals are placed by, [batch, n_tissues] if not said otherwise.
+    """What intervals are placed by.
 
-    Parameters
-    ----------
-    hidden
-        Features, [batch, n_tissues, n_features].
-    centre
-        Proportion that the tissue has, or would have were it let through the gate.
-    error
-        Standard error of the least squares.
-    gate
-        Whether the tissue is let through.
-    sure
-        Whether it is surely present (`SURE`).
+    ``hidden``: features, [batch, n_tissues, n_features]; ``centre``: proportion that a tissue has, or would have were
+    it let through the gate; ``error``: its standard error; ``sure``: whether it is surely present. [batch, n_tissues].
     """
 
     hidden: Tensor
     centre: Tensor
     error: Tensor
-    gate: Tensor
     sure: Tensor
 
 
 class Intervals(nn.Module):
-    """Intervals of level `INTERVAL_LEVEL`.
-
-    Parameters
-    ----------
-    n_features
-        Features of each tissue.
-    """
+    """Intervals of level `INTERVAL_LEVEL`, from ``n_features`` features of each tissue."""
 
     shift: Tensor
 
@@ -90,16 +73,9 @@ class Intervals(nn.Module):
 
 
 def pinball_loss(predicted: Tensor, true: Tensor, quantile: float) -> Tensor:
-    """Mean pinball loss over the entries that are present (true > 0), in units of their mean.
+    """Mean pinball loss over the entries that are present (true > 0), in units of their mean; [batch, n_tissues] both.
 
-    It is lowest where ``predicted`` is the quantile of the true proportion.
-
-    Parameters
-    ----------
-    predicted, true
-        [batch, n_tissues].
-    quantile
-        0-1.
+    It is lowest where ``predicted`` is the quantile, 0-1, of the true proportion.
     """
     there = true > 0
     error = true - predicted

@@ -20,10 +20,6 @@ class Limits(nn.Module):
         self.register_buffer("detection_ratio", torch.tensor(torch.inf))
         self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0]))
 
-    def of_detection(self, error: Tensor) -> Tensor:
-        """Give the limits of detection of proportions with these standard errors, of the same shape."""
-        return self.detection_ratio * error
-
     def of_misfit(self, depth: Tensor) -> Tensor:
         """Give the limit of the misfit, [batch], of mixtures of depth [batch, n_regions]."""
         return self.misfit_curve[0] + self.misfit_curve[1] * noise_of_reads(depth)

@@ -5,7 +5,7 @@ own rows add, over a normaliser of the whole batch. The sum over the ranks is th
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,25 +16,18 @@ from methmix.models.ranks import part_of_mean, total
 
 
 class Scored(NamedTuple):
-    """What the loss of a batch is computed from, [batch, n_tissues] if not said otherwise.
+    """What the loss of a batch is computed from; what a model does not estimate is None and has no term.
 
-    Parameters
-    ----------
-    true, proportions
-        True proportions and estimates.
-    presence_logits
-        None for a model without a presence probability.
-    label_threshold
-        True proportion from which a tissue is labelled present; below it, if not 0, it is a trace.
-    interval_ends
-        [batch, n_tissues, 3]; None for a model without intervals.
+    True proportions, estimated ones and presence logits are [batch, n_tissues]; the ends of intervals are
+    [batch, n_tissues, 3]. From ``label_threshold`` on a true proportion is labelled present; below it, if not 0, it is
+    a trace.
     """
 
     true: Tensor
     proportions: Tensor
-    presence_logits: Tensor | None = None
+    presence_logits: Any = None
     label_threshold: float = 0.0
-    interval_ends: Tensor | None = None
+    interval_ends: Any = None
 
 
 def squared_error(scored: Scored) -> Tensor:
@@ -53,7 +46,6 @@ def presence_cross_entropy(scored: Scored) -> Tensor:
     An entry is absent where its true proportion is 0 and present from the label threshold on; a trace, between, says
     nothing about presence and carries no loss.
     """
-    assert scored.presence_logits is not None  # for the type checker: only such models have this term
     labelled = (scored.true == 0) | (scored.true >= scored.label_threshold)
     target = (scored.true >= scored.label_threshold).to(scored.presence_logits.dtype)
     losses = functional.binary_cross_entropy_with_logits(scored.presence_logits, target, reduction="none")
@@ -62,27 +54,14 @@ def presence_cross_entropy(scored: Scored) -> Tensor:
 
 def expected_presence(scored: Scored) -> Tensor:
     """Mean presence probability, 0-1: unlike the L1 norm of proportions, which is 1 whatever they are, it can fall."""
-    assert scored.presence_logits is not None  # for the type checker: only such models have this term
     return part_of_mean(torch.sigmoid(scored.presence_logits).mean())
 
 
-def interval_ends(scored: Scored) -> Tensor:
-    """Pinball losses of the ends of the intervals."""
-    assert scored.interval_ends is not None  # for the type checker: only such models have this term
-    return interval_loss(scored.interval_ends, scored.true)
-
-
 class Term(NamedTuple):
-    """A term of the loss.
+    """A term of the loss: how it is computed, without its weight, and whether it is weighed relative to a guess.
 
-    Parameters
-    ----------
-    of
-        Computes it, without its weight, for what is logged.
-    relative
-        Whether it is weighed in units of the term of a uniform guess, so that 1 means no better than a guess. A squared
-        proportion is some hundred times smaller than a cross-entropy; in this unit a weight of 1 for each makes both
-        count.
+    Relative means in units of the term of a uniform guess, so that 1 is no better than that. A squared proportion is
+    some hundred times smaller than a cross-entropy; in this unit a weight of 1 for each makes both count.
     """
 
     of: Callable[[Scored], Tensor]
@@ -94,7 +73,7 @@ TERMS = {
     "mae": Term(absolute_error, relative=True),
     "presence": Term(presence_cross_entropy),
     "sparsity": Term(expected_presence),
-    "interval": Term(interval_ends),
+    "interval": Term(lambda scored: interval_loss(scored.interval_ends, scored.true)),
 }
 TOTAL = "total_loss"
 # Of all models; a training logs 0 for what its own has not.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from methmix.config.arm import OriginalModelSettings
 from methmix.least_squares import Profiles, Solution, deconvolve
-from methmix.models.backbone import BatchNorm1d, Dropout, Features, LeastSquares
+from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
 # Least proportion that a tissue has before it is corrected, so that it can be given one.
 _LEAST = 0.003
@@ -17,15 +17,7 @@ _FARTHEST = 8.0
 
 
 class TissueReadout(nn.Linear):
-    """A linear map from the features of a tissue to its numbers, by name; the same for every tissue.
-
-    Parameters
-    ----------
-    n_features
-        Width of the input.
-    initial
-        Names, and the values that the numbers begin with, whatever the features.
-    """
+    """A linear map from the features of a tissue to named numbers, which begin at the values given."""
 
     def __init__(self, n_features: int, initial: Mapping[str, float]) -> None:
         super().__init__(n_features, len(initial))
@@ -103,7 +95,7 @@ class ReferenceBackbone(nn.Module):
             hidden = hidden + self.dropout(torch.relu(step(torch.cat(seen, dim=2))))
         # Without reads nothing is known, but no proportion is off by more than all.
         error = solution.error.float().clamp(max=1)
-        return Features(hidden, LeastSquares(proportions.clamp(min=_LEAST), error, solution.misfit.float()))
+        return Features(hidden, proportions.clamp(min=_LEAST), error, solution.misfit.float())
 
     def _solve(self, profiles: Profiles, methylation: Tensor, depth: Tensor) -> Solution:
         settings = self._settings
