@@ -13,8 +13,8 @@ from methmix.evaluation.controls import CONTROLS, Context
 from methmix.evaluation.estimates import load_for
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Prediction, predict
-from methmix.models.registry import Model
 
 Array = npt.NDArray[np.float64]
 Scorer = Callable[[Mixtures], Array]
@@ -54,7 +54,7 @@ def make_scorers(reference: Reference, experiment: Experiment, checkpoints: list
     return scorers
 
 
-def _of_model(model: Model, mixtures: Mixtures) -> Array:
+def _of_model(model: Deconvolver, mixtures: Mixtures) -> Array:
     return presence_score(predict(model, mixtures.methylation, mixtures.depth))
 
 

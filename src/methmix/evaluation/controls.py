@@ -22,8 +22,8 @@ from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve
 from methmix.models.prediction import Prediction
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.reference.profiles import training_profiles
 from methmix.rows import blocks
-from methmix.training.episodes import Episodes
 
 Array = npt.NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Context:
     @cached_property
     def main_profiles(self) -> Profiles:
         """Profiles of the main arm, with their errors; of purified training donors, if it is so configured."""
-        return Episodes(self.reference, self.main_settings.purify_donors).profiles
+        return training_profiles(self.reference, self.main_settings.purify_donors)
 
 
 Control = Callable[[Context, Mixtures], Prediction]
@@ -101,7 +101,7 @@ def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
             torch.from_numpy(mixtures.depth[rows].astype(np.float32)),
             settings.markers_per_tissue,
             settings.sum_to_one,
-        ).shares.numpy()
+        ).proportions.numpy()
         for rows in blocks(len(mixtures), _BLOCK)
     ]
     return Prediction(np.concatenate(solved))

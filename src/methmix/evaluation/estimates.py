@@ -15,8 +15,8 @@ from methmix.errors import InputError
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Prediction, predict
-from methmix.models.registry import Model
 from methmix.nnls import normalise
 from methmix.scores import Scores
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
@@ -88,7 +88,7 @@ def _of_model(arm: str, path: Path, reference: Reference, validation: Mixtures, 
     return Estimates(both[0], both[1], dial, record={**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")})
 
 
-def load_for(path: Path, reference: Reference) -> tuple[Model, Checkpoint]:
+def load_for(path: Path, reference: Reference) -> tuple[Deconvolver, Checkpoint]:
     """Load a model onto the GPU, if there is one; `InputError` if it is not for the reference's tissues and regions."""
     model, checkpoint = load_model(path)
     check_same_data(path, checkpoint, reference.tissue_names, reference.digest, "the reference")
