@@ -116,6 +116,7 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
             axes.set_xlim(0, 4 * table[table["what"].eq(MAIN) | table["variant"]][metric].median())
         elif metric != "missed_per_mixture":
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         if metric == "mae":
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             percent_axis(axes.xaxis, decimals=1)
@@ -131,14 +132,14 @@ def _page(table: pd.DataFrame, figure: Figure) -> str:
         for name, metric in HEADLINE.items():
             ends = between([line[f"{name}_minus_sparse_{end}"] for end in ("low", "high")], metric.unit)
             value = " ± ".join(in_unit(line[f"{name}_{part}"], metric.unit) for part in ("mean", "sd"))
-            cells.append((value, "" if label == MAIN else f"minus sparse: {ends}"))
+            cells.append((value, "" if label == MAIN else ends))
         lines.append(Line(label, cells, label in mains))
     return page(
         f"{runs[0]}: what each ingredient of the sparse arm is worth",
         f"Test mixtures of {len(runs)} runs with other donors, mixtures and initial weights: {', '.join(runs)}.",
         figure,
         lines,
-        "Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse within a run. "
+        "Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse (minus sparse) within a run. "
         "In the figure a bar is the mean, a dot a run, the dotted line the sparse arm. Bold: the arms as configured; "
         "each of the others has one thing changed. Axes are cut where long bars would hide the differences.",
     )

@@ -50,7 +50,7 @@ def bars(rows: list[Bar], metrics: tuple[str, ...]) -> Figure:
     for axes, metric in zip(figure.subplots(1, len(metrics), sharey=True), metrics, strict=True):
         for at, row in enumerate(rows):
             _row(axes, at, row, metric)
-        axes.set_title(HEADLINE[metric].long)
+        axes.set_title(HEADLINE[metric].long.replace(" per ", "\nper "))
         labelled_rows(axes, [row.label for row in rows])
     return figure
 
