@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -39,7 +40,8 @@ def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path
     output
         Folder to write to.
     """
-    table = read_ablation(runs, arms, effective_variants(load_experiment(config), runs[0].name))
+    phase: Any = runs[0].name
+    table = read_ablation(runs, arms, effective_variants(load_experiment(config), phase))
     figure = ablation_figure(table)
     write_csv(output / "ablation.csv", table)
     save(figure, output / "ablation.png")

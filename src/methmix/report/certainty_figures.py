@@ -2,7 +2,6 @@
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +14,7 @@ from methmix.evaluation.scores import ECE_BINS
 from methmix.pages.axes import percent_axis, tissue_columns
 from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing
 from methmix.pages.wording import percent, shown
-from methmix.report.arm_results import ArmResult, serious
+from methmix.report.arm_results import ArmResult, Array, serious
 
 # Bins with fewer entries would show noise.
 _FEWEST = 10
@@ -62,18 +61,18 @@ def calibration(result: ArmResult) -> Figure | None:
     left.legend()
     table = result.per_tissue
     right.bar(range(len(table)), table["presence_ece"], color=colour(result.arm))
-    tissue_columns(right, table["tissue"])
+    tissue_columns(right, result.tissues)
     right.set_title(f"{result.arm}: expected calibration error by tissue")
     return figure
 
 
-def _labelled(true: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> tuple[npt.NDArray, npt.NDArray]:
+def _labelled(true: Array, probability: Array) -> tuple[metrics.Mask, Array]:
     """Give of the entries that are absent or present, not traces, which are present, and their probability."""
     labelled = metrics.absent(true) | metrics.present(true)
     return metrics.present(true)[labelled], probability[labelled]
 
 
-def _reliability(axes: Axes, present: npt.NDArray, probability: npt.NDArray, **look: object) -> None:
+def _reliability(axes: Axes, present: metrics.Mask, probability: Array, **look: object) -> None:
     """Plot which proportion of the entries of similar presence probability is present, in the bins of the ECE."""
     bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
     number = np.bincount(bins, minlength=ECE_BINS)

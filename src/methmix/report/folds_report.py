@@ -133,12 +133,11 @@ def folds_figure(content: dict[str, Any]) -> Figure:
     table = folds_table(content)
     table = table[[ARMS[arm].kind != "trivial" for arm in table["arm"]]].set_index("arm")
     whole, joined = (table[table["mixtures"] == name] for name in (_ALL, _JOINED))
-    shades = [colour(arm) for arm in whole.index]
+    shades = [colour(str(arm)) for arm in whole.index]
     figure = bars(whole, table[table["mixtures"].isin(content["folds"])], shades, _SHOWN)
     for axes, metric in zip(figure.axes, _SHOWN, strict=True):
-        for arm, value in joined[metric].items():
-            at = whole.index.get_loc(arm)
-            axes.plot([value, value], [at - 0.4, at + 0.4], color=colour(arm), linewidth=2)
+        at = whole.index.get_indexer(joined.index)
+        axes.vlines(joined[metric], at - 0.4, at + 0.4, colors=shades, linewidth=2)
         if metric == "mae":
             percent_axis(axes.xaxis, decimals=1)
         if metric == "prediction_ratio":

@@ -204,9 +204,9 @@ def test_pooled_folds_score_all_mixtures_together(tmp_path):
     assert content["tested_again"] == ["t1"]
     axes = folds_figure(content).axes[0]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([entry["mae"]])
-    dots, joined_line = axes.lines
+    (dots,), (joined_lines,) = axes.lines, axes.collections
     assert dots.get_xdata() == pytest.approx(entry["folds"]["mae"]) and list(dots.get_ydata()) == [0, 0, 0]
-    assert joined_line.get_xdata() == pytest.approx([entry["grouped"]["mae"]] * 2)
+    assert joined_lines.get_segments()[0][:, 0] == pytest.approx([entry["grouped"]["mae"]] * 2)
     json.dumps(content, allow_nan=False)
 
 
