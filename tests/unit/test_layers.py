@@ -9,7 +9,8 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics", "scores", "arms"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure"},
+    {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"config"},
     {"files"},
     {"pages"},

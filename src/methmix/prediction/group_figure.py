@@ -6,11 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.arms import ARMS, MAIN
+from methmix.arms import MAIN
+from methmix.pages.style import colour as arm_colour
+from methmix.pages.style import drawing
 
-_METHODS = {"model": ("model", ARMS[MAIN].colour), "nnls": ("NNLS", ARMS["nnls"].colour)}
+_METHODS = {"model": ("model", arm_colour(MAIN)), "nnls": ("NNLS", arm_colour("nnls"))}
 
 
+@drawing
 def groups(record: dict[str, Any]) -> Figure:
     """Draw the summed proportion of each sample, group by group and method by method.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from methmix import provenance
 from methmix.arms import BASELINE, MAIN
 from methmix.evaluation.bootstrap import interval, replicates
-from methmix.report.results import ArmResult
+from methmix.report.arm_results import ArmResult
 from methmix.scores import Scores
 
 # Metrics without a bootstrap interval.
