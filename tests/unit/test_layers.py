@@ -9,7 +9,8 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics", "arms", "closure"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure"},
+    {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"config"},
     {"files"},
     {"pages"},
@@ -48,6 +49,30 @@ def test_no_import_runs_back(path):
     assert own in RANK, f"{own} has no place in the order of stages"
     backwards = {name for name in imported(path) if RANK[name] > RANK[own]}
     assert not backwards
+
+
+def isinstance_of(path: Path) -> set[str]:
+    """Name the classes that a module asks for by isinstance."""
+    asked = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            asked |= {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+            asked |= {part.attr for part in ast.walk(node.args[1]) if isinstance(part, ast.Attribute)}
+    return asked
+
+
+def test_models_are_asked_what_they_can_and_not_what_they_are():
+    models = {
+        node.name
+        for path in (PACKAGE / "models").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {"Deconvolver", "TwoStageHead", "ReferenceBackbone"} <= models
+    assert "TwoStageHead" in isinstance_of(PACKAGE / "models" / "deconvolver.py")
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name != "models":
+            assert not isinstance_of(path) & models, path
 
 
 def test_models_read_and_write_no_files():

@@ -105,3 +105,14 @@ def test_normalise(shape):
 
 def test_normalise_leaves_nothing_as_it_is():
     np.testing.assert_array_equal(normalise(np.array([[0, 0], [1, 1]])), [[0, 0], [0.5, 0.5]])
+
+
+def test_says_how_many_problems_did_not_converge(rng, monkeypatch, caplog):
+    profiles, values, weights, _ = _problem(rng)
+    solved = weighted_nnls(profiles, values, weights)
+    assert not caplog.records
+    monkeypatch.setattr(nnls, "_MOST_ROUNDS", 1)
+    stopped = weighted_nnls(profiles, values, weights)
+    wrong = int((np.abs(stopped - solved) > 1e-6).any(axis=1).sum())
+    assert wrong > 0 and [record.name for record in caplog.records] == ["methmix"]
+    assert caplog.messages == [f"NNLS: {wrong} of 20 problems did not converge in 1 exchanges"]

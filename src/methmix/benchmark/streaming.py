@@ -12,7 +12,7 @@ from methmix.benchmark.sizes import Sizes
 from methmix.benchmark.writing import with_mixtures
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
-from methmix.evaluation.controls import nnls
+from methmix.evaluation.controls import Context, nnls
 from methmix.files.mixtures import read_mixtures
 from methmix.files.reference import Reference, read_reference, write_reference
 from methmix.mixtures.write import write_mixtures
@@ -39,7 +39,7 @@ def memory(
     with ThreadPoolExecutor(2) as pool:
         small = [with_mixtures(experiment, n) for n in sizes.streamed]
         used["write"] = list(pool.map(lambda one, path: apart(_write, one, few, path), small, paths))
-        used["nnls"] = list(pool.map(lambda path: apart(_nnls, few, path), paths))
+        used["nnls"] = list(pool.map(lambda path: apart(_nnls, experiment, few, path), paths))
     megabytes = [path.stat().st_size / 2**20 for path in paths]
     content: dict[str, Any] = {
         "regions": round(sizes.streamed_regions * len(reference.regions)),
@@ -80,8 +80,8 @@ def _write(experiment: Experiment, reference: Path, output: Path) -> None:
     write_mixtures(experiment, read_reference(reference), PHASE, "test", output)
 
 
-def _nnls(reference: Path, mixtures: Path) -> None:
-    nnls(read_reference(reference), read_mixtures(mixtures))
+def _nnls(experiment: Experiment, reference: Path, mixtures: Path) -> None:
+    nnls(Context(read_reference(reference), experiment, PHASE), read_mixtures(mixtures))
 
 
 def _train(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from methmix.arms import MAIN
 from methmix.config.phases import BackgroundRecipe, Composition, Phase, Recipe, check_composition, number_of
 from methmix.config.section import Count, Positives, Probability, Section
 from methmix.config.sources import ReferenceSettings
@@ -140,9 +141,9 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _can_predict(self) -> Self:
-        if self.prediction and "sparse" not in self.arms.get(self.prediction.checkpoint_phase, {}):
+        if self.prediction and MAIN not in self.arms.get(self.prediction.checkpoint_phase, {}):
             phase = self.prediction.checkpoint_phase
-            raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no sparse arm that could predict")
+            raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no {MAIN} arm that could predict")
         if self.prediction and self.prediction.control_group and not self.background:
             raise ValueError(
                 "prediction.background: with a control_group, expected names of tissues, as mixtures.recipes has no "

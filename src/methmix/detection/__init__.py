@@ -1,1 +1,1 @@
-"""Limit of detection: how small a share of a tissue each arm can tell from none."""
+"""Limit of detection: how small a proportion of a tissue each arm can distinguish from none."""

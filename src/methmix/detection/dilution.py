@@ -1,7 +1,7 @@
 """Dilution series: one tissue spiked into a background, scored by every arm."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from methmix.files.atomic import atomic_path
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import DonorMixer
+from methmix.rows import blocks
 
 Array = npt.NDArray[np.float64]
 
@@ -26,14 +27,14 @@ BLANKS: tuple[Split, ...] = ("test", "validation")
 
 @dataclass(frozen=True)
 class DilutionScores:
-    """Scores of all arms; the higher, the surer an arm is that the tissue is there.
+    """Scores of all arms; the higher, the stronger an arm's evidence that the tissue is present.
 
     Parameters
     ----------
     arms, tissues
         Arms, and the tissues that were spiked.
     depths, spikes
-        Mean depths and shares of the spiked tissue, ascending.
+        Mean depths, and proportions of the spiked tissue, ascending.
     spiked
         Score of the spiked tissue, [n_arms, n_tissues, n_depths, n_spikes, n_spiked].
     blanks
@@ -51,7 +52,7 @@ class DilutionScores:
 def dilution(
     background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
 ) -> npt.NDArray[np.float32]:
-    """Give the proportions of a background in which a tissue takes the share ``spike`` from all alike.
+    """Give the proportions of a background that is diluted by the proportion ``spike`` of a tissue.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def dilution(
         float32 [n_tissues]; sums to 1.
     """
     proportions = np.zeros(len(tissue_names))
-    for name, share in background.items():
-        proportions[tissue_names.index(name)] = share * (1 - spike)
+    for name, proportion in background.items():
+        proportions[tissue_names.index(name)] = proportion * (1 - spike)
     if spiked is not None:
         proportions[tissue_names.index(spiked)] += spike
     return proportions.astype(np.float32)
@@ -72,7 +73,7 @@ def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> 
     Raises
     ------
     InputError
-        A background tissue is not in the reference, or all tissues are in the background.
+        A background tissue is unknown, or all tissues are in the background.
     """
     unknown = [name for name in background if name not in tissue_names]
     if unknown:
@@ -132,22 +133,18 @@ def score_dilutions(
         depth = settings.depths[d]
         if t == len(tissues):
             for split in BLANKS:
-                for rows in _blocks(settings.n_blank):
+                for rows in blocks(settings.n_blank, _BLOCK):
                     blanks[split][:, :, d, rows] = score(split, None, depth, 0, rows)[:, :, columns].swapaxes(1, 2)
             continue
         for s, spike in enumerate(settings.spikes):
-            for rows in _blocks(settings.n_spiked):
+            for rows in blocks(settings.n_spiked, _BLOCK):
                 spiked[:, t, d, s, rows] = score("test", tissues[t], depth, spike, rows)[:, :, columns[t]]
     return DilutionScores(list(scorers), tissues, np.array(settings.depths), np.array(settings.spikes), spiked, blanks)
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
-
-
 def write_scores(path: Path, scores: DilutionScores) -> None:
     """Write the scores as a compressed NumPy archive; a name per field, ``blanks_<split>`` for the blanks."""
-    content: dict[str, Any] = {field.name: getattr(scores, field.name) for field in fields(scores)}
-    blanks = {f"blanks_{split}": values for split, values in content.pop("blanks").items()}
+    arrays: dict[str, Any] = {f"blanks_{split}": values for split, values in scores.blanks.items()}
+    arrays |= {name: values for name, values in vars(scores).items() if name != "blanks"}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **content, **blanks)
+        np.savez_compressed(file, **arrays)

@@ -18,7 +18,7 @@ FALSE_POSITIVE_RATES = (0.05, 0.01)
 
 
 def threshold(blanks: Array, rate: float) -> Array:
-    """Find the lowest score that at most a share ``rate`` of the blanks exceeds; last axis: the blanks.
+    """Find the lowest score that at most a proportion ``rate`` of the blanks exceeds; last axis: the blanks.
 
     A tissue is called if its score is above this. Where many blanks have the same score, as the exact zeros of
     non-negative least squares, fewer than ``rate`` of them are called.
@@ -29,11 +29,11 @@ def threshold(blanks: Array, rate: float) -> Array:
     return ordered[..., n - 1 - allowed]
 
 
-def wilson(share: Array, n: int, confidence: float = 0.95) -> tuple[Array, Array]:
-    """Give Wilson's score interval of a share of ``n``."""
+def wilson(proportion: Array, n: int, confidence: float = 0.95) -> tuple[Array, Array]:
+    """Give Wilson's score interval of a proportion of ``n``."""
     z = norm.ppf((1 + confidence) / 2)
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    centre = (proportion + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(proportion * (1 - proportion) / n + z**2 / (4 * n**2))
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
@@ -47,7 +47,7 @@ def shown_limit(value: float, spikes: Array) -> str:
 
 
 def detection_table(scores: DilutionScores) -> pd.DataFrame:
-    """Make the table of sensitivities, a row per arm, tissue, depth, false-positive rate and spike.
+    """Make the table of sensitivities, one row per arm, tissue, depth, false-positive rate and spike.
 
     Spike 0 are the test blanks: their "sensitivity" is the false-positive rate that was attained. ``low`` and ``high``
     are a 95 % interval for more mixtures of the same donors; what other donors would do is not in it.
@@ -68,10 +68,10 @@ def detection_table(scores: DilutionScores) -> pd.DataFrame:
 
 
 def limits_table(scores: DilutionScores) -> pd.DataFrame:
-    """Make the table of limits of detection, a row per arm, tissue, depth and false-positive rate.
+    """Make the table of limits of detection, one row per arm, tissue, depth and false-positive rate.
 
-    ``limit`` is infinite where it is not reached and ``shown`` says it in words; ``threshold`` is what the score must
-    exceed; ``fpr_attained`` the share of test blanks above it; ``fpr_validation_threshold`` the share of test blanks
+    ``limit`` is infinite where it is not reached and ``shown`` gives it in words; ``threshold`` is what the score must
+    exceed; ``fpr_attained`` the proportion of test blanks above it; ``fpr_validation_threshold`` that of test blanks
     above the threshold that validation blanks would have set: what a laboratory meets whose blanks are of other people.
     """
     tables = []

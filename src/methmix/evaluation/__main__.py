@@ -4,19 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from methmix import cli
-from methmix.config.load import load_experiment
-from methmix.evaluation.answers import ARMS, WITHOUT_NETWORK
-from methmix.evaluation.evaluate import evaluate_arm
-from methmix.files.mixtures import read_mixtures
-from methmix.files.reference import read_reference
+from methmix import arms, cli
 
 
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.evaluation", __doc__ or "")
     cli.config_option(arguments)
-    arguments.add_argument("--arm", choices=(*ARMS, WITHOUT_NETWORK), required=True, help="what to evaluate")
+    arguments.add_argument("--arm", choices=arms.names(), required=True, help="what to evaluate")
     arguments.add_argument("--reference", type=Path, required=True, help="reference.h5 of the experiment")
     arguments.add_argument("--validation", type=Path, required=True, help="mixtures to choose and calibrate on")
     arguments.add_argument("--test", type=Path, required=True, help="mixtures to score")
@@ -26,15 +21,10 @@ def main() -> int:
 
 
 def _body(options: argparse.Namespace) -> None:
-    evaluate_arm(
-        options.arm,
-        load_experiment(options.config),
-        read_reference(options.reference),
-        read_mixtures(options.validation),
-        read_mixtures(options.test),
-        options.checkpoint,
-        options.output,
-    )
+    # Imported here, so that --help does not wait for the libraries.
+    from methmix.evaluation.evaluate import evaluate_files
+
+    evaluate_files(options)
 
 
 if __name__ == "__main__":

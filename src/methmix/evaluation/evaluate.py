@@ -1,5 +1,6 @@
 """Evaluate one arm on the test mixtures."""
 
+import argparse
 import json
 import logging
 import time
@@ -7,24 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
+from methmix.config.load import load_experiment
 from methmix.config.phases import BackgroundRecipe
 from methmix.errors import InputError
-from methmix.evaluation import tables
-from methmix.evaluation.abundance import by_abundance
-from methmix.evaluation.answers import answers_of, with_probability
-from methmix.evaluation.groups import grouped
-from methmix.evaluation.scores import Scores, with_intervals
+from methmix.evaluation import error_tables
+from methmix.evaluation.bootstrap import with_intervals
+from methmix.evaluation.controls import Context
+from methmix.evaluation.estimates import Estimates, estimate, with_probability
+from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
-from methmix.files.mixtures import Mixtures
-from methmix.files.reference import Reference
+from methmix.files.mixtures import Mixtures, read_mixtures
+from methmix.files.reference import Reference, read_reference
+from methmix.models.prediction import Prediction
+from methmix.scores import Scores
 
 logger = logging.getLogger("methmix")
 
-Array = npt.NDArray[np.float64]
+
+def evaluate_files(options: argparse.Namespace) -> None:
+    """Evaluate what a command line names (`methmix.evaluation.__main__`)."""
+    evaluate_arm(
+        options.arm,
+        load_experiment(options.config),
+        read_reference(options.reference),
+        read_mixtures(options.validation),
+        read_mixtures(options.test),
+        options.checkpoint,
+        options.output,
+    )
 
 
 def evaluate_arm(
@@ -45,73 +59,82 @@ def evaluate_arm(
     InputError
         Files do not belong together, or a trained arm has no checkpoint.
     """
-    for name, mixtures in (("validation", validation), ("test", test)):
-        if mixtures.attributes.get("reference_digest") != reference.content_digest:
-            raise InputError(
-                f"the {name} mixtures were made of another reference",
-                "make them again: python -m methmix.mixtures",
-            )
-        if mixtures.attributes.get("split") != name:
-            raise InputError(f"the {name} mixtures are those of split {mixtures.attributes.get('split')!r}")
+    for split, mixtures in (("validation", validation), ("test", test)):
+        _check(split, mixtures, reference)
     started = time.monotonic()
-    answers = answers_of(arm, experiment, reference, validation, test, checkpoint)
-    answer = with_probability(answers, validation)
-    assert answer.probability is not None  # for the type checker: just given
-    seconds = time.monotonic() - started
-    true = test.proportions.astype(np.float64)
-    background = _background(experiment, test)
-    columns = [test.tissue_names.index(name) for name in background]
-    scores = Scores(true, answer.proportions, answer.probability, answer.low, answer.high, background=columns)
-    n_bootstrap, bootstrap_seed = experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
-    record = answers.record
-    content: dict[str, Any] = {
+    context = Context(reference, experiment, test.attributes["phase"])
+    estimates = estimate(arm, context, validation, test, checkpoint)
+    prediction = with_probability(estimates, validation)
+    seconds = round(time.monotonic() - started, 3)
+    bootstrap = experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
+    content = {
         "arm": arm,
-        "phase": test.attributes["phase"],
+        "phase": context.phase,
         "split": "test",
         "n_mixtures": len(test),
-        "background": background,
-        **dict(with_intervals(scores, n_bootstrap, bootstrap_seed)),
+        **_metrics(experiment, test, prediction, bootstrap),
+        **_record(context, estimates),
+        "predict_seconds": seconds,
+        "presence_probability": "own" if prediction is estimates.test else "isotonic, fitted on validation",
+    }
+    write_text(output / "metrics.json", json.dumps(content, indent=2) + "\n")
+    true, predicted = test.proportions.astype(np.float64), prediction.proportions
+    write_csv(output / "predictions.csv", error_tables.predictions(test, prediction))
+    write_csv(output / "per_tissue.csv", error_tables.per_tissue(reference, true, prediction))
+    write_csv(output / "per_mixture.csv", error_tables.per_mixture(test, true, predicted))
+    write_csv(output / "by_abundance.csv", error_tables.by_abundance(true, predicted, *bootstrap))
+    write_csv(output / "tradeoff.csv", error_tables.tradeoff(true, predicted, estimates.dial))
+    summary = "%s: MAE %.4f, %.3f false-positive and %.3f missed tissues per mixture; %s"
+    values = (content[name] for name in ("mae", "spurious_per_mixture", "missed_per_mixture"))
+    logger.info(summary, arm, *values, output / "metrics.json")
+
+
+def _check(split: str, mixtures: Mixtures, reference: Reference) -> None:
+    if mixtures.attributes.get("reference_digest") != reference.content_digest:
+        raise InputError(
+            f"the {split} mixtures were made of another reference", "make them again: python -m methmix.mixtures"
+        )
+    if mixtures.attributes.get("split") != split:
+        raise InputError(f"the {split} mixtures are those of split {mixtures.attributes.get('split')!r}")
+
+
+def _metrics(
+    experiment: Experiment, test: Mixtures, prediction: Prediction, bootstrap: tuple[int, int]
+) -> dict[str, Any]:
+    """Compute every metric with its interval, and those with look-alikes joined where the experiment names some."""
+    # Only some phases have a background.
+    recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
+    background = sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []
+    scores = Scores(
+        test.proportions.astype(np.float64),
+        prediction.proportions,
+        prediction.presence_probability,
+        prediction.low,
+        prediction.high,
+        background=[test.tissue_names.index(name) for name in background],
+    )
+    content = {"background": background, **with_intervals(scores, *bootstrap)}
+    if groups := experiment.evaluation.look_alikes:
+        merged = grouped(test.tissue_names, groups, scores.true, scores.predicted, scores.probability)
+        content["grouped"] = {"groups": groups, **with_intervals(Scores(*merged), *bootstrap)}
+    return content
+
+
+def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
+    """Say what the training cost, and where everything comes from."""
+    record = estimates.record
+    of_training = ("device", "host", "commit", "best_epoch", "warm_start")
+    return {
         "train_seconds": record["train_seconds"],
         "peak_memory_mb": record.get("peak_memory_mb") or round(provenance.peak_memory_mb(), 1),
         "n_parameters": record["n_parameters"],
-        "predict_seconds": round(seconds, 3),
-        "choices": answers.choices,
-        "presence_probability": "isotonic, fitted on validation" if answers.test.probability is None else "own",
-        "notes": json.loads(reference.attributes["notes"]),
+        "choices": estimates.choices,
+        "notes": json.loads(context.reference.attributes["notes"]),
         "provenance": {
-            "experiment": experiment.name,
-            "seed": experiment.seed,
+            "experiment": context.experiment.name,
+            "seed": context.experiment.seed,
             "commit": provenance.commit(),
             "versions": provenance.versions(),
-            "training": {k: record[k] for k in ("device", "host", "commit", "best_epoch", "warm_start") if k in record},
+            "training": {name: record[name] for name in of_training if name in record},
         },
     }
-    if look_alikes := experiment.evaluation.look_alikes:
-        merged = grouped(test.tissue_names, look_alikes, true, answer.proportions, answer.probability)
-        content["grouped"] = {
-            "groups": look_alikes,
-            **dict(with_intervals(Scores(*merged), n_bootstrap, bootstrap_seed)),
-        }
-    write_text(output / "metrics.json", json.dumps(content, indent=2) + "\n")
-    for name, table in {
-        "predictions": tables.predictions(test, answer, answer.probability),
-        "per_tissue": tables.per_tissue(reference, true, answer, answer.probability),
-        "per_mixture": tables.per_mixture(test, true, answer.proportions),
-        "by_abundance": by_abundance(true, answer.proportions, n_bootstrap, bootstrap_seed),
-        "tradeoff": tables.tradeoff(true, answer),
-    }.items():
-        write_csv(output / f"{name}.csv", table)
-    logger.info(
-        "%s: MAE %.4f, spurious %.3f and missed %.3f per mixture; %s",
-        arm,
-        content["mae"],
-        content["spurious_per_mixture"],
-        content["missed_per_mixture"],
-        output / "metrics.json",
-    )
-
-
-def _background(experiment: Experiment, test: Mixtures) -> list[str]:
-    """Name the tissues of the background; none where the phase has no such thing."""
-    recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
-    return sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []

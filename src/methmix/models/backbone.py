@@ -1,14 +1,30 @@
-"""From observed methylation to features."""
+"""From observed methylation to features; and the layers that know of batches divided over processes."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from methmix.least_squares import Profiles
 from methmix.models.ranks import current_shard, total
 
 # A region in which tissues hardly differ must not be blown up to the same scale as a marker.
 _MINIMUM_SCALE = 0.02
+
+
+class Features(NamedTuple):
+    """What a backbone makes of mixtures: what a head reads, and the estimates of one that solves least squares.
+
+    ``hidden`` is [batch, n_features], or of each tissue, [batch, n_tissues, n_features]. ``proportions``, at least a
+    little above 0 so that they can be corrected, and their standard ``error``, at most 1, are [batch, n_tissues];
+    ``misfit``, the weighted mean square of the residuals, is [batch].
+    """
+
+    hidden: Tensor
+    proportions: Tensor | None = None
+    error: Tensor | None = None
+    misfit: Tensor | None = None
 
 
 class Standardise(nn.Module):
@@ -39,10 +55,6 @@ class BatchNorm1d(nn.BatchNorm1d):
     `torch.nn.SyncBatchNorm` would do so on GPUs but refuses tensors on a CPU. Parameters and buffers are those of
     `torch.nn.BatchNorm1d`.
 
-    Parameters
-    ----------
-    n_features
-        Width of the input.
     """
 
     momentum: float
@@ -87,7 +99,15 @@ class Dropout(nn.Dropout):
         return values * super().forward(values.new_ones(shard.whole, *values.shape[1:]))[shard.rows]
 
 
-class Backbone(nn.Sequential):
+class MlpReadout(nn.ModuleDict):
+    """Linear maps from the features of a mixture to one number for each tissue, by name."""
+
+    def forward(self, hidden: Tensor) -> dict[str, Tensor]:
+        """Map [batch, n_features] to [batch, n_tissues] each."""
+        return {name: linear(hidden) for name, linear in self.items()}
+
+
+class MlpBackbone(nn.Sequential):
     """Standardised regions -> hidden layers, each linear, batch normalisation, ReLU, dropout.
 
     Parameters
@@ -100,17 +120,24 @@ class Backbone(nn.Sequential):
         Dropout probability, 0-1.
     """
 
+    # It needs to know neither how the donors of a tissue differ nor how deep a mixture was sequenced.
+    profiles: Profiles | None = None
+
     def __init__(self, profiles: Tensor, hidden_sizes: Sequence[int], dropout: float) -> None:
+        self.n_tissues, size = profiles.shape
         layers: list[nn.Module] = [Standardise(profiles)]
-        size = profiles.shape[1]
         for width in hidden_sizes:
             # Batch normalisation has its own shift, so the linear map needs none.
-            layers += [
-                nn.Linear(size, width, bias=False),
-                BatchNorm1d(width),
-                nn.ReLU(),
-                Dropout(dropout),
-            ]
+            layers += [nn.Linear(size, width, bias=False), BatchNorm1d(width), nn.ReLU(), Dropout(dropout)]
             size = width
         super().__init__(*layers)
         self.n_features = size
+
+    def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
+        """Map methylation [batch, n_regions], NaN where missing, to features; depth and profiles are not used."""
+        return Features(super().forward(methylation))  # type: ignore[no-untyped-call]
+
+    def readout(self, **initial: float) -> MlpReadout:
+        """Make the maps that read named numbers off the features; they begin at random, not at the values given."""
+        # The last one is drawn first: the order of the draws decides the initial weights.
+        return MlpReadout({name: nn.Linear(self.n_features, self.n_tissues) for name in reversed(initial)})

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from methmix import seeds
 from methmix.errors import InputError
-from methmix.evaluation.scores import interval
+from methmix.evaluation.bootstrap import interval
 from methmix.prediction.results import Array, Result, Run, answered
 from methmix.prediction.sheet import Sample
 

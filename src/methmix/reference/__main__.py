@@ -19,7 +19,7 @@ from methmix.files.reference import read_reference, write_reference
 from methmix.reference.build import build_reference
 from methmix.reference.download import BASE_URL, content_sha256, download
 from methmix.reference.inputs import data_file
-from methmix.reference.report import write_report
+from methmix.reference.reference_report import write_report
 from methmix.reference.variation import fit, read_replicates
 
 logger = logging.getLogger("methmix")

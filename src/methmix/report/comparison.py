@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from methmix import provenance
-from methmix.evaluation.scores import Scores, interval
-from methmix.report.results import ArmResult
+from methmix.arms import BASELINE, MAIN
+from methmix.evaluation.bootstrap import interval, replicates
+from methmix.report.arm_results import ArmResult
+from methmix.scores import Scores
 
 # Metrics without a bootstrap interval.
 _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
@@ -52,8 +54,8 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
             for r in results
         }
     }
-    if {"sparse", "original"} <= set(by_name):
-        content["sparse_minus_original"] = paired_difference(by_name["sparse"], by_name["original"], n_bootstrap, seed)
+    if {MAIN, BASELINE} <= set(by_name):
+        content["sparse_minus_original"] = paired_difference(by_name[MAIN], by_name[BASELINE], n_bootstrap, seed)
     first = results[0].metrics
     content["provenance"] = {
         **first["provenance"],
@@ -77,15 +79,15 @@ def paired_difference(sparse: ArmResult, original: ArmResult, n_bootstrap: int, 
     """
     pair = [Scores(r.true, r.predicted, r.probability, background=r.background) for r in (sparse, original)]
     estimates = [scores.estimate() for scores in pair]
-    replicates = [scores.replicates(n_bootstrap, seed) for scores in pair]
+    drawn = [replicates(scores, n_bootstrap, seed) for scores in pair]
     name = "distance_of_prediction_ratio_from_1"
-    for estimate, replicate in zip(estimates, replicates, strict=True):
+    for estimate, replicate in zip(estimates, drawn, strict=True):
         estimate[name] = abs(estimate["prediction_ratio"] - 1)
         replicate[name] = np.abs(replicate["prediction_ratio"] - 1)
     return {
         name: {
             "estimate": float(estimates[0][name] - estimates[1][name]),
-            "ci95": interval(replicates[0][name] - replicates[1][name]),
+            "ci95": interval(drawn[0][name] - drawn[1][name]),
         }
         for name in estimates[0]
     }

@@ -72,8 +72,8 @@ def train(arm: str, dtype: torch.dtype, rank: int = 0, n_ranks: int = 1, share: 
         with sharing(mine) if share else nullcontext():
             found = loss(methylation[mine.rows], true[mine.rows])
             # DistributedDataParallel takes the mean of the gradients; shares of a loss want their sum.
-            (found.total * (n_ranks if share else 1)).backward()
-            parts.append(total(torch.stack(found).detach()))
+            (found["total_loss"] * (n_ranks if share else 1)).backward()
+            parts.append(total(torch.stack(list(found.values())).detach()))
         optimiser.step()
     return {"parts": torch.stack(parts), "state": model.state_dict()}
 

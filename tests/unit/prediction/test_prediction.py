@@ -27,6 +27,7 @@ from methmix import seeds
 from methmix.errors import InputError
 from methmix.files.reference import Reference, write_reference
 from methmix.mixtures.sampler import MixtureSampler
+from methmix.models.calibration import calibrate
 from methmix.models.prediction import predict
 from methmix.prediction import run as prediction_run
 from methmix.prediction.__main__ import main
@@ -36,7 +37,6 @@ from methmix.prediction.results import Result, Run, shown
 from methmix.prediction.sheet import Sample, in_file, read_sheet
 from methmix.training.checkpoint import load_model
 from methmix.training.loop import Trainer
-from methmix.training.validation import calibrate
 
 N = 10
 
@@ -164,7 +164,7 @@ def test_groups_of_the_sheet_are_compared(command, counts, tmp_path):
     assert controls["samples"] == ["s0", "s1", "s2", "s3", "s4"] and record["samples"][7]["group"] == "Breast"
     assert breast["sums"]["model"] == pytest.approx(of_interest[["s5", "s6", "s7"]].tolist())
     page = output.with_suffix(".html").read_text()
-    assert page.count("data:image/png") == 3 and page.count("few samples: the intervals say little") == 1
+    assert page.count("data:image/png") == 3 and page.count("few samples: the intervals are unreliable") == 1
 
 
 def test_nnls_is_told_beside(command, counts, reference, plasma, checkpoint):
@@ -229,7 +229,8 @@ def test_the_limit_of_detection_holds_on_fresh_mixtures_and_falls_with_depth(ref
 
 def test_calibration_says_what_it_rests_on(reference, checkpoint):
     model, found = load_model(checkpoint)
-    rests = calibrate(model, validation_of(reference, 300))
+    mixtures = validation_of(reference, 300)
+    rests = calibrate(model, mixtures.methylation, mixtures.depth, mixtures.proportions)
     assert rests["calibration/n_mixtures"] == 300
     assert 0 < rests["calibration/n_there_not_called"] < rests["calibration/n_there"]
     assert "calibration/n_there" in found.best

@@ -10,7 +10,7 @@ from methmix import seeds
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
-from methmix.reference.profiles import DonorSums, SpreadFunction, purified
+from methmix.reference.profiles import SpreadFunction, purified, training_profiles
 from methmix.training.episodes import Episodes
 
 
@@ -19,14 +19,8 @@ def reference():
     return tiny_reference()
 
 
-@pytest.fixture(scope="module")
-def groups(reference):
-    return list(reference.pool("train").values())
-
-
-def test_profiles_are_the_means_of_the_training_donors(reference, groups):
-    spread = SpreadFunction(reference.fractions, reference.depth, groups)
-    profiles = DonorSums(reference.fractions, reference.depth, groups, spread).all
+def test_profiles_are_the_means_of_the_training_donors(reference):
+    profiles = training_profiles(reference, purify=False)
     assert profiles.mean.numpy() == pytest.approx(reference.complete_profiles("train"), abs=1e-6)
     assert (profiles.noise < profiles.spread + 0.05).all() and (profiles.noise > 0).any()
 

@@ -37,7 +37,7 @@ def test_tasks_that_cannot_find_each_other():
 def test_alone_there_is_nobody_to_ask():
     ranks = Ranks()
     with ranks.joined():
-        assert ranks.told_by_first("x") == "x" and ranks.largest(3) == 3 and ranks.summed({"a": 1.5}) == {"a": 1.5}
+        assert ranks.of_first("x") == "x" and ranks.largest(3) == 3 and ranks.summed({"a": 1.5}) == {"a": 1.5}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def start(data, output, *options):
     )
 
 
-def test_two_processes_train_as_one_and_can_be_gone_on_with_by_one(data, tmp_path):
+def test_two_processes_train_as_one_and_one_can_resume_them(data, tmp_path):
     """The same mixtures, of which each process takes its rows: 125 do not divide by two.
 
     A few steps: the gate of an untrained model, a threshold, would let rounding grow.
@@ -81,6 +81,6 @@ def test_two_processes_train_as_one_and_can_be_gone_on_with_by_one(data, tmp_pat
             if "/" in name:
                 assert other[name] == pytest.approx(value, rel=2e-3, abs=1e-6), name
     assert not (tmp_path / "two/training.lock").exists()
-    # The state of two is one's own to go on with.
+    # One process can resume from the state of two.
     (tmp_path / "two/logs/training_record.json").unlink()
     assert "finished already" in start(data, tmp_path / "two").stderr

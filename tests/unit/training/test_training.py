@@ -26,6 +26,7 @@ TAGS = {
         for split in ("train", "val")
         for name in (
             "mse_loss",
+            "mae_loss",
             "presence_loss",
             "sparsity_loss",
             "interval_loss",
@@ -49,8 +50,8 @@ def data(tmp_path_factory):
 @pytest.fixture
 def trainer(data, tmp_path):
     def make(arm="sparse", folder=tmp_path / "run", experiment=None, **overrides):
-        if arm == "sparse on the reference":
-            arm, overrides = "sparse", {"model.backbone": "reference", **overrides}
+        if arm.endswith(" on the reference"):
+            arm, overrides = arm.split()[0], {"model.backbone": "reference", **overrides}
         return Trainer(tiny_arm(arm, **overrides), experiment or tiny_experiment(), *data, folder, torch.device("cpu"))
 
     return make
@@ -79,10 +80,9 @@ def test_batches_differ_by_step_and_repeat_by_number(data):
     recipe = tiny_experiment().mixtures.recipes["phase2"]
     sampler = MixtureSampler(data[0], "train", recipe, [30])
     batches = TrainingBatches(sampler, 1, "phase2", 10, 0.2)
-    drawn = dict(batches.steps(0, 4))
-    assert list(drawn) == [0, 1, 2, 3]
+    drawn = {step: batches.batch(step) for step in range(4)}
     assert not torch.equal(drawn[0].proportions, drawn[1].proportions)
-    _, resumed = next(iter(batches.steps(2, 4)))
+    resumed = TrainingBatches(sampler, 1, "phase2", 10, 0.2).batch(2)
     assert torch.equal(resumed.methylation.nan_to_num(-1), drawn[2].methylation.nan_to_num(-1))
     assert torch.equal(resumed.depth, drawn[2].depth)
     assert (drawn[0].proportions.max(dim=1).values == 1).sum() == 2  # the pure ones
@@ -92,8 +92,8 @@ def test_batches_differ_by_step_and_repeat_by_number(data):
 def test_rows_of_a_batch_are_those_of_the_whole(data):
     recipe = tiny_experiment().mixtures.recipes["phase2"]
     sampler = MixtureSampler(data[0], "train", recipe, [30])
-    whole = TrainingBatches(sampler, 1, "phase2", 10, 0.2).batch(3)
-    _, part = next(iter(TrainingBatches(sampler, 1, "phase2", 10, 0.2, rows=slice(4, 7)).steps(3, 4)))
+    batches = TrainingBatches(sampler, 1, "phase2", 10, 0.2)
+    whole, part = batches.batch(3), batches.batch(3, slice(4, 7))
     assert torch.equal(part.proportions, whole.proportions[4:7])
 
 
@@ -158,14 +158,14 @@ def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monk
     whole = trainer(arm, tmp_path / "whole")
     assert whole.run() == 0
     first = trainer(arm, tmp_path / "parts")
-    step = first._step
+    step = first.train_step
 
     def stop(number, *rest):
         step(number, *rest)
         if number + 1 == stop_after:
             os.kill(os.getpid(), told)
 
-    monkeypatch.setattr(first, "_step", stop)
+    monkeypatch.setattr(first, "train_step", stop)
     assert first.run() == code
     assert load_checkpoint(first.last_checkpoint).step == stop_after
     second = trainer(arm, tmp_path / "parts")
@@ -180,6 +180,16 @@ def test_signal_handlers_are_put_back(trainer):
     before = signal.getsignal(signal.SIGTERM)
     trainer().run()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("arm", ["original", "sparse"])
+def test_losses_that_an_arm_has_not_are_logged_as_zero(trainer, arm):
+    run = trainer(arm, **{"training.epochs": 1})
+    run.run()
+    (row,) = csv.DictReader((run.folder / "logs" / "training_log.csv").open())
+    for split in ("train", "val"):
+        assert float(row[f"{split}/interval_loss"]) == 0
+        assert (float(row[f"{split}/presence_loss"]) == 0) == (arm == "original")
 
 
 def test_finished_training_is_not_repeated(trainer, caplog):
@@ -256,7 +266,7 @@ def test_early_stopping(trainer):
 def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
     run = trainer()
     with torch.no_grad():
-        run.model.proportion_head.weight.fill_(float("nan"))
+        run.model.head.readout["proportion"].weight.fill_(float("nan"))
     with pytest.raises(RunError, match="learning_rate"):
         run.run()
 
@@ -264,7 +274,7 @@ def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
 def test_arms_see_the_same_training_mixtures(trainer):
     original, sparse = trainer("original"), trainer("sparse")
     for step in (0, 5):
-        for a, b in zip(original._batches.batch(step)[:3], sparse._batches.batch(step)[:3], strict=True):
+        for a, b in zip(original.batches.batch(step)[:3], sparse.batches.batch(step)[:3], strict=True):
             assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
 
 
@@ -302,6 +312,40 @@ def test_validation_mixtures_of_another_reference_are_refused(data):
     )
     with pytest.raises(InputError, match="another reference"):
         Trainer(tiny_arm("sparse"), tiny_experiment(), other, data[1], None, torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def former_names(weights):
+    """Give weights the names that they had when heads were no modules of their own."""
+    former = {
+        "head.intervals.quantiles": "interval_head",
+        "head.intervals.": "interval_",
+        "limits.": "",
+        "head.readout.presence": "presence_head",
+        "head.readout.proportion": "proportion_head",
+        "head.readout": "leave" if "head.intervals.shift" in weights else "proportion_head",
+    }
+    named = {}
+    for name, tensor in weights.items():
+        now = next((now for now in former if name.startswith(now)), "")
+        named[former.get(now, "") + name.removeprefix(now)] = tensor
+    return named
+
+
+@pytest.mark.parametrize("arm", ["original", "original on the reference", "sparse", "sparse on the reference"])
+def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
+    run = trainer(arm, **{"training.epochs": 1})
+    run.run()
+    checkpoint = load_checkpoint(run.best_checkpoint)
+    names = set(former_names(checkpoint.model))
+    assert {
+        "original": {"proportion_head.weight"},
+        "original on the reference": {"proportion_head.weight"},
+        "sparse": {"proportion_head.weight", "presence_head.bias"},
+        "sparse on the reference": {"leave.bias", "interval_head.bias", "interval_shift", "misfit_curve"},
+    }[arm] <= names and not any(name.startswith(("head.", "limits.")) for name in names)
+    save_checkpoint(tmp_path / "former.pt", replace(checkpoint, model=former_names(checkpoint.model)))
+    model, _ = load_model(tmp_path / "former.pt")
+    assert_equal_weights(model.state_dict(), checkpoint.model)
 
 
 class TestCheckpointErrors:
@@ -344,7 +388,7 @@ class TestCheckpointErrors:
 
     def test_weights_of_another_model(self, path):
         checkpoint = load_checkpoint(path)
-        del checkpoint.model["presence_head.weight"]
+        del checkpoint.model["head.readout.presence.weight"]
         save_checkpoint(path, checkpoint)
         with pytest.raises(InputError, match="not those of its sparse model"):
             load_model(path)

@@ -1,0 +1,144 @@
+"""Tables of one arm: every prediction, and errors by tissue, mixture, abundance and setting of its dial."""
+
+import numpy as np
+import pandas as pd
+
+from methmix import metrics
+from methmix.evaluation.bootstrap import interval, resamples
+from methmix.evaluation.estimates import Array, Dial
+from methmix.files.mixtures import Mixtures, mixture_ids
+from methmix.files.reference import SPLITS, Reference
+from methmix.models.prediction import Prediction
+from methmix.reference.quality import INVENTED_DONORS
+from methmix.scores import Scores
+
+
+def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
+    """List every prediction; NaN for what the arm does not estimate."""
+    n_mixtures, n_tissues = test.proportions.shape
+    columns = {
+        "true_proportion": test.proportions.astype(np.float64),
+        "predicted_proportion": prediction.proportions,
+        "presence_probability": prediction.presence_probability,
+        "interval_low": prediction.low,
+        "interval_high": prediction.high,
+    }
+    table = pd.DataFrame({name: np.nan if values is None else values.ravel() for name, values in columns.items()})
+    table.insert(0, "mixture_id", np.repeat(mixture_ids(n_mixtures), n_tissues))
+    table.insert(1, "tissue", test.tissue_names * n_mixtures)
+    return table
+
+
+def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.DataFrame:
+    """Summarise errors per tissue, with its donors.
+
+    ``shared_donors`` names the splits whose mixtures of the tissue are made of training donors.
+    """
+    shared = {split: reference.shared_tissues(split) for split in SPLITS if split != "train"}
+    drawn = "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no"
+    given = (true, prediction.proportions, prediction.presence_probability, prediction.low, prediction.high)
+    rows = []
+    for column, tissue in enumerate(reference.tissue_names):
+        scores = Scores(*(None if values is None else values[:, [column]] for values in given))  # type: ignore[arg-type]
+        splits = [s for s, name in zip(reference.split, reference.tissues, strict=True) if name == tissue]
+        rows.append(
+            {
+                "tissue": tissue,
+                **_of_tissue(scores),
+                **{f"donors_{split}": splits.count(split) for split in SPLITS},
+                "shared_donors": " ".join(split for split, names in shared.items() if tissue in names) or "none",
+                "drawn_donors": drawn,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _of_tissue(scores: Scores) -> dict[str, float]:
+    found = scores.estimate()
+    return {
+        "n_present": int(scores.present.sum()),
+        "n_absent": int(scores.absent.sum()),
+        "mae": found["mae"],
+        "mae_present": found["mae_present"],
+        "bias_present": float(scores.mean(scores.error, scores.present)[0]),
+        "prediction_ratio": found["prediction_ratio"],
+        "spurious": int((scores.absent & scores.called).sum()),
+        "missed": int((scores.present & ~scores.called).sum()),
+        "false_mass": found["false_mass"],
+        "presence_ece": found.get("presence_ece", np.nan),
+        "interval_coverage_present": found.get("interval_coverage_present", np.nan),
+    }
+
+
+def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
+    """Summarise errors per mixture."""
+    return pd.DataFrame(
+        {
+            "mixture_id": mixture_ids(len(test)),
+            "mean_depth": [info["mean_depth"] for info in test.info],
+            "n_tissues": (true > 0).sum(axis=1),
+            "mae": np.abs(predicted - true).mean(axis=1),
+            "spurious": metrics.spurious(true, predicted).sum(axis=1),
+            "missed": metrics.missed(true, predicted).sum(axis=1),
+            "false_mass": np.where(metrics.absent(true), predicted, 0).sum(axis=1),
+        }
+    )
+
+
+def tradeoff(true: Array, predicted: Array, dial: Dial | None) -> pd.DataFrame:
+    """Show what other values of the arm's dial would have given on these mixtures; nothing is chosen by it.
+
+    One row per value; a single one, without a value, for an arm without a dial.
+    """
+    shown = ("mae", "spurious_per_mixture", "missed_per_mixture")
+    tried = dial.tried() if dial else {np.nan: predicted}
+    return pd.DataFrame(
+        [
+            {
+                "setting": dial.name if dial else "none",
+                "value": value,
+                **{name: Scores(true, proportions).value(name) for name in shown},
+                "chosen": dial is None or value == dial.chosen,
+            }
+            for value, proportions in tried.items()
+        ]
+    )
+
+
+def by_abundance(true: Array, predicted: Array, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """Summarise the errors of each class of true proportion (`abundance_classes`).
+
+    Returns
+    -------
+    DataFrame
+        One row per class: ``abundance``, ``n`` (entries), ``mae`` with its 95 % interval ``mae_low`` to ``mae_high``
+        (the resamples are those of `bootstrap.replicates`), ``bias`` (mean of predicted minus true),
+        ``prediction_ratio`` (median of predicted / true), ``share_above_0`` and ``share_called`` (proportions of
+        entries predicted above 0, and at `metrics.PRESENT` or more). NaN where a class has no entries.
+    """
+    once = Scores(true, predicted)
+    drawn = once.counted(resamples(len(true), n_bootstrap, seed))
+    rows = []
+    for name, mask in abundance_classes(true).items():
+        low, high = interval(drawn.mean(np.abs(once.error), mask))
+        rows.append(
+            {
+                "abundance": name,
+                "n": int(mask.sum()),
+                "mae": once.mean(np.abs(once.error), mask)[0],
+                "mae_low": low,
+                "mae_high": high,
+                "bias": once.mean(once.error, mask)[0],
+                "prediction_ratio": np.median(predicted[mask] / true[mask]) if mask.any() else np.nan,
+                "share_above_0": once.mean(predicted > 0, mask)[0],
+                "share_called": once.mean(once.called, mask)[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def abundance_classes(true: Array) -> dict[str, metrics.Mask]:
+    """Mark the entries of each class: major > 20 %, minor 5 to 20 %, low 1 to 5 %, trace below `metrics.PRESENT`."""
+    major, five = true > 0.2 + metrics.ROUNDING, true >= 0.05 - metrics.ROUNDING
+    low = metrics.present(true)
+    return {"major": major, "minor": five & ~major, "low": low & ~five, "trace": (true > 0) & ~low}

@@ -1,0 +1,117 @@
+"""Maximum likelihood of reads under fixed tissue profiles.
+
+Each read is methylated with the mixture's probability. This is what the EM algorithm of CelFiE (Caggiano et al. 2021,
+Nat. Commun. 12:2717) converges to with a fixed reference. The log-likelihood ``sum m log(x'A) + u log(x'(1 - A))`` of m
+methylated and u other reads is concave, so its maximum over ``x >= 0`` is found by a projected Newton method, in some
+ten steps instead of thousands. As it grows by ``N log c`` when all x grow by c, the maximum of it minus ``N sum x``, of
+N reads, sums to 1 by itself.
+"""
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from methmix import nnls
+from methmix.files.mixtures import Mixtures
+from methmix.rows import blocks
+
+logger = logging.getLogger("methmix")
+
+Array = npt.NDArray[np.float64]
+
+# No profile is so certain that a read could not be there; one in so many is an error anyway.
+_NEVER = 1e-3
+# Of the log-likelihood, in nats.
+_CONVERGED = 0.01
+_MOST_STEPS, _MOST_HALVINGS = 50, 30
+_BLOCK = 100
+
+
+def maximum_likelihood(profiles: Array, mixtures: Mixtures) -> Array:
+    """Find the proportions of the highest likelihood; a warning is logged if some have not converged.
+
+    Parameters
+    ----------
+    profiles
+        Methylation of each tissue, [n_tissues, n_regions], 0-1, no NaN.
+    mixtures
+        Reads.
+
+    Returns
+    -------
+    ndarray
+        Coefficients >= 0, [n_mixtures, n_tissues]; they sum to about 1 but are not normalised.
+    """
+    clipped = torch.from_numpy(profiles.clip(_NEVER, 1 - _NEVER))
+    products = nnls.pairs(clipped.float())
+    solved, unconverged = np.zeros((len(mixtures), len(profiles))), 0
+    for rows in blocks(len(mixtures), _BLOCK):
+        reads = torch.from_numpy(mixtures.depth[rows].astype(float))
+        methylated = torch.from_numpy(np.nan_to_num(mixtures.methylation[rows]).astype(float)).mul_(reads)
+        x, converged = _newton(clipped, products, methylated, reads - methylated)
+        solved[rows] = x.numpy()
+        unconverged += int((~converged).sum())
+    if unconverged:
+        logger.warning(
+            "maximum likelihood: %d of %d mixtures did not converge within %d Newton steps; the last step is used",
+            unconverged,
+            len(mixtures),
+            _MOST_STEPS,
+        )
+    return solved
+
+
+def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the maximum for some mixtures, float64 [n, n_tissues], and whether each has converged, [n].
+
+    ``methylated`` and ``others`` are reads, [n, n_regions]; ``products`` those of all pairs of profiles, in single
+    precision.
+    """
+    total = (methylated + others).sum(dim=1, keepdim=True)
+
+    def chances(x: Tensor) -> tuple[Tensor, Tensor]:
+        chance = x @ profiles
+        return chance, x.sum(dim=1, keepdim=True) - chance
+
+    def value(x: Tensor) -> Tensor:
+        chance, other = chances(x)
+        logs = chance.log_().mul_(methylated).add_(other.log_().mul_(others))
+        return logs.sum(dim=1, keepdim=True) - total * x.sum(dim=1, keepdim=True)
+
+    x = torch.full((len(total), len(profiles)), 1 / len(profiles), dtype=torch.float64)
+    reached = value(x)
+    for steps_left in reversed(range(_MOST_STEPS + 1)):
+        chance, other = chances(x)
+        of_methylated, of_others = methylated / chance, others / other
+        gradient = (of_methylated - of_others) @ profiles.T + of_others.sum(dim=1, keepdim=True)
+        excess = gradient - total
+        # No tissue can add more to the log-likelihood than this.
+        converged = torch.maximum(excess, x * excess.abs()).amax(dim=1) < _CONVERGED
+        if converged.all() or not steps_left:
+            break
+        hessian = _hessian(of_methylated.div_(chance), of_others.div_(other), profiles, products)
+        step = nnls.solve(hessian, (hessian @ x[:, :, None])[:, :, 0] + gradient - total) - x
+        size = torch.ones_like(reached)
+        for _ in range(_MOST_HALVINGS):
+            tried = (x + size * step).clamp(min=0)
+            gained = value(tried)
+            worse = ~(gained >= reached - _CONVERGED)
+            if not worse.any():
+                break
+            size = torch.where(worse, size / 2, size)
+        x, reached = torch.where(worse, x, tried), torch.where(worse, reached, gained)
+    return x, converged
+
+
+def _hessian(of_methylated: Tensor, of_others: Tensor, profiles: Tensor, products: Tensor) -> Tensor:
+    """Sum ``m/p^2 A A' + u/q^2 (1 - A)(1 - A)'`` over the regions; [n, n_tissues, n_tissues].
+
+    The first two are [n, n_regions]. It only says where to look next, so that its largest part is in single precision.
+    """
+    both = (of_methylated + of_others).float()
+    hessian = nnls.square((both @ products.T).double(), len(profiles))
+    crossed = of_others @ profiles.T
+    return hessian - crossed[:, :, None] - crossed[:, None, :] + of_others.sum(dim=1)[:, None, None]

@@ -1,0 +1,152 @@
+"""What the jobs of a run used, beside what they had requested from the cluster."""
+
+import ast
+import json
+import math
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from methmix.pages.axes import labelled_rows, percent_axis
+from methmix.pages.style import EMPTY, TRUTH, drawing
+
+_MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
+_ASKED = ("asked_minutes", "asked_memory_mb", "asked_cores", "asked_gpus")
+
+
+def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
+    """Read what the jobs of one phase used.
+
+    Parameters
+    ----------
+    benchmarks
+        Folder of Snakemake's benchmark files.
+    folder, arms
+        ``results/<name>/<phase>`` with a folder per arm; a training's own record has more than Snakemake measures,
+        and is all there is for one that was submitted by hand.
+
+    Returns
+    -------
+    DataFrame
+        A row per job: ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
+        ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
+        ``asked_*``; NaN where something was not measured or not requested.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(benchmarks.glob("*.tsv")) if benchmarks and benchmarks.is_dir() else []:
+        if "phase" not in path.stem or f"_{phase}_" in path.stem:
+            rows[path.stem] = _of_benchmark(path)
+    for arm in arms:
+        record = folder / arm / "logs" / "training_record.json"
+        if record.is_file():
+            name = f"train_{phase}_{arm}"
+            rows[name] = _with_record(rows.get(name, {}), record)
+    numbers = [*_MEASURED, *_ASKED]
+    table = pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=["job", *numbers])
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def _of_benchmark(path: Path) -> dict[str, Any]:
+    measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
+    end, seconds = path.stat().st_mtime, float(measured["s"])
+    row = {
+        "start": end - seconds,
+        "end": end,
+        "seconds": seconds,
+        "memory_mb": float(measured["max_rss"]),
+        "cores": float(measured["cpu_time"]) / seconds if seconds else np.nan,
+    }
+    asked = ast.literal_eval(measured["resources"]) if "resources" in measured.index else {}
+    if "slurm_partition" in asked:
+        row["asked_minutes"] = asked.get("runtime", np.nan)
+        row["asked_memory_mb"] = asked.get("mem_mb", np.nan)
+        row["asked_cores"] = asked.get("cpus_per_task", measured["threads"])
+        row["asked_gpus"] = asked.get("gpu", 0)
+    return row
+
+
+def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
+    record = json.loads(path.read_text())["record"]
+    end, seconds = path.stat().st_mtime, float(record["train_seconds"])
+    row = {"start": end - seconds, "end": end, "seconds": 0.0, **row}
+    if seconds > row["seconds"]:
+        # Over several starts; Snakemake has measured the last one.
+        row["seconds"], row["cores"] = seconds, record["n_ranks"] * record["cpu_seconds"] / seconds
+    row["memory_mb"] = np.nanmax([row.get("memory_mb", np.nan), record["n_ranks"] * record["peak_memory_mb"]])
+    if record["gpu_peak_memory_mb"]:
+        row["gpu_memory_mb"] = record["gpu_peak_memory_mb"]
+    if record["gpu_samples"]:
+        row["gpu_utilisation"] = record["gpu_utilisation"]
+    for name, asked in (("minutes", "minutes"), ("memory_mb", "memory_mb"), ("cpus", "cores"), ("gpus", "gpus")):
+        if record["slurm"].get(name):
+            row[f"asked_{asked}"] = record["slurm"][name]
+    return row
+
+
+def enough(used: float, asked: float, spare: float, step: float) -> float:
+    """Give what would have been enough: some times what was used, rounded up; never more than was requested."""
+    return min(asked, math.ceil(used * spare / step) * step)
+
+
+def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
+    """Give the table of the page: used / requested, and what would be enough next time."""
+    table = []
+    for job in jobs.to_dict("records"):
+        minutes = job["seconds"] / 60
+        memory, asked_memory, asked_minutes = job["memory_mb"], job["asked_memory_mb"], job["asked_minutes"]
+        next_time = ""
+        if not np.isnan([memory, asked_memory, asked_minutes]).any():
+            next_time = (
+                f"{enough(memory, asked_memory, 1.5, 500):.0f} MB, {enough(minutes, asked_minutes, 2, 5):.0f} min"
+            )
+        table.append(
+            {
+                "job": job["job"],
+                "time": _pair(minutes, asked_minutes, "min", 1),
+                "memory": _pair(memory, asked_memory, "MB", 0),
+                "cores": _pair(job["cores"], job["asked_cores"], "", 1),
+                "gpu": _gpu(job),
+                "enough": next_time,
+            }
+        )
+    return table
+
+
+def _pair(used: float, asked: float, unit: str, digits: int) -> str:
+    if np.isnan(used):
+        return "not measured"
+    text = f"{used:.{digits}f}"
+    return f"{text} {unit}".strip() if np.isnan(asked) else f"{text} / {asked:.0f} {unit}".strip()
+
+
+def _gpu(job: dict[Hashable, Any]) -> str:
+    if np.isnan(job["gpu_memory_mb"]):
+        return f"not used, {job['asked_gpus']:.0f} requested" if job["asked_gpus"] > 0 else ""
+    busy = "" if np.isnan(job["gpu_utilisation"]) else f", {100 * job['gpu_utilisation']:.0f} % busy"
+    asked = f" of {job['asked_gpus']:.0f}" if job["asked_gpus"] > 0 else ""
+    return f"{job['gpu_memory_mb']:.0f} MB{busy}{asked}"
+
+
+@drawing
+def efficiency(jobs: pd.DataFrame) -> Figure | None:
+    """Draw which fraction of what was requested each job used; None where nothing was requested."""
+    asked = jobs[jobs["asked_memory_mb"].notna()]
+    if not len(asked):
+        return None
+    panels = {
+        "memory": asked["memory_mb"] / asked["asked_memory_mb"],
+        "time": asked["seconds"] / 60 / asked["asked_minutes"],
+        "cores": asked["cores"] / asked["asked_cores"],
+    }
+    figure = Figure(figsize=(11, 0.22 * len(asked) + 0.9))
+    for axes, (name, fraction) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        axes.barh(range(len(asked)), 1, color=EMPTY)
+        axes.barh(range(len(asked)), fraction.clip(upper=1), color=TRUTH)
+        axes.set(xlim=(0, 1), title=f"{name} used / requested")
+        percent_axis(axes.xaxis)
+        labelled_rows(axes, asked["job"].tolist())
+    return figure

@@ -1,0 +1,46 @@
+"""What reports of the same experiment several times have in common: bars with one dot per run, and the page."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from methmix.pages.axes import labelled_rows
+from methmix.pages.render import render
+from methmix.pages.style import TRUTH, drawing, image
+from methmix.report.metric_labels import HEADLINE
+
+# A row of the table: its label, whether it stands out, and a value and a remark for each metric of `HEADLINE`.
+Line = tuple[str, bool, list[tuple[str, str]]]
+
+
+@drawing
+def bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metrics: Sequence[str]) -> Figure:
+    """Draw one panel per metric, with one row per label: a bar for all runs together, and a dot for each.
+
+    Parameters
+    ----------
+    whole
+        Index: labels; one column per metric.
+    runs
+        The same for each run, so that every label occurs as often as there are runs.
+    colours
+        Of the bars.
+    metrics
+        Of the panels.
+    """
+    figure = Figure(figsize=(13, 0.34 * len(whole) + 1.1))
+    for axes, metric in zip(figure.subplots(1, len(metrics), sharey=True), metrics, strict=True):
+        axes.barh(range(len(whole)), whole[metric], color=colours, alpha=0.45)
+        axes.plot(runs[metric], whole.index.get_indexer(runs.index), "o", color=TRUTH, markersize=3)
+        axes.set_title(HEADLINE[metric].long.replace(" per ", "\nper "))
+        labelled_rows(axes, whole.index.tolist())
+    return figure
+
+
+def repeated_page(title: str, lead: str, figure: Figure, lines: list[Line], legend: str) -> str:
+    """Render the page."""
+    images = image(figure, title)
+    return render(
+        "report/repeated_runs.html", title=title, lead=lead, images=images, columns=HEADLINE, lines=lines, legend=legend
+    )

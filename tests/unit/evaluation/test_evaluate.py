@@ -1,0 +1,256 @@
+import html
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
+
+from methmix.arms import ARMS, names
+from methmix.errors import InputError
+from methmix.evaluation.evaluate import evaluate_arm
+from methmix.files.mixtures import Mixtures
+from methmix.report.__main__ import main as report_main
+from methmix.report.arm_results import read_arm, read_arms
+from methmix.report.comparison import comparison_json, comparison_table
+from methmix.report.miami import miami
+from methmix.training.loop import Trainer
+
+COMPARED = names(compared=True)
+METRICS = [
+    "mae",
+    "rmse",
+    "r2",
+    "pearson_r",
+    "mae_present",
+    "spurious_per_mixture",
+    "false_mass",
+    "exact_zero_absent",
+    "missed_per_mixture",
+    "presence_accuracy",
+    "presence_precision",
+    "presence_recall",
+    "presence_f1",
+    "presence_mcc",
+    "presence_auprc",
+    "presence_ece",
+    "prediction_ratio",
+    "predicted_tissues",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixtures")
+    reference = tiny_reference()
+    return reference, tiny_mixtures(reference, "validation", folder), tiny_mixtures(reference, "test", folder)
+
+
+@pytest.fixture(scope="module")
+def results(data, tmp_path_factory):
+    """A folder with the evaluations of all arms."""
+    reference, validation, test = data
+    folder = tmp_path_factory.mktemp("results")
+    # The arms' files, which least_squares reads, are named from there.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        _evaluate_all(reference, validation, test, folder)
+    return folder
+
+
+def _evaluate_all(reference, validation, test, folder):
+    import torch
+
+    for arm in ARMS:
+        checkpoint = None
+        if ARMS[arm].kind == "trained":
+            run = Trainer(tiny_arm(arm), tiny_experiment(), reference, validation, folder / arm, torch.device("cpu"))
+            run.run()
+            checkpoint = run.best_checkpoint
+        output = folder / arm / "evaluation"
+        evaluate_arm(arm, tiny_experiment(), reference, validation, test, checkpoint, output)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_metrics_json_has_every_metric_of_the_contract(results, arm):
+    content = json.loads((results / arm / "evaluation" / "metrics.json").read_text())
+    for name in METRICS:
+        assert name in content
+        assert len(content[f"{name}_ci95"]) == 2
+    for name in ("train_seconds", "peak_memory_mb", "n_parameters"):
+        assert content[name] >= 0
+    assert (content["train_seconds"] > 0) == (ARMS[arm].kind == "trained")
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_predictions(results, data, arm):
+    table = pd.read_csv(results / arm / "evaluation" / "predictions.csv")
+    assert list(table.columns) == [
+        "mixture_id", "tissue", "true_proportion", "predicted_proportion", "presence_probability",
+        "interval_low", "interval_high",
+    ]  # fmt: skip
+    assert len(table) == data[2].proportions.size
+    sums = table.groupby("mixture_id")["predicted_proportion"].sum()
+    assert np.allclose(sums, 0 if arm == "all_absent" else 1, atol=1e-6)
+    assert table["presence_probability"].between(0, 1).all()
+    assert np.allclose(table["true_proportion"], data[2].proportions.ravel(), atol=1e-7)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_entry_that_is_there_has_one_class(results, data, arm):
+    table = pd.read_csv(results / arm / "evaluation" / "by_abundance.csv")
+    assert table["n"].sum() == (data[2].proportions > 0).sum()
+    content = json.loads((results / arm / "evaluation" / "metrics.json").read_text())
+    of_present = table[table["abundance"] != "trace"]
+    assert np.average(of_present["mae"], weights=of_present["n"]) == pytest.approx(content["mae_present"])
+    assert content["background"] == [] and "background_mae" not in content
+
+
+def test_exact_zeros_survive_the_csv(results):
+    table = pd.read_csv(results / "sparse" / "evaluation" / "predictions.csv")
+    gated = table[table["presence_probability"] < 0.5]
+    # All but a most probable tissue of mixtures where none passed.
+    assert (gated["predicted_proportion"] == 0.0).mean() > 0.9
+    assert not (pd.read_csv(results / "original/evaluation/predictions.csv")["predicted_proportion"] == 0).any()
+
+
+def test_test_mixtures_must_be_of_the_test_split(data, tmp_path):
+    reference, validation, _ = data
+    with pytest.raises(InputError, match="split 'validation'"):
+        evaluate_arm("nnls", tiny_experiment(), reference, validation, validation, None, tmp_path)
+
+
+def test_mixtures_of_another_reference_are_refused(data, tmp_path):
+    reference, validation, test = data
+    other = Mixtures(
+        test.methylation, test.depth, test.proportions, test.info, test.tissue_names,
+        {**test.attributes, "reference_digest": "0"},
+    )  # fmt: skip
+    with pytest.raises(InputError, match="another reference"):
+        evaluate_arm("nnls", tiny_experiment(), reference, validation, other, None, tmp_path)
+
+
+def test_checkpoint_of_the_other_arm_is_refused(data, results, tmp_path):
+    checkpoint = results / "original" / "checkpoints" / "checkpoint_best.pt"
+    with pytest.raises(InputError, match="checkpoint of arm original, expected sparse"):
+        evaluate_arm("sparse", tiny_experiment(), *data, checkpoint, tmp_path)
+
+
+def test_nothing_is_chosen_on_the_test_mixtures(data, tmp_path):
+    """Shuffling the test truth changes scores, but no choice and no prediction."""
+    reference, validation, test = data
+    other = Mixtures(
+        test.methylation,
+        test.depth,
+        test.proportions[::-1].copy(),
+        test.info,
+        test.tissue_names,
+        test.attributes,
+    )
+    outcomes = []
+    for number, mixtures in enumerate((test, other)):
+        output = tmp_path / str(number)
+        evaluate_arm("nnls_cut", tiny_experiment(), reference, validation, mixtures, None, output)
+        predictions = pd.read_csv(output / "predictions.csv")
+        choices = json.loads((output / "metrics.json").read_text())["choices"]
+        outcomes.append((predictions[["predicted_proportion", "presence_probability"]].to_numpy(), choices))
+    assert np.array_equal(outcomes[0][0], outcomes[1][0])
+    assert outcomes[0][1] == outcomes[1][1]
+
+
+def test_comparison(results):
+    read = read_arms(results, COMPARED)
+    table = comparison_table(read)
+    assert list(table["arm"]) == COMPARED
+    content = comparison_json(read, 100, 1)
+    assert set(content) == {"arms", "sparse_minus_original", "provenance"}
+    arms, difference = content["arms"], content["sparse_minus_original"]
+    assert difference["mae"]["estimate"] == pytest.approx(arms["sparse"]["mae"] - arms["original"]["mae"])
+    low, high = difference["mae"]["ci95"]
+    assert low <= difference["mae"]["estimate"] <= high
+    # Paired: narrower than two independent intervals would be.
+    widths = [arms[a]["mae_ci95"][1] - arms[a]["mae_ci95"][0] for a in ("sparse", "original")]
+    assert high - low < sum(widths)
+    json.dumps(content, allow_nan=False)
+
+
+def test_report_is_one_file_that_needs_no_network(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv",
+        ["report", "comparison", "--config", str(ROOT / "config/tiny.yaml"), "--folder", str(results),
+         "--output", str(tmp_path)],
+    )  # fmt: skip
+    assert report_main() == 0
+    page = (tmp_path / "report.html").read_text()
+    for outside in ('src="http', "src='http", 'href="http', "@import", "url("):
+        assert outside not in page
+    assert page.count("data:image/png;base64,") >= 10
+    assert "simulated: tissues and donors are drawn" in page
+    assert "Mixture_10" in page
+    for arm in COMPARED:
+        assert ARMS[arm].legend in html.unescape(page)
+        assert (tmp_path / f"miami_{arm}.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("phase", ["phase1", "phase3"])
+def test_report_of_another_phase(data, phase, tmp_path, monkeypatch):
+    reference = data[0]
+    mixtures = [tiny_mixtures(reference, split, tmp_path, phase) for split in ("validation", "test")]
+    for arm in ("nnls", "em"):
+        evaluate_arm(arm, tiny_experiment(), reference, *mixtures, None, tmp_path / arm / "evaluation")
+    monkeypatch.setattr(
+        "sys.argv",
+        ["report", "comparison", "--config", str(ROOT / "config/tiny.yaml"), "--folder", str(tmp_path),
+         "--arms", "nnls", "em", "--output", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert report_main() == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert tiny_experiment().mixtures.recipes[phase].words in page
+    assert "minor, 5 to 20 %" in page and ("trace, &lt; 1 %" in page) == (phase == "phase3")
+    content = json.loads((tmp_path / "em" / "evaluation" / "metrics.json").read_text())
+    assert content["background"] == (["Blood"] if phase == "phase3" else [])
+    assert ("mixtures within 3 points" in page) == ("background_mae" in content) == (phase == "phase3")
+    if phase == "phase3":
+        column = reference.tissue_names.index("Blood")
+        off = read_arm(tmp_path, "em").predicted[:, column] - mixtures[1].proportions[:, column]
+        assert content["background_mae"] == pytest.approx(np.abs(off).mean())
+        assert content["background_within_3_points"] == pytest.approx((np.abs(off) <= 0.03).mean())
+
+
+def test_report_without_an_evaluation_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        "sys.argv",
+        ["report", "comparison", "--config", str(ROOT / "config/tiny.yaml"), "--folder", str(tmp_path),
+         "--output", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert report_main() == 2
+    assert "metrics.json: there is no such file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_arms_of_different_mixtures_are_not_compared(results):
+    first = read_arm(results, "nnls")
+    other = results / "other" / "evaluation"
+    other.mkdir(parents=True)
+    for name in ("metrics.json", "per_tissue.csv", "per_mixture.csv", "by_abundance.csv", "tradeoff.csv"):
+        (other / name).write_bytes((results / "nnls" / "evaluation" / name).read_bytes())
+    table = pd.read_csv(results / "nnls" / "evaluation" / "predictions.csv")
+    table["true_proportion"] = first.true[::-1].ravel()
+    table.to_csv(other / "predictions.csv", index=False)
+    with pytest.raises(InputError, match="different mixtures"):
+        read_arms(results, ["nnls", "other"])
+
+
+def test_miami_counts_and_draws_spurious_bars_in_their_own_colour():
+    tissues = ["Blood", "Aorta"]
+    true = np.array([[0.4, 0.6], [1.0, 0.0], [1.0, 0.0]])
+    predicted = np.array([[0.4, 0.6], [0.93, 0.07], [0.995, 0.005]])
+    figure = miami("sparse", tissues, true, predicted)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Aorta", "Blood"]
+    assert "1 false positives (0.33 per mixture)" in axes.get_title(loc="left")
+    red = [p for p in axes.patches if p.get_facecolor()[:3] == pytest.approx((0.839, 0.153, 0.157), abs=0.01)]
+    drawn = sorted(v for p in red for v in p.get_data()[0] if v)
+    assert drawn == pytest.approx([-7.0])
+    above = [v for p in axes.patches for v in p.get_data()[0] if v > 0]
+    assert sorted(above) == pytest.approx([40, 60, 100, 100])
