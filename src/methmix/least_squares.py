@@ -1,10 +1,11 @@
 """Least squares that accounts for its errors: reads, donors that differ, and profiles that are estimates.
 
 A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with proportions ``x >= 0`` that sum to 1. Three errors
-matter. Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue, variance
-``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh regions. The
-third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are there and
-gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
+matter. Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue,
+variance ``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh
+regions. The third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are
+there and gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch.
+2).
 """
 
 from dataclasses import dataclass

@@ -4,11 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from methmix.arms import ARMS
 from methmix.config.experiment import ArmName
 from methmix.config.section import Section
 
-# Arms that variants are compared with.
-_TAKEN = {"original", "sparse", "nnls", "nnls_cut", "em", "uniform", "all_absent", "oracle", "least_squares"}
 # Names a folder.
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
@@ -29,10 +28,10 @@ class Ablation(Section):
     variants: dict[VariantName, Variant] = Field(min_length=1, description="name -> variant")
 
     @model_validator(mode="after")
-    def _labels_tell_them_apart(self) -> Self:
+    def _names_distinguish_them(self) -> Self:
         labels = [variant.label for variant in self.variants.values()]
         if len(set(labels)) != len(labels):
             raise ValueError("variants: two have the same label")
-        if taken := self.variants.keys() & _TAKEN:
+        if taken := self.variants.keys() & ARMS.keys():
             raise ValueError(f"variants: {', '.join(sorted(taken))}: is the name of an arm")
         return self

@@ -11,8 +11,10 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix import metrics
-from methmix.config.arms import configured_arm
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.arm import ReferenceBackboneSettings
+from methmix.config.configured import configured_arm
+from methmix.config.experiment import Experiment
+from methmix.config.phases import Phase
 from methmix.errors import InputError
 from methmix.evaluation import controls
 from methmix.files.mixtures import Mixtures
@@ -168,7 +170,10 @@ def _of_control(
 def _solver(arm: str, experiment: Experiment, phase: Phase) -> Callable[[Reference, Mixtures], Array]:
     if arm != WITHOUT_NETWORK:
         return controls.em if arm == "em" else controls.nnls
-    settings = configured_arm(experiment, phase, "sparse").model
+    # Also where the arm itself has another backbone.
+    stands_on_it = {"model.backbone": "reference", "model.use_two_stage": True}
+    settings = configured_arm(experiment, phase, "sparse", stands_on_it).model
+    assert isinstance(settings, ReferenceBackboneSettings)  # for the type checker: just chosen
     return lambda reference, mixtures: controls.least_squares(reference, mixtures, settings)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from methmix import metrics
 from methmix import nnls as nnls_solver
-from methmix.config.arm import OriginalModelSettings
+from methmix.config.arm import ReferenceBackboneSettings
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.least_squares import deconvolve
@@ -60,7 +60,7 @@ def em(reference: Reference, mixtures: Mixtures) -> Array:
     return normalise(np.concatenate(solved))
 
 
-def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalModelSettings) -> Array:
+def least_squares(reference: Reference, mixtures: Mixtures, settings: ReferenceBackboneSettings) -> Array:
     """Deconvolve by the least squares that the sparse arm stands on, without its network.
 
     Returns

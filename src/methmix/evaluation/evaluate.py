@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
-from methmix.config.recipes import BackgroundRecipe
+from methmix.config.phases import BackgroundRecipe
 from methmix.errors import InputError
 from methmix.evaluation import tables
 from methmix.evaluation.abundance import by_abundance

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
+from methmix.config.phases import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
 from methmix.errors import InputError
 
 Proportions = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from methmix.config.recipes import Recipe
+from methmix.config.phases import Recipe
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.reads import draw_mixtures
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure

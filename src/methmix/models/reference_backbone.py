@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import OriginalModelSettings
+from methmix.config.arm import ReferenceBackboneSettings
 from methmix.least_squares import Profiles, Solution, deconvolve
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
@@ -49,7 +49,7 @@ class ReferenceBackbone(nn.Module):
     noise: Tensor
     similarity: Tensor
 
-    def __init__(self, settings: OriginalModelSettings, profiles: Profiles) -> None:
+    def __init__(self, settings: ReferenceBackboneSettings, profiles: Profiles) -> None:
         super().__init__()
         self._settings = settings
         self.register_buffer("mean", profiles.mean)

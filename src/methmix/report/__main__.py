@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from methmix import cli, seeds
-from methmix.config.arms import effective_variants
+from methmix.config.configured import effective_variants
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.evaluation.answers import ARMS

@@ -82,8 +82,7 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
 def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment]:
     arm = load_arm(options.config, expected=options.arm)
     experiment = load_experiment(options.experiment or Path(arm.experiment))
-    overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
-    arm = load_arm(options.config, overrides=overrides)
+    arm = load_arm(options.config, experiment.overrides, dict(parse_assignment(text) for text in options.set))
     if arm.phase not in experiment.mixtures.recipes:
         raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
     if options.warm_start and arm.training.warm_start is None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from methmix.config.arm import ArmSettings
 from methmix.errors import InputError
 from methmix.files.reference import Reference
-from methmix.training.checkpoint import check_same_data, load_checkpoint
+from methmix.training.checkpoint import arm_of, check_same_data, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
                 f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
                 "a training starts from the same arm in the phase that training.warm_start names",
             )
-    own, other = arm.model.model_dump(mode="json"), found.arm["model"]
+    own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
     if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
         told = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
         raise InputError(f"{path}: is of another model: {told}", "give both phases the same model")
