@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from methmix import cli, seeds
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.experiment import Experiment
+from methmix.config.phases import Phase
 from methmix.files.mixtures import MixturesWriter
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import MixtureBatch, MixtureSampler
