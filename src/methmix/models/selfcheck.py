@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -13,8 +13,6 @@ from methmix.models.heads import TwoStageHead
 from methmix.models.registry import build_model
 
 _N_MIXTURES, _DEPTH = 64, 30
-_STAGES = {"use_two_stage": True, "presence_threshold": 0.5}
-_LOSS = {"mse_weight": 1.0, "presence_weight": 1.0, "sparsity_weight": 0.01, "teacher_forcing": True}
 
 
 class Check(NamedTuple):
@@ -46,7 +44,7 @@ def self_check(n_regions: int, n_tissues: int) -> None:
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
     ok = True
-    for name, arm in _arms().items():
+    for name, arm in _arms():
         checks = list(check(build_model(arm, profiles, seed=0), methylation, true))
         ok &= all(passed for passed, _ in checks)
         sys.stdout.write(f"{name}\n")
@@ -82,12 +80,12 @@ def check(model: Deconvolver, methylation: torch.Tensor, true: torch.Tensor) -> 
         yield Check(True, f"exactly 0.0: {zeros} (a sigmoid never is)")
 
 
-def _arms() -> dict[str, ArmSettings]:
+def _arms() -> Iterator[tuple[str, ArmSettings]]:
     """Configure each head on each backbone."""
-    arms: dict[str, ArmSettings] = {}
+    stages = {"use_two_stage": True, "presence_threshold": 0.5}
+    weights = {"mse_weight": 1.0, "presence_weight": 1.0, "sparsity_weight": 0.01, "teacher_forcing": True}
     for backbone, suffix in (("mlp", ""), ("reference", ", backbone reference")):
-        common: dict[str, Any] = {"phase": "phase2"}
-        model: dict[str, Any] = {"backbone": backbone}
-        arms[f"original{suffix}"] = OriginalArm(arm="original", model=model, loss={"mse_weight": 1.0}, **common)
-        arms[f"sparse{suffix}"] = SparseArm(arm="sparse", model={**model, **_STAGES}, loss=_LOSS, **common)
-    return arms
+        original = {"model": {"backbone": backbone}, "loss": {"mse_weight": 1.0}}
+        sparse = {"model": {"backbone": backbone, **stages}, "loss": weights}
+        yield f"original{suffix}", OriginalArm.model_validate({"arm": "original", "phase": "phase2", **original})
+        yield f"sparse{suffix}", SparseArm.model_validate({"arm": "sparse", "phase": "phase2", **sparse})

@@ -143,7 +143,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         The file is missing, damaged, not a checkpoint of ours or of another version.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such checkpoint", "it is made by python -m methmix.training")
+        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (
@@ -244,9 +244,3 @@ def check_same_data(
             f"{len(checkpoint.regions['chrom'])} regions)",
             "use the checkpoint that was trained on this reference, or train again",
         )
-
-
-def summary(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Give what a person may want to know of a training, without tensors."""
-    names = ("arm", "seed", "genome", "identity", "step", "finished", "best", "record")
-    return {name: getattr(checkpoint, name) for name in names}
