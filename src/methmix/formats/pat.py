@@ -1,7 +1,4 @@
-"""Files of wgbstools: ``.beta`` (reads of every CpG) and ``.pat.gz`` (the CpGs of every fragment).
-
-Both number the CpGs of a genome from 1, so that regions must be given in these numbers too.
-"""
+"""The ``.pat.gz`` files of wgbstools: the CpGs of every fragment, numbered from 1 along the genome."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -14,15 +11,15 @@ import pandas as pd
 import pysam
 
 from methmix.errors import InputError
-from methmix.formats.regions import Intervals, Measure, bare_chrom, expand
-from methmix.formats.text import read_rows
+from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
+from methmix.formats.regions import Intervals, Measure, bare_chrom, sums_by_region
+from methmix.formats.store import Pair
+from methmix.formats.text import Beginning, read_rows
 
-Counts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-# A fragment tells something about a region if it shows the state of this many of its CpGs, and counts as
-# unmethylated if at most this share of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
+# A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
+# unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
 MIN_CPGS_OF_FRAGMENT = 4
-MAX_UNMETHYLATED_SHARE = 0.25
+MAX_METHYLATED_OF_UNMETHYLATED = 0.25
 
 # An index knows where fragments begin, not where they end. This many CpGs before a region is where wgbstools too
 # looks for fragments that reach into it; a file in which longer ones turn up is read whole.
@@ -30,8 +27,7 @@ _LOOK_BACK = 150
 # For more regions than this it is quicker to read the file whole than to jump in it.
 _MAX_FETCHED_REGIONS = 10_000
 _LINES_PER_BLOCK = 200_000
-# The empty block that ends a BGZF file (SAM specification, section 4.1.2). Without it reads at the end may be
-# missing, which an index does not notice.
+# The empty block that ends a BGZF file (SAM specification, section 4.1.2).
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
     0: ("chromosome", "category"),
@@ -41,61 +37,24 @@ _PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
 }
 
 
-def beta_counts(path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64]) -> Counts:
-    """Sum the reads of a ``.beta`` file over the CpGs of each region.
-
-    Parameters
-    ----------
-    path
-        Pairs of uint8, methylated and all reads, one pair for each CpG of the genome.
-    start_cpg, end_cpg
-        CpG indices of each region, from 1, half-open.
-
-    Returns
-    -------
-    methylated, depth
-        int64 [n_regions]; CpGs deeper than 255 reads were scaled down to that by wgbstools.
+def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
+    """Open a ``.pat.gz`` file, of which the CpGs or fragments are counted, as the regions' measure says.
 
     Raises
     ------
     InputError
-        The file is missing, empty or no whole number of pairs, a CpG has more methylated reads than reads, or a
-        region lies behind the last CpG, which happens if the two are of different genomes.
+        The regions have no CpG indices; the file has an index but is truncated. While loading: see `pat_counts`.
     """
-    n_cpgs = n_cpgs_of_beta(path)
-    if len(end_cpg) and end_cpg.max() > n_cpgs + 1:
-        raise InputError(
-            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {end_cpg.max() - 1}",
-            "is the file of the genome build that the regions are of?",
-        )
-    pairs = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 2)
-    region, cpg = expand(start_cpg - 1, end_cpg - start_cpg)
-    reads = np.asarray(pairs[cpg])
-    impossible = reads[:, 0] > reads[:, 1]
-    if impossible.any():
-        row = int(np.argmax(impossible))
-        raise InputError(
-            f"{path}: CpG {cpg[row] + 1}: {reads[row, 0]} methylated of {reads[row, 1]} reads", "is it a .beta file?"
-        )
-    return _sums(region, reads[:, 0], len(start_cpg)), _sums(region, reads[:, 1], len(start_cpg))
+    path, (regions, store) = beginning.path, request.target()
+    start_cpg, end_cpg = request.cpg_indices
+    _is_fetched(path, len(regions))
 
+    def load() -> Counts:
+        counts = pat_counts(path, start_cpg, end_cpg, regions.measure, regions.chrom)
+        example = ", CpG ".join(beginning.line.split("\t")[:2])
+        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, example, [])
 
-def n_cpgs_of_beta(path: Path) -> int:
-    """Tell how many CpGs a ``.beta`` file has, which is a property of the genome.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty or no whole number of pairs.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path}: is empty")
-    if size % 2:
-        raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
-    return size // 2
+    return OpenedFile([beginning.sample_name], load)
 
 
 def pat_counts(
@@ -104,7 +63,7 @@ def pat_counts(
     end_cpg: npt.NDArray[np.int64],
     measure: Measure,
     chrom: Sequence[str],
-) -> Counts:
+) -> Pair:
     """Count the fragments of a ``.pat.gz`` file, or their CpGs, in each region.
 
     With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the
@@ -132,13 +91,13 @@ def pat_counts(
     Raises
     ------
     InputError
-        The file cannot be read to its end, a number or pattern is none, or a CpG index stands on another
+        The file cannot be read to its end, a number or pattern is invalid, or a CpG index stands on another
         chromosome than in the regions, as it happens if the two are of different genomes.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
-    if _index(path) is not None and len(chrom) <= _MAX_FETCHED_REGIONS:
+    if _is_fetched(path, len(chrom)):
         for block in _indexed_blocks(path, start_cpg, end_cpg, chrom):
             counter.add(block)
         if counter.longest <= _LOOK_BACK:
@@ -154,13 +113,20 @@ def _index(path: Path) -> Path | None:
     return next((index for index in beside if index.is_file()), None)
 
 
-def _indexed_blocks(
-    path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
-) -> Iterator[pd.DataFrame]:
+def _is_fetched(path: Path, n_regions: int) -> bool:
+    """Choose whether fragments are fetched by the index, which would not notice that a file is truncated."""
+    if _index(path) is None or n_regions > _MAX_FETCHED_REGIONS:
+        return False
     with path.open("rb") as raw:
         raw.seek(-min(len(_LAST_BLOCK), path.stat().st_size), 2)
         if raw.read() != _LAST_BLOCK:
             raise InputError(f"{path}: is truncated: it does not end as bgzip ends a file", "copy it again")
+    return True
+
+
+def _indexed_blocks(
+    path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
+) -> Iterator[pd.DataFrame]:
     try:
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, start_cpg, end_cpg, chrom)
@@ -192,7 +158,7 @@ def _fetched(
 
 
 class _Counter:
-    """Adds up what the blocks of a ``.pat.gz`` file say about each region; parameters as `pat_counts`."""
+    """Sums the calls or fragments of the blocks of a ``.pat.gz`` file by region; parameters as `pat_counts`."""
 
     def __init__(
         self,
@@ -230,11 +196,11 @@ class _Counter:
         )
         n_known = n_methylated + n_unmethylated
         if self._measure == "fragment":
-            methylated = n_methylated > MAX_UNMETHYLATED_SHARE * n_known
+            methylated = n_methylated > MAX_METHYLATED_OF_UNMETHYLATED * n_known
             counts = n_known >= MIN_CPGS_OF_FRAGMENT
             n_methylated, n_known = methylated & counts, counts
-        self.methylated += _sums(region, n_methylated * count[fragment], len(self.depth))
-        self.depth += _sums(region, n_known * count[fragment], len(self.depth))
+        self.methylated += sums_by_region(region, n_methylated * count[fragment], len(self.depth))
+        self.depth += sums_by_region(region, n_known * count[fragment], len(self.depth))
 
     def _letters(self, patterns: npt.NDArray[np.object_]) -> npt.NDArray[np.uint8]:
         text = "".join(patterns)
@@ -258,9 +224,3 @@ class _Counter:
                 f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
                 "is the file of the genome build that the regions are of?",
             )
-
-
-def _sums(region: npt.NDArray[np.int64], reads: npt.NDArray[np.integer], n_regions: int) -> npt.NDArray[np.int64]:
-    # Sums of whole numbers below 2^53 are exact in float64, which is what bincount adds in.
-    sums: npt.NDArray[np.int64] = np.bincount(region, weights=reads, minlength=n_regions).astype(np.int64)
-    return sums

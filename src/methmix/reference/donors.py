@@ -1,0 +1,180 @@
+"""Donors as a source gives them, and the tissue and split of each: tables, sample sheets and names."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.config.sources import BetaTableReference, CountsReference
+from methmix.errors import InputError
+from methmix.files.reference import SPLITS
+from methmix.formats.counts import Counts, Request
+from methmix.formats.region_tables import read_beta_table, read_counts_table
+from methmix.formats.text import UNREADABLE
+from methmix.reference.inputs import data_file
+
+logger = logging.getLogger("methmix")
+
+
+@dataclass(frozen=True)
+class DonorCounts:
+    """What a source gives.
+
+    Parameters
+    ----------
+    names, tissues
+        Of each donor.
+    regions
+        Columns chrom, start, end and, where the source has them, start_cpg, end_cpg.
+    methylated, depth
+        Counts, int32 [n_donors, n_regions]; depth 0 where not observed.
+    splits
+        Split of each donor where the source states it; None: donors are to be divided.
+    inputs
+        The files that were read, by name.
+    notes
+        What the user should know.
+    """
+
+    names: list[str]
+    tissues: list[str]
+    regions: pd.DataFrame
+    methylated: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
+    splits: list[str] | None = None
+    inputs: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_counts_donors(settings: CountsReference) -> DonorCounts:
+    """Read the donors of source ``counts``: methylated and all reads of each donor in a table.
+
+    Raises
+    ------
+    InputError
+        As for `open_counts_table` and `_of_table`.
+    """
+    table = data_file(settings.file)
+    return _of_table(settings, table, read_counts_table(table, Request(duplicates=settings.duplicate_regions)))
+
+
+def read_beta_donors(settings: BetaTableReference) -> DonorCounts:
+    """Read the donors of source ``beta_table``: fractions, taken for counts at the stated pseudo-depth.
+
+    Raises
+    ------
+    InputError
+        As for `open_beta_table` and `_of_table`.
+    """
+    table = data_file(settings.file)
+    donors = _of_table(settings, table, read_beta_table(table, Request(pseudo_depth=settings.pseudo_depth)))
+    donors.notes.append(
+        f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
+        "rounded to whole ones"
+    )
+    return donors
+
+
+def _of_table(settings: CountsReference | BetaTableReference, table: Path, counts: Counts) -> DonorCounts:
+    """Choose the donors of a table that the sample sheet lists; without a sheet, names give the tissues.
+
+    Raises
+    ------
+    InputError
+        As for `read_sheet` and `parse_tissue`; the sheet lists a donor that the table has not.
+    """
+    if settings.sample_sheet is None:
+        names, inputs = counts.names, {table.name: table}
+        tissues, splits = [parse_tissue(table, name) for name in names], None
+    else:
+        sheet = data_file(settings.sample_sheet)
+        content = read_sheet(sheet)
+        names, inputs = content["donor"].tolist(), {table.name: table, sheet.name: sheet}
+        tissues, splits = content["tissue"].tolist(), splits_of(content)
+        _check_listed(sheet, names, table, counts.names)
+    rows = [counts.names.index(donor) for donor in names]
+    methylated, depth = (np.rint(values[rows]).astype(np.int32) for values in counts.all())
+    return DonorCounts(names, tissues, counts.regions, methylated, depth, splits, inputs)
+
+
+def _check_listed(sheet: Path, listed: list[str], table: Path, found: list[str]) -> None:
+    absent = [donor for donor in listed if donor not in found]
+    if absent:
+        raise InputError(f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(found[:3])} ...")
+    unlisted = [name for name in found if name not in set(listed)]
+    if unlisted:
+        logger.warning("%s: donors that %s does not list are left out: %s", table, sheet, ", ".join(unlisted))
+
+
+def parse_tissue(path: Path, donor: str) -> str:
+    """Derive the tissue of a donor that is named ``<tissue>-<number>``.
+
+    Raises
+    ------
+    InputError
+        It is named otherwise.
+    """
+    match = re.fullmatch(r"(.+)-\d+", donor)
+    if not match:
+        raise InputError(
+            f"{path}: donor {donor!r}: its tissue is not known, expected <tissue>-<number>",
+            "name tissues in a sample sheet (reference.sample_sheet: columns donor, tissue)",
+        )
+    return match.group(1)
+
+
+def read_sheet(sheet: Path, *further: str) -> pd.DataFrame:
+    """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a donor is a duplicate or has an empty field, a split is invalid.
+    """
+    try:
+        content = pd.read_csv(sheet, sep="\t", dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{sheet}: there is no such file") from None
+    except UNREADABLE as error:
+        raise InputError(f"{sheet}: is not a readable sample sheet ({error})") from None
+    for column in ("donor", "tissue", *further):
+        if column not in content.columns:
+            raise InputError(f"{sheet}: column {column} is missing; found {', '.join(content.columns)}")
+    donors = content["donor"].tolist()
+    if len(set(donors)) != len(donors):
+        raise InputError(f"{sheet}: duplicate donor {max(donors, key=donors.count)}")
+    for column in ("tissue", *further):
+        empty = content[column] == ""
+        if empty.any():
+            raise InputError(f"{sheet}: donor {donors[int(np.argmax(empty))]} has no {column}")
+    wrong = [split for split in splits_of(content) or [] if split not in SPLITS]
+    if wrong:
+        raise InputError(f"{sheet}: split: expected one of {', '.join(SPLITS)}, found {wrong[0]!r}")
+    return content
+
+
+def splits_of(sheet: pd.DataFrame) -> list[str] | None:
+    """Give the splits that a sample sheet names, None if it has none."""
+    return sheet["split"].tolist() if "split" in sheet.columns else None
+
+
+def merge_tissues(tissues: list[str], merged: Mapping[str, str]) -> list[str]:
+    """Rename tissues, and so join those that get the same name.
+
+    Raises
+    ------
+    InputError
+        There is no such tissue.
+    """
+    unknown = sorted(set(merged) - set(tissues))
+    if unknown:
+        raise InputError(
+            f"reference.merge_tissues: {unknown[0]!r} is not a tissue of this reference; "
+            f"it has {', '.join(sorted(set(tissues)))}"
+        )
+    return [merged.get(tissue, tissue) for tissue in tissues]
