@@ -16,28 +16,33 @@ from methmix.reference.public_files import BASE_URL
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.reference", __doc__ or "")
-    commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    build = _add(commands, "build", "Make the reference of an experiment and split its donors.")
+    commands = cli.subcommands(
+        arguments,
+        {
+            "build": "Make the reference of an experiment and split its donors.",
+            "report": "Describe a reference: donors, depth, purity, which tissues are alike.",
+            "fit-variation": "Fit the variation between donors to real replicates.",
+            "download": "Fetch the public data of the shipped experiments; needs internet.",
+        },
+    )
+    build = commands["build"]
     cli.config_option(build)
     build.add_argument("--output", type=Path, required=True, help="the reference to write, an HDF5 file")
 
-    report = _add(commands, "report", "Describe a reference: donors, depth, purity, which tissues are alike.")
+    report = commands["report"]
     report.add_argument("--reference", type=Path, required=True, help="the reference, from: build")
     report.add_argument(
         "--output", type=Path, required=True, help="the page to write; figures and donors.csv go beside it"
     )
 
-    fit_variation = _add(commands, "fit-variation", "Fit the variation between donors to real replicates.")
-    fit_variation.add_argument(
-        "--counts",
-        required=True,
-        help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead",
+    fit = commands["fit-variation"]
+    fit.add_argument(
+        "--counts", required=True, help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead"
     )
-    fit_variation.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
-    fit_variation.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
+    fit.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
+    fit.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
 
-    fetch = _add(commands, "download", "Fetch the public data of the shipped experiments; needs internet.")
+    fetch = commands["download"]
     fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
     fetch.add_argument(
         "--base-url",
@@ -47,27 +52,8 @@ def main() -> int:
     return cli.run(_body, arguments)
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str
-) -> argparse.ArgumentParser:
-    made = commands.add_parser(
-        name,
-        help=description,
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    # As `cli.add_common_options`, but a default here would overrule a --verbose before the command.
-    made.add_argument(
-        "--verbose",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="show debug messages, and tracebacks of errors",
-    )
-    return made
-
-
 def _body(options: argparse.Namespace) -> None:
-    # Imported only now, since --help and wrong usage need no numerical library.
+    # Imported only now: --help and wrong usage need no numerical library.
     from methmix.reference.commands import COMMANDS
 
     COMMANDS[options.command](options)

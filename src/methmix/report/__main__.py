@@ -27,29 +27,30 @@ logger = logging.getLogger("methmix")
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.report", __doc__ or "")
-    commands = arguments.add_subparsers(dest="command", required=True)
-    comparison = commands.add_parser("comparison", help="tables, Miami plots and the page of one phase")
-    cli.add_common_options(comparison)
+    commands = cli.subcommands(
+        arguments,
+        {
+            "comparison": "tables, Miami plots and the page of one phase",
+            "detection": "figure and page of the limits of detection",
+            "sweep": "which learning rate is best on validation",
+            "ablation": "what each ingredient of the sparse arm is worth",
+            "folds": "the test mixtures of several folds pooled",
+        },
+    )
+    comparison = commands["comparison"]
     cli.config_option(comparison)
     comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
     comparison.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--output", type=Path, required=True, help="folder to write to")
-    limits = commands.add_parser("detection", help="figure and page of the limits of detection")
-    cli.add_common_options(limits)
-    limits.add_argument(
+    commands["detection"].add_argument(
         "--folder", type=Path, required=True, help="what python -m methmix.detection has written; also written to"
     )
-    sweep = commands.add_parser("sweep", help="which learning rate is best on validation")
-    cli.add_common_options(sweep)
+    sweep = commands["sweep"]
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of the sweep")
     sweep.add_argument("--output", type=Path, required=True, help="folder to write sweep.csv and sweep.png to")
-    for name, what in (
-        ("ablation", "what each ingredient of the sparse arm is worth"),
-        ("folds", "the test mixtures of several folds pooled"),
-    ):
-        repeated = commands.add_parser(name, help=what)
-        cli.add_common_options(repeated)
+    for name in ("ablation", "folds"):
+        repeated = commands[name]
         cli.config_option(repeated)
         repeated.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
         repeated.add_argument("--arms", nargs="+", default=list(ARMS), help="arms in the order of the table")
