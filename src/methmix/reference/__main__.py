@@ -5,12 +5,15 @@ anything is mixed.
 """
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
 
 from methmix import cli
 from methmix.reference.public_files import BASE_URL
+
+logger = logging.getLogger("methmix")
 
 
 def main() -> int:
@@ -49,14 +52,39 @@ def main() -> int:
         default=os.environ.get("METHMIX_MIRROR", BASE_URL),
         help="scheme and host, for a mirror; METHMIX_MIRROR does the same",
     )
-    return cli.run(_body, arguments)
+    bodies = {"build": _build, "report": _report, "fit-variation": _fit_variation, "download": _download}
+    return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
-def _body(options: argparse.Namespace) -> None:
-    # Imported only now: --help and wrong usage need no numerical library.
-    from methmix.reference.commands import COMMANDS
+# What does the work is imported only when it is to be done: --help and wrong usage need no numerical library, and the
+# result of one command does not depend on the code of another.
+def _build(options: argparse.Namespace) -> None:
+    from methmix.config.load import load_experiment
+    from methmix.reference.build import write_built
 
-    COMMANDS[options.command](options)
+    write_built(load_experiment(options.config), options.output)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from methmix.files.reference import read_reference
+    from methmix.reference.report import write_report
+
+    write_report(options.output, read_reference(options.reference))
+    logger.info("report written to %s", options.output)
+
+
+def _fit_variation(options: argparse.Namespace) -> None:
+    from methmix.reference.fit_variation import write_fit
+
+    write_fit(options.counts, options.seed, options.output)
+
+
+def _download(options: argparse.Namespace) -> None:
+    from methmix.reference.download import download
+
+    paths = download(options.output, options.base_url)
+    logger.info("%d files are in %s", len(paths), options.output)
+    logger.warning("loyfer_uxm/ is for research use only: see https://github.com/nloyfer/UXM_deconv")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From the settings to a reference with its donors split."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from methmix.config.sources import (
     WgbstoolsReference,
 )
 from methmix.errors import InputError
-from methmix.files.reference import Reference, Split
+from methmix.files.reference import Reference, Split, write_reference
 from methmix.formats.regions import Measure
 from methmix.reference.donor_files import read_donor_files
 from methmix.reference.donors import DonorCounts, merge_tissues, read_beta_donors, read_counts_donors
@@ -29,6 +30,8 @@ from methmix.reference.pattern_h5 import read_pattern_donors
 from methmix.reference.simulator import simulate_donors
 from methmix.reference.split import check_given_split, split_donors
 from methmix.reference.uxm_atlas import read_atlas_donors
+
+logger = logging.getLogger("methmix")
 
 # A source: its settings -> what reads or draws its donors.
 _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
@@ -78,6 +81,16 @@ def build_reference(experiment: Experiment) -> Reference:
     notes.extend(_split_notes(reference))
     reference.attributes["notes"] = json.dumps(notes)
     return reference
+
+
+def write_built(experiment: Experiment, output: Path) -> None:
+    """Make the reference of an experiment, write it, and log what the user should know."""
+    reference = build_reference(experiment)
+    write_reference(output, reference)
+    n_donors, n_tissues = len(reference.donors), len(reference.tissue_names)
+    logger.info("%s: %d donors of %d tissues, %d regions", output, n_donors, n_tissues, len(reference.regions))
+    for note in json.loads(reference.attributes["notes"]):
+        logger.warning("%s", note)
 
 
 def _split(experiment: Experiment, donors: DonorCounts, tissues: list[str]) -> list[Split]:

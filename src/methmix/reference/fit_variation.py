@@ -1,5 +1,8 @@
 """The fit of `methmix.reference.variation` to real replicates: ``python -m methmix.reference fit-variation``."""
 
+import json
+import logging
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +13,17 @@ from scipy import stats
 from scipy.special import logit
 
 from methmix.errors import InputError
+from methmix.files.atomic import write_text
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.formats.counts import Request
 from methmix.formats.region_tables import read_counts_table
 from methmix.reference.donors import parse_tissue
+from methmix.reference.download import content_sha256
+from methmix.reference.inputs import data_file
 from methmix.reference.purity import leave_one_out_purity
 from methmix.reference.variation import EDGE, MAXIMUM_ADMIXTURE, DonorVariation
+
+logger = logging.getLogger("methmix")
 
 Array = npt.NDArray[np.float64]
 
@@ -51,6 +59,22 @@ def read_replicates(path: Path) -> Reference:
         split=["train"] * len(order),
         regions=table.regions,
     )
+
+
+def write_fit(counts: str, seed: int, output: Path) -> None:
+    """Fit the model to the replicates of a counts table; write the parameters, their evidence and origin."""
+    table = data_file(counts)
+    fitted = fit(read_replicates(table), seed)
+    command = ["python", "-m", "methmix.reference", "fit-variation", "--counts", counts]
+    if seed != 1:
+        command += ["--seed", str(seed)]
+    record = {
+        "command": shlex.join([*command, "--output", str(output)]),
+        "input": {"name": table.name, "sha256_uncompressed": content_sha256(table)},
+        **fitted,
+    }
+    write_text(output, json.dumps(record, indent=1) + "\n")
+    logger.info("wrote %s", output)
 
 
 def fit(reference: Reference, seed: int) -> dict[str, Any]:
