@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.formats.regions import RegionSet
+from methmix.formats.regions import CpgRegions, RegionSet
 from methmix.formats.text import UNREADABLE, open_text, unreadable
 
 # What stands for a missing value; nothing at all is an error, since it is what a cut line has.
@@ -101,20 +101,10 @@ def place_name(regions: pd.DataFrame, row: int) -> str:
     return f"{chrom}:{start}-{end}"
 
 
-def cpg_indices(regions: RegionSet, regions_file: Path | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give first and last (exclusive) CpG of each region, from the regions themselves or from a file.
+def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
+    """Give regions in CpG indices, which they have themselves or which a file has (`read_regions`, ``converted``).
 
-    Parameters
-    ----------
-    regions
-        The regions.
-    regions_file
-        See `read_regions`; matched by coordinates. NA stands for a region without CpGs.
-
-    Returns
-    -------
-    start_cpg, end_cpg
-        int64 [n_regions]; both 1, which is no CpG, for a region that the file does not have.
+    A region that the file does not have is empty, from 1 to 1.
 
     Raises
     ------
@@ -122,7 +112,7 @@ def cpg_indices(regions: RegionSet, regions_file: Path | None) -> tuple[npt.NDAr
         There are no CpG indices, or the file cannot be read or has none of the regions.
     """
     if regions.start_cpg is not None and regions.end_cpg is not None:
-        return regions.start_cpg, regions.end_cpg
+        return CpgRegions(regions.chrom, regions.start_cpg, regions.end_cpg, regions.measure)
     if regions_file is None:
         raise InputError(
             "files of wgbstools count in CpG indices, and the model's regions have none",
@@ -145,7 +135,7 @@ def cpg_indices(regions: RegionSet, regions_file: Path | None) -> tuple[npt.NDAr
     start_cpg, end_cpg = np.ones((2, len(regions)), dtype=np.int64)
     start_cpg[region[region >= 0]] = table["start_cpg"][region >= 0]
     end_cpg[region[region >= 0]] = table["end_cpg"][region >= 0]
-    return start_cpg, end_cpg
+    return CpgRegions(regions.chrom, start_cpg, end_cpg, regions.measure)
 
 
 def _whole_numbers(path: Path, column: pd.Series) -> npt.NDArray[np.int64]:

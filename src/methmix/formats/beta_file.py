@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import build_name, expand, sums_by_region
+from methmix.formats.regions import CpgRegions, build_name, expand, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.text import Beginning
 
@@ -23,50 +22,34 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
     Raises
     ------
     InputError
-        The file has no whole number of pairs, or has as many CpGs as another genome than that of the regions; a region
-        lies behind the last CpG, which happens if the two are of different genomes. While loading: see `beta_counts`.
+        The file has no whole number of pairs, or as many CpGs as another genome than that of the regions; a region lies
+        behind the last CpG, which happens if the two are of different genomes. While loading: a CpG has more
+        methylated reads than reads.
     """
     path, (regions, store) = beginning.path, request.target()
-    start_cpg, end_cpg = request.cpg_indices
     n_cpgs = n_cpgs_of_beta(path)
     build = _N_CPGS.get(n_cpgs)
     if build and build_name(regions.genome) in set(_N_CPGS.values()) - {build}:
         raise InputError(
             f"{path}: has as many CpGs as {build}, the model is of {regions.genome}", "use a model of that genome"
         )
-    _check_last_cpg(path, n_cpgs, end_cpg)
+    last = int(request.cpg_regions.end.max(initial=1)) - 1
+    if last > n_cpgs:
+        raise InputError(
+            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {last}",
+            "is the file of the genome build that the regions are of?",
+        )
 
     def load() -> Counts:
-        counts = beta_counts(path, start_cpg, end_cpg)
+        counts = _beta_counts(path, request.cpg_regions)
         return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs", [])
 
     return OpenedFile([beginning.sample_name], load)
 
 
-def beta_counts(path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64]) -> Pair:
-    """Sum the reads of a ``.beta`` file over the CpGs of each region.
-
-    Parameters
-    ----------
-    path
-        The file.
-    start_cpg, end_cpg
-        CpG indices of each region, from 1, half-open.
-
-    Returns
-    -------
-    methylated, depth
-        int64 [n_regions].
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty or no whole number of pairs, a region lies behind its last CpG, or a CpG has more
-        methylated reads than reads.
-    """
-    _check_last_cpg(path, n_cpgs_of_beta(path), end_cpg)
+def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
     pairs = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 2)
-    region, cpg = expand(start_cpg - 1, end_cpg - start_cpg)
+    region, cpg = expand(regions.start - 1, regions.end - regions.start)
     reads = np.asarray(pairs[cpg])
     impossible = reads[:, 0] > reads[:, 1]
     if impossible.any():
@@ -74,7 +57,7 @@ def beta_counts(path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArr
         raise InputError(
             f"{path}: CpG {cpg[row] + 1}: {reads[row, 0]} methylated of {reads[row, 1]} reads", "is it a .beta file?"
         )
-    n = len(start_cpg)
+    n = len(regions.chrom)
     return sums_by_region(region, reads[:, 0], n), sums_by_region(region, reads[:, 1], n)
 
 
@@ -94,12 +77,3 @@ def n_cpgs_of_beta(path: Path) -> int:
     if size % 2:
         raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
     return size // 2
-
-
-def _check_last_cpg(path: Path, n_cpgs: int, end_cpg: npt.NDArray[np.int64]) -> None:
-    last = int(end_cpg.max(initial=1)) - 1
-    if last > n_cpgs:
-        raise InputError(
-            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {last}",
-            "is the file of the genome build that the regions are of?",
-        )

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from methmix.formats.bed import cpg_indices
-from methmix.formats.regions import RegionSet
+from methmix.formats.bed import cpg_regions
+from methmix.formats.regions import CpgRegions, RegionSet
 from methmix.formats.store import CountsStore, Pair
 
 Duplicates = Literal["error", "deepest", "same", "sum"]
@@ -49,9 +49,9 @@ class Request:
             raise ValueError(f"duplicates: expected one of {allowed}, found {self.duplicates}")
 
     @cached_property
-    def cpg_indices(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """First and last (exclusive) CpG of each region; see `methmix.formats.bed.cpg_indices`."""
-        return cpg_indices(self.target()[0], self.regions_file)
+    def cpg_regions(self) -> CpgRegions:
+        """The regions in CpG indices."""
+        return cpg_regions(self.target()[0], self.regions_file)
 
     def target(self) -> tuple[RegionSet, CountsStore]:
         """Give regions and store, for a format that has no regions of its own."""

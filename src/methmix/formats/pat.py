@@ -1,7 +1,7 @@
 """The ``.pat.gz`` files of wgbstools: the CpGs of every fragment, numbered from 1 along the genome."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pysam
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import Intervals, Measure, bare_chrom, sums_by_region
+from methmix.formats.regions import CpgRegions, Intervals, bare_chrom, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.text import Beginning, read_rows
 
@@ -38,71 +38,42 @@ _PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
 
 
 def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
-    """Open a ``.pat.gz`` file, of which the CpGs or fragments are counted, as the regions' measure says.
+    """Open a ``.pat.gz`` file: chromosome, index of the first CpG, pattern (C, T, . for unknown), count; no header.
+
+    By the measure ``cpg`` every known CpG inside a region counts. By ``fragment`` only the CpGs inside the region are
+    looked at, as UXM does; a fragment counts if at least 4 of them are known, and as unmethylated if at most a quarter
+    of these is methylated.
+
+    With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the regions
+    are read, else all of it, in blocks.
 
     Raises
     ------
     InputError
-        The regions have no CpG indices; the file has an index but is truncated. While loading: see `pat_counts`.
+        The regions have no CpG indices; the file has an index but is truncated. While loading: the file cannot be read
+        to its end, a number or pattern is invalid, or a CpG index stands on another chromosome than in the regions,
+        which happens if the two are of different genomes.
     """
-    path, (regions, store) = beginning.path, request.target()
-    start_cpg, end_cpg = request.cpg_indices
-    _is_fetched(path, len(regions))
+    path, regions = beginning.path, request.cpg_regions
+    _is_fetched(path, len(regions.chrom))
 
     def load() -> Counts:
-        counts = pat_counts(path, start_cpg, end_cpg, regions.measure, regions.chrom)
+        counts = _pat_counts(path, regions)
         example = ", CpG ".join(beginning.line.split("\t")[:2])
-        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, example, [])
+        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example, [])
 
     return OpenedFile([beginning.sample_name], load)
 
 
-def pat_counts(
-    path: Path,
-    start_cpg: npt.NDArray[np.int64],
-    end_cpg: npt.NDArray[np.int64],
-    measure: Measure,
-    chrom: Sequence[str],
-) -> Pair:
-    """Count the fragments of a ``.pat.gz`` file, or their CpGs, in each region.
-
-    With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the
-    regions are read, else all of it, in blocks.
-
-    Parameters
-    ----------
-    path
-        TSV without header: chromosome, index of the first CpG, pattern, count; letters of a pattern are C
-        (methylated), T (unmethylated) and . (unknown).
-    start_cpg, end_cpg
-        CpG indices of each region, from 1, half-open.
-    measure
-        ``cpg``: every known CpG inside the region counts. ``fragment``: of every fragment only the CpGs inside the
-        region are looked at, as UXM does; it counts if at least 4 of them are known, and as unmethylated if at
-        most a quarter of these is methylated.
-    chrom
-        Chromosome of each region.
-
-    Returns
-    -------
-    methylated, depth
-        int64 [n_regions]; for ``fragment`` the fragments that are not unmethylated, and all that count.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read to its end, a number or pattern is invalid, or a CpG index stands on another
-        chromosome than in the regions, as it happens if the two are of different genomes.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
-    if _is_fetched(path, len(chrom)):
-        for block in _indexed_blocks(path, start_cpg, end_cpg, chrom):
+def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
+    """Count the fragments or CpGs of each region; for ``fragment`` those that are not unmethylated, and all."""
+    counter = _Counter(path, regions)
+    if _is_fetched(path, len(regions.chrom)):
+        for block in _indexed_blocks(path, regions):
             counter.add(block)
         if counter.longest <= _LOOK_BACK:
             return counter.methylated, counter.depth
-        counter = _Counter(path, start_cpg, end_cpg, measure, chrom)
+        counter = _Counter(path, regions)
     for block in read_rows(path, _PAT_COLUMNS):
         counter.add(block)
     return counter.methylated, counter.depth
@@ -124,12 +95,10 @@ def _is_fetched(path: Path, n_regions: int) -> bool:
     return True
 
 
-def _indexed_blocks(
-    path: Path, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
-) -> Iterator[pd.DataFrame]:
+def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
     try:
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
-            lines = _fetched(file, start_cpg, end_cpg, chrom)
+            lines = _fetched(file, regions)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
                 yield from read_rows(path, _PAT_COLUMNS, rows=io.StringIO("\n".join(some)))
     except (OSError, ValueError) as error:
@@ -139,18 +108,16 @@ def _indexed_blocks(
         ) from None
 
 
-def _fetched(
-    file: pysam.TabixFile, start_cpg: npt.NDArray[np.int64], end_cpg: npt.NDArray[np.int64], chrom: Sequence[str]
-) -> Iterator[str]:
+def _fetched(file: pysam.TabixFile, regions: CpgRegions) -> Iterator[str]:
     """Fetch every line once that may reach into a region."""
-    names = np.array([bare_chrom(name) for name in chrom])
+    names = np.array([bare_chrom(name) for name in regions.chrom])
     for contig in file.contigs:
         rows = np.flatnonzero(names == bare_chrom(contig))
         if not len(rows):
             continue
-        rows = rows[np.argsort(start_cpg[rows], kind="stable")]
+        rows = rows[np.argsort(regions.start[rows], kind="stable")]
         # What pysam takes is 0-based, CpG indices are 1-based.
-        starts, ends = np.maximum(start_cpg[rows] - 1 - _LOOK_BACK, 0), end_cpg[rows] - 1
+        starts, ends = np.maximum(regions.start[rows] - 1 - _LOOK_BACK, 0), regions.end[rows] - 1
         reach = np.maximum.accumulate(ends)
         new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
         for first, last in zip(new, np.append(new[1:], len(rows)) - 1, strict=True):
@@ -158,21 +125,13 @@ def _fetched(
 
 
 class _Counter:
-    """Sums the calls or fragments of the blocks of a ``.pat.gz`` file by region; parameters as `pat_counts`."""
+    """Sums the CpGs or fragments of the blocks of a ``.pat.gz`` file by region."""
 
-    def __init__(
-        self,
-        path: Path,
-        start_cpg: npt.NDArray[np.int64],
-        end_cpg: npt.NDArray[np.int64],
-        measure: Measure,
-        chrom: Sequence[str],
-    ) -> None:
-        self._path, self._start, self._end, self._measure = path, start_cpg, end_cpg, measure
-        self._chrom = np.array([bare_chrom(name) for name in chrom], dtype=object)
-        self._intervals = Intervals(start_cpg, end_cpg)
-        self.methylated = np.zeros(len(start_cpg), dtype=np.int64)
-        self.depth = np.zeros(len(start_cpg), dtype=np.int64)
+    def __init__(self, path: Path, regions: CpgRegions) -> None:
+        self._path, self._regions = path, regions
+        self._chrom = np.array([bare_chrom(name) for name in regions.chrom], dtype=object)
+        self._intervals = Intervals(regions.start, regions.end)
+        self.methylated, self.depth = np.zeros((2, len(regions.chrom)), dtype=np.int64)
         self.longest = 0
 
     def add(self, block: pd.DataFrame) -> None:
@@ -188,14 +147,14 @@ class _Counter:
         letters = self._letters(patterns[hit])
         # Sums from the first letter on, so that the CpGs of a pair (fragment, region) are one difference.
         offset = np.cumsum(length) - length
-        low = offset[fragment] + np.maximum(self._start[region] - first[fragment], 0)
-        high = offset[fragment] + np.minimum(self._end[region] - first[fragment], length[fragment])
+        low = offset[fragment] + np.maximum(self._regions.start[region] - first[fragment], 0)
+        high = offset[fragment] + np.minimum(self._regions.end[region] - first[fragment], length[fragment])
         n_methylated, n_unmethylated = (
             np.diff(np.append(0, np.cumsum(letters == ord(letter)))[np.stack([low, high])], axis=0)[0]
             for letter in "CT"
         )
         n_known = n_methylated + n_unmethylated
-        if self._measure == "fragment":
+        if self._regions.measure == "fragment":
             methylated = n_methylated > MAX_METHYLATED_OF_UNMETHYLATED * n_known
             counts = n_known >= MIN_CPGS_OF_FRAGMENT
             n_methylated, n_known = methylated & counts, counts
@@ -219,7 +178,11 @@ class _Counter:
         differ = bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region]
         if differ.any():
             pair = int(np.argmax(differ))
-            cpg, found, expected = self._start[region[pair]], names.iloc[fragment[pair]], self._chrom[region[pair]]
+            cpg, found, expected = (
+                self._regions.start[region[pair]],
+                names.iloc[fragment[pair]],
+                self._chrom[region[pair]],
+            )
             raise InputError(
                 f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
                 "is the file of the genome build that the regions are of?",

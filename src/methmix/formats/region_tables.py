@@ -32,20 +32,10 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Table:
-    """How a table is laid out.
+    """How a table is laid out: header, columns that place a region, samples, and the columns with their values.
 
-    Parameters
-    ----------
-    beginning, header
-        Its header line, and the names in it.
-    coordinates
-        The three columns with the place of a region.
-    names, columns
-        Its samples, and the columns that have their values.
-    values
-        Gives methylated and depth, [n_rows, n_samples], of the values of ``columns`` in the rows from a line on.
-    most_reads
-        What a fraction is taken for, in a table without depth.
+    ``values`` gives methylated and depth, [n_rows, n_samples], of the values in the rows from a line on; ``most_reads``
+    is what a fraction is taken for in a table without depth.
     """
 
     beginning: Beginning
@@ -122,16 +112,6 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
         return np.nan_to_num(fractions) * depth, depth
 
     return _Table(beginning, header, BETA_COORDINATES, names, names, values, request.pseudo_depth).opened(request)
-
-
-def read_counts_table(path: Path, request: Request) -> Counts:
-    """Read a counts table that is known to be one; see `open_counts_table`."""
-    return open_counts_table(read_beginning(path), request).load()
-
-
-def read_beta_table(path: Path, request: Request) -> Counts:
-    """Read a beta table that is known to be one; see `open_beta_table`."""
-    return open_beta_table(read_beginning(path), request).load()
 
 
 def read_atlas(path: Path) -> Counts:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,25 @@ class RegionSet:
     def name(self, row: int) -> str:
         """``chrom:start-end`` of a region."""
         return f"{self.chrom[row]}:{self.start[row]}-{self.end[row]}"
+
+
+class CpgRegions(NamedTuple):
+    """Regions as files of wgbstools need them.
+
+    Parameters
+    ----------
+    chrom
+        Chromosome of each region.
+    start, end
+        First CpG and that after the last, int64 [n_regions]; the first CpG of the genome is 1.
+    measure
+        As in `RegionSet`.
+    """
+
+    chrom: list[str]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    measure: Measure
 
 
 class Intervals:

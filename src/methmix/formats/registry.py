@@ -125,6 +125,13 @@ def open_file(path: Path, request: Request) -> OpenedFile:
     return known.open(beginning, request)
 
 
-def read(path: Path, request: Request) -> Counts:
-    """Read a file of any known format to its end; see `open_file`."""
-    return open_file(path, request).load()
+def read_as(name: str, path: Path, request: Request) -> Counts:
+    """Read a file to its end that must have the format of this name.
+
+    Raises
+    ------
+    InputError
+        As for the reader of the format.
+    """
+    known = next(known for known in FORMATS if known.name == name)
+    return known.open(read_beginning(path), request).load()

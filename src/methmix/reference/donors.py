@@ -14,7 +14,7 @@ from methmix.config.sources import BetaTableReference, CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 from methmix.formats.counts import Counts, Request
-from methmix.formats.region_tables import read_beta_table, read_counts_table
+from methmix.formats.registry import read_as
 from methmix.formats.text import UNREADABLE
 from methmix.reference.inputs import data_file
 
@@ -60,7 +60,7 @@ def read_counts_donors(settings: CountsReference) -> DonorCounts:
         As for `open_counts_table` and `_of_table`.
     """
     table = data_file(settings.file)
-    return _of_table(settings, table, read_counts_table(table, Request(duplicates=settings.duplicate_regions)))
+    return _of_table(settings, table, read_as("counts", table, Request(duplicates=settings.duplicate_regions)))
 
 
 def read_beta_donors(settings: BetaTableReference) -> DonorCounts:
@@ -72,7 +72,7 @@ def read_beta_donors(settings: BetaTableReference) -> DonorCounts:
         As for `open_beta_table` and `_of_table`.
     """
     table = data_file(settings.file)
-    donors = _of_table(settings, table, read_beta_table(table, Request(pseudo_depth=settings.pseudo_depth)))
+    donors = _of_table(settings, table, read_as("beta_table", table, Request(pseudo_depth=settings.pseudo_depth)))
     donors.notes.append(
         f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
         "rounded to whole ones"

@@ -16,7 +16,7 @@ from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.formats.counts import Request
-from methmix.formats.region_tables import read_counts_table
+from methmix.formats.registry import read_as
 from methmix.reference.donors import parse_tissue
 from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file
@@ -46,7 +46,7 @@ def read_replicates(path: Path) -> Reference:
     InputError
         See `open_counts_table`; a donor is not named so.
     """
-    table = read_counts_table(path, Request(duplicates="deepest"))
+    table = read_as("counts", path, Request(duplicates="deepest"))
     tissues = [parse_tissue(path, donor) for donor in table.names]
     # In one order whatever the table's, since the fit draws donor after donor.
     order = sorted(range(len(tissues)), key=lambda i: (tissues[i], table.names[i]))

@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 
 from methmix.errors import InputError
-from methmix.formats.beta_file import beta_counts
+from methmix.formats.counts import Request
+from methmix.formats.regions import RegionSet
+from methmix.formats.registry import open_file
+from methmix.formats.store import CountsStore
 
 # Regions overlap, lie inside another, touch, and are in no order.
 START = np.array([40, 10, 12, 20, 90, 300, 205])
 END = np.array([60, 20, 15, 30, 99, 320, 212])
+
+
+def beta_counts(path, start, end):
+    regions = RegionSet(["chr1"] * len(start), start, end, "hg19", start, end, "cpg")
+    with CountsStore(len(regions), np.int64) as store:
+        methylated, depth = open_file(path, Request(regions, store)).load().all()
+        return methylated[0].copy(), depth[0].copy()
 
 
 def test_beta(tmp_path, rng):

@@ -9,12 +9,22 @@ import pysam
 import pytest
 
 from methmix.errors import InputError
-from methmix.formats.pat import pat_counts
+from methmix.formats.counts import Request
+from methmix.formats.regions import RegionSet
+from methmix.formats.registry import open_file
+from methmix.formats.store import CountsStore
 
 # Regions overlap, lie inside another, touch, are on two chromosomes and in no order.
 START = np.array([40, 10, 12, 20, 90, 300, 205])
 END = np.array([60, 20, 15, 30, 99, 320, 212])
 CHROM = ["chr1"] * 5 + ["chr2"] * 2
+
+
+def pat_counts(path: Path, start, end, measure, chrom):
+    regions = RegionSet(chrom, start, end, "hg19", start, end, measure)
+    with CountsStore(len(regions), np.int64) as store:
+        methylated, depth = open_file(path, Request(regions, store)).load().all()
+        return methylated[0].copy(), depth[0].copy()
 
 
 def naive_pat(lines, measure):

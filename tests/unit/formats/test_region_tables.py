@@ -9,7 +9,7 @@ import pytest
 from methmix.errors import InputError
 from methmix.formats.counts import Request
 from methmix.formats.regions import RegionSet
-from methmix.formats.registry import read as read_file
+from methmix.formats.registry import open_file
 from methmix.formats.samples import open_samples
 from methmix.formats.store import CountsStore
 
@@ -59,7 +59,7 @@ def read(paths, size=10, regions=REGIONS, **options):
 
 def read_donors(path, **options):
     """Read a table as a reference does; gives what `read` gives, in the order of the file's own regions."""
-    counts = read_file(path, Request(**options))
+    counts = open_file(path, Request(**options)).load()
     methylated, depth = counts.all()
     return counts, methylated / np.where(depth, depth, NAN), depth
 
@@ -216,7 +216,7 @@ def test_duplicate_regions_are_refused_unless_a_policy_says_otherwise(tmp_path, 
     with CountsStore(len(REGIONS)) as store:
         for request in (Request(), Request(REGIONS, store)):
             with pytest.raises(InputError, match=message):
-                read_file(path, request)
+                open_file(path, request).load()
     # The new row is shallower in one sample and deeper in the other, and deeper over both.
     counts, methylation, _ = read_donors(path, duplicates="deepest")
     assert len(counts.regions) == text.count("\n") - 2

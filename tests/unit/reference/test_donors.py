@@ -13,6 +13,7 @@ from methmix.errors import InputError
 from methmix.files.reference import Reference
 from methmix.formats import region_tables
 from methmix.formats.counts import Request
+from methmix.formats.registry import read_as
 from methmix.reference.build import build_reference
 from methmix.reference.donors import read_counts_donors
 
@@ -26,12 +27,12 @@ chr2 100 200 5 5 5 6 0 7 0 8
 
 
 def read_counts_table(path: Path, duplicates="error"):
-    counts = region_tables.read_counts_table(path, Request(duplicates=duplicates))
+    counts = read_as("counts", path, Request(duplicates=duplicates))
     return counts.names, counts.regions, *counts.all()
 
 
 def read_beta_table(path: Path):
-    counts = region_tables.read_beta_table(path, Request(pseudo_depth=1))
+    counts = read_as("beta_table", path, Request(pseudo_depth=1))
     fractions, depth = counts.all()
     return counts.names, counts.regions, np.where(depth > 0, fractions, np.nan)
 
