@@ -74,8 +74,7 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
         raise InputError(f"{path}: has no sample; expected columns <name>_METH and <name>_DEPTH")
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        both = _numbers(path, block, line, "a whole number >= 0 or NA")
-        _refuse(path, ~(_whole(both) | np.isnan(both)), both, columns, line, "a whole number >= 0 or NA")
+        both = _numbers(path, block, line, _whole, "a whole number >= 0 or NA")
         methylated, depth = both[:, : len(names)], both[:, len(names) :]
         if (methylated > depth).any():
             row, sample = np.argwhere(methylated > depth)[0]
@@ -107,7 +106,7 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
         raise InputError(f"{beginning.path}: has no sample", "expected chr start end startCpG endCpG <name> ...")
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        fractions = _fractions(beginning.path, block, line)
+        fractions = _numbers(beginning.path, block, line, _fraction, "a fraction 0-1 or NA")
         depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
         return np.nan_to_num(fractions) * depth, depth
 
@@ -144,7 +143,7 @@ def read_atlas(path: Path) -> Counts:
         if wrong.any():
             row = int(wrong.argmax())
             raise InputError(f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}")
-        found = _fractions(path, block[tissues], line)
+        found = _numbers(path, block[tissues], line, _fraction, "a fraction 0-1 or NA")
         methylation = np.where((direction == "U")[:, None], 1 - found, found)
         return np.nan_to_num(methylation), (~np.isnan(methylation)).astype(np.int32)
 
@@ -265,8 +264,7 @@ def _blocks(
     path = table.beginning.path
     columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(_CPGS[name] for name in cpgs)), strict=True))
     for line, block in _text_blocks(table):
-        numbers = _numbers(path, block[list(columns)], line, "a whole number >= 0")
-        _refuse(path, ~_whole(numbers), numbers, list(columns), line, "a whole number >= 0")
+        numbers = _numbers(path, block[list(columns)], line, _whole, "a whole number >= 0")
         places = pd.DataFrame(numbers.astype(np.int64), columns=list(columns.values()))
         places.insert(0, "chrom", block[table.coordinates[0]].fillna("NA").to_numpy())
         places.index += line
@@ -300,39 +298,34 @@ def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
         raise unreadable(path, error) from None
 
 
-def _fractions(path: Path, block: pd.DataFrame, line: int) -> Values:
-    fractions = _numbers(path, block, line, "a fraction 0-1 or NA")
-    known = (fractions >= 0) & (fractions <= 1)
-    _refuse(path, ~(known | np.isnan(fractions)), fractions, block.columns.tolist(), line, "a fraction 0-1 or NA")
-    return fractions
-
-
-def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str) -> Values:
-    text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
-    if not text:
-        return block.to_numpy(dtype=np.float64)
-    # As text, since pandas makes truth values of True and False, and these would be numbers.
-    bad = np.stack(
-        [pd.to_numeric(block[name].astype(str), errors="coerce").isna() & block[name].notna() for name in text]
-    )
-    row, column = np.argwhere(bad.T)[0]
-    raise InputError(
-        f"{path}: line {line + row}, column {text[column]}: expected {expected}, "
-        f"found {str(block[text[column]].iloc[row])!r}",
-        "a region without reads has METH 0 and DEPTH 0, or NA",
-    )
-
-
 def _whole(values: Values) -> npt.NDArray[np.bool_]:
     whole: npt.NDArray[np.bool_] = (values >= 0) & (values == np.floor(values)) & (values < 2**31)
     return whole
 
 
-def _refuse(
-    path: Path, bad: npt.NDArray[np.bool_], values: Values, columns: list[str], line: int, expected: str
-) -> None:
-    if bad.any():
+def _fraction(values: Values) -> npt.NDArray[np.bool_]:
+    fraction: npt.NDArray[np.bool_] = (values >= 0) & (values <= 1)
+    return fraction
+
+
+def _numbers(
+    path: Path, block: pd.DataFrame, line: int, valid: Callable[[Values], npt.NDArray[np.bool_]], expected: str
+) -> Values:
+    """Give the numbers of a block whose first row is in ``line``; missing ones (NaN) are valid if they are expected."""
+    text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
+    if text:
+        # As text, since pandas makes truth values of True and False, and these would be numbers.
+        numbers = block[text].astype(str).apply(pd.to_numeric, errors="coerce")
+        row, column = np.argwhere((numbers.isna() & block[text].notna()).to_numpy())[0]
+        name, found = text[column], repr(str(block[text[column]].iloc[row]))
+    else:
+        values = block.to_numpy(dtype=np.float64)
+        bad = ~(valid(values) | (np.isnan(values) & ("NA" in expected)))
+        if not bad.any():
+            return values
         row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"{path}: line {line + row}, column {columns[column]}: expected {expected}, found {values[row, column]:g}"
-        )
+        name, found = block.columns[column], f"{values[row, column]:g}"
+    raise InputError(
+        f"{path}: line {line + row}, column {name}: expected {expected}, found {found}",
+        "a region without reads has METH 0 and DEPTH 0, or NA",
+    )

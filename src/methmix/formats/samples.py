@@ -1,6 +1,6 @@
 """Samples of any known file, aligned to the regions of a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.regions import RegionSet, build_name
 from methmix.formats.registry import open_file
-from methmix.formats.store import CountsStore, Pair
+from methmix.formats.store import CountsStore
 from methmix.formats.text import first_duplicate
+from methmix.rows import blocks
 
 # Below the first proportion of regions found something must be wrong, below the second it is worth saying.
 _TOO_FEW, _FEW = 0.05, 0.5
@@ -67,38 +68,29 @@ class Samples:
     matching
         How well the files and the regions fit.
     files
-        For each file the number of its samples and what reads some of them (`Counts.read`).
+        What was read from each file.
     """
 
-    def __init__(
-        self, names: list[str], matching: Matching, files: Sequence[tuple[int, Callable[[slice], Pair]]]
-    ) -> None:
+    def __init__(self, names: list[str], matching: Matching, files: Sequence[Counts]) -> None:
         self.names, self.matching = names, matching
         self._files = files
 
     def blocks(self, size: int) -> Iterator[SampleBlock]:
-        """Yield the samples in order, ``size`` at a time; memory depends on ``size`` alone.
+        """Yield the samples in order, at most ``size`` of one file at a time; memory depends on ``size`` alone.
 
         Raises
         ------
         InputError
             A value of a mixtures file is impossible.
         """
-        for start in range(0, len(self.names), size):
-            stop = min(start + size, len(self.names))
-            methylation, depth = zip(*self._between(start, stop), strict=True)
-            yield SampleBlock(self.names[start:stop], np.concatenate(methylation), np.concatenate(depth))
-
-    def _between(self, start: int, stop: int) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
         first = 0
-        for n, read in self._files:
-            here = slice(max(start - first, 0), min(stop - first, n))
-            if here.start < here.stop:
-                methylated, depth = read(here)
+        for counts in self._files:
+            for rows in blocks(len(counts.names), size):
+                methylated, depth = counts.read(rows)
                 methylation = np.full(depth.shape, np.nan, dtype=np.float32)
                 np.divide(methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
-                yield methylation, depth.astype(np.float32)
-            first += n
+                yield SampleBlock(self.names[first:][rows], methylation, depth.astype(np.float32))
+            first += len(counts.names)
 
 
 @contextmanager
@@ -150,7 +142,7 @@ def open_samples(
             where = f"{path.name}: " if len(paths) > 1 else ""
             notes += [f"{where}{note}" for note in [*few, *counts.notes]]
             found |= counts.found
-            files.append((len(counts.names), counts.read))
+            files.append(counts)
         yield Samples(sample_names, Matching(len(regions), int(found.sum()), notes), files)
 
 

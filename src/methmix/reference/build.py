@@ -24,7 +24,7 @@ from methmix.errors import InputError
 from methmix.files.reference import Reference, Split, write_reference
 from methmix.formats.regions import Measure
 from methmix.reference.donor_files import read_donor_files
-from methmix.reference.donors import DonorCounts, merge_tissues, read_beta_donors, read_counts_donors
+from methmix.reference.donors import DonorCounts, merge_tissues, read_table_donors
 from methmix.reference.markers import select_markers
 from methmix.reference.pattern_h5 import read_pattern_donors
 from methmix.reference.simulator import simulate_donors
@@ -36,8 +36,8 @@ logger = logging.getLogger("methmix")
 # A source: its settings -> what reads or draws its donors.
 _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
     SimulatedReference: simulate_donors,
-    CountsReference: lambda settings, _: read_counts_donors(settings),
-    BetaTableReference: lambda settings, _: read_beta_donors(settings),
+    CountsReference: lambda settings, _: read_table_donors(settings),
+    BetaTableReference: lambda settings, _: read_table_donors(settings),
     UxmAtlasReference: read_atlas_donors,
     PatternH5Reference: lambda settings, _: read_pattern_donors(settings),
     WgbstoolsReference: lambda settings, _: read_donor_files(settings),

@@ -13,7 +13,7 @@ import pandas as pd
 from methmix.config.sources import BetaTableReference, CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
-from methmix.formats.counts import Counts, Request
+from methmix.formats.counts import Request
 from methmix.formats.registry import read_as
 from methmix.formats.text import UNREADABLE
 from methmix.reference.inputs import data_file
@@ -51,43 +51,26 @@ class DonorCounts:
     notes: list[str] = field(default_factory=list)
 
 
-def read_counts_donors(settings: CountsReference) -> DonorCounts:
-    """Read the donors of source ``counts``: methylated and all reads of each donor in a table.
+def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCounts:
+    """Read the donors of a table: methylated and all reads, or fractions that are taken for reads at a stated depth.
+
+    The donors that a sample sheet lists are used; without a sheet all are, and their names give their tissues.
 
     Raises
     ------
     InputError
-        As for `open_counts_table` and `_of_table`.
+        As for the reader of the table, `read_sheet` and `parse_tissue`; the sheet lists a donor that the table has not.
     """
-    table = data_file(settings.file)
-    return _of_table(settings, table, read_as("counts", table, Request(duplicates=settings.duplicate_regions)))
-
-
-def read_beta_donors(settings: BetaTableReference) -> DonorCounts:
-    """Read the donors of source ``beta_table``: fractions, taken for counts at the stated pseudo-depth.
-
-    Raises
-    ------
-    InputError
-        As for `open_beta_table` and `_of_table`.
-    """
-    table = data_file(settings.file)
-    donors = _of_table(settings, table, read_as("beta_table", table, Request(pseudo_depth=settings.pseudo_depth)))
-    donors.notes.append(
-        f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
-        "rounded to whole ones"
-    )
-    return donors
-
-
-def _of_table(settings: CountsReference | BetaTableReference, table: Path, counts: Counts) -> DonorCounts:
-    """Choose the donors of a table that the sample sheet lists; without a sheet, names give the tissues.
-
-    Raises
-    ------
-    InputError
-        As for `read_sheet` and `parse_tissue`; the sheet lists a donor that the table has not.
-    """
+    table, notes = data_file(settings.file), []
+    if isinstance(settings, CountsReference):
+        request = Request(duplicates=settings.duplicate_regions)
+    else:
+        request = Request(pseudo_depth=settings.pseudo_depth)
+        notes.append(
+            f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
+            "rounded to whole ones"
+        )
+    counts = read_as(settings.source, table, request)
     if settings.sample_sheet is None:
         names, inputs = counts.names, {table.name: table}
         tissues, splits = [parse_tissue(table, name) for name in names], None
@@ -99,7 +82,7 @@ def _of_table(settings: CountsReference | BetaTableReference, table: Path, count
         _check_listed(sheet, names, table, counts.names)
     rows = [counts.names.index(donor) for donor in names]
     methylated, depth = (np.rint(values[rows]).astype(np.int32) for values in counts.all())
-    return DonorCounts(names, tissues, counts.regions, methylated, depth, splits, inputs)
+    return DonorCounts(names, tissues, counts.regions, methylated, depth, splits, inputs, notes)
 
 
 def _check_listed(sheet: Path, listed: list[str], table: Path, found: list[str]) -> None:

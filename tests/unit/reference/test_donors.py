@@ -15,7 +15,7 @@ from methmix.formats import region_tables
 from methmix.formats.counts import Request
 from methmix.formats.registry import read_as
 from methmix.reference.build import build_reference
-from methmix.reference.donors import read_counts_donors
+from methmix.reference.donors import read_table_donors
 
 _DONORS = ("Liver-1", "Liver-2", "Blood-1", "Blood-2")
 GOOD = f"""\
@@ -87,7 +87,7 @@ def test_compressed_table(table, tmp_path):
 
 
 def test_tissues_are_told_from_names(source, table):
-    donors = read_counts_donors(source())
+    donors = read_table_donors(source())
     assert donors.names == ["Liver-1", "Liver-2", "Blood-1", "Blood-2"]
     assert donors.tissues == ["Liver", "Liver", "Blood", "Blood"]
     assert donors.splits is None
@@ -168,14 +168,14 @@ def test_deepest_of_duplicate_regions(tmp_path):
 def test_name_without_a_tissue(source, tmp_path):
     path = _table(tmp_path / "named.tsv", GOOD.replace("Liver-1", "patient7"))
     with pytest.raises(InputError) as caught:
-        read_counts_donors(source(file=str(path)))
+        read_table_donors(source(file=str(path)))
     assert "donor 'patient7': its tissue is not known, expected <tissue>-<number>" in str(caught.value)
     assert "reference.sample_sheet" in str(caught.value)
 
 
 def test_sample_sheet_chooses_names_and_splits(source, table, tmp_path):
     sheet = _sheet(tmp_path, "donor tissue split\nBlood-2 White train\nLiver-1 Hepatic train\nLiver-2 Hepatic test\n")
-    donors = read_counts_donors(source(sample_sheet=str(sheet)))
+    donors = read_table_donors(source(sample_sheet=str(sheet)))
     assert donors.names == ["Blood-2", "Liver-1", "Liver-2"]
     assert donors.tissues == ["White", "Hepatic", "Hepatic"]
     assert donors.splits == ["train", "train", "test"]
@@ -186,7 +186,7 @@ def test_sample_sheet_chooses_names_and_splits(source, table, tmp_path):
 
 def test_sample_sheet_without_a_split(source, table, tmp_path):
     sheet = _sheet(tmp_path, "donor tissue\nBlood-2 White\nLiver-1 Hepatic\n")
-    assert read_counts_donors(source(sample_sheet=str(sheet))).splits is None
+    assert read_table_donors(source(sample_sheet=str(sheet))).splits is None
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_sample_sheet_without_a_split(source, table, tmp_path):
 def test_bad_sample_sheet(source, table, tmp_path, text, fragment):
     sheet = _sheet(tmp_path, text)
     with pytest.raises(InputError) as caught:
-        read_counts_donors(source(sample_sheet=str(sheet)))
+        read_table_donors(source(sample_sheet=str(sheet)))
     assert str(sheet) in str(caught.value)
     assert fragment in str(caught.value)
 
 
 def test_missing_sample_sheet(source, table, tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
-        read_counts_donors(source(sample_sheet=str(tmp_path / "absent.tsv")))
+        read_table_donors(source(sample_sheet=str(tmp_path / "absent.tsv")))
 
 
 def test_merging_an_unknown_tissue(settings, source):
