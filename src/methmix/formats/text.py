@@ -149,6 +149,26 @@ def read_rows(
         raise _bad_number(path, columns, sep) from None
 
 
+def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFrame:
+    """Read a small table with a header, as text; the index is the line of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or one of ``columns`` is missing.
+    """
+    try:
+        table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+    return table.set_axis(table.index + 2)
+
+
 def first_duplicate(names: Iterable[str]) -> str | None:
     """Give the alphabetically first name that occurs more than once, if any does."""
     return min((name for name, n in Counter(names).items() if n > 1), default=None)

@@ -12,7 +12,7 @@ from methmix.formats.counts import Request
 from methmix.formats.regions import RegionSet
 from methmix.formats.registry import open_file
 from methmix.formats.store import CountsStore
-from methmix.reference.donors import DonorCounts, read_sheet, splits_of
+from methmix.reference.donors import DonorCounts, read_donor_sheet, splits_of
 from methmix.reference.inputs import data_file
 
 _BETA, _PAT = ".beta", ".pat.gz"
@@ -28,7 +28,7 @@ def read_donor_files(settings: WgbstoolsReference) -> DonorCounts:
         cannot be counted.
     """
     sheet, bed = data_file(settings.sample_sheet), data_file(settings.regions_bed)
-    content = read_sheet(sheet, "file")
+    content = read_donor_sheet(sheet, "file")
     names = content["donor"].tolist()
     files = _files(settings, sheet, dict(zip(names, content["file"], strict=True)))
     regions = read_bed(bed, cpg_indices=True)

@@ -15,7 +15,7 @@ from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 from methmix.formats.counts import Request
 from methmix.formats.registry import read_as
-from methmix.formats.text import UNREADABLE
+from methmix.formats.text import first_duplicate, read_sheet
 from methmix.reference.inputs import data_file
 
 logger = logging.getLogger("methmix")
@@ -59,7 +59,7 @@ def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCo
     Raises
     ------
     InputError
-        As for the reader of the table, `read_sheet` and `parse_tissue`; the sheet lists a donor that the table has not.
+        As for the reader of the table, `read_donor_sheet` and `parse_tissue`; a listed donor is not in the table.
     """
     table, notes = data_file(settings.file), []
     if isinstance(settings, CountsReference):
@@ -76,7 +76,7 @@ def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCo
         tissues, splits = [parse_tissue(table, name) for name in names], None
     else:
         sheet = data_file(settings.sample_sheet)
-        content = read_sheet(sheet)
+        content = read_donor_sheet(sheet)
         names, inputs = content["donor"].tolist(), {table.name: table, sheet.name: sheet}
         tissues, splits = content["tissue"].tolist(), splits_of(content)
         _check_listed(sheet, names, table, counts.names)
@@ -111,7 +111,7 @@ def parse_tissue(path: Path, donor: str) -> str:
     return match.group(1)
 
 
-def read_sheet(sheet: Path, *further: str) -> pd.DataFrame:
+def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
     """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split.
 
     Raises
@@ -119,18 +119,11 @@ def read_sheet(sheet: Path, *further: str) -> pd.DataFrame:
     InputError
         A column is missing, a donor is a duplicate or has an empty field, a split is invalid.
     """
-    try:
-        content = pd.read_csv(sheet, sep="\t", dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{sheet}: there is no such file") from None
-    except UNREADABLE as error:
-        raise InputError(f"{sheet}: is not a readable sample sheet ({error})") from None
-    for column in ("donor", "tissue", *further):
-        if column not in content.columns:
-            raise InputError(f"{sheet}: column {column} is missing; found {', '.join(content.columns)}")
+    content = read_sheet(sheet, ("donor", "tissue", *further))
     donors = content["donor"].tolist()
-    if len(set(donors)) != len(donors):
-        raise InputError(f"{sheet}: duplicate donor {max(donors, key=donors.count)}")
+    duplicate = first_duplicate(donors)
+    if duplicate:
+        raise InputError(f"{sheet}: duplicate donor {duplicate}")
     for column in ("tissue", *further):
         empty = content[column] == ""
         if empty.any():

@@ -180,8 +180,10 @@ class _Measured(NamedTuple):
 
 
 def _measure(reference: Reference, tissues: list[str]) -> _Measured:
-    by_bin = np.array(variance_by_methylation(reference, tissues))
-    return _Measured(between_donor_variance(reference, tissues), by_bin, 1 - leave_one_out_purity(reference, tissues))
+    total, number = _variance_sums(reference, tissues)
+    by_bin = np.array([round(float(value), 6) for value in total / np.maximum(number, 1)])
+    impurity = 1 - leave_one_out_purity(reference, tissues)
+    return _Measured(float(total.sum() / number.sum()), by_bin, impurity)
 
 
 def _measure_redrawn(reference: Reference, tissues: list[str], variation: DonorVariation, seed: int) -> _Measured:
@@ -219,12 +221,6 @@ def between_donor_variance(reference: Reference, tissues: list[str]) -> float:
     """Measure the variance between replicates beyond that of reads, over all regions."""
     total, number = _variance_sums(reference, tissues)
     return float(total.sum() / number.sum())
-
-
-def variance_by_methylation(reference: Reference, tissues: list[str]) -> list[float]:
-    """Measure the variance between replicates beyond that of reads, by mean methylation (bins `_BINS`)."""
-    total, number = _variance_sums(reference, tissues)
-    return [round(float(v), 6) for v in total / np.maximum(number, 1)]
 
 
 def _variance_sums(reference: Reference, tissues: list[str]) -> tuple[Array, Array]:

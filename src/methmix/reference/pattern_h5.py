@@ -19,7 +19,7 @@ from methmix.config.sources import PatternH5Reference
 from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
 from methmix.formats.bed import read_bed
-from methmix.formats.text import UNREADABLE
+from methmix.formats.text import read_sheet
 from methmix.reference.donors import DonorCounts
 from methmix.reference.inputs import data_file
 
@@ -81,21 +81,10 @@ def _check_rows(path: Path, expected: int, what: str, other: Path, found: int) -
 def count_calls(
     path: Path, calls: h5py.Dataset, rows: Mapping[int, int], n_donors: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Count methylated and all calls of each donor and region.
+    """Count methylated and all calls of each donor and region, int32 [n_donors, n_regions] each.
 
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    calls
-        [n_samples, n_regions, n_positions], uint8.
-    rows
-        Sample -> donor whose counts it adds to; other samples are left out.
-
-    Returns
-    -------
-    methylated, depth
-        [n_donors, n_regions].
+    ``calls`` is uint8 [n_samples, n_regions, n_positions]; ``rows`` gives the donor that a sample adds to, others are
+    left out; ``path`` is for messages.
 
     Raises
     ------
@@ -125,17 +114,8 @@ def count_calls(
 def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> Iterator[tuple[slice, slice, slice]]:
     """Divide a dataset into blocks of whole chunks, so that no chunk is decompressed twice.
 
-    Parameters
-    ----------
-    shape
-        n_samples, n_regions, n_positions.
-    chunks
-        Shape of a chunk; None for a dataset that is not chunked.
-
-    Yields
-    ------
-    tuple of slice
-        Of at most `BLOCK_BYTES`, or one chunk if that is more.
+    ``shape`` is n_samples, n_regions, n_positions, and ``chunks`` that of a chunk, None for a dataset that has none. A
+    block is of at most `BLOCK_BYTES`, or one chunk if that is more.
     """
     size = list(chunks or (1, 1, 1))
     for axis in (2, 1):
@@ -149,35 +129,20 @@ def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> 
 
 
 def _read_metadata(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except UNREADABLE as error:
-        raise InputError(f"{path}: is not a readable CSV ({error})") from None
-    for column in _COLUMNS:
-        if column not in table.columns:
-            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+    def refuse(wrong: pd.Series, message: str, hint: str = "") -> None:
+        if wrong.any():
+            raise InputError(f"{path}: line {wrong.idxmax()}: {message}", hint)
+
+    table = read_sheet(path, _COLUMNS, sep=",")
     for column in ("sample_name", "tissue_top_level", "original_sample"):
-        if (table[column] == "").any():
-            raise InputError(
-                f"{path}: line {_line(table[column] == '')}: {column} is empty",
-                "a sample that is no copy is its own original_sample",
-            )
-    doubled = table["sample_name"].duplicated()
-    if doubled.any():
-        raise InputError(f"{path}: line {_line(doubled)}: duplicate sample_name")
+        refuse(table[column] == "", f"{column} is empty", "a sample that is no copy is its own original_sample")
+    refuse(table["sample_name"].duplicated(), "duplicate sample_name")
     versions = pd.to_numeric(table["aug_version"], errors="coerce")
-    bad = ~((versions >= 0) & (versions % 1 == 0))
-    if bad.any():
-        raise InputError(f"{path}: line {_line(bad)}: aug_version: expected a whole number >= 0")
+    refuse(~((versions >= 0) & (versions % 1 == 0)), "aug_version: expected a whole number >= 0")
     synthetic = table["is_synthetic"].str.lower().map(_TRUTH)
-    if synthetic.isna().any():
-        raise InputError(f"{path}: line {_line(synthetic.isna())}: is_synthetic: expected True or False")
+    refuse(synthetic.isna(), "is_synthetic: expected True or False")
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
     if differ.any():
-        name = table["original_sample"][int(np.argmax(differ))]
+        name = table["original_sample"][differ.idxmax()]
         raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
-    return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool))
-
-
-def _line(marked: pd.Series) -> int:
-    return int(np.argmax(marked)) + 2
+    return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool)).reset_index(drop=True)

@@ -200,7 +200,7 @@ def test_sample_sheet_without_a_split(source, table, tmp_path):
             "donor tissue split\nLiver-1 Liver holdout\n",
             "expected one of train, validation, test, found 'holdout'",
         ),
-        ("", "is not a readable sample sheet"),
+        ("", "is empty"),
     ],
 )
 def test_bad_sample_sheet(source, table, tmp_path, text, fragment):
