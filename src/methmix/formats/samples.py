@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request
+from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet, build_name
-from methmix.formats.registry import open_file
 from methmix.formats.store import CountsStore
 from methmix.formats.text import first_duplicate
 from methmix.rows import blocks
@@ -111,7 +111,7 @@ def open_samples(
     Parameters
     ----------
     paths
-        Files of any known format (`methmix.formats.registry`), also mixed.
+        Files of any known format (`methmix.formats.file_formats`), also mixed.
     regions
         The regions; tables are matched by exact coordinates, CpGs by lying inside.
     regions_file

@@ -9,8 +9,8 @@ from methmix.errors import InputError
 from methmix.formats.bed import read_bed
 from methmix.formats.beta_file import n_cpgs_of_beta
 from methmix.formats.counts import Request
+from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
-from methmix.formats.registry import open_file
 from methmix.formats.store import CountsStore
 from methmix.reference.donors import DonorCounts, read_donor_sheet, splits_of
 from methmix.reference.inputs import data_file

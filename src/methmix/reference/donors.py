@@ -14,7 +14,7 @@ from methmix.config.sources import BetaTableReference, CountsReference
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 from methmix.formats.counts import Request
-from methmix.formats.registry import read_as
+from methmix.formats.file_formats import read_as
 from methmix.formats.text import first_duplicate, read_sheet
 from methmix.reference.inputs import data_file
 

@@ -16,7 +16,7 @@ from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.formats.counts import Request
-from methmix.formats.registry import read_as
+from methmix.formats.file_formats import read_as
 from methmix.reference.donors import parse_tissue
 from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file

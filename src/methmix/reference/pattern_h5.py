@@ -143,6 +143,6 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     refuse(synthetic.isna(), "is_synthetic: expected True or False")
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
     if differ.any():
-        name = table["original_sample"][differ.idxmax()]
+        name = table["original_sample"].iloc[int(np.argmax(differ))]
         raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
     return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool)).reset_index(drop=True)

@@ -5,8 +5,8 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.formats.counts import Request
+from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
-from methmix.formats.registry import open_file
 from methmix.formats.store import CountsStore
 
 # Regions overlap, lie inside another, touch, and are in no order.

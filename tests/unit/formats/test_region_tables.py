@@ -8,8 +8,8 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.formats.counts import Request
+from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
-from methmix.formats.registry import open_file
 from methmix.formats.samples import open_samples
 from methmix.formats.store import CountsStore
 

@@ -11,10 +11,9 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.files.mixtures import MixturesWriter
+from methmix.formats.file_formats import FORMATS
 from methmix.formats.regions import RegionSet
-from methmix.formats.registry import FORMATS, recognise
 from methmix.formats.samples import check_files, open_samples
-from methmix.formats.text import Beginning
 
 CHROM, START, END = ["chr2", "chr1", "chr1", "chr1"], np.array([10, 100, 150, 900]), np.array([20, 200, 160, 910])
 START_CPG, END_CPG = np.array([40, 10, 12, 90]), np.array([50, 20, 15, 95])
@@ -209,23 +208,6 @@ def test_beta_of_another_genome(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "kind"),
-    [
-        ("a", b"START\tCHROM\tEND\tx_METH\tx_DEPTH\n", "counts"),
-        ("a", b"chr\tstart\tend\tstartCpG\tendCpG\tx\n", "beta_table"),
-        ("a.gz", gzip.compress(b"1\t5\t5\t33.3\t1\t2\n", mtime=0), "bismark"),
-        ("a", b"# made by\n" + bedmethyl_line("1", 5, 1, 2, "h").encode(), "bedmethyl"),
-        ("a.pat.gz", gzip.compress(b"chr1\t5\t..C\t1\textra\n", mtime=0), "pat"),
-        ("a.beta", b"\0\0", "beta"),
-        ("a", b"\x89HDF\r\n\x1a\n", "mixtures"),
-    ],
-)
-def test_formats_are_told_apart(tmp_path, name, content, kind):
-    (tmp_path / name).write_bytes(content)
-    assert recognise(tmp_path / name)[0].name == kind
-
-
-@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a", b"", "is empty"),
@@ -250,11 +232,6 @@ def test_unknown_formats(tmp_path, name, content, message):
         assert all(known.description in str(caught.value) for known in FORMATS)
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "none", regions())
-
-
-def test_sample_names():
-    for name in ("x.1.pat.gz", "x.1.beta", "x.1.cov", "x.1.bismark.cov.gz", "x.1.bed.gz", "x.1.bedmethyl"):
-        assert Beginning(Path(name), b"").sample_name == "x.1"
 
 
 def write_mixtures(path, rng, n=5, attributes=None):

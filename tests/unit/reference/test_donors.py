@@ -13,7 +13,7 @@ from methmix.errors import InputError
 from methmix.files.reference import Reference
 from methmix.formats import region_tables
 from methmix.formats.counts import Request
-from methmix.formats.registry import read_as
+from methmix.formats.file_formats import read_as
 from methmix.reference.build import build_reference
 from methmix.reference.donors import read_table_donors
 
