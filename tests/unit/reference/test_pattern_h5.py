@@ -166,7 +166,7 @@ def test_metadata_that_does_not_match(build, tmp_path):
     with pytest.raises(InputError, match="column is_synthetic is missing; found sample_name"):
         build()
     (tmp_path / "metadata.csv").write_text("")
-    with pytest.raises(InputError, match="metadata.csv: is empty"):
+    with pytest.raises(InputError, match=r"metadata\.csv: is empty"):
         build()
 
 
