@@ -16,6 +16,8 @@ from methmix.files.reference import Reference
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.mixtures.write import write_mixtures
 from methmix.reference.build import build_reference
+from methmix.reference.simulator import simulate_means
+from methmix.reference.variation import DonorVariation
 from methmix.training.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
@@ -94,4 +96,33 @@ def without(reference: Reference, tissue: str) -> Reference:
     parts = ([values[row] for row in keep] for values in (reference.donors, reference.tissues, reference.split))
     return Reference(
         reference.methylated[keep], reference.depth[keep], *parts, reference.regions, dict(reference.attributes)
+    )
+
+
+KNOWN_VARIATION = DonorVariation(scale=0.3, tilt=0.8, degrees_of_freedom=5.0, donor_spread=0.25, mean_admixture=0.0)
+NO_VARIATION = DonorVariation(scale=1e-9, tilt=0.0, degrees_of_freedom=5.0, donor_spread=0.0, mean_admixture=0.0)
+
+
+def drawn_donors(variation: DonorVariation, n_donors=8, n_regions=3000, depth=100, seed=0) -> Reference:
+    """Donors of 6 tissues, drawn from the model."""
+    rng = np.random.default_rng(seed)
+    groups = {"a": ["A", "B"], "c": ["C", "D"], "e": ["E", "F"]}
+    means = simulate_means(groups, n_regions, rng)
+    drawn = np.stack(
+        [
+            variation.draw(means, row, [i for i in range(6) if i != row], rng)
+            for row in range(6)
+            for _ in range(n_donors)
+        ]
+    )
+    depths = np.full(drawn.shape, depth)
+    tissues = [name for name in "ABCDEF" for _ in range(n_donors)]
+    start = np.arange(n_regions) * 10
+    return Reference(
+        methylated=rng.binomial(depths, drawn),
+        depth=depths,
+        donors=[f"{tissue}-{i}" for i, tissue in enumerate(tissues)],
+        tissues=tissues,
+        split=["train"] * len(tissues),
+        regions=pd.DataFrame({"chrom": "chr1", "start": start, "end": start + 5}),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from methmix.reference.download import PUBLIC_FILES
+from methmix.reference.public_files import PUBLIC_FILES
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.data]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from methmix.errors import InputError
 
 Measure = Literal["cpg", "fragment"]
+
+# To note where chromosomes match by `bare_chrom` only.
+RENAMED = "chromosomes are named otherwise than the model's (with or without chr); matched all the same"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class RegionSet:
     start_cpg, end_cpg
         The same regions in CpG indices of wgbstools, half-open, the genome's first CpG being 1; or None.
     measure
-        What a value is: ``cpg``, the mean over reads and CpGs, or ``fragment``, the share of fragments that are
+        What a value is: ``cpg``, the mean over reads and CpGs, or ``fragment``, the proportion of fragments that are
         not unmethylated (UXM).
     reference_digest
         Content digest of the reference that the regions are from, or None if it is not known.
@@ -34,7 +37,7 @@ class RegionSet:
     Raises
     ------
     InputError
-        A region is there twice.
+        A region is a duplicate.
     """
 
     chrom: list[str]
@@ -48,7 +51,7 @@ class RegionSet:
 
     def __post_init__(self) -> None:
         if len(self.rows) < len(self):
-            raise InputError(f"regions: {len(self) - len(self.rows)} of {len(self)} are there twice")
+            raise InputError(f"regions: {len(self) - len(self.rows)} of {len(self)} are duplicates")
 
     def __len__(self) -> int:
         return len(self.chrom)
@@ -67,6 +70,25 @@ class RegionSet:
     def name(self, row: int) -> str:
         """``chrom:start-end`` of a region."""
         return f"{self.chrom[row]}:{self.start[row]}-{self.end[row]}"
+
+
+class CpgRegions(NamedTuple):
+    """Regions as files of wgbstools need them.
+
+    Parameters
+    ----------
+    chrom
+        Chromosome of each region.
+    start, end
+        First CpG and that after the last, int64 [n_regions]; the first CpG of the genome is 1.
+    measure
+        As in `RegionSet`.
+    """
+
+    chrom: list[str]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    measure: Measure
 
 
 class Intervals:
@@ -107,6 +129,15 @@ def expand(
     """Write out ranges: for each element of each range, the number of the range and the element."""
     row = np.repeat(np.arange(len(start)), length)
     return row, np.arange(len(row)) + np.repeat(start - (np.cumsum(length) - length), length)
+
+
+def sums_by_region(
+    region: npt.NDArray[np.int64], reads: npt.NDArray[np.integer], n_regions: int
+) -> npt.NDArray[np.int64]:
+    """Sum reads by the region that each belongs to."""
+    # Sums of whole numbers below 2^53 are exact in float64, which is what bincount adds in.
+    sums: npt.NDArray[np.int64] = np.bincount(region, weights=reads, minlength=n_regions).astype(np.int64)
+    return sums
 
 
 def build_name(genome: str) -> str:

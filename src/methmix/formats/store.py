@@ -1,90 +1,75 @@
-"""Counts on disk: written region by region as tables have them, read sample by sample."""
+"""Counts of more samples than memory holds, in one temporary file."""
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
-Rows = slice | npt.NDArray[np.int64]
+from methmix.rows import blocks
+
+# Methylated and depth of some samples, [n, n_regions] each.
+Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
-class Store:
-    """A temporary file without a name, of 8 bytes a sample and region, gone when it is closed."""
+class CountsStore:
+    """Two values of each sample and region, such as methylated and depth, in a temporary file (in ``TMPDIR``).
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._end = 0
-
-    @classmethod
-    @contextmanager
-    def open(cls) -> Iterator["Store"]:
-        """Open a store in the folder for temporary files (``TMPDIR``)."""
-        with tempfile.TemporaryFile(prefix="methmix.") as file:
-            yield cls(file)
-
-    def append(self, methylated: Array, depth: Array) -> int:
-        """Write arrays [n_samples, n] and tell where they are."""
-        at = self._end
-        self._file.seek(at)
-        for values in (methylated, depth):
-            self._file.write(np.ascontiguousarray(values, dtype=np.float32).data)
-        self._end = self._file.tell()
-        return at
-
-    def read(self, at: int, shape: tuple[int, int], samples: slice) -> tuple[Array, Array]:
-        """Read some samples of the arrays that were written at a place."""
-        n_samples, n = shape
-        self._file.flush()
-        values = []
-        for number in (0, 1):
-            self._file.seek(at + 4 * n * (number * n_samples + samples.start))
-            count = (samples.stop - samples.start) * n
-            values.append(np.frombuffer(self._file.read(4 * count), dtype=np.float32).reshape(-1, n))
-        return values[0], values[1]
-
-
-class StoredCounts:
-    """Counts of the samples of one file, in a store.
+    The file has no name, is mapped part by part, so that memory does not grow with the number of samples, and is gone
+    when the ``with`` statement ends that the store is made in.
 
     Parameters
     ----------
-    store
-        Where they are kept.
-    n_samples, n_regions
-        Their shape.
+    n_regions
+        Regions of each sample.
+    dtype
+        Type of a value: float32 is what models read; whole counts of a reference are int32.
     """
 
-    def __init__(self, store: Store, n_samples: int, n_regions: int) -> None:
-        self._store, self._n_samples, self._n_regions = store, n_samples, n_regions
-        self._parts: list[tuple[int, Rows, int]] = []
+    def __init__(self, n_regions: int, dtype: npt.DTypeLike = np.float32) -> None:
+        self._file = tempfile.TemporaryFile(prefix="methmix.")  # noqa: SIM115 (closed by __exit__)
+        self._n_regions, self._dtype, self._n = n_regions, np.dtype(dtype), 0
 
-    def append(self, region: npt.NDArray[np.int64], methylated: Array, depth: Array) -> None:
-        """Add counts [n_samples, n] of n regions, which are in no order and may be there again."""
-        unique, position = np.unique(region, return_inverse=True)
-        if len(unique) < len(region):
-            methylated, depth = (_summed(values, position, len(unique)) for values in (methylated, depth))
-            region = unique
-        if len(region):
-            together = region[-1] - region[0] + 1 == len(region) and bool((np.diff(region) == 1).all())
-            rows = slice(int(region[0]), int(region[-1]) + 1) if together else region
-            self._parts.append((self._store.append(methylated, depth), rows, len(region)))
+    def __enter__(self) -> "CountsStore":
+        return self
 
-    def read(self, samples: slice) -> tuple[Array, Array]:
-        """Give methylated and depth [samples, n_regions], 0 for a region that was not added."""
-        shape = (samples.stop - samples.start, self._n_regions)
-        totals = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        for at, rows, n in self._parts:
-            part = self._store.read(at, (self._n_samples, n), samples)
-            for total, values in zip(totals, part, strict=True):
-                total[:, rows] += values
-        return totals
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
+    def __len__(self) -> int:
+        return self._n
 
-def _summed(values: Array, position: npt.NDArray[np.int64], n: int) -> Array:
-    total = np.zeros((n, len(values)), dtype=np.float32)
-    np.add.at(total, position, values.T)
-    return total.T
+    def extend(self, n: int) -> slice:
+        """Add ``n`` samples without reads and give their rows; what is never written to takes no room."""
+        rows = slice(self._n, self._n + n)
+        self._n = rows.stop
+        self._file.truncate(self._n * self._row_bytes)
+        return rows
+
+    def mapped(self, rows: slice) -> npt.NDArray[Any]:
+        """Map some samples, [n, 2, n_regions]: what is assigned to the array is in the store."""
+        shape = (rows.stop - rows.start, 2, self._n_regions)
+        if 0 in shape:
+            return np.empty(shape, dtype=self._dtype)
+        return np.memmap(self._file, self._dtype, mode="r+", offset=rows.start * self._row_bytes, shape=shape)
+
+    def append(self, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> slice:
+        """Add samples, [n, n_regions] each of the two values, and give their rows."""
+        rows = self.extend(len(first))
+        mapped = self.mapped(rows)
+        mapped[:, 0], mapped[:, 1] = first, second
+        return rows
+
+    def read(self, rows: slice) -> Pair:
+        """Give the two values of some samples, [n, n_regions] each."""
+        mapped = self.mapped(rows)
+        return mapped[:, 0], mapped[:, 1]
+
+    def blocks(self, size: int) -> Iterator[Pair]:
+        """Yield the two values of all samples, ``size`` at a time."""
+        return map(self.read, blocks(self._n, size))
+
+    @property
+    def _row_bytes(self) -> int:
+        return 2 * self._n_regions * self._dtype.itemsize

@@ -1,10 +1,12 @@
 """Text files that are too long to be held: rows in blocks, and where in the file something is wrong."""
 
 import gzip
+import io
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +24,62 @@ UNREADABLE = (
     zlib.error,
 )
 ROWS_PER_BLOCK = 500_000
+HDF5 = b"\x89HDF\r\n\x1a\n"
+_NAME_ENDINGS = re.compile(r"(\.bismark)?(\.cov|\.bed|\.bedmethyl|\.pat|\.beta)?(\.gz)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What the format of a file is recognised by.
+
+    Parameters
+    ----------
+    path
+        The file.
+    head
+        Its first bytes.
+    line
+        The first line that is no comment (#), without its end; empty where the file is no text.
+    number
+        The number of that line, from 1; 0 where the file is no text.
+    """
+
+    path: Path
+    head: bytes
+    line: str = ""
+    number: int = 0
+
+    @property
+    def sample_name(self) -> str:
+        """Name of the sample of a file that has only one: the file's name without what tells the format."""
+        return _NAME_ENDINGS.sub("", self.path.name)
+
+
+def read_beginning(path: Path) -> Beginning:
+    """Look at the beginning of a file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is empty, or a damaged gzip file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    with path.open("rb") as raw:
+        head = raw.read(len(HDF5))
+        raw.seek(0)
+        if head and (head == HDF5 or path.suffix == ".beta"):
+            return Beginning(path, head)
+        lines = io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw)  # type: ignore[arg-type]
+        try:
+            for number, line in enumerate(lines, start=1):
+                if not line.startswith("#"):
+                    return Beginning(path, head, line.rstrip("\r\n"), number)
+        except UnicodeDecodeError:
+            return Beginning(path, head)
+        except UNREADABLE as error:
+            raise unreadable(path, error) from None
+    raise InputError(f"{path}: is empty")
 
 
 def open_text(path: Path) -> IO[str]:
@@ -61,7 +119,7 @@ def read_rows(
     Raises
     ------
     InputError
-        The file cannot be read to its end, or a number is none (line and column are named).
+        The file cannot be read to its end, or a number is invalid (line and column are named).
     """
     try:
         with pd.read_csv(
@@ -91,8 +149,28 @@ def read_rows(
         raise _bad_number(path, columns, sep) from None
 
 
-def first_doubled(names: Iterable[str]) -> str | None:
-    """Give the alphabetically first name that is there more than once, if any is."""
+def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFrame:
+    """Read a small table with a header, as text; the index is the line of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or one of ``columns`` is missing.
+    """
+    try:
+        table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+    return table.set_axis(table.index + 2)
+
+
+def first_duplicate(names: Iterable[str]) -> str | None:
+    """Give the alphabetically first name that occurs more than once, if any does."""
     return min((name for name, n in Counter(names).items() if n > 1), default=None)
 
 
@@ -106,7 +184,7 @@ def unreadable(path: Path, error: Any) -> InputError:
 
 
 def _bad_number(path: Path, columns: Mapping[int, tuple[str, type | str]], sep: str) -> InputError:
-    """Find the first number that is none, in a second and slower pass over the file."""
+    """Find the first invalid number, in a second and slower pass over the file."""
     numbers = {position: name for position, (name, kind) in columns.items() if kind is int}
     try:
         with open_text(path) as lines:

@@ -5,22 +5,13 @@ anything is mixed.
 """
 
 import argparse
-import json
 import logging
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from methmix import cli
-from methmix.config.load import load_experiment
-from methmix.files.atomic import write_text
-from methmix.files.reference import read_reference, write_reference
-from methmix.reference.build import build_reference
-from methmix.reference.download import BASE_URL, content_sha256, download
-from methmix.reference.inputs import data_file
-from methmix.reference.reference_report import write_report
-from methmix.reference.variation import fit, read_replicates
+from methmix.reference.public_files import BASE_URL
 
 logger = logging.getLogger("methmix")
 
@@ -47,14 +38,12 @@ def main() -> int:
         "--output", type=Path, required=True, help="the page to write; figures and donors.csv go beside it"
     )
 
-    fit_variation = commands["fit-variation"]
-    fit_variation.add_argument(
-        "--counts",
-        required=True,
-        help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead",
+    fit = commands["fit-variation"]
+    fit.add_argument(
+        "--counts", required=True, help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead"
     )
-    fit_variation.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
-    fit_variation.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
+    fit.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
+    fit.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
 
     fetch = commands["download"]
     fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
@@ -67,41 +56,32 @@ def main() -> int:
     return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
+# What does the work is imported only when it is to be done: --help and wrong usage need no numerical library, and the
+# result of one command does not depend on the code of another.
 def _build(options: argparse.Namespace) -> None:
-    reference = build_reference(load_experiment(options.config))
-    write_reference(options.output, reference)
-    logger.info(
-        "%s: %d donors of %d tissues, %d regions",
-        options.output,
-        len(reference.donors),
-        len(reference.tissue_names),
-        len(reference.regions),
-    )
-    for note in json.loads(reference.attributes["notes"]):
-        logger.warning("%s", note)
+    from methmix.config.load import load_experiment
+    from methmix.reference.build import write_built
+
+    write_built(load_experiment(options.config), options.output)
 
 
 def _report(options: argparse.Namespace) -> None:
+    from methmix.files.reference import read_reference
+    from methmix.reference.reference_report import write_report
+
     write_report(options.output, read_reference(options.reference))
-    logger.info("wrote %s", options.output)
+    logger.info("report written to %s", options.output)
 
 
 def _fit_variation(options: argparse.Namespace) -> None:
-    table = data_file(options.counts)
-    fitted = fit(read_replicates(table), options.seed)
-    command = ["python", "-m", "methmix.reference", "fit-variation", "--counts", options.counts]
-    if options.seed != 1:
-        command += ["--seed", str(options.seed)]
-    record = {
-        "command": shlex.join([*command, "--output", str(options.output)]),
-        "input": {"name": table.name, "sha256_uncompressed": content_sha256(table)},
-        **fitted,
-    }
-    write_text(options.output, json.dumps(record, indent=1) + "\n")
-    logger.info("wrote %s", options.output)
+    from methmix.reference.fit_variation import write_fit
+
+    write_fit(options.counts, options.seed, options.output)
 
 
 def _download(options: argparse.Namespace) -> None:
+    from methmix.reference.download import download
+
     paths = download(options.output, options.base_url)
     logger.info("%d files are in %s", len(paths), options.output)
     logger.warning("loyfer_uxm/ is for research use only: see https://github.com/nloyfer/UXM_deconv")

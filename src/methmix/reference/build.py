@@ -1,8 +1,10 @@
 """From the settings to a reference with its donors split."""
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,18 +21,27 @@ from methmix.config.sources import (
     WgbstoolsReference,
 )
 from methmix.errors import InputError
-from methmix.files.reference import Reference
+from methmix.files.reference import Reference, Split, write_reference
 from methmix.formats.regions import Measure
-from methmix.reference.beta_table import read_betas
-from methmix.reference.counts import read_counts
-from methmix.reference.inputs import data_file
+from methmix.reference.donor_files import read_donor_files
+from methmix.reference.donors import DonorCounts, merge_tissues, read_table_donors
 from methmix.reference.markers import select_markers
-from methmix.reference.pattern_h5 import read_patterns
-from methmix.reference.samples import Donors, merge_tissues
-from methmix.reference.simulator import simulate
+from methmix.reference.pattern_h5 import read_pattern_donors
+from methmix.reference.simulator import simulate_donors
 from methmix.reference.split import check_given_split, split_donors
-from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
-from methmix.reference.wgbstools import read_wgbstools
+from methmix.reference.uxm_atlas import read_atlas_donors
+
+logger = logging.getLogger("methmix")
+
+# A source: its settings -> what reads or draws its donors.
+_SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
+    SimulatedReference: simulate_donors,
+    CountsReference: lambda settings, _: read_table_donors(settings),
+    BetaTableReference: lambda settings, _: read_table_donors(settings),
+    UxmAtlasReference: read_atlas_donors,
+    PatternH5Reference: lambda settings, _: read_pattern_donors(settings),
+    WgbstoolsReference: lambda settings, _: read_donor_files(settings),
+}
 
 
 def build_reference(experiment: Experiment) -> Reference:
@@ -42,41 +53,29 @@ def build_reference(experiment: Experiment) -> Reference:
         The input files or the settings do not allow it.
     """
     settings = experiment.reference
-    donors, inputs, notes = _read(settings, seeds.generator(experiment.seed, "reference", "donors"))
-    names = donors.names
-    tissues = donors.tissues
-    if not isinstance(settings, SimulatedReference | UxmAtlasReference):
-        tissues = merge_tissues(tissues, settings.merge_tissues)
+    donors = _SOURCES[type(settings)](settings, seeds.generator(experiment.seed, "reference", "donors"))
+    tissues = merge_tissues(donors.tissues, getattr(settings, "merge_tissues", {}))
     if len(set(tissues)) < 2:
         raise InputError(f"reference: expected at least two tissues, found {sorted(set(tissues))}")
-    if donors.splits is None:
-        split_rng = seeds.generator(experiment.seed, "reference", "split")
-        split = split_donors(names, tissues, settings.split, split_rng)
-    else:
-        if settings.split.fold:
-            raise InputError(
-                f"reference.split.fold: {settings.split.fold}: the sample sheet says which donors are in which split",
-                "remove its column split, or repeats.folds",
-            )
-        split = donors.splits  # type: ignore[assignment]
-        check_given_split(names, tissues, split, settings.split)
-    order = sorted(range(len(names)), key=lambda i: (tissues[i], names[i]))
+    split = _split(experiment, donors, tissues)
+    order = sorted(range(len(donors.names)), key=lambda i: (tissues[i], donors.names[i]))
     reference = Reference(
         methylated=donors.methylated[order],
         depth=donors.depth[order],
-        donors=[names[i] for i in order],
+        donors=[donors.names[i] for i in order],
         tissues=[tissues[i] for i in order],
         split=[split[i] for i in order],
         regions=donors.regions,
-        attributes=_attributes(experiment, inputs),
+        attributes=_attributes(experiment, donors.inputs),
     )
     _check_observed(reference)
+    notes = donors.notes
     if isinstance(settings.regions, MarkerRegions):
         k, n_regions = settings.regions.top_k_per_tissue, len(reference.regions)
         reference = select_markers(reference, k)
         notes.append(
-            f"{len(reference.regions)} of {n_regions} regions are kept: for each tissue the {k} that tell it best "
-            "in the training donors"
+            f"{len(reference.regions)} of {n_regions} regions are kept: the {k} most informative marker regions of "
+            "each tissue in the training donors"
         )
         _check_observed(reference)
     notes.extend(_split_notes(reference))
@@ -84,46 +83,32 @@ def build_reference(experiment: Experiment) -> Reference:
     return reference
 
 
-def _read(settings: ReferenceSettings, rng: np.random.Generator) -> tuple[Donors, dict[str, Path], list[str]]:
-    """Give the donors of a source, the files that were read, by name, and what the user should know of them."""
-    match settings:
-        case SimulatedReference():
-            names, tissues, regions, methylated, depth = simulate(settings, rng)
-            note = "simulated: tissues and donors are drawn, no real sample is in this reference"
-            return Donors(names, tissues, None, regions, methylated, depth), {}, [note]
-        case CountsReference() | BetaTableReference():
-            table = data_file(settings.file)
-            sheet = data_file(settings.sample_sheet) if settings.sample_sheet else None
-            inputs = {path.name: path for path in (table, sheet) if path}
-            if isinstance(settings, CountsReference):
-                return read_counts(settings, table, sheet), inputs, []
-            note = (
-                f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
-                "rounded to whole ones"
-            )
-            return read_betas(settings, table, sheet), inputs, [note]
-        case UxmAtlasReference():
-            table = data_file(settings.file)
-            atlas, regions, means = read_uxm_atlas(table)
-            names, tissues, methylated, depth = draw_donors(atlas, means, settings, rng)
-            note = (
-                "donors are drawn: the atlas has tissue means only; donors are drawn around them with the "
-                f"variation between real {settings.donor_variation} replicates, at pseudo-depth "
-                f"{settings.pseudo_depth}; errors on real donors will be larger"
-            )
-            return Donors(names, tissues, None, regions, methylated, depth), {table.name: table}, [note]
-        case PatternH5Reference():
-            paths = [data_file(name) for name in (settings.file, settings.metadata, settings.regions_bed)]
-            donors, notes = read_patterns(*paths)
-            return donors, {path.name: path for path in paths}, notes
-        case WgbstoolsReference():
-            sheet, bed = data_file(settings.sample_sheet), data_file(settings.regions_bed)
-            donors, files = read_wgbstools(settings, sheet, bed)
-            return donors, {sheet.name: sheet, bed.name: bed, **files}, []
+def write_built(experiment: Experiment, output: Path) -> None:
+    """Make the reference of an experiment, write it, and log what the user should know."""
+    reference = build_reference(experiment)
+    write_reference(output, reference)
+    n_donors, n_tissues = len(reference.donors), len(reference.tissue_names)
+    logger.info("%s: %d donors of %d tissues, %d regions", output, n_donors, n_tissues, len(reference.regions))
+    for note in json.loads(reference.attributes["notes"]):
+        logger.warning("%s", note)
+
+
+def _split(experiment: Experiment, donors: DonorCounts, tissues: list[str]) -> list[Split]:
+    settings = experiment.reference.split
+    if donors.splits is None:
+        return split_donors(donors.names, tissues, settings, seeds.generator(experiment.seed, "reference", "split"))
+    if settings.fold:
+        raise InputError(
+            f"reference.split.fold: {settings.fold}: the sample sheet states which donors are in which split",
+            "remove its column split, or repeats.folds",
+        )
+    split = cast(list[Split], donors.splits)
+    check_given_split(donors.names, tissues, split, settings)
+    return split
 
 
 def _measure(settings: ReferenceSettings) -> Measure:
-    """Tell what is counted in a region."""
+    """Give what is counted in a region."""
     if isinstance(settings, WgbstoolsReference):
         return settings.measure
     return "fragment" if isinstance(settings, UxmAtlasReference) else "cpg"

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from methmix.config.sources import PatternH5Reference
 from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
-from methmix.formats.text import UNREADABLE
-from methmix.reference.samples import Donors
-from methmix.reference.tables import read_bed
+from methmix.formats.bed import read_bed
+from methmix.formats.text import read_sheet
+from methmix.reference.donors import DonorCounts
+from methmix.reference.inputs import data_file
 
 _COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -28,45 +30,27 @@ _METHYLATED, _MISSING = 1, 2
 BLOCK_BYTES = 2**24
 
 
-def read_patterns(path: Path, metadata: Path, bed: Path) -> tuple[Donors, list[str]]:
-    """Read the donors of a pattern file, block by block.
+def read_pattern_donors(settings: PatternH5Reference) -> DonorCounts:
+    """Read the donors of a pattern file, block by block; counts of a region are those of its calls.
 
     Beyond the counts of the donors, memory is about three times `BLOCK_BYTES`, whatever the number of samples.
-
-    Parameters
-    ----------
-    path
-        HDF5 with ``methylation`` [n_samples, n_regions, n_positions], uint8: 0 unmethylated, 1 methylated, 2 missing.
-    metadata
-        CSV with a row for each sample, in order.
-    bed
-        Coordinates of the regions, in order.
-
-    Returns
-    -------
-    donors, notes
-        Counts of a region are those of its calls; notes say what became of copies.
+    The HDF5 has ``methylation`` [n_samples, n_regions, n_positions], uint8: 0 unmethylated, 1 methylated, 2 missing;
+    the metadata (CSV) a row for each sample and the BED one for each region, in order.
 
     Raises
     ------
     InputError
         A file cannot be read to its end, the three do not match, a call is none of 0, 1, 2.
     """
+    path, metadata, bed = paths = [data_file(name) for name in (settings.file, settings.metadata, settings.regions_bed)]
     table, regions = _read_metadata(metadata), read_bed(bed, cpg_indices=False)
     with open_hdf5(path, None, None, {"methylation": 3}) as file, readable(path, None):
         calls = file["methylation"]
         if calls.dtype != np.uint8:
             raise InputError(f"{path}: methylation: expected uint8 (0, 1, 2 for missing), found {calls.dtype}")
         n_samples, n_regions, _ = calls.shape
-        for what, other, found, expected in (
-            ("samples", metadata, len(table), n_samples),
-            ("regions", bed, len(regions), n_regions),
-        ):
-            if found != expected:
-                raise InputError(
-                    f"{other}: has {found} rows, but {path} has {expected} {what}",
-                    "a row for each, in the same order, is expected",
-                )
+        _check_rows(path, n_samples, "samples", metadata, len(table))
+        _check_rows(path, n_regions, "regions", bed, len(regions))
         originals = (table["aug_version"] == 0) & ~table["is_synthetic"]
         with_original = table["original_sample"].isin(table["original_sample"][originals])
         used = table[originals | ~with_original]
@@ -82,27 +66,25 @@ def read_patterns(path: Path, metadata: Path, bed: Path) -> tuple[Donors, list[s
     copies = sorted(set(table["original_sample"][~with_original]))
     if copies:
         notes.append(f"only copies are there of {', '.join(copies)}: the counts of each one's copies are summed")
-    return Donors(donors.index.tolist(), donors.tolist(), None, regions, methylated, depth), notes
+    inputs = {file.name: file for file in paths}
+    return DonorCounts(donors.index.tolist(), donors.tolist(), regions, methylated, depth, inputs=inputs, notes=notes)
+
+
+def _check_rows(path: Path, expected: int, what: str, other: Path, found: int) -> None:
+    if found != expected:
+        raise InputError(
+            f"{other}: has {found} rows, but {path} has {expected} {what}",
+            "a row for each, in the same order, is expected",
+        )
 
 
 def count_calls(
     path: Path, calls: h5py.Dataset, rows: Mapping[int, int], n_donors: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Count methylated and all calls of each donor and region.
+    """Count methylated and all calls of each donor and region, int32 [n_donors, n_regions] each.
 
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    calls
-        [n_samples, n_regions, n_positions], uint8.
-    rows
-        Sample -> donor whose counts it adds to; other samples are left out.
-
-    Returns
-    -------
-    methylated, depth
-        [n_donors, n_regions].
+    ``calls`` is uint8 [n_samples, n_regions, n_positions]; ``rows`` gives the donor that a sample adds to, others are
+    left out; ``path`` is for messages.
 
     Raises
     ------
@@ -132,17 +114,8 @@ def count_calls(
 def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> Iterator[tuple[slice, slice, slice]]:
     """Divide a dataset into blocks of whole chunks, so that no chunk is decompressed twice.
 
-    Parameters
-    ----------
-    shape
-        n_samples, n_regions, n_positions.
-    chunks
-        Shape of a chunk; None for a dataset that is not chunked.
-
-    Yields
-    ------
-    tuple of slice
-        Of at most `BLOCK_BYTES`, or one chunk if that is more.
+    ``shape`` is n_samples, n_regions, n_positions, and ``chunks`` that of a chunk, None for a dataset that has none. A
+    block is of at most `BLOCK_BYTES`, or one chunk if that is more.
     """
     size = list(chunks or (1, 1, 1))
     for axis in (2, 1):
@@ -156,35 +129,20 @@ def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> 
 
 
 def _read_metadata(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except UNREADABLE as error:
-        raise InputError(f"{path}: is not a readable CSV ({error})") from None
-    for column in _COLUMNS:
-        if column not in table.columns:
-            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+    def refuse(wrong: pd.Series, message: str, hint: str = "") -> None:
+        if wrong.any():
+            raise InputError(f"{path}: line {wrong.idxmax()}: {message}", hint)
+
+    table = read_sheet(path, _COLUMNS, sep=",")
     for column in ("sample_name", "tissue_top_level", "original_sample"):
-        if (table[column] == "").any():
-            raise InputError(
-                f"{path}: line {_line(table[column] == '')}: {column} is empty",
-                "a sample that is no copy is its own original_sample",
-            )
-    doubled = table["sample_name"].duplicated()
-    if doubled.any():
-        raise InputError(f"{path}: line {_line(doubled)}: sample_name is there twice")
+        refuse(table[column] == "", f"{column} is empty", "a sample that is no copy is its own original_sample")
+    refuse(table["sample_name"].duplicated(), "duplicate sample_name")
     versions = pd.to_numeric(table["aug_version"], errors="coerce")
-    bad = ~((versions >= 0) & (versions % 1 == 0))
-    if bad.any():
-        raise InputError(f"{path}: line {_line(bad)}: aug_version: expected a whole number >= 0")
+    refuse(~((versions >= 0) & (versions % 1 == 0)), "aug_version: expected a whole number >= 0")
     synthetic = table["is_synthetic"].str.lower().map(_TRUTH)
-    if synthetic.isna().any():
-        raise InputError(f"{path}: line {_line(synthetic.isna())}: is_synthetic: expected True or False")
+    refuse(synthetic.isna(), "is_synthetic: expected True or False")
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
     if differ.any():
-        name = table["original_sample"][int(np.argmax(differ))]
+        name = table["original_sample"].iloc[int(np.argmax(differ))]
         raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
-    return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool))
-
-
-def _line(marked: pd.Series) -> int:
-    return int(np.argmax(marked)) + 2
+    return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool)).reset_index(drop=True)

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from methmix.files.reference import SPLITS, Reference, mean_of_observed
-from methmix.reference.variation import leave_one_out_proportions
+from methmix.reference.purity import leave_one_out_proportions
 
 Array = npt.NDArray[np.float64]
 

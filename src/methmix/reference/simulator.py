@@ -4,7 +4,7 @@ What the parameters are and where they come from:
 
 - Donors differ by the model of `methmix.reference.variation`, fitted to real replicates.
 - Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few lie between (the
-  bimodal distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The shares give a mean
+  bimodal distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The proportions give a mean
   near 0.9.
 - Tree: tissues of one group share changes, each tissue has changes of its own, and everything drifts a
   little. `_GROUP_CHANGES`, `_TISSUE_CHANGES` and `_DRIFT` were set so that two healthy tissues differ as two
@@ -17,11 +17,12 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from methmix.config.sources import SimulatedReference
+from methmix.reference.donors import DonorCounts
 from methmix.reference.variation import DonorVariation
 
-# Share of regions, and Beta parameters of their methylation.
+# Proportion of regions, and Beta parameters of their methylation.
 _LEVELS = {"methylated": (0.92, 30.0, 1.8), "unmethylated": (0.05, 1.5, 30.0), "between": (0.03, 4.0, 4.0)}
-# Share of regions that change on the branch to a group and on the branch to a tissue.
+# Proportion of regions that change on the branch to a group and on the branch to a tissue.
 _GROUP_CHANGES = 0.04
 _TISSUE_CHANGES = 0.03
 # How far a changed region moves towards the opposite state, as Beta parameters: tissues are mixed, few
@@ -34,7 +35,7 @@ _MEAN_CPGS = 5
 _REGION_COVERAGE_SHAPE = 8.0
 _DONOR_COVERAGE_SPREAD = 0.25
 # Probability that a donor misses a region: of ordinary regions, and of the few that are hard to map.
-_MISSING, _MISSING_HARD, _HARD_SHARE = 0.005, 0.3, 0.02
+_MISSING, _MISSING_HARD, _HARD_PROPORTION = 0.005, 0.3, 0.02
 
 
 def simulate_means(tissues: dict[str, list[str]], n_regions: int, rng: np.random.Generator) -> np.ndarray:
@@ -54,8 +55,8 @@ def simulate_means(tissues: dict[str, list[str]], n_regions: int, rng: np.random
     ndarray
         Shape [n_tissues, n_regions], 0-1, tissues in alphabetical order.
     """
-    shares = np.array([level[0] for level in _LEVELS.values()])
-    level = rng.choice(len(shares), n_regions, p=shares / shares.sum())
+    proportions = np.array([level[0] for level in _LEVELS.values()])
+    level = rng.choice(len(proportions), n_regions, p=proportions / proportions.sum())
     root = rng.beta(*np.array([parameters[1:] for parameters in _LEVELS.values()])[level].T)
     means = {}
     for group in tissues.values():
@@ -66,31 +67,23 @@ def simulate_means(tissues: dict[str, list[str]], n_regions: int, rng: np.random
     return np.stack([means[name] for name in sorted(means)])
 
 
-def _change(methylation: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Move a share of the regions towards the opposite state."""
-    changes = rng.random(len(methylation)) < share
+def _change(methylation: np.ndarray, proportion: float, rng: np.random.Generator) -> np.ndarray:
+    """Move a proportion of the regions towards the opposite state."""
+    changes = rng.random(len(methylation)) < proportion
     size = rng.beta(*_CHANGE_SIZE, len(methylation))
     opposite = np.where(methylation > 0.5, 0.03, 0.95)
     return np.where(changes, methylation + size * (opposite - methylation), methylation)
 
 
-def simulate(
-    settings: SimulatedReference, rng: np.random.Generator
-) -> tuple[list[str], list[str], pd.DataFrame, np.ndarray, np.ndarray]:
-    """Draw a whole reference.
-
-    Returns
-    -------
-    donors, tissues, regions, methylated, depth
-        Donor names; tissue of each; DataFrame chrom, start, end; counts, int32 [n_donors, n_regions].
-    """
+def simulate_donors(settings: SimulatedReference, rng: np.random.Generator) -> DonorCounts:
+    """Draw a whole reference."""
     n_regions = settings.n_regions
     names = sorted(name for group in settings.tissues.values() for name in group)
     means = simulate_means(settings.tissues, n_regions, rng)
     variation = DonorVariation.shipped(settings.donor_variation)
     n_cpgs = 1 + rng.poisson(_MEAN_CPGS - 1, n_regions)
     region_coverage = rng.gamma(_REGION_COVERAGE_SHAPE, 1 / _REGION_COVERAGE_SHAPE, n_regions)
-    missing = np.where(rng.random(n_regions) < _HARD_SHARE, _MISSING_HARD, _MISSING)
+    missing = np.where(rng.random(n_regions) < _HARD_PROPORTION, _MISSING_HARD, _MISSING)
     donors, of_donor, methylated, depths = [], [], [], []
     for tissue, number in zip(names, _donor_numbers(settings.n_donors, len(names), rng), strict=True):
         row = names.index(tissue)
@@ -104,7 +97,8 @@ def simulate(
             of_donor.append(tissue)
             depths.append(depth.astype(np.int32))
             methylated.append(rng.binomial(depth, drawn).astype(np.int32))
-    return donors, of_donor, _regions(n_regions), np.stack(methylated), np.stack(depths)
+    note = "simulated: tissues and donors are drawn, no real sample is in this reference"
+    return DonorCounts(donors, of_donor, _regions(n_regions), np.stack(methylated), np.stack(depths), notes=[note])
 
 
 def _donor_numbers(n_donors: int, n_tissues: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from methmix.errors import InputError, RunError
-from methmix.reference.download import BASE_URL, PUBLIC_FILES, PublicFile, content_sha256, download
+from methmix.reference.download import content_sha256, download
+from methmix.reference.public_files import BASE_URL, PUBLIC_FILES, PublicFile
 
 PLAIN = b"CHROM\tSTART\tEND\nchr1\t1\t2\n" * 9000
 COMMIT = "0123456789" * 4

@@ -47,7 +47,8 @@ def test_reference_of_markers(settings, reference):
     assert set(found.region_names) < set(reference.region_names)
     assert (found.donors, found.split) == (reference.donors, reference.split)
     note = (
-        f"{len(found.regions)} of 400 regions are kept: for each tissue the 7 that tell it best in the training donors"
+        f"{len(found.regions)} of 400 regions are kept: the 7 most informative marker regions of each tissue "
+        "in the training donors"
     )
     assert note in json.loads(found.attributes["notes"])
     settings["reference"]["regions"] = {"top_k_per_tissue": 400}

@@ -142,7 +142,7 @@ def test_never_more_than_a_block_is_asked_for(calls, limit, monkeypatch):
 @pytest.mark.parametrize(
     ("row", "new", "fragments"),
     [
-        (2, "L1,Liver,0,False,L2", ["line 4: sample_name is there twice"]),
+        (2, "L1,Liver,0,False,L2", ["line 4: duplicate sample_name"]),
         (2, "L2,,0,False,L2", ["line 4: tissue_top_level is empty"]),
         (2, "L2,Liver,0,False,", ["line 4: original_sample is empty", "is its own original_sample"]),
         (2, "L2,Liver,first,False,L2", ["line 4: aug_version: expected a whole number"]),
@@ -166,7 +166,7 @@ def test_metadata_that_does_not_match(build, tmp_path):
     with pytest.raises(InputError, match="column is_synthetic is missing; found sample_name"):
         build()
     (tmp_path / "metadata.csv").write_text("")
-    with pytest.raises(InputError, match="is not a readable CSV"):
+    with pytest.raises(InputError, match=r"metadata\.csv: is empty"):
         build()
 
 
@@ -176,7 +176,7 @@ def test_metadata_that_does_not_match(build, tmp_path):
         ("chr1 0 50\nchr1 100 150\n", r"has 2 rows, but .*patterns\.h5 has 7 regions"),
         ("chrom start end\nchr1 0 50\n", "line 1, column start: expected a whole number"),
         ("chr1 0 50\nchr1 100\n", "line 2: expected chrom start end"),
-        ("chr1 0 50\nchr1 0 50\n", "line 2: region chr1:0-50 is there twice"),
+        ("chr1 0 50\nchr1 0 50\n", "line 2: duplicate region chr1:0-50"),
         ("chr1 50 50\n", "line 1: end must be larger than start"),
         ("# nothing\n", "has no regions"),
     ],

@@ -10,7 +10,7 @@ from methmix.config.experiment import Experiment
 from methmix.errors import InputError
 from methmix.files.reference import read_reference
 from methmix.reference import __main__ as command
-from methmix.reference import variation
+from methmix.reference import fit_variation
 from methmix.reference.build import build_reference
 from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file as find_data_file
@@ -89,8 +89,8 @@ def test_results_directory_that_is_not_writable(run, settings, write_yaml, tmp_p
 
 
 def test_fit_variation(run, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(variation, "_REDRAWS", 2)
-    monkeypatch.setattr(variation, "_ITERATIONS", 1)
+    monkeypatch.setattr(fit_variation, "_REDRAWS", 2)
+    monkeypatch.setattr(fit_variation, "_ITERATIONS", 1)
     settings["reference"]["n_regions"] = 2000
     drawn = build_reference(Experiment.model_validate(settings))
     columns = {"CHROM": drawn.regions["chrom"], "START": drawn.regions["start"], "END": drawn.regions["end"]}

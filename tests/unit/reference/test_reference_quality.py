@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from methmix.files.reference import Reference
+from methmix.reference.purity import leave_one_out_purity
 from methmix.reference.quality import assess, tissue_difference
 from methmix.reference.reference_report import write_report
-from methmix.reference.variation import leave_one_out_purity
 
 
 @pytest.fixture(scope="module")

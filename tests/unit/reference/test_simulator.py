@@ -10,9 +10,9 @@ from methmix.config.load import load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.reference import mean_of_observed
 from methmix.reference.build import build_reference
+from methmix.reference.fit_variation import TUMOUR_TYPES, between_donor_variance, read_replicates
 from methmix.reference.quality import tissue_difference
-from methmix.reference.simulator import simulate, simulate_means
-from methmix.reference.variation import TUMOUR_TYPES, between_donor_variance, read_replicates
+from methmix.reference.simulator import simulate_donors, simulate_means
 
 GROUPS = {"brain": ["Cortex", "Neuron", "Glia"], "gut": ["Colon", "Liver", "Gastric"], "blood": ["Blood"]}
 
@@ -127,9 +127,9 @@ def test_kind_of_variation_is_used(settings):
     differ = {}
     for kind in ("healthy", "tumour"):
         content = {**settings["reference"], "donor_variation": kind, "n_regions": 3000, "coverage": 100.0}
-        drawn = simulate(SimulatedReference.model_validate(content), np.random.default_rng(2))
-        own = [i for i, tissue in enumerate(drawn[1]) if tissue == "Blood"]
-        methylated, depth = drawn[3][own], drawn[4][own]
+        drawn = simulate_donors(SimulatedReference.model_validate(content), np.random.default_rng(2))
+        own = [i for i, tissue in enumerate(drawn.tissues) if tissue == "Blood"]
+        methylated, depth = drawn.methylated[own], drawn.depth[own]
         seen = (depth > 0).all(axis=0)
         differ[kind] = (methylated[:, seen] / depth[:, seen]).var(axis=0, ddof=1).mean()
     assert differ["tumour"] > 2 * differ["healthy"]

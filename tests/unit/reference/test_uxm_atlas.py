@@ -9,8 +9,9 @@ import pytest
 from methmix.config.experiment import Experiment
 from methmix.config.sources import UxmAtlasReference
 from methmix.errors import InputError
+from methmix.formats.region_tables import read_atlas
 from methmix.reference.build import build_reference
-from methmix.reference.uxm_atlas import draw_donors, read_uxm_atlas
+from methmix.reference.uxm_atlas import draw_donors, read_atlas_donors
 
 GOOD = """\
 chr start end startCpG endCpG target name direction Liver Colon Blood
@@ -18,6 +19,12 @@ chr1 100 200 1 5 Liver chr1:100-200 U 0.9 0.1 0.0
 chr1 300 400 7 12 Colon chr1:300-400 U 0.0 0.75 NA
 chr2 100 200 50 55 Blood chr2:100-200 U 0.2 0.3 1.0
 """
+
+
+def read_uxm_atlas(path: Path):
+    atlas = read_atlas(path)
+    methylation, known = atlas.all()
+    return atlas.names, atlas.regions, np.where(known, methylation, np.nan)
 
 
 def _table(path: Path, text: str = GOOD) -> Path:
@@ -66,18 +73,18 @@ def test_marker_of_two_tissues_is_one_region(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "fragments"),
     [
-        ("0.0 0.75 NA", "0.0 1.75 NA", ["line 3, column Colon", "fraction 0-1 or NA", "'1.75'"]),
-        ("0.0 0.75 NA", "0.0 -0.1 NA", ["line 3, column Colon", "'-0.1'"]),
+        ("0.0 0.75 NA", "0.0 1.75 NA", ["line 3, column Colon", "fraction 0-1 or NA", "found 1.75"]),
+        ("0.0 0.75 NA", "0.0 -0.1 NA", ["line 3, column Colon", "found -0.1"]),
         ("0.0 0.75 NA", "0.0 much NA", ["line 3, column Colon", "'much'"]),
-        ("0.0 0.75 NA", "0.0 inf NA", ["line 3, column Colon", "'inf'"]),
+        ("0.0 0.75 NA", "0.0 inf NA", ["line 3, column Colon", "found inf"]),
         ("chr1 300 400", "chr1 300 four", ["line 3, column end", "whole number", "'four'"]),
         ("chr1 300 400", "chr1 NA 400", ["line 3, column start", "whole number"]),
         ("chr1 300 400 7", "chr1 300 400 NA", ["line 3, column startCpG", "whole number"]),
-        ("chr2 100 200", "chr1 300 400", ["line 4: this region is there twice, with different values"]),
+        ("chr2 100 200", "chr1 300 400", ["line 4: duplicate region chr1:300-400"]),
         ("chr1:300-400 U", "chr1:300-400 X", ["line 3, column direction: expected U or M, found 'X'"]),
-        ("Colon Blood", "Colon Colon", ["column Colon is there twice"]),
+        ("Colon Blood", "Colon Colon", ["duplicate column Colon"]),
         ("direction Liver", "sense Liver", ["column direction is missing"]),
-        (" Liver Colon Blood", " Liver", ["is not a readable table"]),
+        (" Liver Colon Blood", " Liver Colon", ["line 2 has 11 columns, the header has 10"]),
     ],
 )
 def test_bad_table(tmp_path, old, new, fragments):
@@ -93,13 +100,13 @@ def test_tissue_without_any_value(tmp_path):
     lines = [line.rsplit(" ", 1)[0] for line in GOOD.splitlines()]
     text = "\n".join([f"{lines[0]} Blood", *(f"{line} NA" for line in lines[1:])])
     with pytest.raises(InputError, match="tissue Blood has no value in any region\n  remove the column"):
-        read_uxm_atlas(_table(tmp_path / "bad.tsv", text))
+        read_atlas_donors(_settings(_table(tmp_path / "bad.tsv", text)), np.random.default_rng())
 
 
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("", "is not a readable table"),
+        ("", "is empty"),
         (GOOD.splitlines()[0], "has a header but no regions"),
         (
             "\n".join(line.rsplit(" ", 2)[0] for line in GOOD.splitlines()),

@@ -11,9 +11,9 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.files.mixtures import MixturesWriter
-from methmix.formats.kinds import kind_of, sample_name
+from methmix.formats.file_formats import FORMATS
 from methmix.formats.regions import RegionSet
-from methmix.formats.samples import open_samples
+from methmix.formats.samples import check_files, open_samples
 
 CHROM, START, END = ["chr2", "chr1", "chr1", "chr1"], np.array([10, 100, 150, 900]), np.array([20, 200, 160, 910])
 START_CPG, END_CPG = np.array([40, 10, 12, 90]), np.array([50, 20, 15, 95])
@@ -142,9 +142,9 @@ def test_some_regions_without_cpg_index(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty"),
-        ("chr1\t1\t2\t3\n", "has 4 columns"),
-        ("chr1\t100\t200\t10\tx\n", "line 1, column end_cpg: expected a whole number, found 'x'"),
+        ("", "has no region"),
+        ("chr1\t1\t2\t3\n", "line 1: expected chrom start end start_cpg end_cpg, found 'chr1 1 2 3'"),
+        ("chr1\t100\t200\t10\tx\n", "line 1, column end_cpg: expected a whole number >= 0, found 'x'"),
         ("c\ts\te\ta\tb\nchr1\t100\t200\t20\t10\n", "line 2: expected 1 <= start_cpg <= end_cpg"),
         ("chr1\t100\t200\tNA\tNA\n", "has no region"),
         ("chr1\t101\t200\t10\t20\n", "has none of the model's 4 regions; it has for example chr1:101-200"),
@@ -167,7 +167,7 @@ def test_counts_of_cpgs_tell_no_fragments(tmp_path):
         write(tmp_path / "s.cov", bismark_line("chr1", 100, 1, 2)),
         write(tmp_path / "s.bed", bedmethyl_line("chr1", 100, 1, 2)),
     ]:
-        with pytest.raises(InputError, match=r"shares of fragments[\s\S]*\.pat\.gz"):
+        with pytest.raises(InputError, match=r"proportions of fragments[\s\S]*\.pat\.gz"):
             read(path, regions("fragment", cpgs=True))
 
 
@@ -208,23 +208,6 @@ def test_beta_of_another_genome(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "kind"),
-    [
-        ("a", b"START\tCHROM\tEND\tx_METH\tx_DEPTH\n", "counts"),
-        ("a", b"chr\tstart\tend\tstartCpG\tendCpG\tx\n", "beta_table"),
-        ("a.gz", gzip.compress(b"1\t5\t5\t33.3\t1\t2\n", mtime=0), "bismark"),
-        ("a", b"# made by\n" + bedmethyl_line("1", 5, 1, 2, "h").encode(), "bedmethyl"),
-        ("a.pat.gz", gzip.compress(b"chr1\t5\t..C\t1\textra\n", mtime=0), "pat"),
-        ("a.beta", b"\0\0", "beta"),
-        ("a", b"\x89HDF\r\n\x1a\n", "mixtures"),
-    ],
-)
-def test_formats_are_told_apart(tmp_path, name, content, kind):
-    (tmp_path / name).write_bytes(content)
-    assert kind_of(tmp_path / name) == kind
-
-
-@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a", b"", "is empty"),
@@ -246,13 +229,9 @@ def test_unknown_formats(tmp_path, name, content, message):
     if "known format" in str(caught.value):
         for known in ("counts table", "beta table", "Bismark", "bedMethyl", ".beta", ".pat.gz", "mixtures HDF5"):
             assert known in str(caught.value)
+        assert all(known.description in str(caught.value) for known in FORMATS)
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "none", regions())
-
-
-def test_sample_names():
-    for name in ("x.1.pat.gz", "x.1.beta", "x.1.cov", "x.1.bismark.cov.gz", "x.1.bed.gz", "x.1.bedmethyl"):
-        assert sample_name(Path(name)) == "x.1"
 
 
 def write_mixtures(path, rng, n=5, attributes=None):
@@ -298,6 +277,40 @@ def test_an_error_of_the_user_is_not_taken_for_a_damaged_file(tmp_path, rng):
     with pytest.raises(OSError, match="disk full"), open_samples([tmp_path / "m.h5"], regions()) as samples:
         next(samples.blocks(1))
         raise OSError("disk full")
+
+
+def test_all_files_are_checked_before_one_is_read(tmp_path, rng):
+    """The first file is wrong behind its header only; each of the others is refused before that is seen."""
+    model = regions(cpgs=True)
+    first = write(tmp_path / "first.cov", bismark_line("chr1", 100, 1, 2) + "chr1\tx\n")
+    (tmp_path / "short.beta").write_bytes(b"\1\2" * 20)
+    write_mixtures(tmp_path / "m.h5", rng)
+    three = RegionSet(CHROM[:3], START[:3], END[:3], "hg19", START_CPG[:3], END_CPG[:3], "cpg")
+    fragments = regions("fragment", cpgs=True)
+    pat = write(tmp_path / "s.pat.gz", "chr1\t10\tCCTT\t2\n")
+    for other, target, options, message in [
+        (tmp_path / "none.cov", model, {}, "no such file"),
+        (write(tmp_path / "odd.txt", "a,b\n"), model, {}, "no known format"),
+        (write(tmp_path / "t.tsv", "CHROM\tSTART\tEND\ta_METH\n"), model, {}, "column a_DEPTH has no partner"),
+        (tmp_path / "short.beta", model, {}, "has 20 CpGs, but a region ends behind CpG 94"),
+        (tmp_path / "m.h5", three, {}, "has 4 regions, the model has 3"),
+        (pat, regions(), {}, "the model's regions have none"),
+        (first, fragments, {}, "counts of single CpGs"),
+        (pat, model, {"genome": "hg38"}, "samples are of genome hg38, the model is of hg19"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            check_files([first, other], target, **options)
+        with pytest.raises(InputError, match=message), open_samples([first, other], target, **options):
+            pass
+    assert check_files([first, pat], model) == {first: ["first"], pat: ["s"]}
+    with pytest.raises(InputError, match="line 2"), open_samples([first, pat], model):
+        pass
+
+
+def test_names_are_checked_before_a_file_is_read(tmp_path):
+    path = write(tmp_path / "s.cov", bismark_line("chr1", 100, 1, 2) + "chr1\tx\n")
+    with pytest.raises(InputError, match="2 names, but 1 samples"), open_samples([path], regions(), names=["a", "b"]):
+        pass
 
 
 @pytest.mark.data

@@ -9,12 +9,22 @@ import pysam
 import pytest
 
 from methmix.errors import InputError
-from methmix.formats.wgbstools import beta_counts, pat_counts
+from methmix.formats.counts import Request
+from methmix.formats.file_formats import open_file
+from methmix.formats.regions import RegionSet
+from methmix.formats.store import CountsStore
 
 # Regions overlap, lie inside another, touch, are on two chromosomes and in no order.
 START = np.array([40, 10, 12, 20, 90, 300, 205])
 END = np.array([60, 20, 15, 30, 99, 320, 212])
 CHROM = ["chr1"] * 5 + ["chr2"] * 2
+
+
+def pat_counts(path: Path, start, end, measure, chrom):
+    regions = RegionSet(chrom, start, end, "hg19", start, end, measure)
+    with CountsStore(len(regions), np.int64) as store:
+        methylated, depth = open_file(path, Request(regions, store)).load().all()
+        return methylated[0].copy(), depth[0].copy()
 
 
 def naive_pat(lines, measure):
@@ -73,7 +83,7 @@ def test_fragments_are_counted_as_one_would_by_hand(tmp_path, rng, measure, writ
 def test_blocks_add_up(tmp_path, rng, monkeypatch):
     lines = pat_lines(rng)
     monkeypatch.setattr("methmix.formats.text.ROWS_PER_BLOCK", 7)
-    monkeypatch.setattr("methmix.formats.wgbstools._LINES_PER_BLOCK", 11)
+    monkeypatch.setattr("methmix.formats.pat._LINES_PER_BLOCK", 11)
     for write in (write_pat, write_indexed_pat):
         found = pat_counts(write(tmp_path / f"{write.__name__}.pat.gz", lines), START, END, "cpg", CHROM)
         np.testing.assert_array_equal(found, naive_pat(lines, "cpg"))
@@ -104,7 +114,7 @@ def test_fragments_longer_than_the_index_can_show_are_found(tmp_path):
 def test_only_the_fragments_of_few_regions_are_fetched(tmp_path, rng, monkeypatch):
     path = write_indexed_pat(tmp_path / "s.pat.gz", [*pat_lines(rng), "chr3\t999\tC\tnot a number"])
     pat_counts(path, START, END, "cpg", CHROM)
-    monkeypatch.setattr("methmix.formats.wgbstools._MAX_FETCHED_REGIONS", 6)
+    monkeypatch.setattr("methmix.formats.pat._MAX_FETCHED_REGIONS", 6)
     with pytest.raises(InputError, match="not a number"):
         pat_counts(path, START, END, "cpg", CHROM)
 
@@ -156,33 +166,6 @@ def test_damaged_pat_with_an_index(tmp_path, rng):
     path.write_bytes(content[:200] + bytes(1000) + content[1200:])
     with pytest.raises(InputError, match=r"s\.pat\.gz: cannot be read with its index .*\.csi"):
         pat_counts(path, START, END, "cpg", CHROM)
-
-
-def test_beta(tmp_path, rng):
-    depth = rng.integers(0, 256, 400)
-    pairs = np.stack([rng.integers(0, depth + 1), depth], axis=1).astype(np.uint8)
-    path = tmp_path / "s.beta"
-    pairs.tofile(path)
-    methylated, total = beta_counts(path, START, END)
-    for region, (start, end) in enumerate(zip(START, END, strict=True)):
-        assert methylated[region] == pairs[start - 1 : end - 1, 0].sum(dtype=int)
-        assert total[region] == pairs[start - 1 : end - 1, 1].sum(dtype=int)
-    assert total.dtype == np.int64
-
-
-def test_bad_beta(tmp_path):
-    path = tmp_path / "s.beta"
-    with pytest.raises(InputError, match="no such file"):
-        beta_counts(path, START, END)
-    for content, message in [
-        (b"", "is empty"),
-        (b"\1\2\3", "two for each CpG"),
-        (b"\1\2" * 100, "region ends behind CpG 319"),
-        (b"\1\2" * 10 + b"\3\2" + b"\1\2" * 400, "CpG 11: 3 methylated of 2 reads"),
-    ]:
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=message):
-            beta_counts(path, START, END)
 
 
 @pytest.mark.data

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from methmix.errors import InputError
+from methmix.formats.counts import Request
+from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import open_samples
+from methmix.formats.store import CountsStore
 
 REGIONS = RegionSet(
     chrom=["chr1", "chr1", "chr2", "chrX"],
@@ -54,10 +57,20 @@ def read(paths, size=10, regions=REGIONS, **options):
     )
 
 
+def read_donors(path, **options):
+    """Read a table as a reference does; gives what `read` gives, in the order of the file's own regions."""
+    counts = open_file(path, Request(**options)).load()
+    methylated, depth = counts.all()
+    return counts, methylated / np.where(depth, depth, NAN), depth
+
+
+USES = pytest.mark.parametrize("use", [read, read_donors], ids=["samples", "donors"])
+
+
 @pytest.mark.parametrize("name", ["s.tsv", "s.tsv.gz"])
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7, 14])
 def test_counts(tmp_path, monkeypatch, name, values_per_block):
-    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
     samples, methylation, depth = read(write(tmp_path / name, COUNTS))
     assert samples.names == ["b", "a"]
     np.testing.assert_allclose(methylation, [[0.9, NAN, 1, NAN], [0.8, NAN, 0, NAN]], rtol=1e-6)
@@ -100,11 +113,11 @@ def test_chromosomes_without_chr(tmp_path):
 
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
 def test_regions_that_are_there_twice(tmp_path, monkeypatch, values_per_block):
-    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
     counts = read(write(tmp_path / "s.tsv", COUNTS + "chr1 100 200 1 10 2 30\nchr1 100 200 0 0 0 10\n"))
     np.testing.assert_allclose(counts[1][:, 0], [0.5, 0.2])
     np.testing.assert_array_equal(counts[2][:, 0], [20, 50])
-    assert counts[0].matching.notes == ["regions that stand there more than once: 1; their rows are summed"]
+    assert counts[0].matching.notes == ["regions with more than one row: 1; their rows are summed"]
     fractions = read(write(tmp_path / "b.tsv", BETA + "chr1 300 400 4 6 0.75 NA\n"))
     np.testing.assert_allclose(fractions[1][:, 1], [0.625, 0.125])
     np.testing.assert_array_equal(fractions[2][:, 1], [30, 30])
@@ -114,7 +127,7 @@ def test_regions_that_are_there_twice(tmp_path, monkeypatch, values_per_block):
 def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
     fragments = RegionSet(REGIONS.chrom, REGIONS.start, REGIONS.end, "hg38", None, None, "fragment")
     notes = read(write(tmp_path / "s.tsv", COUNTS), regions=fragments)[0].matching.notes
-    assert len(notes) == 1 and "shares of fragments that are not unmethylated" in notes[0]
+    assert len(notes) == 1 and "proportions of fragments that are not unmethylated" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,7 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
     [
         ("9 10 8 10", "9 10 18 10", ["line 4, a", "18 methylated of 10 reads", "METH <= DEPTH"]),
         ("chr9 100 200 9", "chr9 100 200 -9", ["line 3, column b_METH", "whole number >= 0", "-9"]),
-        ("9 10 8 10", "9 10 8 x", ["line 4, column a_DEPTH", "a number or NA", "'x'"]),
+        ("9 10 8 10", "9 10 8 x", ["line 4, column a_DEPTH", "a whole number >= 0 or NA", "'x'"]),
         ("9 10 8 10", "9 10 8.5 10", ["line 4, column a_METH", "8.5"]),
         ("9 10 8 10", "9 10 8 1e99", ["line 4, column a_DEPTH", "1e+99"]),
         ("9 10 8 10", "9 10 8 inf", ["line 4, column a_DEPTH", "inf"]),
@@ -133,18 +146,19 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
         ("chr2 100", "chr2 x", ["line 2, column START", "'x'"]),
         ("chr2 100", "chr2 100.5", ["line 2, column START", "100.5"]),
         ("chr2 100", "chr2 NA", ["line 2, column START", "nan"]),
-        ("a_METH", "b_METH", ["column b_METH is there twice"]),
+        ("a_METH", "b_METH", ["duplicate column b_METH"]),
         ("a_METH", "a_COUNT", ["column a_COUNT has no partner"]),
         (COUNTS.split("\n", 1)[1], "", ["has a header but no regions"]),
     ],
 )
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
-def test_bad_counts(tmp_path, monkeypatch, old, new, fragments, values_per_block):
+@USES
+def test_bad_counts(tmp_path, monkeypatch, old, new, fragments, values_per_block, use):
     assert old in COUNTS
-    monkeypatch.setattr("methmix.formats.tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
     path = write(tmp_path / "bad.tsv", COUNTS.replace(old, new))
     with pytest.raises(InputError) as caught:
-        read(path)
+        use(path)
     for fragment in [str(path), *fragments]:
         assert fragment in str(caught.value)
 
@@ -155,17 +169,62 @@ def test_bad_counts(tmp_path, monkeypatch, old, new, fragments, values_per_block
         ("0.25 NA", "1.25 NA", ["line 3, column b", "fraction 0-1 or NA", "1.25"]),
         ("0.25 NA", "0.25 -1", ["line 3, column a", "-1"]),
         ("0.25 NA", "0.25 none", ["line 3, column a", "'none'"]),
-        (" b a\n", " b b\n", ["column b is there twice"]),
+        ("0.25 NA", "0.25 ", ["line 3, column a", "fraction 0-1 or NA", "found ''"]),
+        ("startCpG", "firstCpG", ["column startCpG is missing"]),
+        (" b a\n", " b b\n", ["duplicate column b"]),
         ("chr start end startCpG endCpG b a", "chr start end startCpG endCpG", ["has no sample"]),
     ],
 )
-def test_bad_fractions(tmp_path, old, new, fragments):
+@USES
+def test_bad_fractions(tmp_path, old, new, fragments, use):
     assert old in BETA
     path = write(tmp_path / "bad.tsv", BETA.replace(old, new))
     with pytest.raises(InputError) as caught:
-        read(path)
+        use(path)
     for fragment in [str(path), *fragments]:
         assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize("cpgs", [True, False])
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7])
+@pytest.mark.parametrize("text", [COUNTS, BETA], ids=["counts", "fractions"])
+def test_samples_and_donors_are_read_alike(tmp_path, monkeypatch, text, values_per_block, cpgs):
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    if not cpgs:
+        rows = [line.split() for line in text.splitlines()]
+        text = "\n".join(" ".join(row[:3] + row[3 + 2 * (text[:3] == "chr") :]) for row in rows) + "\n"
+    path = write(tmp_path / "s.tsv", text)
+    samples, methylation, depth = read(path)
+    counts, of_donors, depth_of_donors = read_donors(path)
+    assert counts.names == samples.names == ["b", "a"]
+    assert set(counts.regions) - {"chrom", "start", "end"} == (
+        {"start_cpg", "end_cpg"} if cpgs and text[0] == "c" else set()
+    )
+    place = REGIONS.find(*(counts.regions[name].tolist() for name in ("chrom", "start", "end")))
+    np.testing.assert_array_equal(depth[:, place[place >= 0]], depth_of_donors[:, place >= 0])
+    np.testing.assert_allclose(methylation[:, place[place >= 0]], of_donors[:, place >= 0], rtol=1e-6)
+    # NA is no reads, in either use.
+    assert np.isnan(methylation[:, place[place >= 0]]).sum() == np.isnan(of_donors).sum() == 1 + (text[0] == "C")
+
+
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7])
+@pytest.mark.parametrize("text", [COUNTS + "chr1 100 200 1 10 2 30\n", BETA + "chr1 100 200 1 4 0.5 0.5\n"])
+def test_duplicate_regions_are_refused_unless_a_policy_says_otherwise(tmp_path, monkeypatch, text, values_per_block):
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    path = write(tmp_path / "s.tsv", text)
+    message = f"line {text.count(chr(10))}: duplicate region chr1:100-200\n  keep one row"
+    with CountsStore(len(REGIONS)) as store:
+        for request in (Request(), Request(REGIONS, store)):
+            with pytest.raises(InputError, match=message):
+                open_file(path, request).load()
+    # The new row is shallower in one sample and deeper in the other, and deeper over both.
+    counts, methylation, _ = read_donors(path, duplicates="deepest")
+    assert len(counts.regions) == text.count("\n") - 2
+    row = counts.regions.query("chrom == 'chr1' and start == 100").index[0]
+    assert methylation[1, row] == pytest.approx(2 / 30 if text[0] == "C" else 0.5)
+    for wrong in ({"duplicates": "sum"}, {"duplicates": "deepest", "regions": REGIONS}):
+        with pytest.raises(ValueError, match="duplicates: expected one of"):
+            Request(**wrong)
 
 
 def test_damaged_gzip(tmp_path, rng):
@@ -215,18 +274,18 @@ def test_genome(tmp_path):
 
 def test_names(tmp_path):
     path = write(tmp_path / "s.tsv", COUNTS)
-    with pytest.raises(InputError, match="sample a is there twice"):
+    with pytest.raises(InputError, match="duplicate sample a"):
         read([path, path])
     with pytest.raises(InputError, match="3 names, but 2 samples"):
         read(path, names=["x", "y", "z"])
-    with pytest.raises(InputError, match="sample x is there twice"):
+    with pytest.raises(InputError, match="duplicate sample x"):
         read(path, names=["x", "x"])
     with pytest.raises(InputError, match="no file"):
         read([])
 
 
 def test_a_region_set_has_each_region_once():
-    with pytest.raises(InputError, match="1 of 2 are there twice"):
+    with pytest.raises(InputError, match="1 of 2 are duplicates"):
         RegionSet(["chr1", "1"], np.array([1, 1]), np.array([2, 2]), "hg38", None, None, "cpg")
 
 

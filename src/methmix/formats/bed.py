@@ -1,0 +1,150 @@
+"""Regions in a BED file, also with the CpG indices that files of wgbstools count in."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.errors import InputError
+from methmix.formats.regions import CpgRegions, RegionSet
+from methmix.formats.text import UNREADABLE, open_text, unreadable
+
+# What stands for a missing value; nothing at all is an error, since it is what a cut line has.
+MISSING = ["NA", "NaN", "nan"]
+REGION = ["chrom", "start", "end"]
+_COLUMNS = [*REGION, "start_cpg", "end_cpg"]
+
+
+def read_bed(path: Path, cpg_indices: bool) -> pd.DataFrame:
+    """Read regions that are to be used as they are; parameters and errors as `read_regions`.
+
+    Raises
+    ------
+    InputError
+        Also where a region is empty or a duplicate, or has no CpG index.
+    """
+    regions = read_regions(path, cpg_indices)
+    check_extent(path, regions)
+    refuse_duplicates(path, regions)
+    return regions.reset_index(drop=True)
+
+
+def read_regions(path: Path, cpg_indices: bool, *, converted: bool = False) -> pd.DataFrame:
+    """Read the regions of a BED file, plain or gzip; lines that begin with # are left out.
+
+    Parameters
+    ----------
+    path
+        The file; further columns are ignored.
+    cpg_indices
+        Whether start and end are followed by the numbers that wgbstools gives the first CpG and that after the last.
+    converted
+        Whether the file is as ``wgbstools convert`` makes it: with or without a header, NA for the numbers of a region
+        that has no CpG, which is left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns chrom, start, end and, with ``cpg_indices``, start_cpg, end_cpg; the index is the line of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or has no region, a column is missing or a number invalid; the message names the line.
+    """
+    columns = _COLUMNS if cpg_indices else REGION
+    try:
+        with open_text(path) as file:
+            rows = {n: line.split() for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")}
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    for line, fields in rows.items():
+        if len(fields) < len(columns):
+            raise InputError(f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)!r}")
+    text = pd.DataFrame([fields[: len(columns)] for fields in rows.values()], columns=columns, index=list(rows))
+    if converted:
+        text = text.iloc[0 if text["start"].head(1).str.isdecimal().all() else 1 :]
+        text = text[~text["start_cpg"].isin(MISSING)]
+    if text.empty:
+        raise InputError(f"{path}: has no regions")
+    numbers = {name: _whole_numbers(path, text[name]) for name in columns[1:]}
+    return pd.DataFrame({"chrom": text["chrom"], **numbers})
+
+
+def check_extent(path: Path, regions: pd.DataFrame) -> None:
+    """Refuse empty regions; the index is the line of the file."""
+    for start, end in (("start", "end"), ("start_cpg", "end_cpg")):
+        if start in regions and (empty := (regions[end] <= regions[start]).to_numpy()).any():
+            line = regions.index[int(empty.argmax())]
+            raise InputError(f"{path}: line {line}: {end} must be larger than {start}")
+
+
+def refuse_duplicates(path: Path, regions: pd.DataFrame) -> None:
+    """Refuse a second row of a region."""
+    duplicated = regions.duplicated(REGION).to_numpy()
+    if duplicated.any():
+        raise duplicate_region(path, regions, int(duplicated.argmax()))
+
+
+def duplicate_region(path: Path, regions: pd.DataFrame, row: int) -> InputError:
+    """Say that a row has a region that another row has too; the index is the line of the file."""
+    return InputError(
+        f"{path}: line {regions.index[row]}: duplicate region {place_name(regions, row)}",
+        "keep one row of each region; in a counts reference, duplicate_regions: deepest keeps that with most reads",
+    )
+
+
+def place_name(regions: pd.DataFrame, row: int) -> str:
+    """``chrom:start-end`` of a row."""
+    chrom, start, end = regions[REGION].iloc[row]
+    return f"{chrom}:{start}-{end}"
+
+
+def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
+    """Give regions in CpG indices, which they have themselves or which a file has (`read_regions`, ``converted``).
+
+    A region that the file does not have is empty, from 1 to 1.
+
+    Raises
+    ------
+    InputError
+        There are no CpG indices, or the file cannot be read or has none of the regions.
+    """
+    if regions.start_cpg is not None and regions.end_cpg is not None:
+        return CpgRegions(regions.chrom, regions.start_cpg, regions.end_cpg, regions.measure)
+    if regions_file is None:
+        raise InputError(
+            "files of wgbstools count in CpG indices, and the model's regions have none",
+            "give a regions file with columns chrom, start, end, start_cpg, end_cpg (wgbstools convert makes them)",
+        )
+    table = read_regions(regions_file, cpg_indices=True, converted=True)
+    wrong = ((table["start_cpg"] < 1) | (table["end_cpg"] < table["start_cpg"])).to_numpy()
+    if wrong.any():
+        raise InputError(
+            f"{regions_file}: line {table.index[int(wrong.argmax())]}: expected 1 <= start_cpg <= end_cpg",
+            "CpG indices count from 1, and end_cpg is the first CpG behind the region",
+        )
+    region = regions.find(table["chrom"], table["start"], table["end"])
+    if not (region >= 0).any():
+        raise InputError(
+            f"{regions_file}: has none of the model's {len(regions)} regions; "
+            f"it has for example {place_name(table, 0)}, the model {regions.name(0)}",
+            f"is it of another genome build than {regions.genome}?",
+        )
+    start_cpg, end_cpg = np.ones((2, len(regions)), dtype=np.int64)
+    start_cpg[region[region >= 0]] = table["start_cpg"][region >= 0]
+    end_cpg[region[region >= 0]] = table["end_cpg"][region >= 0]
+    return CpgRegions(regions.chrom, start_cpg, end_cpg, regions.measure)
+
+
+def _whole_numbers(path: Path, column: pd.Series) -> npt.NDArray[np.int64]:
+    bad = ~column.str.fullmatch(r"\d{1,18}").to_numpy(dtype=bool)
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"{path}: line {column.index[row]}, column {column.name}: expected a whole number >= 0, "
+            f"found {column.iloc[row]!r}"
+        )
+    numbers: npt.NDArray[np.int64] = column.to_numpy().astype(np.int64)
+    return numbers

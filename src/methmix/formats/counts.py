@@ -1,0 +1,122 @@
+"""What every reader of a format is asked for and what it gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.formats.bed import cpg_regions
+from methmix.formats.regions import CpgRegions, RegionSet
+from methmix.formats.store import CountsStore, Pair
+
+Duplicates = Literal["error", "deepest", "same", "sum"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read a file for.
+
+    Parameters
+    ----------
+    regions
+        Regions that the samples are aligned to; None for the regions that the file itself has.
+    store
+        Where samples that are aligned to ``regions`` are put.
+    regions_file
+        Regions with CpG indices, for files of wgbstools if ``regions`` has none.
+    pseudo_depth
+        Reads that a fraction stands for in a table without depth.
+    duplicates
+        What becomes of several rows of one region. ``error``: they are refused. Where samples are aligned, also
+        ``sum``: counts are summed, fractions averaged. For the file's own regions, also ``deepest``: the row with most
+        reads over all samples is kept, of equal ones the first; and ``same``: identical rows are one, others refused.
+    """
+
+    regions: RegionSet | None = None
+    store: CountsStore | None = None
+    regions_file: Path | None = None
+    pseudo_depth: int = 30
+    duplicates: Duplicates = "error"
+
+    def __post_init__(self) -> None:
+        allowed = ("error", "deepest", "same") if self.regions is None else ("error", "sum")
+        if self.duplicates not in allowed:
+            raise ValueError(f"duplicates: expected one of {allowed}, found {self.duplicates}")
+
+    @cached_property
+    def cpg_regions(self) -> CpgRegions:
+        """The regions in CpG indices."""
+        return cpg_regions(self.target()[0], self.regions_file)
+
+    def target(self) -> tuple[RegionSet, CountsStore]:
+        """Give regions and store, for a format that has no regions of its own."""
+        if self.regions is None or self.store is None:
+            raise ValueError("expected regions, and a store for what is aligned to them")
+        return self.regions, self.store
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Samples of one file.
+
+    Parameters
+    ----------
+    names
+        Their names.
+    read
+        Gives methylated and depth of some samples, [n, n_regions] each; depth is 0 where there are no reads.
+    found
+        Regions for which the file has a row or a CpG with reads, [n_regions].
+    example
+        A place in the file, to show beside a region of the model.
+    notes
+        What the user should know.
+    regions
+        The file's own regions: columns chrom, start, end and, where the file has them, start_cpg, end_cpg; empty
+        where samples were aligned to given ones.
+    """
+
+    names: list[str]
+    read: Callable[[slice], Pair]
+    found: npt.NDArray[np.bool_]
+    example: str = ""
+    notes: list[str] = field(default_factory=list)
+    regions: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def all(self) -> Pair:
+        """Give methylated and depth of all samples."""
+        return self.read(slice(0, len(self.names)))
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """A file that is right as far as can be seen without reading it.
+
+    Parameters
+    ----------
+    names
+        Samples in it.
+    load
+        Reads it to its end.
+    """
+
+    names: list[str]
+    load: Callable[[], Counts]
+
+
+def stored(store: CountsStore, rows: slice) -> Callable[[slice], Pair]:
+    """Make `Counts.read` of samples that are in a store, in ``rows`` of it."""
+    return lambda samples: store.read(slice(rows.start + samples.start, rows.start + samples.stop))
+
+
+def one_sample(
+    name: str, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str, notes: list[str]
+) -> Counts:
+    """Store methylated and depth, [n_regions] each, of the only sample of a file."""
+    methylated, depth = counts
+    return Counts([name], stored(store, store.append(methylated[None], depth[None])), found, example, notes)

@@ -1,0 +1,331 @@
+"""Tables with a row for each region and columns for many samples: counts, fractions, and atlases of tissue means.
+
+The rows are aligned to given regions, or bring their own (`methmix.formats.counts.Request`). Either way a missing value
+(NA) means no reads, an empty field is an error, and every row is checked, also that of a region nobody asked for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.errors import InputError
+from methmix.formats.bed import MISSING, REGION, check_extent, duplicate_region, place_name, refuse_duplicates
+from methmix.formats.counts import Counts, OpenedFile, Request, stored
+from methmix.formats.regions import RENAMED
+from methmix.formats.store import Pair
+from methmix.formats.text import UNREADABLE, Beginning, first_duplicate, read_beginning, unreadable
+
+COUNTS_COORDINATES = ("CHROM", "START", "END")
+BETA_COORDINATES = ("chr", "start", "end")
+_CPGS = {"startCpG": "start_cpg", "endCpG": "end_cpg"}
+_ATLAS_TEXT = ("target", "name", "direction")
+
+_VALUES_PER_BLOCK = 8_000_000
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How a table is laid out: header, columns that place a region, samples, and the columns with their values.
+
+    ``values`` gives methylated and depth, [n_rows, n_samples], of the values in the rows from a line on; ``most_reads``
+    is what a fraction is taken for in a table without depth.
+    """
+
+    beginning: Beginning
+    header: list[str]
+    coordinates: tuple[str, ...]
+    names: list[str]
+    columns: list[str]
+    values: Callable[[pd.DataFrame, int], Pair]
+    most_reads: int | None = None
+
+    def opened(self, request: Request) -> OpenedFile:
+        """Give the table to be loaded as it is asked for."""
+        return OpenedFile(self.names, partial(_own if request.regions is None else _aligned, self, request))
+
+
+def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
+    """Open a counts table ``CHROM START END <name>_METH <name>_DEPTH ...``, which is read in blocks of rows.
+
+    NA in one of the two columns of a sample means that it has no reads there.
+
+    Raises
+    ------
+    InputError
+        A column is missing, duplicate or has no partner. While loading: the file cannot be read to its end, a count is
+        not a whole number, negative or larger than its depth (line and column are named); a region is a duplicate
+        that ``request.duplicates`` does not allow.
+    """
+    path, expected = beginning.path, "expected CHROM START END <name>_METH <name>_DEPTH ..."
+    header, others = _header(beginning, COUNTS_COORDINATES, expected)
+    names = [name.removesuffix("_METH") for name in others if name.endswith("_METH")]
+    columns = [f"{name}{ending}" for ending in ("_METH", "_DEPTH") for name in names]
+    unpaired = sorted(set(columns).symmetric_difference(others))
+    if unpaired:
+        raise InputError(f"{path}: column {unpaired[0]} has no partner; expected <name>_METH and <name>_DEPTH")
+    if not names:
+        raise InputError(f"{path}: has no sample; expected columns <name>_METH and <name>_DEPTH")
+
+    def values(block: pd.DataFrame, line: int) -> Pair:
+        both = _numbers(path, block, line, _whole, "a whole number >= 0 or NA")
+        methylated, depth = both[:, : len(names)], both[:, len(names) :]
+        if (methylated > depth).any():
+            row, sample = np.argwhere(methylated > depth)[0]
+            raise InputError(
+                f"{path}: line {line + row}, {names[sample]}: {methylated[row, sample]:.0f} methylated "
+                f"of {depth[row, sample]:.0f} reads; expected METH <= DEPTH",
+                "are the two columns swapped?",
+            )
+        unknown = np.isnan(methylated) | np.isnan(depth)
+        return np.where(unknown, 0, methylated).astype(np.int32), np.where(unknown, 0, depth).astype(np.int32)
+
+    return _Table(beginning, header, COUNTS_COORDINATES, names, columns, values).opened(request)
+
+
+def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
+    """Open a beta table ``chr start end [startCpG endCpG] <name> ...`` of fractions 0-1 or NA, read in blocks of rows.
+
+    Each fraction stands for ``request.pseudo_depth`` reads; methylated is not rounded to whole ones.
+
+    Raises
+    ------
+    InputError
+        A column is missing or duplicate. While loading: the file cannot be read to its end, a value is no fraction
+        (line and column are named); a region is a duplicate that ``request.duplicates`` does not allow.
+    """
+    header, others = _header(beginning, BETA_COORDINATES, "expected chr start end startCpG endCpG <name> ...")
+    names = [name for name in others if name not in _CPGS]
+    if not names:
+        raise InputError(f"{beginning.path}: has no sample", "expected chr start end startCpG endCpG <name> ...")
+
+    def values(block: pd.DataFrame, line: int) -> Pair:
+        fractions = _numbers(beginning.path, block, line, _fraction, "a fraction 0-1 or NA")
+        depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
+        return np.nan_to_num(fractions) * depth, depth
+
+    return _Table(beginning, header, BETA_COORDINATES, names, names, values, request.pseudo_depth).opened(request)
+
+
+def read_atlas(path: Path) -> Counts:
+    """Read a UXM atlas ``chr start end startCpG endCpG target name direction <tissue> ...`` with its own regions.
+
+    Its values are proportions of unmethylated fragments (rows of direction U) or of methylated ones (M). A region
+    that is the marker of two tissues has two rows with the same values; it is taken once.
+
+    Returns
+    -------
+    Counts
+        Methylation of each tissue, 0-1, as ``methylated`` at a depth of 1.
+
+    Raises
+    ------
+    InputError
+        A column is missing or duplicate, a value is no fraction, a direction neither U nor M (line and column are
+        named), a region is a duplicate with other values.
+    """
+    beginning = read_beginning(path)
+    expected = f"expected chr start end startCpG endCpG {' '.join(_ATLAS_TEXT)} <tissue> ..."
+    leading = (*BETA_COORDINATES, *_CPGS, *_ATLAS_TEXT)
+    header, tissues = _header(beginning, leading, expected)
+    if len(tissues) < 2:
+        raise InputError(f"{path}: expected at least two tissue columns, found {len(tissues)}", expected)
+
+    def values(block: pd.DataFrame, line: int) -> Pair:
+        direction = block["direction"].to_numpy()
+        wrong = ~np.isin(direction, ["U", "M"])
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}")
+        found = _numbers(path, block[tissues], line, _fraction, "a fraction 0-1 or NA")
+        methylation = np.where((direction == "U")[:, None], 1 - found, found)
+        return np.nan_to_num(methylation), (~np.isnan(methylation)).astype(np.int32)
+
+    table = _Table(beginning, header, BETA_COORDINATES, tissues, ["direction", *tissues], values)
+    return table.opened(Request(duplicates="same")).load()
+
+
+def _header(beginning: Beginning, leading: tuple[str, ...], expected: str) -> tuple[list[str], list[str]]:
+    """Give the columns of a table, and those of them that are not leading ones."""
+    path, header = beginning.path, beginning.line.split("\t")
+    if not beginning.number:
+        raise InputError(f"{path}: is not a readable table: it is no text", expected)
+    # Where there is one CpG index, there must be the other.
+    needed = (*leading, *_CPGS) if set(_CPGS) & set(header) else leading
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(header[:4])} ...", expected)
+    duplicate = first_duplicate(header)
+    if duplicate:
+        raise InputError(f"{path}: duplicate column {duplicate}", "give each sample its own name")
+    return header, [name for name in header if name not in leading]
+
+
+def _aligned(table: _Table, request: Request) -> Counts:
+    """Put the rows of a table where the regions that are asked for have them."""
+    regions, store = request.target()
+    rows, n_rows = store.extend(len(table.names)), np.zeros(len(regions), dtype=np.int64)
+    own_chrom = np.array(regions.chrom, dtype=object)
+    example, renamed = "", False
+    for places, *pair in _blocks(table):
+        chrom = places["chrom"].to_numpy(dtype=object)
+        example = example or place_name(places, 0)
+        region = regions.find(chrom, places["start"].tolist(), places["end"].tolist())
+        found = region >= 0
+        region = region[found]
+        again = (n_rows[region] > 0) | pd.Series(region).duplicated().to_numpy()
+        if request.duplicates == "error" and again.any():
+            raise duplicate_region(table.beginning.path, places[found], int(again.argmax()))
+        n_rows += np.bincount(region, minlength=len(regions))
+        renamed = renamed or bool((own_chrom[region] != chrom[found]).any())
+        mapped = store.mapped(rows)
+        for number, values in enumerate(pair):
+            _add(mapped[:, number], region, values[found].T)
+    notes = [RENAMED] * renamed
+    duplicates = int((n_rows > 1).sum())
+    if duplicates:
+        done = "averaged" if table.most_reads else "summed"
+        notes.append(f"regions with more than one row: {duplicates}; their rows are {done}")
+    if table.most_reads:
+        notes.append(f"the table has no depth; every value is taken as {table.most_reads} reads")
+    if regions.measure == "fragment":
+        notes.append(
+            "values are taken as proportions of fragments that are not unmethylated, as the model has them; "
+            "the table does not say what they are"
+        )
+    read = stored(store, rows)
+    return Counts(table.names, _averaged(read, table.most_reads), n_rows > 0, example, notes)
+
+
+def _add(total: npt.NDArray[Any], region: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+    """Add values [n_samples, n] of regions in any order, also the same one several times, to a total per region."""
+    unique, position = np.unique(region, return_inverse=True)
+    if len(unique) < len(region):
+        sums = np.zeros((len(unique), len(values)), dtype=total.dtype)
+        np.add.at(sums, position, values.T)
+        region, values = unique, sums.T
+    total[:, region] += values
+
+
+def _averaged(read: Callable[[slice], Pair], most_reads: int | None) -> Callable[[slice], Pair]:
+    """Make of the sum of several fractions of one region their average, which is no deeper than one of them."""
+    if most_reads is None:
+        return read
+
+    def averaged(samples: slice) -> Pair:
+        methylated, depth = read(samples)
+        n = np.maximum(depth / most_reads, 1)
+        return methylated / n, depth / n
+
+    return averaged
+
+
+def _own(table: _Table, request: Request) -> Counts:
+    """Take the regions that the table itself has, in its order."""
+    parts = zip(*_blocks(table, [name for name in _CPGS if name in table.header]), strict=True)
+    places, methylated, depth = (list(part) for part in parts)
+    regions = pd.concat(places)
+    pair = np.concatenate(methylated), np.concatenate(depth)
+    path = table.beginning.path
+    check_extent(path, regions)
+    kept = _kept(path, regions, pair, request.duplicates)
+    columns = [np.ascontiguousarray(values[kept].T) for values in pair]
+    return Counts(
+        table.names,
+        lambda samples: (columns[0][samples], columns[1][samples]),
+        np.ones(len(kept), dtype=bool),
+        regions=regions.iloc[kept].reset_index(drop=True),
+    )
+
+
+def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> npt.NDArray[np.int64]:
+    """Choose the rows that are kept where a region has several."""
+    row = np.arange(len(regions))
+    if duplicates == "deepest":
+        by_reads = np.argsort(-pair[1].sum(axis=1, dtype=np.int64), kind="stable")
+        return np.sort(by_reads[~regions.iloc[by_reads].duplicated(REGION).to_numpy()])
+    if duplicates == "same":
+        content = pd.concat([regions[REGION].reset_index(drop=True), *map(pd.DataFrame, pair)], axis=1)
+        row = row[~content.duplicated().to_numpy()]
+    refuse_duplicates(path, regions.iloc[row])
+    return row
+
+
+def _blocks(
+    table: _Table, cpgs: Sequence[str] = ()
+) -> Iterator[tuple[pd.DataFrame, npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Yield regions (as `read_regions` has them), methylated and depth [n_rows, n_samples] of some rows at a time."""
+    path = table.beginning.path
+    columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(_CPGS[name] for name in cpgs)), strict=True))
+    for line, block in _text_blocks(table):
+        numbers = _numbers(path, block[list(columns)], line, _whole, "a whole number >= 0")
+        places = pd.DataFrame(numbers.astype(np.int64), columns=list(columns.values()))
+        places.insert(0, "chrom", block[table.coordinates[0]].fillna("NA").to_numpy())
+        places.index += line
+        yield places, *table.values(block[table.columns], line)
+
+
+def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the line of the first row of each block, and the block."""
+    path, header, line = table.beginning.path, table.header, table.beginning.number + 1
+    try:
+        with pd.read_csv(
+            path,
+            sep="\t",
+            header=None,
+            skiprows=table.beginning.number,
+            dtype={header.index(table.coordinates[0]): str},
+            keep_default_na=False,
+            na_values=MISSING,
+            low_memory=False,
+            chunksize=max(_VALUES_PER_BLOCK // len(header), 1),
+        ) as blocks:
+            for block in blocks:
+                if block.shape[1] != len(header):
+                    raise InputError(f"{path}: line {line} has {block.shape[1]} columns, the header has {len(header)}")
+                block.columns = pd.Index(header)
+                yield line, block
+                line += len(block)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: has a header but no regions") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+
+
+def _whole(values: Values) -> npt.NDArray[np.bool_]:
+    whole: npt.NDArray[np.bool_] = (values >= 0) & (values == np.floor(values)) & (values < 2**31)
+    return whole
+
+
+def _fraction(values: Values) -> npt.NDArray[np.bool_]:
+    fraction: npt.NDArray[np.bool_] = (values >= 0) & (values <= 1)
+    return fraction
+
+
+def _numbers(
+    path: Path, block: pd.DataFrame, line: int, valid: Callable[[Values], npt.NDArray[np.bool_]], expected: str
+) -> Values:
+    """Give the numbers of a block whose first row is in ``line``; missing ones (NaN) are valid if they are expected."""
+    text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
+    if text:
+        # As text, since pandas makes truth values of True and False, and these would be numbers.
+        numbers = block[text].astype(str).apply(pd.to_numeric, errors="coerce")
+        row, column = np.argwhere((numbers.isna() & block[text].notna()).to_numpy())[0]
+        name, found = text[column], repr(str(block[text[column]].iloc[row]))
+    else:
+        values = block.to_numpy(dtype=np.float64)
+        bad = ~(valid(values) | (np.isnan(values) & ("NA" in expected)))
+        if not bad.any():
+            return values
+        row, column = np.argwhere(bad)[0]
+        name, found = block.columns[column], f"{values[row, column]:g}"
+    raise InputError(
+        f"{path}: line {line + row}, column {name}: expected {expected}, found {found}",
+        "a region without reads has METH 0 and DEPTH 0, or NA",
+    )

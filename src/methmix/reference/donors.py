@@ -1,0 +1,156 @@
+"""Donors as a source gives them, and the tissue and split of each: tables, sample sheets and names."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.config.sources import BetaTableReference, CountsReference
+from methmix.errors import InputError
+from methmix.files.reference import SPLITS
+from methmix.formats.counts import Request
+from methmix.formats.file_formats import read_as
+from methmix.formats.text import first_duplicate, read_sheet
+from methmix.reference.inputs import data_file
+
+logger = logging.getLogger("methmix")
+
+
+@dataclass(frozen=True)
+class DonorCounts:
+    """What a source gives.
+
+    Parameters
+    ----------
+    names, tissues
+        Of each donor.
+    regions
+        Columns chrom, start, end and, where the source has them, start_cpg, end_cpg.
+    methylated, depth
+        Counts, int32 [n_donors, n_regions]; depth 0 where not observed.
+    splits
+        Split of each donor where the source states it; None: donors are to be divided.
+    inputs
+        The files that were read, by name.
+    notes
+        What the user should know.
+    """
+
+    names: list[str]
+    tissues: list[str]
+    regions: pd.DataFrame
+    methylated: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
+    splits: list[str] | None = None
+    inputs: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCounts:
+    """Read the donors of a table: methylated and all reads, or fractions that are taken for reads at a stated depth.
+
+    The donors that a sample sheet lists are used; without a sheet all are, and their names give their tissues.
+
+    Raises
+    ------
+    InputError
+        As for the reader of the table, `read_donor_sheet` and `parse_tissue`; a listed donor is not in the table.
+    """
+    table, notes = data_file(settings.file), []
+    if isinstance(settings, CountsReference):
+        request = Request(duplicates=settings.duplicate_regions)
+    else:
+        request = Request(pseudo_depth=settings.pseudo_depth)
+        notes.append(
+            f"depth is not known: the table has fractions, each is taken for {settings.pseudo_depth} reads and "
+            "rounded to whole ones"
+        )
+    counts = read_as(settings.source, table, request)
+    if settings.sample_sheet is None:
+        names, inputs = counts.names, {table.name: table}
+        tissues, splits = [parse_tissue(table, name) for name in names], None
+    else:
+        sheet = data_file(settings.sample_sheet)
+        content = read_donor_sheet(sheet)
+        names, inputs = content["donor"].tolist(), {table.name: table, sheet.name: sheet}
+        tissues, splits = content["tissue"].tolist(), splits_of(content)
+        _check_listed(sheet, names, table, counts.names)
+    rows = [counts.names.index(donor) for donor in names]
+    methylated, depth = (np.rint(values[rows]).astype(np.int32) for values in counts.all())
+    return DonorCounts(names, tissues, counts.regions, methylated, depth, splits, inputs, notes)
+
+
+def _check_listed(sheet: Path, listed: list[str], table: Path, found: list[str]) -> None:
+    absent = [donor for donor in listed if donor not in found]
+    if absent:
+        raise InputError(f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(found[:3])} ...")
+    unlisted = [name for name in found if name not in set(listed)]
+    if unlisted:
+        logger.warning("%s: donors that %s does not list are left out: %s", table, sheet, ", ".join(unlisted))
+
+
+def parse_tissue(path: Path, donor: str) -> str:
+    """Derive the tissue of a donor that is named ``<tissue>-<number>``.
+
+    Raises
+    ------
+    InputError
+        It is named otherwise.
+    """
+    match = re.fullmatch(r"(.+)-\d+", donor)
+    if not match:
+        raise InputError(
+            f"{path}: donor {donor!r}: its tissue is not known, expected <tissue>-<number>",
+            "name tissues in a sample sheet (reference.sample_sheet: columns donor, tissue)",
+        )
+    return match.group(1)
+
+
+def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
+    """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a donor is a duplicate or has an empty field, a split is invalid.
+    """
+    content = read_sheet(sheet, ("donor", "tissue", *further))
+    donors = content["donor"].tolist()
+    duplicate = first_duplicate(donors)
+    if duplicate:
+        raise InputError(f"{sheet}: duplicate donor {duplicate}")
+    for column in ("tissue", *further):
+        empty = content[column] == ""
+        if empty.any():
+            raise InputError(f"{sheet}: donor {donors[int(np.argmax(empty))]} has no {column}")
+    wrong = [split for split in splits_of(content) or [] if split not in SPLITS]
+    if wrong:
+        raise InputError(f"{sheet}: split: expected one of {', '.join(SPLITS)}, found {wrong[0]!r}")
+    return content
+
+
+def splits_of(sheet: pd.DataFrame) -> list[str] | None:
+    """Give the splits that a sample sheet names, None if it has none."""
+    return sheet["split"].tolist() if "split" in sheet.columns else None
+
+
+def merge_tissues(tissues: list[str], merged: Mapping[str, str]) -> list[str]:
+    """Rename tissues, and so join those that get the same name.
+
+    Raises
+    ------
+    InputError
+        There is no such tissue.
+    """
+    unknown = sorted(set(merged) - set(tissues))
+    if unknown:
+        raise InputError(
+            f"reference.merge_tissues: {unknown[0]!r} is not a tissue of this reference; "
+            f"it has {', '.join(sorted(set(tissues)))}"
+        )
+    return [merged.get(tissue, tissue) for tissue in tissues]

@@ -1,0 +1,62 @@
+"""How much each donor looks like its own tissue, and like others, as seen in the other donors."""
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix.files.reference import Reference, mean_of_observed
+from methmix.nnls import normalise, solve_normal_equations
+
+Array = npt.NDArray[np.float64]
+
+
+def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = None) -> Array:
+    """Deconvolve each donor by NNLS, its own tissue being known from the other donors only.
+
+    Parameters
+    ----------
+    reference
+        All donors.
+    tissues
+        Tissues to look at and to explain donors with, in this order; all by default.
+
+    Returns
+    -------
+    ndarray
+        Shape [number of donors of these tissues, n_tissues], rows in the reference's order and summing to 1;
+        NaN for the only donor of a tissue, and for one without a read in the regions that all tissues know.
+    """
+    tissues = reference.tissue_names if tissues is None else tissues
+    rows_of = {name: [i for i, t in enumerate(reference.tissues) if t == name] for name in tissues}
+    fractions = reference.fractions
+    means = np.stack([mean_of_observed(fractions[rows]) for rows in rows_of.values()])
+    found = []
+    for row, tissue in enumerate(reference.tissues):
+        if tissue not in rows_of:
+            continue
+        profiles = means.copy()
+        profiles[tissues.index(tissue)] = mean_of_observed(fractions[[i for i in rows_of[tissue] if i != row]])
+        known = (reference.depth[row] > 0) & ~np.isnan(profiles).any(axis=0)
+        profiles, depth = profiles[:, known], reference.depth[row, known]
+        # One donor at a time, each with its own profiles: the product is cheaper here than `weighted_nnls`.
+        weighted = profiles * depth
+        solved = solve_normal_equations(weighted @ profiles.T, weighted @ fractions[row][known].astype(float))
+        found.append(normalise(solved) if solved.any() else np.full(len(tissues), np.nan))
+    return np.stack(found)
+
+
+def leave_one_out_purity(reference: Reference, tissues: list[str] | None = None) -> Array:
+    """Give the leave-one-out purity of each donor: the proportion that NNLS attributes to its own tissue.
+
+    Parameters
+    ----------
+    reference, tissues
+        As for `leave_one_out_proportions`.
+
+    Returns
+    -------
+    ndarray
+        Shape [number of donors of these tissues], 0-1, in the reference's order; NaN where it cannot be estimated.
+    """
+    tissues = reference.tissue_names if tissues is None else tissues
+    own = [tissues.index(name) for name in reference.tissues if name in tissues]
+    return leave_one_out_proportions(reference, tissues)[np.arange(len(own)), own]
