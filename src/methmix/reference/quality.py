@@ -33,17 +33,17 @@ class Quality:
     notes
         What was noted when it was built.
     donors
-        A row a donor: donor, tissue, split, origin, median_depth, missing, purity, looks_like (the other
-        tissue with the largest share), looks_like_share, flags.
+        One row per donor: donor, tissue, split, origin, median_depth, missing, purity (leave-one-out), looks_like (the
+        other tissue with the largest proportion), looks_like_share, flags.
     tissues
-        A row a tissue: tissue, donors, one column a split, flags.
+        One row per tissue: tissue, donors, one column per split, flags.
     difference
-        Share of regions in which two tissues differ by more than `CLEAR_DIFFERENCE`, [n_tissues, n_tissues],
+        Proportion of regions in which two tissues differ by more than `CLEAR_DIFFERENCE`, [n_tissues, n_tissues],
         tissues in alphabetical order.
     order
-        Tissues with similar ones beside each other, positions in that order.
+        Tissues with similar ones side by side, positions in that order.
     methylation
-        Share of observed entries (donor and region) in each of 50 equal bins of methylation.
+        Proportion of observed entries (donor and region) in each of 50 equal bins of methylation.
     """
 
     notes: list[str]
@@ -55,7 +55,7 @@ class Quality:
 
     @property
     def low_purity(self) -> pd.DataFrame:
-        """Donors that look less than `LOW_PURITY` like their tissue, lowest first."""
+        """Donors of leave-one-out purity below `LOW_PURITY`, lowest first."""
         return self.donors[self.donors["purity"] < LOW_PURITY].sort_values("purity")
 
     @property
@@ -64,7 +64,7 @@ class Quality:
         return self.tissues[self.tissues["donors"] < ENOUGH_DONORS]
 
     def most_alike(self, n: int) -> pd.DataFrame:
-        """List the ``n`` pairs of tissues that differ in the smallest share of regions."""
+        """List the ``n`` pairs of tissues that differ in the fewest regions."""
         names = self.tissues["tissue"].tolist()
         first, second = np.triu_indices(len(names), k=1)
         nearest = np.argsort(self.difference[first, second], kind="stable")[:n]
@@ -78,7 +78,7 @@ class Quality:
 
 
 def assess(reference: Reference) -> Quality:
-    """Look at every donor and tissue of a reference."""
+    """Assess every donor and tissue of a reference."""
     difference = tissue_difference(reference)
     counts = np.sum([_histogram(reference.fractions[row]) for row in range(len(reference.donors))], axis=0)
     return Quality(
@@ -96,7 +96,7 @@ def _histogram(fractions: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
 
 
 def tissue_difference(reference: Reference) -> Array:
-    """Compute the share of regions in which two tissues clearly differ.
+    """Compute the proportion of regions in which two tissues clearly differ.
 
     A tissue is the mean of all its donors, whatever their split. Regions that one of the two does not know
     are left out; tissues without a region in common count as wholly different.
@@ -137,7 +137,7 @@ def _donors(reference: Reference) -> pd.DataFrame:
     others = proportions.copy()
     others[rows, own] = -1
     other = np.nan_to_num(others, nan=-1).argmax(axis=1)
-    share = others[rows, other]
+    proportion = others[rows, other]
     table = pd.DataFrame(
         {
             "donor": reference.donors,
@@ -147,8 +147,8 @@ def _donors(reference: Reference) -> pd.DataFrame:
             "median_depth": np.median(reference.depth, axis=1),
             "missing": (reference.depth == 0).mean(axis=1),
             "purity": proportions[rows, own],
-            "looks_like": np.where(share > 0, names[other], ""),
-            "looks_like_share": np.where(share > 0, share, 0.0),
+            "looks_like": np.where(proportion > 0, names[other], ""),
+            "looks_like_share": np.where(proportion > 0, proportion, 0.0),
         }
     )
     n_of_tissue = table.groupby("tissue")["donor"].transform("size")
