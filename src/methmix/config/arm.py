@@ -185,6 +185,9 @@ def of_one_backbone(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings_digest(arm: ArmSettings) -> str:
-    """Digest the settings that determine the weights; without defaults, so that a key added later changes nothing."""
+    """Digest the settings that determine the weights; without defaults, so that a key added later changes nothing.
+
+    Whoever changes a default changes the code, which a training that is resumed must have in common as well.
+    """
     content = arm.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

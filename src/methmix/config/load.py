@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -14,9 +14,13 @@ from methmix.config.explain import explained, nearest
 from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
 
+Settings = TypeVar("Settings")
+
 EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
+# They decide which other keys a model has.
+_SWITCHES = {"model.backbone", "model.use_two_stage"}
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -27,8 +31,7 @@ def load_experiment(path: Path) -> Experiment:
     InputError
         A key is missing, unknown, or has a wrong type or value; the message names file, line and key.
     """
-    experiment: Experiment = _validated(EXPERIMENT, _with_base(EXPERIMENT, read(path)))
-    return experiment
+    return _validated(EXPERIMENT, read(path))
 
 
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
@@ -39,14 +42,12 @@ def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
     document = read(path) if path.is_file() else Document(path, {})
     unchanged = {key for key, value in content.items() if document.content.get(key) == value}
     places = {location: place for location, place in document.places.items() if location[0] in unchanged}
-    experiment: Experiment = _validated(EXPERIMENT, _with_base(EXPERIMENT, Document(path, content, places)))
-    return experiment
+    return _validated(EXPERIMENT, Document(path, content, places))
 
 
 def load_ablation(path: Path) -> Ablation:
     """Read and validate the variants of an ablation; errors as `load_experiment`."""
-    ablation: Ablation = _validated(ABLATION, _with_base(ABLATION, read(path)))
-    return ablation
+    return _validated(ABLATION, read(path))
 
 
 def load_arm(
@@ -81,16 +82,10 @@ def load_arm(
             f"this is not a configuration of the {expected} arm; "
             f"config/phase2_{'sparse' if expected == 'sparse' else 'multitissue'}.yaml is one",
         )
-    arm: ArmSettings = _validated(ARM, document)
+    arm, strict = _validated(ARM, document), set(changes or {})
     values = {**(overrides or {}), **(changes or {})}
-    # First what decides which other keys a model has.
-    for first in (True, False):
-        some = {key: value for key, value in values.items() if (key in _SWITCHES) == first}
-        arm = _changed(arm, path, some, strict=set(changes or {}))
-    return arm
-
-
-_SWITCHES = {"model.backbone", "model.use_two_stage"}
+    switches = {key: values.pop(key) for key in _SWITCHES & values.keys()}
+    return _changed(_changed(arm, path, switches, strict), path, values, strict)
 
 
 def arm_of_record(content: dict[str, Any]) -> ArmSettings:
@@ -101,8 +96,7 @@ def arm_of_record(content: dict[str, Any]) -> ArmSettings:
     InputError
         A key is unknown or has a wrong value. Missing keys have their defaults.
     """
-    arm: ArmSettings = _validated(ARM, Document(Path("configuration in the checkpoint"), content))
-    return arm
+    return _validated(ARM, Document(Path("configuration in the checkpoint"), content))
 
 
 def load(path: Path) -> Experiment | ArmSettings | Ablation:
@@ -153,7 +147,7 @@ def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path,
     file = path.parent / name
     if file.resolve() in {other.resolve() for other in (path, *above)}:
         raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")
-    base = _validated(adapter, _with_base(adapter, read(file), (path, *above)))
+    base = _validated(adapter, read(file), (path, *above))
     return Document(path, laid_over(base, content), document.places)
 
 
@@ -173,11 +167,12 @@ def _changed(arm: ArmSettings, path: Path, values: dict[str, Any], strict: set[s
             raise InputError(f"override {dotted}: {path} has no such key{nearest(last, ARM)}")
     if _SWITCHES & values.keys():
         content["model"] = of_one_backbone(content["model"])
-    changed: ArmSettings = _validated(ARM, Document(path, content, places))
-    return changed
+    return _validated(ARM, Document(path, content, places))
 
 
-def _validated(adapter: TypeAdapter[Any], document: Document) -> Any:
+def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[Path, ...] = ()) -> Settings:
+    """Validate a document; ``above`` are the files that are based on it."""
+    document = _with_base(adapter, document, above)
     try:
         return adapter.validate_python(document.content)
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -496,6 +497,11 @@ def test_command_prints_any_configuration_whole(repository, write_yaml, monkeypa
     shown = capsys.readouterr().out
     assert "base" not in yaml.safe_load(shown)
     assert load(write_yaml(shown)) == load(path)
+
+
+def test_help_needs_no_library():
+    code = "import sys, methmix.config.__main__; assert not {'pydantic', 'yaml', 'numpy', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_names_of_arms_are_those_of_the_registry():
