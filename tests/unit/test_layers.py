@@ -23,6 +23,7 @@ ORDER = [
     {"report"},
     {"prediction"},
     {"benchmark"},
+    {"workflow"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from methmix.arms import ARMS
 from methmix.files.mixtures import read_mixtures
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")
+
+
+TRAINED = "results/tiny/phase2/original/logs/training_record.json"
 
 
 @pytest.fixture
@@ -25,6 +30,11 @@ def jobs(output: str) -> dict[str, int]:
     lines = output.split("Job stats:")[1].splitlines()
     rows = [line.split() for line in lines if len(line.split()) == 2 and line.split()[1].isdigit()]
     return {name: int(number) for name, number in rows[: [r[0] for r in rows].index("total") + 1]}
+
+
+def other_rules(*names: str) -> list[str]:
+    """Read the files with rules but for some."""
+    return [path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")) if path.name not in names]
 
 
 @pytest.mark.parametrize("target", [[], ["compare_phase2"]], ids=["default target", "compare_phase2"])
@@ -67,6 +77,22 @@ def test_a_phase_without_arms(checkout, snakemake):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_each_phase_with_a_recipe_is_a_target_under_two_names(checkout, snakemake):
+    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    del content["mixtures"]["recipes"]["phase1"], content["arms"]["phase1"]
+    (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    listed = snakemake(checkout, "--list", "--configfile", "config/mine.yaml").stdout.splitlines()
+    targets = {name: words for name, _, words in (line.partition(" ") for line in listed) if "phase" in name}
+    assert targets.keys() == {
+        "phase2", "compare_phase2", "phase3", "compare_phase3", "sweep_phase2", "ablate_phase2", "folds_phase2"
+    }  # fmt: skip
+    assert targets["phase2"] == targets["compare_phase2"] != targets["phase3"] == targets["compare_phase3"]
+    assert "3, 4 or 5 tissues" in targets["phase2"] and "Blood" in targets["phase3"]
+    done = snakemake(checkout, "-n", "compare_phase3", "--configfile", "config/mine.yaml")
+    found = jobs(done.stdout + done.stderr)
+    assert (found["train"], found["compare"], found["compare_phase3"]) == (4, 1, 1)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_shipped_experiment_resolves(checkout, snakemake, name):
     done = snakemake(checkout, "-n", "phase1", "phase3", "compare_phase2", "--configfile", f"config/{name}.yaml")
@@ -87,6 +113,9 @@ def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
     assert done.returncode == 0, done.stderr
     rates = yaml.safe_load((ROOT / "config/default.yaml").read_text())["sweep"]["learning_rates"]
     assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
+    printed = snakemake(checkout, "-np", "sweep_phase2")
+    for rate in rates:
+        assert (printed.stdout + printed.stderr).count(f"--set=training.learning_rate={rate} ") == 2
 
 
 @pytest.mark.parametrize("target", ["benchmark", "benchmark_full"])
@@ -155,7 +184,8 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
     assert (found["reference"], found["train"], found["pool_folds"]) == (3, 6, 1)
     record = yaml.safe_load((checkout / "results/metdecode-fold2/config.yaml").read_text())
     assert record["reference"]["split"]["fold"] == 2
-    assert "fold" not in yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())["reference"]["split"]
+    own = yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())
+    assert own["reference"]["split"]["fold"] == 0
 
 
 @pytest.mark.parametrize(
@@ -223,7 +253,8 @@ def test_resume_files_are_no_outputs_and_no_shell_stands_before_a_training():
         assert ".pt" not in block.split("log:")[0]
     assert "directory(" not in rule
     # A shell would die of SIGTERM before the state is saved.
-    assert rule.count("exec python -m methmix.training") == rule.count("python -m methmix.training") == 3
+    assert rule.count("exec python -m methmix.training") == rule.count("python -m methmix.training") == 1
+    assert "python -m methmix.training" not in "".join(other_rules("training.smk"))
 
 
 def test_every_rule_calls_a_module_with_quoted_values():
@@ -232,6 +263,84 @@ def test_every_rule_calls_a_module_with_quoted_values():
             assert command.strip().removeprefix("exec ").startswith("python -m methmix.")
             for placeholder in re.findall(r"\{(.*?)\}", command):
                 assert placeholder.endswith(":q"), f"{path.name}: {{{placeholder}}}"
+
+
+def test_a_rule_depends_on_the_code_of_its_own_command():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule in re.findall(r"^rule \w+:\n.*?\n\n", path.read_text() + "\n\n", flags=re.DOTALL | re.MULTILINE):
+            command = re.search(r"python -m (methmix\.\w+)(?: ([a-z-]+))?", rule)
+            code = re.search(r"code=source_digest\((.*?)\)", rule)
+            # Whatever the downloaded files are made with, they are the same.
+            if command[2] != "download":
+                assert code[1].replace('"', "").split(", ") == [word for word in command.groups() if word]
+
+
+def test_arms_are_listed_nowhere_in_the_workflow():
+    for text in [(ROOT / "Snakefile").read_text(), *other_rules()]:
+        assert not {f'"{name}"' for name in ARMS} & set(re.findall(r'"\w+"', text))
+        assert not re.search(rf"\b({'|'.join(ARMS)})\|", text)
+
+
+def test_what_a_page_reads_is_declared(checkout, snakemake):
+    """A page is made again when one of the files that it shows has changed."""
+    printed = snakemake(checkout, "-n", "compare_phase2", "folds_phase2", "--configfile", "config/tiny.yaml")
+    output = printed.stdout + printed.stderr
+    tables = (
+        "metrics.json",
+        "predictions.csv",
+        "per_tissue.csv",
+        "per_mixture.csv",
+        "by_abundance.csv",
+        "tradeoff.csv",
+    )
+    compare, fold = (
+        output.split(f"rule {name}:")[1].split("input:")[1].split("output:")[0] for name in ("compare", "pool_folds")
+    )
+    for table in tables:
+        for arm in ("original", "nnls", "oracle"):
+            assert f"results/tiny/phase2/{arm}/evaluation/{table}" in compare
+            assert f"results/tiny-fold1/phase2/{arm}/evaluation/{table}" in fold
+    assert "results/tiny/phase2/sparse/logs/training_record.json" in compare
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, checkout_in, snakemake):
+    """A checkout with a package of its own and a short training."""
+    folder = checkout_in(tmp_path_factory.mktemp("trained"))
+    (folder / "src").unlink()
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    content = yaml.safe_load((folder / "config/tiny.yaml").read_text())
+    content["overrides"] |= {"training.epochs": 1, "training.mixtures_per_epoch": 500}
+    (folder / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(folder, TRAINED, "--cores", "1", "--configfile", "config/mine.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "again"),
+    [
+        ("formats/text.py", lambda code: f"# A comment.\n{code}", set()),
+        ("training/__init__.py", lambda code: code.replace('."""', '; nothing else."""'), set()),
+        ("report/__main__.py", lambda code: f"{code}\nEDITED = 1\n", set()),
+        ("training/__init__.py", lambda code: f"{code}\nEDITED = 1\n", {"train"}),
+        ("formats/text.py", lambda code: f"{code}\nEDITED = 1\n", {"reference", "mixtures", "train"}),
+    ],
+    ids=["a comment", "a docstring", "code that it does not import", "its own code", "code of formats"],
+)
+def test_a_training_is_done_again_after_a_change_of_code_and_not_of_words(trained, snakemake, file, change, again):
+    path = trained / "src/methmix" / file
+    before = path.read_text()
+    assert change(before) != before
+    try:
+        path.write_text(change(before))
+        done = snakemake(trained, "-n", TRAINED, "--configfile", "config/mine.yaml")
+    finally:
+        path.write_text(before)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    assert (set(jobs(output)) - {"total"} if "Job stats:" in output else set()) == again
+    assert ("Nothing to be done" in output) == (not again)
 
 
 def test_schemas_reject_what_the_code_rejects():

@@ -19,29 +19,21 @@ rule benchmark:
         "../../envs/training.yaml"
     threads: 2
     params:
+        options=[],
         output=lambda wildcards, output: Path(output.page).parent,
-        mode=[],
-        code=source_digest(
-            "benchmark",
-            "report",
-            "evaluation",
-            "training",
-            "models",
-            "mixtures",
-            "reference",
-            "files",
-        ),
+        code=source_digest("methmix.benchmark"),
     shell:
         """
         python -m methmix.benchmark \
             --config {input.config:q} \
+            {params.options:q} \
             --output {params.output:q} \
-            {params.mode:q} \
             2>{log:q}
         """
 
 
 use rule benchmark as benchmark_full with:
+    """Measure it with more repetitions and larger sizes."""
     output:
         record="results/benchmark_full/benchmark.json",
         page=report(
@@ -52,6 +44,4 @@ use rule benchmark as benchmark_full with:
     log:
         "logs/benchmark_full.log",
     params:
-        output=lambda wildcards, output: Path(output.page).parent,
-        mode=["--full"],
-        code=rules.benchmark.params.code,
+        options=["--full"],

@@ -3,14 +3,17 @@ rule detection:
     input:
         records=lambda wildcards: expand(
             "results/{{name}}/{{phase}}/{arm}/logs/training_record.json",
-            arm=config["arms"][wildcards.phase],
+            arm=plan.trained_arms(wildcards),
         ),
         reference="results/{name}/reference/reference.h5",
     output:
-        scores="results/{name}/{phase}/detection/scores.npz",
-        sensitivities="results/{name}/{phase}/detection/detection.csv",
-        limits="results/{name}/{phase}/detection/limits.csv",
-        record="results/{name}/{phase}/detection/detection.json",
+        multiext(
+            "results/{name}/{phase}/detection/",
+            scores="scores.npz",
+            sensitivities="detection.csv",
+            limits="limits.csv",
+            record="detection.json",
+        ),
     log:
         "logs/{name}/detection_{phase}.log",
     benchmark:
@@ -19,18 +22,11 @@ rule detection:
         "../../envs/training.yaml"
     threads: 1
     params:
-        config=record,
-        checkpoints=lambda wildcards: expand(
-            "results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
-            name=wildcards.name,
-            phase=wildcards.phase,
-            arm=config["arms"][wildcards.phase],
-        ),
+        config=plan.record,
+        checkpoints=lambda wildcards, input: [*map(checkpoint, input.records)],
         output=lambda wildcards, output: Path(output.record).parent,
-        settings=settings("detection"),
-        code=source_digest(
-            "detection", "evaluation", "models", "training", "mixtures", "files"
-        ),
+        settings=plan.settings("detection"),
+        code=source_digest("methmix.detection"),
     shell:
         """
         python -m methmix.detection \
@@ -45,9 +41,9 @@ rule detection:
 rule detection_report:
     """Draw the limits of detection."""
     input:
-        sensitivities="results/{name}/{phase}/detection/detection.csv",
-        limits="results/{name}/{phase}/detection/limits.csv",
-        record="results/{name}/{phase}/detection/detection.json",
+        sensitivities=rules.detection.output.sensitivities,
+        limits=rules.detection.output.limits,
+        record=rules.detection.output.record,
     output:
         figure=report(
             "results/{name}/{phase}/detection/detection.png",
@@ -62,7 +58,7 @@ rule detection_report:
         "../../envs/pipeline.yaml"
     params:
         folder=lambda wildcards, output: Path(output.page).parent,
-        code=source_digest("report", "pages"),
+        code=source_digest("methmix.report", "detection"),
     shell:
         """
         python -m methmix.report detection \

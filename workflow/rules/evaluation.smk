@@ -1,76 +1,44 @@
-rule evaluate_model:
-    """Evaluate a trained arm on the test mixtures."""
-    input:
-        record="results/{name}/{phase}/{arm}/logs/training_record.json",
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
-        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
-    output:
-        metrics="results/{name}/{phase}/{arm}/evaluation/metrics.json",
-        predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
-        per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
-        per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
-        by_abundance="results/{name}/{phase}/{arm}/evaluation/by_abundance.csv",
-        tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
-    log:
-        "logs/{name}/evaluate_{phase}_{arm}.log",
-    benchmark:
-        "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
-    wildcard_constraints:
-        arm="original|sparse",
-    conda:
-        "../../envs/training.yaml"
-    params:
-        config=record,
-        checkpoint="results/{name}/{phase}/{arm}/checkpoints/checkpoint_best.pt",
-        output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=settings("evaluation"),
-        code=source_digest("evaluation", "models", "training", "files"),
-    shell:
-        """
-        python -m methmix.evaluation \
-            --config {params.config:q} \
-            --arm {wildcards.arm:q} \
-            --checkpoint {params.checkpoint:q} \
-            --reference {input.reference:q} \
-            --validation {input.validation:q} \
-            --test {input.test:q} \
-            --output {params.output:q} \
-            2>{log:q}
-        """
+# What an evaluation reads and writes, whatever is evaluated.
+TESTED = {
+    "reference": "results/{name}/reference/reference.h5",
+    "validation": "results/{name}/mixtures/{phase}_validation_mixtures.h5",
+    "test": "results/{name}/mixtures/{phase}_test_mixtures.h5",
+}
+EVALUATED = {
+    "metrics": "metrics.json",
+    "predictions": "predictions.csv",
+    "per_tissue": "per_tissue.csv",
+    "per_mixture": "per_mixture.csv",
+    "by_abundance": "by_abundance.csv",
+    "tradeoff": "tradeoff.csv",
+}
 
 
 rule evaluate_control:
-    """Evaluate a control on the same test mixtures through the same code."""
+    """Evaluate a control on the test mixtures."""
     input:
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
-        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
+        **TESTED,
     output:
-        metrics="results/{name}/{phase}/{arm}/evaluation/metrics.json",
-        predictions="results/{name}/{phase}/{arm}/evaluation/predictions.csv",
-        per_tissue="results/{name}/{phase}/{arm}/evaluation/per_tissue.csv",
-        per_mixture="results/{name}/{phase}/{arm}/evaluation/per_mixture.csv",
-        by_abundance="results/{name}/{phase}/{arm}/evaluation/by_abundance.csv",
-        tradeoff="results/{name}/{phase}/{arm}/evaluation/tradeoff.csv",
+        multiext("results/{name}/{phase}/{arm}/evaluation/", **EVALUATED),
     log:
         "logs/{name}/evaluate_{phase}_{arm}.log",
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="nnls|nnls_cut|em|uniform|all_absent|oracle",
+        arm="|".join(names("control", "bound", "trivial", compared=True)),
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
+        config=plan.record,
+        options=["--arm={arm}"],
         output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=settings("evaluation"),
-        code=source_digest("evaluation", "files"),
+        settings=plan.settings("evaluation"),
+        code=source_digest("methmix.evaluation"),
     shell:
         """
         python -m methmix.evaluation \
             --config {params.config:q} \
-            --arm {wildcards.arm:q} \
+            {params.options:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
             --test {input.test:q} \
@@ -79,76 +47,40 @@ rule evaluate_control:
         """
 
 
-rule evaluate_least_squares:
-    """Evaluate the sparse arm without its network, for the ablation."""
+use rule evaluate_control as evaluate_part with:
+    """Evaluate a part of the sparse arm by itself, for the ablation and the folds."""
     input:
-        arm=lambda wildcards: config["arms"][wildcards.phase]["sparse"],
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
-        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
-    output:
-        metrics="results/{name}/{phase}/least_squares/evaluation/metrics.json",
-        predictions="results/{name}/{phase}/least_squares/evaluation/predictions.csv",
-        per_tissue="results/{name}/{phase}/least_squares/evaluation/per_tissue.csv",
-        per_mixture="results/{name}/{phase}/least_squares/evaluation/per_mixture.csv",
-        by_abundance="results/{name}/{phase}/least_squares/evaluation/by_abundance.csv",
-        tradeoff="results/{name}/{phase}/least_squares/evaluation/tradeoff.csv",
-    log:
-        "logs/{name}/evaluate_{phase}_least_squares.log",
+        **TESTED,
+        arm=plan.main_arm,
+    benchmark:
+        "results/{name}/benchmarks/ablation/evaluate_{phase}_{arm}.tsv"
+    wildcard_constraints:
+        arm="|".join(names("control", compared=False)),
+    params:
+        settings=plan.settings("evaluation", "overrides"),
+
+
+use rule evaluate_control as evaluate_model with:
+    """Evaluate a trained arm on the same test mixtures through the same code."""
+    input:
+        **TESTED,
+        record="results/{name}/{phase}/{arm}/logs/training_record.json",
+    wildcard_constraints:
+        arm="|".join(names("trained")),
     conda:
         "../../envs/training.yaml"
     params:
-        config=record,
-        output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=settings("evaluation", "overrides"),
-        code=source_digest("evaluation", "training", "reference", "files"),
-    shell:
-        """
-        python -m methmix.evaluation \
-            --config {params.config:q} \
-            --arm least_squares \
-            --reference {input.reference:q} \
-            --validation {input.validation:q} \
-            --test {input.test:q} \
-            --output {params.output:q} \
-            2>{log:q}
-        """
+        options=plan.evaluation_options,
 
 
-rule evaluate_variant:
+use rule evaluate_model as evaluate_variant with:
     """Evaluate one variant of the ablation on the same test mixtures."""
     input:
+        **TESTED,
         record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
-        test="results/{name}/mixtures/{phase}_test_mixtures.h5",
     output:
-        metrics="results/{name}/{phase}/ablation/{variant}/evaluation/metrics.json",
-        predictions="results/{name}/{phase}/ablation/{variant}/evaluation/predictions.csv",
-        per_tissue="results/{name}/{phase}/ablation/{variant}/evaluation/per_tissue.csv",
-        per_mixture="results/{name}/{phase}/ablation/{variant}/evaluation/per_mixture.csv",
-        by_abundance="results/{name}/{phase}/ablation/{variant}/evaluation/by_abundance.csv",
-        tradeoff="results/{name}/{phase}/ablation/{variant}/evaluation/tradeoff.csv",
+        multiext("results/{name}/{phase}/ablation/{variant}/evaluation/", **EVALUATED),
     log:
         "logs/{name}/evaluate_{phase}_ablation_{variant}.log",
-    conda:
-        "../../envs/training.yaml"
-    params:
-        config=record,
-        arm=lambda wildcards: ABLATION[wildcards.variant].arm,
-        checkpoint="results/{name}/{phase}/ablation/{variant}/checkpoints/checkpoint_best.pt",
-        output=lambda wildcards, output: Path(output.metrics).parent,
-        settings=settings("evaluation"),
-        code=source_digest("evaluation", "models", "training", "files"),
-    shell:
-        """
-        python -m methmix.evaluation \
-            --config {params.config:q} \
-            --arm {params.arm:q} \
-            --checkpoint {params.checkpoint:q} \
-            --reference {input.reference:q} \
-            --validation {input.validation:q} \
-            --test {input.test:q} \
-            --output {params.output:q} \
-            2>{log:q}
-        """
+    benchmark:
+        "results/{name}/benchmarks/ablation/evaluate_{phase}_{variant}.tsv"

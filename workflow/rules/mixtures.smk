@@ -11,9 +11,9 @@ rule mixtures:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
-        settings=settings("mixtures"),
-        code=source_digest("mixtures", "files"),
+        config=plan.record,
+        settings=plan.settings("mixtures"),
+        code=source_digest("methmix.mixtures"),
     shell:
         """
         python -m methmix.mixtures \

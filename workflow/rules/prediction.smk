@@ -1,14 +1,9 @@
-from methmix.prediction.settings import options, sheet_and_files
-
-# Without the section there is nothing to predict, which is told when somebody wants it.
-PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction else 'phase3'}/sparse"
-
-
 rule prediction:
     """Deconvolve the samples of the sheet."""
     input:
-        samples=lambda wildcards: sheet_and_files(experiment, given),
-        record=f"results/{{name}}/{PREDICTS}/logs/training_record.json",
+        plan.sample_regions,
+        samples=plan.samples,
+        record=f"results/{{name}}/{plan.predicting_run}/logs/training_record.json",
         reference="results/{name}/reference/reference.h5",
     output:
         table="results/{name}/prediction/predictions.csv",
@@ -27,18 +22,9 @@ rule prediction:
     threads: 1
     params:
         sheet=lambda wildcards, input: input.samples[0],
-        checkpoint=f"results/{{name}}/{PREDICTS}/checkpoints/checkpoint_best.pt",
-        options=lambda wildcards: options(experiment),
-        code=source_digest(
-            "prediction",
-            "report",
-            "evaluation",
-            "formats",
-            "models",
-            "training",
-            "files",
-            "reference",
-        ),
+        checkpoint=lambda wildcards, input: checkpoint(input.record),
+        options=plan.prediction_options,
+        code=source_digest("methmix.prediction"),
     shell:
         """
         python -m methmix.prediction \

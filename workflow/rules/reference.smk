@@ -9,9 +9,9 @@ rule reference:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
-        settings=settings("reference"),
-        code=source_digest("reference", "formats", "files"),
+        config=plan.record,
+        settings=plan.settings("reference"),
+        code=source_digest("methmix.reference", "build"),
     shell:
         """
         python -m methmix.reference build \
@@ -24,7 +24,7 @@ rule reference:
 rule reference_report:
     """Show donors, depth, missing regions, purity and similarity of tissues."""
     input:
-        reference="results/{name}/reference/reference.h5",
+        reference=rules.reference.output.reference,
     output:
         page=report(
             "results/{name}/reference/reference_report.html",
@@ -38,11 +38,27 @@ rule reference_report:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        code=source_digest("reference", "files"),
+        code=source_digest("methmix.reference", "report"),
     shell:
         """
         python -m methmix.reference report \
             --reference {input.reference:q} \
             --output {output.page:q} \
             2>{log:q}
+        """
+
+
+rule download:
+    """Fetch the public data that config/metdecode.yaml and config/loyfer_uxm.yaml use into data/."""
+    output:
+        "data/metdecode/atlas_with_replicates.tsv.gz",
+        "data/loyfer_uxm/Atlas.U250.l4.hg38.full.tsv.gz",
+    log:
+        "logs/download.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
+    shell:
+        """
+        python -m methmix.reference download --output data 2>{log:q}
         """

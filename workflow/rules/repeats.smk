@@ -1,20 +1,19 @@
 # The same experiment several times: with variants of the arms and other seeds, or with other donors in the test.
-# What the variants are compared with; least_squares is the sparse arm without its network.
-COMPARED = ["sparse", "least_squares", "original", "nnls_cut", "em", "oracle"]
 
 
 rule ablate:
     """Show what each ingredient is worth, over several seeds."""
     input:
-        arms=expand(
+        plan.experiment.ablation,
+        expand(
             "results/{run}/{{phase}}/{arm}/evaluation/metrics.json",
-            run=SEED_RUNS,
-            arm=COMPARED,
+            run=plan.seed_runs,
+            arm=names(selected=True),
         ),
-        variants=expand(
+        expand(
             "results/{run}/{{phase}}/ablation/{variant}/evaluation/metrics.json",
-            run=SEED_RUNS,
-            variant=list(ABLATION),
+            run=plan.seed_runs,
+            variant=plan.variants,
         ),
     output:
         table="results/{name}/{phase}/ablation/ablation.csv",
@@ -30,12 +29,11 @@ rule ablate:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
-        runs=expand("results/{run}/{{phase}}", run=SEED_RUNS),
-        arms=COMPARED,
-        labels=[variant.label for variant in ABLATION.values()],
+        config=plan.record,
+        runs=expand("results/{run}/{{phase}}", run=plan.seed_runs),
+        arms=names(selected=True),
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report", "pages"),
+        code=source_digest("methmix.report", "ablation"),
     shell:
         """
         python -m methmix.report ablation \
@@ -52,9 +50,9 @@ rule pool_folds:
     input:
         expand(
             "results/{run}/{{phase}}/{arm}/evaluation/{file}",
-            run=FOLD_RUNS,
-            arm=[*ARMS, "least_squares"],
-            file=["metrics.json", "predictions.csv"],
+            run=plan.fold_runs,
+            arm=names(),
+            file=EVALUATED.values(),
         ),
     output:
         table="results/{name}/{phase}/folds/folds.csv",
@@ -71,11 +69,11 @@ rule pool_folds:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
-        runs=expand("results/{run}/{{phase}}", run=FOLD_RUNS),
-        arms=[*ARMS, "least_squares"],
+        config=plan.record,
+        runs=expand("results/{run}/{{phase}}", run=plan.fold_runs),
+        arms=names(),
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report", "pages"),
+        code=source_digest("methmix.report", "folds"),
     shell:
         """
         python -m methmix.report folds \

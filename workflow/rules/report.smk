@@ -1,23 +1,15 @@
-ARMS = [
-    "original",
-    "sparse",
-    "nnls",
-    "nnls_cut",
-    "em",
-    "uniform",
-    "all_absent",
-    "oracle",
-]
-
-
 rule compare:
     """Compare the arms: tables, Miami plots and the page."""
     input:
-        metrics=expand(
-            "results/{{name}}/{{phase}}/{arm}/evaluation/metrics.json", arm=ARMS
+        expand(
+            "results/{{name}}/{{phase}}/{arm}/evaluation/{file}",
+            arm=names(compared=True),
+            file=EVALUATED.values(),
         ),
-        predictions=expand(
-            "results/{{name}}/{{phase}}/{arm}/evaluation/predictions.csv", arm=ARMS
+        # They stand for the training logs, which are read too.
+        expand(
+            "results/{{name}}/{{phase}}/{arm}/logs/training_record.json",
+            arm=names("trained"),
         ),
     output:
         table="results/{name}/{phase}/comparison/comparison.csv",
@@ -28,7 +20,10 @@ rule compare:
             category="Comparison",
         ),
         miami=report(
-            expand("results/{{name}}/{{phase}}/comparison/miami_{arm}.png", arm=ARMS),
+            expand(
+                "results/{{name}}/{{phase}}/comparison/miami_{arm}.png",
+                arm=names(compared=True),
+            ),
             caption="../report/miami.rst",
             category="Miami plots",
         ),
@@ -38,13 +33,14 @@ rule compare:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        config=record,
-        recipe=lambda wildcards: experiment.mixtures.recipes[wildcards.phase].words,
-        arms=ARMS,
+        config=plan.record,
+        recipe=plan.recipe,
+        arms=names(compared=True),
         folder=lambda wildcards, output: Path(output.page).parents[1],
+        # What jobs have used is shown where it was measured, and needed nowhere.
         jobs="results/{name}/benchmarks",
         output=lambda wildcards, output: Path(output.page).parent,
-        code=source_digest("report", "pages"),
+        code=source_digest("methmix.report", "comparison"),
     shell:
         """
         python -m methmix.report comparison \
@@ -60,10 +56,12 @@ rule compare:
 rule sweep:
     """Compare learning rates on validation."""
     input:
+        # They stand for the training logs, which are read.
         expand(
-            "results/{{name}}/{{phase}}/sweep/{arm}/{rate}/logs/training_record.json",
-            arm=["original", "sparse"],
-            rate=config["sweep"]["learning_rates"],
+            rules.train_sweep.output.record,
+            arm=names("trained"),
+            rate=plan.experiment.sweep.learning_rates,
+            allow_missing=True,
         ),
     output:
         table="results/{name}/{phase}/sweep/sweep.csv",
@@ -78,13 +76,9 @@ rule sweep:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        runs=expand(
-            "results/{{name}}/{{phase}}/sweep/{arm}/{rate}",
-            arm=["original", "sparse"],
-            rate=config["sweep"]["learning_rates"],
-        ),
+        runs=lambda wildcards, input: [Path(record).parents[1] for record in input],
         output=lambda wildcards, output: Path(output.table).parent,
-        code=source_digest("report", "pages"),
+        code=source_digest("methmix.report", "sweep"),
     shell:
         """
         python -m methmix.report sweep \

@@ -7,7 +7,7 @@
 rule train:
     """Train one arm; an interrupted training goes on from its last checkpoint."""
     input:
-        unpack(trained_arm),
+        unpack(plan.training_inputs),
         reference="results/{name}/reference/reference.h5",
         validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
@@ -17,105 +17,46 @@ rule train:
     benchmark:
         "results/{name}/benchmarks/train_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="original|sparse",
+        arm="|".join(names("trained")),
     conda:
         "../../envs/training.yaml"
     threads: 1
     params:
-        config=record,
+        config=plan.record,
+        options=plan.training_options,
         output=lambda wildcards, output: Path(output.record).parents[1],
-        start=warm_start,
-        settings=settings("overrides"),
         processes=lambda wildcards, resources: resources.get("gpu", 1),
-        code=source_digest("training", "models", "mixtures", "reference", "files"),
+        settings=plan.settings("overrides"),
+        code=source_digest("methmix.training"),
     shell:
         """
         exec python -m methmix.training \
             --config {input.config:q} \
-            --arm {wildcards.arm:q} \
             --experiment {params.config:q} \
             --reference {input.reference:q} \
             --validation {input.validation:q} \
-            {params.start:q} \
+            {params.options:q} \
             --output {params.output:q} \
             --processes {params.processes:q} \
             2>{log:q}
         """
 
 
-rule train_sweep:
+use rule train as train_sweep with:
     """Train one arm at one learning rate."""
-    input:
-        unpack(trained_arm),
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
         record="results/{name}/{phase}/sweep/{arm}/{rate}/logs/training_record.json",
     log:
         "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
-    wildcard_constraints:
-        arm="original|sparse",
-        rate=r"[0-9.e-]+",
-    conda:
-        "../../envs/training.yaml"
-    threads: 1
-    params:
-        config=record,
-        output=lambda wildcards, output: Path(output.record).parents[1],
-        start=warm_start,
-        settings=settings("overrides"),
-        processes=lambda wildcards, resources: resources.get("gpu", 1),
-        code=source_digest("training", "models", "mixtures", "reference", "files"),
-    shell:
-        """
-        exec python -m methmix.training \
-            --config {input.config:q} \
-            --arm {wildcards.arm:q} \
-            --experiment {params.config:q} \
-            --reference {input.reference:q} \
-            --validation {input.validation:q} \
-            {params.start:q} \
-            --set training.learning_rate={wildcards.rate:q} \
-            --output {params.output:q} \
-            --processes {params.processes:q} \
-            2>{log:q}
-        """
+    benchmark:
+        "results/{name}/benchmarks/sweep/{phase}_{arm}_{rate}.tsv"
 
 
-rule train_variant:
+use rule train as train_variant with:
     """Train one variant of the ablation."""
-    input:
-        unpack(trained_arm),
-        reference="results/{name}/reference/reference.h5",
-        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
         record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
     log:
         "logs/{name}/ablation_{phase}_{variant}.log",
-    conda:
-        "../../envs/training.yaml"
-    threads: 1
-    params:
-        config=record,
-        output=lambda wildcards, output: Path(output.record).parents[1],
-        start=warm_start,
-        settings=settings("overrides"),
-        changed=lambda wildcards: [
-            f"--set={key}={json.dumps(value)}"
-            for key, value in ABLATION[wildcards.variant].set.items()
-        ],
-        processes=lambda wildcards, resources: resources.get("gpu", 1),
-        code=source_digest("training", "models", "mixtures", "reference", "files"),
-    shell:
-        """
-        exec python -m methmix.training \
-            --config {input.config:q} \
-            --experiment {params.config:q} \
-            --reference {input.reference:q} \
-            --validation {input.validation:q} \
-            {params.start:q} \
-            {params.changed:q} \
-            --output {params.output:q} \
-            --processes {params.processes:q} \
-            2>{log:q}
-        """
+    benchmark:
+        "results/{name}/benchmarks/ablation/train_{phase}_{variant}.tsv"

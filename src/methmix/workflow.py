@@ -1,0 +1,164 @@
+"""What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs.
+
+Rules take the methods of a `Plan` as they are: those with an argument ``wildcards`` give what belongs to one job.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from methmix import arms
+from methmix.config.ablation import Variant
+from methmix.config.arms import check_arms, configured_arm, effective_variants
+from methmix.config.load import check_experiment
+from methmix.config.repeats import fold_runs, seed_runs
+from methmix.files.atomic import write_text
+from methmix.prediction.settings import options, sheet_and_files
+
+_ABLATED_PHASE = "phase2"
+
+
+def checkpoint(record: str) -> str:
+    """Name the checkpoint of the best epoch of a training, given its record.
+
+    Rules depend on the record, which a training writes last: Snakemake would delete an output before it starts a job
+    again.
+    """
+    return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+class Plan:
+    """The runs of an experiment: itself, with further seeds, and with other donors in the test.
+
+    Parameters
+    ----------
+    content
+        The configuration.
+    path
+        Its file, for messages.
+
+    Attributes
+    ----------
+    content
+        The configuration with all defaults filled in.
+    variants
+        Those of the ablation, by name.
+    seed_runs, fold_runs, runs
+        Name of a run -> its configuration. The experiment itself is the first; `runs` has all.
+
+    Raises
+    ------
+    InputError
+        Something is wrong with the configuration, with one of its arms or with its ablation.
+    """
+
+    def __init__(self, content: dict[str, Any], path: Path) -> None:
+        self.experiment = check_experiment(content, path)
+        self.path = path
+        check_arms(self.experiment)
+        self.variants: dict[str, Variant] = effective_variants(self.experiment, _ABLATED_PHASE)
+        self.content: dict[str, Any] = self.experiment.model_dump(mode="json")
+        self.seed_runs = seed_runs(self.content, self.experiment.repeats.seeds)
+        self.fold_runs = fold_runs(self.content, self.experiment.repeats.folds)
+        self.runs = {**self.seed_runs, **self.fold_runs}
+
+    def write_record(self, name: str) -> str:
+        """Write the configuration of a run out as its record, where it is not there yet; give its file.
+
+        Raises
+        ------
+        InputError
+            It cannot be written.
+        """
+        path = Path("results", name, "config.yaml")
+        text = yaml.safe_dump(self.runs[name], sort_keys=False)
+        if not path.is_file() or path.read_text() != text:
+            write_text(path, text)
+        return str(path)
+
+    def record(self, wildcards: Any) -> str:
+        """Give the record of a job's run; as `write_record`."""
+        return self.write_record(wildcards.name)
+
+    def settings(self, *sections: str) -> Callable[[Any], list[Any]]:
+        """Give a function of wildcards for what a rule depends on: the seed and some sections of the run."""
+        return lambda wildcards: [self.runs[wildcards.name][section] for section in ("seed", *sections)]
+
+    def recipe(self, wildcards: Any) -> str:
+        """Say what the mixtures of a job's phase consist of."""
+        return self.experiment.mixtures.recipes[wildcards.phase].words
+
+    def trained_arms(self, wildcards: Any) -> list[str]:
+        """Name the arms that the experiment trains in a job's phase."""
+        return list(self.experiment.arms.get(wildcards.phase, {}))
+
+    def main_arm(self, wildcards: Any) -> str:
+        """Give the configuration file of the arm whose parts the ablation shows.
+
+        Raises
+        ------
+        InputError
+            As `configured_arm`.
+        """
+        configured_arm(self.experiment, wildcards.phase, arms.MAIN)
+        return self.experiment.arms[wildcards.phase][arms.MAIN]
+
+    def training_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Give the configuration file of the arm that a job trains and, if it starts from another training, its record.
+
+        Raises
+        ------
+        InputError
+            As `configured_arm`.
+        """
+        arm, changes = self._changed(wildcards)
+        start = configured_arm(self.experiment, wildcards.phase, arm, changes).training.warm_start
+        record = f"results/{wildcards.name}/{start}/{arm}/logs/training_record.json"
+        return {"config": self.experiment.arms[wildcards.phase][arm], "start": [record] if start else []}
+
+    def training_options(self, wildcards: Any, input: Any) -> list[str]:
+        """Give the options of a training: its arm, what is changed in it, and the checkpoint that it starts from."""
+        arm, changes = self._changed(wildcards)
+        assignments = [f"--set={key}={json.dumps(value)}" for key, value in changes.items()]
+        return [f"--arm={arm}", *assignments, *(f"--warm-start={checkpoint(record)}" for record in input.start)]
+
+    def evaluation_options(self, wildcards: Any, input: Any) -> list[str]:
+        """Give the options of the evaluation of a trained arm: its name and its checkpoint."""
+        arm, _ = self._changed(wildcards)
+        return [f"--arm={arm}", f"--checkpoint={checkpoint(input.record)}"]
+
+    def samples(self, wildcards: Any) -> list[str]:
+        """Give the samples sheet of the prediction and the files that it names.
+
+        Raises
+        ------
+        InputError
+            The configuration has no section ``prediction``, or as for `files_of_sheet`.
+        """
+        return sheet_and_files(self.experiment, self.path)
+
+    def sample_regions(self, wildcards: Any) -> list[str]:
+        """Give the file with the regions of the samples, if the configuration names one."""
+        prediction = self.experiment.prediction
+        return [prediction.regions_file] if prediction and prediction.regions_file else []
+
+    def prediction_options(self, wildcards: Any) -> list[str]:
+        """Give the options of ``python -m methmix.prediction`` that the configuration stands for."""
+        return options(self.experiment)
+
+    @property
+    def predicting_run(self) -> str:
+        """Folder of the training that predicts, below that of the run."""
+        # Without the section there is nothing to predict, which is said when somebody asks for it.
+        phase = self.experiment.prediction.checkpoint_phase if self.experiment.prediction else "phase3"
+        return f"{phase}/{arms.MAIN}"
+
+    def _changed(self, wildcards: Any) -> tuple[Any, dict[str, Any]]:
+        """Give the arm that a job trains, and what is changed in it: by a variant, or the learning rate of a sweep."""
+        if variant := self.variants.get(getattr(wildcards, "variant", "")):
+            return variant.arm, dict(variant.set)
+        rate = getattr(wildcards, "rate", None)
+        return wildcards.arm, {"training.learning_rate": float(rate)} if rate else {}
