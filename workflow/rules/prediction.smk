@@ -1,4 +1,4 @@
-from methmix.prediction.settings import options, sheet_and_files
+from methmix.prediction.prediction_section import options, sheet_and_files
 
 # Without the section there is nothing to predict, which is told when somebody wants it.
 PREDICTS = f"{experiment.prediction.checkpoint_phase if experiment.prediction else 'phase3'}/sparse"
