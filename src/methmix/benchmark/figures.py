@@ -9,12 +9,14 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from methmix.benchmark.checks import LOADER_SPEED, MEMORY_MB, SOLVER_SPEED, STEP_OVER_PRODUCTS
 from methmix.benchmark.steps import PARTS
-from methmix.pages.style import ARM_COLOURS, TRUTH
+from methmix.pages.style import TRUTH, drawing
+from methmix.pages.style import colour as arm_colour
 
 _PART_COLOURS = dict(zip(PARTS, ("#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#009e73"), strict=True))
 _PRODUCTS, _OURS, _TARGET = "#999999", "#0072b2", "#4d4d4d"
 
 
+@drawing
 def step(content: dict[str, Any]) -> Figure:
     """Draw where a step's time goes, per arm, with the matrix products alone beside it."""
     arms = content["training_step"]
@@ -41,6 +43,7 @@ def step(content: dict[str, Any]) -> Figure:
     return figure
 
 
+@drawing
 def scaling(content: dict[str, Any]) -> Figure:
     """Draw seconds against regions, batch size and number of mixtures; dotted: proportional to the size."""
     figure = Figure(figsize=(11, 3.4))
@@ -49,7 +52,7 @@ def scaling(content: dict[str, Any]) -> Figure:
         measured = content["scaling"][axis]
         for name, spent in measured["seconds"].items():
             label = name.replace("_", " ")
-            _line(axes, measured["sizes"], spent, ARM_COLOURS.get(name, TRUTH), label)
+            _line(axes, measured["sizes"], spent, arm_colour(name), label)
         axes.set(xlabel=title, ylabel="seconds of a training step", title=f"time against {title}")
     writing = content["writing"]
     _line(panels[2], writing["mixtures"], writing["seconds"], _OURS, "drawing and writing")
@@ -72,6 +75,7 @@ def _line(axes: Axes, sizes: list[float], costs: list[float], colour: str, label
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+@drawing
 def memory(content: dict[str, Any]) -> Figure:
     """Draw the memory of streaming processes against the size of their file, and of trainings."""
     measured = content["memory"]
@@ -88,8 +92,8 @@ def memory(content: dict[str, Any]) -> Figure:
     arms = list(content["training_step"])
     for row, arm in enumerate(arms):
         of_arm = measured[f"train_{arm}"]
-        right.barh(row, of_arm["resident_mb"], color=ARM_COLOURS[arm], alpha=0.5)
-        right.barh(row, of_arm["anonymous_mb"], color=ARM_COLOURS[arm], height=0.5)
+        right.barh(row, of_arm["resident_mb"], color=arm_colour(arm), alpha=0.5)
+        right.barh(row, of_arm["anonymous_mb"], color=arm_colour(arm), height=0.5)
     right.axvline(MEMORY_MB, color=_TARGET, linestyle=":")
     right.text(MEMORY_MB, -0.55, "target ", ha="right", va="center", fontsize=8)
     right.set_yticks(range(len(arms)), arms)
@@ -98,6 +102,7 @@ def memory(content: dict[str, Any]) -> Figure:
     return figure
 
 
+@drawing
 def others(content: dict[str, Any]) -> Figure:
     """Draw our speed against the loader's, and against SciPy's solver, on logarithmic axes."""
     loader, nnls = content["loader"], content["nnls"]
@@ -125,6 +130,7 @@ def _bars(axes: Axes, values: dict[str, float], target: float, title: str) -> No
     axes.legend(fontsize=8)
 
 
+@drawing
 def larger(content: dict[str, Any]) -> Figure:
     """Draw what each size of reference cost against what the fit says."""
     measured = content["larger_reference"]

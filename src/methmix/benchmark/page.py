@@ -3,7 +3,8 @@
 from typing import Any
 
 from methmix.benchmark import figures
-from methmix.pages.style import embed, template
+from methmix.pages.render import render as render_page
+from methmix.pages.style import embed
 
 
 def render(content: dict[str, Any]) -> str:
@@ -27,8 +28,13 @@ def render(content: dict[str, Any]) -> str:
         }
         for check in content["checks"]
     ]
-    return template("benchmark.html").render(
-        content=content, rows=rows, figures=drawn, n_met=sum(row["met"] for row in rows), number=number
+    return render_page(
+        "report/benchmark.html",
+        content=content,
+        rows=rows,
+        figures=drawn,
+        n_met=sum(row["met"] for row in rows),
+        number=number,
     )
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from methmix.pages.style import embed, template
+from methmix.pages.render import render as render_page
+from methmix.pages.style import embed
 from methmix.prediction.card import card_text
 from methmix.prediction.group_comparison import FEW
 from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
@@ -29,7 +30,8 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         "courses": courses(cohort),
         "groups": group_boxes(compared) if compared else None,
     }
-    return template("report.html", "methmix.prediction").render(
+    return render_page(
+        "prediction/report.html",
         run=cohort,
         record=record,
         card=card_text(record["model"]),

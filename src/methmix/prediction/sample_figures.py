@@ -10,9 +10,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.arms import ARMS
 from methmix.models.prediction import Prediction
-from methmix.pages.style import TRUTH
+from methmix.pages.style import TRUTH, colour, drawing
 from methmix.prediction.sample_results import Array, Cohort, SampleResult
 
 MOST_BARS = 40
@@ -24,11 +23,12 @@ _LEAST_SHOWN = 0.001
 _OTHERS = "#dddddd"
 # More names than this beside a heatmap cannot be read.
 _MOST_NAMES = 70
-_METHODS = {"model": ("model", ARMS["sparse"].colour), "nnls": ("NNLS", ARMS["nnls"].colour)}
+_METHODS = {"model": ("model", colour("sparse")), "nnls": ("NNLS", colour("nnls"))}
 
 Answered = list[tuple[SampleResult, Prediction]]
 
 
+@drawing
 def bars(cohort: Cohort) -> Figure | None:
     """Draw the proportions of the first samples, one stacked bar per sample; None if no sample has numbers."""
     answered = cohort.answered[:MOST_BARS]
@@ -37,7 +37,7 @@ def bars(cohort: Cohort) -> Figure | None:
     values = _matrix(answered)
     order = [t for t in np.argsort(-values.mean(axis=0), kind="stable") if values[:, t].any()]
     own, others = order[: len(_COLOURS)], order[len(_COLOURS) :]
-    stacked: list[Any] = [(cohort.tissues[t], values[:, t], colour) for t, colour in zip(own, _COLOURS, strict=False)]
+    stacked: list[Any] = [(cohort.tissues[t], values[:, t], shade) for t, shade in zip(own, _COLOURS, strict=False)]
     if others:
         stacked.append((f"{len(others)} others", values[:, others].sum(axis=1), _OTHERS))
     if cohort.unknown:
@@ -45,8 +45,8 @@ def bars(cohort: Cohort) -> Figure | None:
     figure = Figure(figsize=(11, 0.26 * len(answered) + 1.3 + 0.18 * (len(own) // 5 + 1)))
     axes = figure.subplots()
     left = np.zeros(len(answered))
-    for label, widths, colour in stacked:
-        axes.barh(range(len(answered)), widths, left=left, color=colour, label=label, height=0.8)
+    for label, widths, shade in stacked:
+        axes.barh(range(len(answered)), widths, left=left, color=shade, label=label, height=0.8)
         left += widths
     axes.set_yticks(range(len(answered)), [result.sample.name for result, _ in answered])
     axes.set(xlim=(0, 1), ylim=(len(answered) - 0.5, -0.5))
@@ -55,6 +55,7 @@ def bars(cohort: Cohort) -> Figure | None:
     return figure
 
 
+@drawing
 def heatmap(cohort: Cohort) -> Figure | None:
     """Draw the proportions of all samples and tissues on a logarithmic scale; exact zeros stay white."""
     answered = cohort.answered
@@ -79,6 +80,7 @@ def heatmap(cohort: Cohort) -> Figure | None:
     return figure
 
 
+@drawing
 def courses(cohort: Cohort) -> Figure | None:
     """Draw the change over time of each patient with more than one date; None without such a patient."""
     patients = by_patient(cohort)[:MOST_PATIENTS]
@@ -95,6 +97,7 @@ def courses(cohort: Cohort) -> Figure | None:
     return figure
 
 
+@drawing
 def group_boxes(record: dict[str, Any]) -> Figure:
     """Draw the summed proportion of each sample, group by group and method by method.
 
@@ -107,19 +110,19 @@ def group_boxes(record: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(max(5.0, 1.5 * len(rows) + 1), 3.8))
     axes = figure.subplots()
     rng = np.random.default_rng(0)
-    for at, (method, (label, colour)) in zip((-0.2, 0.2), _METHODS.items(), strict=True):
+    for at, (method, (label, shade)) in zip((-0.2, 0.2), _METHODS.items(), strict=True):
         if method not in rows[0]["sums"]:
             continue
         values = [row["sums"][method] for row in rows]
         places = [number + at for number in range(len(rows))]
         axes.boxplot(
             values, positions=places, widths=0.32, showfliers=False, manage_ticks=False, label=label,
-            patch_artist=True, boxprops={"facecolor": colour, "alpha": 0.25, "edgecolor": colour},
-            medianprops={"color": colour, "linewidth": 2}, whiskerprops={"color": colour}, capprops={"color": colour},
+            patch_artist=True, boxprops={"facecolor": shade, "alpha": 0.25, "edgecolor": shade},
+            medianprops={"color": shade, "linewidth": 2}, whiskerprops={"color": shade}, capprops={"color": shade},
         )  # fmt: skip
         for place, of_group in zip(places, values, strict=True):
             beside = place + rng.uniform(-0.11, 0.11, len(of_group))
-            axes.plot(beside, of_group, "o", color=colour, markersize=3, alpha=0.6, markeredgewidth=0, clip_on=False)
+            axes.plot(beside, of_group, "o", color=shade, markersize=3, alpha=0.6, markeredgewidth=0, clip_on=False)
     axes.set_xticks(range(len(rows)), [f"{row['group']}\n{row['n']}" for row in rows])
     axes.set_ylabel("tissues of interest, summed")
     # Most sums are small; a root shows them, and 0.

@@ -155,7 +155,7 @@ class Trainer:
                 "mixtures": _digest(f"{experiment.seed} {recipe} {experiment.mixtures.mean_depths}"),
                 "validation mixtures": _content(validation),
                 "initial weights": start.digest if start else "random",
-                "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
+                "code": provenance.source_digest("methmix.training"),
             },
             model={},
             optimiser={},
