@@ -14,8 +14,7 @@ from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.training.batches import Batch, TrainingBatches
-from methmix.training.loop import Trainer, _loss_of
-from methmix.training.parallel import Ranks
+from methmix.training.loop import Trainer
 
 # In the order of a step.
 PARTS = ("episode", "mixing_and_reads", "forward", "backward", "optimiser")
@@ -37,7 +36,7 @@ class TimedTraining:
     def __init__(self, arm: ArmSettings, experiment: Experiment, reference: Reference, device: torch.device) -> None:
         validation = few_mixtures(experiment, reference, _VALIDATION)
         self._trainer = Trainer(arm, experiment, reference, validation, Path("not written"), device)
-        self._loss = _loss_of(self._trainer.model, Ranks())
+        self._loss = self._trainer._loss
         self._settings = arm.training
         self._next = 0
         self.batch_size = arm.training.batch_size
@@ -45,9 +44,9 @@ class TimedTraining:
 
     def batch(self, watch: Stopwatch | None = None, size: int | None = None) -> Batch:
         """Make the mixtures of the next step, as many as the arm says or ``size``."""
-        own, trainer = self._trainer._batches, self._trainer
-        sampler: Any = own._sampler
-        episodes: Any = own._episodes
+        own, trainer = self._trainer.batches, self._trainer
+        sampler: Any = own.sampler
+        episodes: Any = own.episodes
         if watch:
             sampler = SimpleNamespace(sample=watch.watched("mixing_and_reads", sampler.sample))
             episodes = episodes and SimpleNamespace(draw=watch.watched("episode", episodes.draw))
@@ -64,13 +63,13 @@ class TimedTraining:
 
     def step(self, batch: Batch, watch: Stopwatch | None = None) -> None:
         """Train on a batch."""
-        optimiser = self._trainer._optimiser
-        loss: Any = watch.watched("forward", self._loss) if watch else self._loss
+        optimiser = self._trainer.optimiser
+        self._trainer._loss = watch.watched("forward", self._loss) if watch else self._loss  # type: ignore[assignment]
         hooks = [
             optimiser.register_step_pre_hook(lambda *_: watch.start("optimiser")),
             optimiser.register_step_post_hook(lambda *_: watch.end("optimiser")),
         ] if watch else []  # fmt: skip
-        self._trainer._step(self._next, loss, batch)
+        self._trainer.train_step(self._next, batch)
         for hook in hooks:
             hook.remove()
 

@@ -137,10 +137,10 @@ def _limits(card: dict[str, Any]) -> list[str]:
 
 def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
     """Give what calibration has set in the model, None where it is not known."""
-    curve = checkpoint.model.get("misfit_curve")
+    curve = checkpoint.model.get("limits.misfit_curve")
     return {
-        "interval_shift": _finite(checkpoint.model.get("interval_shift")),
-        "detection_ratio": _finite(checkpoint.model.get("detection_ratio")),
+        "interval_shift": _finite(checkpoint.model.get("head.intervals.shift")),
+        "detection_ratio": _finite(checkpoint.model.get("limits.detection_ratio")),
         "misfit_limit": None
         if curve is None or _finite(curve) is None
         else [round(value, 6) for value in curve.tolist()],

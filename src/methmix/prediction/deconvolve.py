@@ -12,10 +12,9 @@ from methmix.errors import InputError
 from methmix.formats.kinds import kind_of
 from methmix.formats.regions import Measure, RegionSet, build_name
 from methmix.formats.samples import SampleBlock, Samples, open_samples
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
-from methmix.models.registry import Model
 from methmix.nnls import normalise, weighted_nnls
-from methmix.prediction.capabilities import not_estimated, own_profiles
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
 from methmix.prediction.spool import Spool
@@ -26,10 +25,17 @@ from methmix.training.checkpoint import Checkpoint
 logger = logging.getLogger("methmix")
 
 _BLOCK = 128
+# Quantities that not every model estimates, by their names in `Prediction`.
+_QUANTITIES = {
+    "presence_probability": "presence probability",
+    "low": "interval",
+    "limit": "limit of detection",
+    "misfit": "goodness of fit",
+}
 
 
 def predict_samples(
-    model: Model,
+    model: Deconvolver,
     checkpoint: Checkpoint,
     files: Sequence[Path],
     sheet: list[Sample] | None = None,
@@ -64,7 +70,7 @@ def predict_samples(
         check_unknown(model, checkpoint.tissue_names)
     regions = region_set(checkpoint)
     paths = check_files(files, regions, genome)
-    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=not_estimated(model))
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model))
     with Spool.open(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
@@ -160,11 +166,14 @@ def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
             yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
 
 
-def predict_block(model: Model, block: SampleBlock, samples: list[Sample], regions_found: int) -> list[SampleResult]:
-    """Predict some samples; ``samples`` says which they are, ``regions_found`` how many regions their file has."""
+def predict_block(
+    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int
+) -> list[SampleResult]:
+    """Predict a block of samples, whose file has so many of the model's regions."""
     found = split(predict(model, block.methylation, block.depth), block.depth)
-    profiles = own_profiles(model)
-    nnls = None if profiles is None else normalise(weighted_nnls(profiles, block.methylation, block.depth))
+    nnls = None
+    if model.profiles is not None:
+        nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     results = []
@@ -188,3 +197,14 @@ def _warn(cohort: Cohort) -> None:
     for matching in cohort.matching:
         for note in matching["notes"]:
             logger.warning("%s: %s", matching["file"], note)
+
+
+def _notes(model: Deconvolver) -> list[str]:
+    """Name the quantities that a model does not estimate."""
+    missing = [words for name, words in _QUANTITIES.items() if name not in model.estimates]
+    why = ""
+    if "misfit" in model.estimates:
+        why = ": too few small proportions were found in validation"
+    elif not model.needs_depth:
+        why = ": it does not use the depth of a sample"
+    return [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []

@@ -20,9 +20,8 @@ from scipy.stats import binom
 
 from methmix import cli, nnls
 from methmix.errors import InputError
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Prediction, predict
-from methmix.models.registry import Model
-from methmix.prediction.capabilities import estimates_fit, own_profiles
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, split
 from methmix.prediction.spool import Spool
 
@@ -47,7 +46,7 @@ class UnknownComponent(NamedTuple):
     profile: npt.NDArray[np.float64]
 
 
-def check_unknown(model: Model, tissues: Sequence[str]) -> None:
+def check_unknown(model: Deconvolver, tissues: Sequence[str]) -> None:
     """Check that an unknown component can be estimated.
 
     Raises
@@ -55,7 +54,7 @@ def check_unknown(model: Model, tissues: Sequence[str]) -> None:
     InputError
         The model estimates no goodness of fit, or has a tissue of the component's name.
     """
-    if not estimates_fit(model):
+    if "misfit" not in model.estimates:
         raise InputError(
             "--unknown: this model estimates no goodness of fit", "use a sparse one with the backbone reference"
         )
@@ -63,7 +62,7 @@ def check_unknown(model: Model, tissues: Sequence[str]) -> None:
         raise InputError(f"--unknown: the model has a tissue {UNKNOWN} already", "leave --unknown out")
 
 
-def add_unknown(cohort: Cohort, model: Model, poor_fits: Spool) -> None:
+def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: Spool) -> None:
     """Estimate the proportion of an unknown component in the samples with a poor fit; all others have none.
 
     Parameters
@@ -76,26 +75,22 @@ def add_unknown(cohort: Cohort, model: Model, poor_fits: Spool) -> None:
         Methylation and depth of the samples with a poor fit, in their order.
     """
     rows = [row for row, result in enumerate(cohort.results) if result.poor_fit]
-    n, profiles = len(cohort.answered), own_profiles(model)
+    n = len(cohort.answered)
     fewest = max(_FEWEST_SAMPLES, int(binom.ppf(_CERTAINTY, n, _FALSE_POSITIVES)) + 1)
-    if profiles is None or len(rows) < fewest:
+    if model.profiles is None or len(rows) < fewest:
         cohort.notes.append(
             f"no unknown component is estimated: {len(rows)} of {n} samples do not fit the reference, and fewer than "
             f"{fewest} may be chance or do not show what they have in common"
         )
         return
-    found = estimate(profiles, poor_fits)
+    found = estimate(model.profiles.mean.cpu().numpy(), poor_fits)
     cohort.unknown = True
     cohort.results = [
         result if result.prediction is None else replace(result, unknown=0.0) for result in cohort.results
     ]
-    start = 0
-    for methylation, depth in poor_fits.blocks():
-        proportions = found.proportions[start : start + len(depth)]
-        of_rest = _of_rest(model, methylation, depth, proportions, found.profile)
-        for number, row in enumerate(rows[start : start + len(depth)]):
-            cohort.results[row] = _beside(float(proportions[number]), cohort.results[row], of_rest[number])
-        start += len(depth)
+    rest = _rest(model, poor_fits, found)
+    for row, proportion, of_rest in zip(rows, found.proportions.tolist(), rest, strict=True):
+        cohort.results[row] = _beside(proportion, cohort.results[row], of_rest)
     cohort.notes += _notes(len(rows), n)
 
 
@@ -148,15 +143,16 @@ def _distance(profiles: Array) -> float:
     return float(np.median(left))
 
 
-def _of_rest(
-    model: Model, methylation: Array, depth: Array, proportions: Array, profile: Array
-) -> list[Prediction | None]:
+def _rest(model: Deconvolver, samples: Spool, found: UnknownComponent) -> list[Prediction | None]:
     """Predict what the component leaves of each sample; None where its reads are too few."""
-    component = proportions[:, None]
-    left = np.maximum(1 - component, _LEAST_LEFT)
-    rest = ((methylation - component * profile) / left).clip(0, 1).astype(np.float32)
-    reads = (depth * left).astype(np.float32)
-    return split(predict(model, rest, reads), reads)
+    predictions: list[Prediction | None] = []
+    for methylation, depth in samples.blocks():
+        component = found.proportions[len(predictions) :][: len(depth), None]
+        left = np.maximum(1 - component, _LEAST_LEFT)
+        rest = ((methylation - component * found.profile) / left).clip(0, 1).astype(np.float32)
+        reads = (depth * left).astype(np.float32)
+        predictions += split(predict(model, rest, reads), reads)
+    return predictions
 
 
 def _beside(proportion: float, result: SampleResult, of_rest: Prediction | None) -> SampleResult:

@@ -18,11 +18,11 @@ from scipy.optimize import nnls
 from methmix import seeds
 from methmix.files.reference import Reference, write_reference
 from methmix.mixtures.sampler import MixtureSampler
+from methmix.models.calibration import calibrate
 from methmix.models.prediction import predict
 from methmix.prediction.output import COLUMNS
 from methmix.training.checkpoint import load_model
 from methmix.training.loop import Trainer
-from methmix.training.validation import calibrate
 
 
 def test_a_counts_table_becomes_a_table_a_record_and_a_page(command, counts, reference, checkpoint, plasma):
@@ -106,7 +106,7 @@ def test_nnls_is_told_beside(command, counts, reference, plasma, checkpoint):
     _, _, output = command("--samples", counts)
     found = pd.read_csv(output)["nnls_proportion"].to_numpy().reshape(10, -1)
     assert found.sum(axis=1) == pytest.approx(1)
-    profiles = load_model(checkpoint)[0].backbone.mean.double().numpy()
+    profiles = load_model(checkpoint)[0].profiles.mean.double().numpy()
     for row in range(3):
         root = np.sqrt(plasma.depth.numpy()[row].astype(float))
         expected, _ = nnls((profiles * root).T, np.nan_to_num(plasma.methylation.numpy()[row]) * root)
@@ -130,12 +130,12 @@ def test_the_limit_of_detection_holds_on_fresh_mixtures_and_falls_with_depth(ref
 
 def test_calibration_says_what_it_rests_on(reference, checkpoint):
     model, found = load_model(checkpoint)
-    rests = calibrate(model, validation_of(reference, 300))
+    mixtures = validation_of(reference, 300)
+    rests = calibrate(model, mixtures.methylation, mixtures.depth, mixtures.proportions)
     assert rests["calibration/n_mixtures"] == 300
     assert 0 < rests["calibration/n_there_not_called"] < rests["calibration/n_there"]
     assert "calibration/n_there" in found.best
     # About 1 % of the mixtures that it was set on exceed it.
-    mixtures = validation_of(reference, 300)
     said = predict(model, mixtures.methylation, mixtures.depth)
     assert (said.misfit > said.misfit_limit).mean() == pytest.approx(0.01, abs=0.01)
 
@@ -143,7 +143,7 @@ def test_calibration_says_what_it_rests_on(reference, checkpoint):
 def test_goodness_of_fit_is_that_of_the_reconstruction(reference, checkpoint, plasma):
     model, _ = load_model(checkpoint)
     found = predict(model, plasma.methylation.numpy(), plasma.depth.numpy())
-    rebuilt = found.proportions @ model.backbone.mean.double().numpy()
+    rebuilt = found.proportions @ model.profiles.mean.double().numpy()
     expected = np.sqrt(np.nanmean((plasma.methylation.numpy() - rebuilt) ** 2, axis=1))
     assert found.rmse == pytest.approx(expected, rel=1e-4)
 
@@ -187,5 +187,5 @@ def test_a_model_without_depth_names_what_it_does_not_estimate(command, counts, 
         assert table[column].isna().all()
     assert table.groupby("sample")["proportion"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
     record = json.loads(output.with_suffix(".json").read_text())
-    assert "does not use a sample's depth" in record["notes"][0]
+    assert "does not use the depth of a sample" in record["notes"][0]
     assert "0 (limit not known)" in output.with_suffix(".html").read_text()

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import PHASE3, counts_table, tiny_reference, trained, without
+from experiments import PHASE3, counts_table, tiny_arm, tiny_reference, trained, without
 
 from methmix import seeds
 from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock
 from methmix.mixtures.sampler import MixtureSampler
+from methmix.models.registry import build_model
 from methmix.nnls import weighted_nnls
 from methmix.prediction.__main__ import main
 from methmix.prediction.deconvolve import predict_block
@@ -79,12 +80,12 @@ def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking
     with Spool.open(run.n_regions) as spool:
         spool.append(*flagged)
         add_unknown(run, model, spool)
-        profile = estimate(model.backbone.mean.numpy(), spool).profile
+        profile = estimate(model.profiles.mean.numpy(), spool).profile
     assert run.unknown and len(run.notes) == 1
     of_flagged = np.array([result.unknown for result in run.results if result.poor_fit])
     assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)
     assert of_flagged.mean() == pytest.approx(SHARE, abs=0.05)
-    nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.backbone.mean.numpy())
+    nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.profiles.mean.numpy())
     assert np.corrcoef(profile, liver)[0, 1] > max(0.88, nearest)
     assert all(result.unknown == 0.0 for result in run.results if not result.poor_fit)
     errors = []
@@ -139,7 +140,7 @@ def test_a_model_without_goodness_of_fit_is_refused(lacking, checkpoint):
     with pytest.raises(InputError, match="has a tissue unknown already"):
         check_unknown(model, [*lacking.tissue_names, "unknown"])
     with pytest.raises(InputError, match="estimates no goodness of fit"):
-        check_unknown(torch.nn.Linear(1, 1), lacking.tissue_names)
+        check_unknown(build_model(tiny_arm("sparse"), torch.rand(7, 600), seed=1), lacking.tissue_names)
 
 
 def test_a_cost_is_that_of_the_penalised_problem():
