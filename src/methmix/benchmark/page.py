@@ -29,7 +29,7 @@ def render(content: dict[str, Any]) -> str:
         for check in content["checks"]
     ]
     return render_page(
-        "report/benchmark.html",
+        "benchmark/benchmark.html",
         content=content,
         rows=rows,
         figures=drawn,

@@ -26,8 +26,8 @@ def estimate_row(axes: Axes, row: int, value: float, ends: Sequence[float], text
     """Draw an estimate as a dot on its interval, with its value in words beside it."""
     axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt", alpha=0.6)
     axes.plot(value, row, "o", color=colour)
-    beside = {"xytext": (5, 0), "textcoords": "offset points"}
-    axes.annotate(text, (max(value, ends[1]), row), va="center", fontsize=8, **beside)
+    end = max(value, ends[1])
+    axes.annotate(text, (end, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
 
 
 def tissue_columns(axes: Axes, tissues: Sequence[str]) -> None:

@@ -4,9 +4,8 @@ import base64
 import functools
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -67,19 +66,8 @@ def save(figure: Figure, path: Path) -> None:
         temporary.write_bytes(png(figure))
 
 
-@dataclass(frozen=True)
-class Image:
-    """A figure of a page.
-
-    Parameters
-    ----------
-    source
-        Data URI, so that the page opens offline.
-    alt
-        What it shows, for those who do not see it.
-    caption
-        Below it; may be empty.
-    """
+class Image(NamedTuple):
+    """A figure of a page: a data URI, so that the page opens offline, what it shows in words, and its caption."""
 
     source: str
     alt: str

@@ -1,5 +1,7 @@
 """Figures of the reference report."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,7 +28,7 @@ def purity(quality: Quality) -> Figure:
     left = 0.0 if np.isnan(lowest) else min(0.5, np.floor(10 * lowest - 0.2) / 10)
     axes.axvspan(left, LOW_PURITY, color=_WARNING, alpha=0.08, linewidth=0)
     axes.axvline(LOW_PURITY, color=_WARNING, linewidth=0.8, linestyle="--")
-    looks = {"s": 26, "alpha": 0.85, "linewidth": 0.4, "edgecolor": "white", "zorder": 3}
+    looks: dict[str, Any] = {"s": 26, "alpha": 0.85, "linewidth": 0.4, "edgecolor": "white", "zorder": 3}
     for split in SPLITS:
         own, (shade, marker) = donors[donors["split"] == split], _SPLIT_LOOKS[split]
         rows = [tissues.index(tissue) for tissue in own["tissue"]]

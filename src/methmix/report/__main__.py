@@ -38,32 +38,47 @@ def main() -> int:
     for name in ("comparison", "sweep", "ablation", "folds"):
         commands[name].add_argument("--output", type=Path, required=True, help="folder to write to")
     commands["comparison"].add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
-    return cli.run(_body, arguments)
+    bodies = {
+        "comparison": _comparison,
+        "detection": _detection,
+        "sweep": _sweep,
+        "ablation": _ablation,
+        "folds": _folds,
+    }
+    return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
-def _body(options: argparse.Namespace) -> None:
-    # Imported when it is known what is needed: --help must not wait for the numerical libraries.
-    match options.command:
-        case "comparison":
-            from methmix.report.comparison_page import write_comparison
+# The modules that do the work are imported when it is known which one: --help must not wait for numerical libraries.
 
-            write_comparison(options.config, options.folder, options.arms, options.jobs, options.output)
-        case "ablation":
-            from methmix.report.ablation_report import write_ablation
 
-            write_ablation(options.config, options.runs, options.arms, options.output)
-        case "folds":
-            from methmix.report.folds_report import write_folds
+def _comparison(options: argparse.Namespace) -> None:
+    from methmix.report.comparison_page import write_comparison
 
-            write_folds(options.config, options.runs, options.arms, options.output)
-        case "detection":
-            from methmix.report.detection_page import write_detection_page
+    write_comparison(options.config, options.folder, options.arms, options.jobs, options.output)
 
-            write_detection_page(options.folder)
-        case "sweep":
-            from methmix.report.learning_rates import write_sweep
 
-            write_sweep(options.runs, options.output)
+def _detection(options: argparse.Namespace) -> None:
+    from methmix.report.detection_page import write_detection_page
+
+    write_detection_page(options.folder)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from methmix.report.learning_rates import write_sweep
+
+    write_sweep(options.runs, options.output)
+
+
+def _ablation(options: argparse.Namespace) -> None:
+    from methmix.report.ablation_report import write_ablation
+
+    write_ablation(options.config, options.runs, options.arms, options.output)
+
+
+def _folds(options: argparse.Namespace) -> None:
+    from methmix.report.folds_report import write_folds
+
+    write_folds(options.config, options.runs, options.arms, options.output)
 
 
 if __name__ == "__main__":

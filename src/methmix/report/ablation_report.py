@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from methmix.pages.axes import mark, percent_axis
 from methmix.pages.style import LIGHT_BLUE, colour, drawing, save
 from methmix.pages.wording import between, in_unit
 from methmix.report.metric_labels import HEADLINE
-from methmix.report.repeated_runs import Bar, Line, bars, page
+from methmix.report.repeated_runs import Line, bars, repeated_page
 
 logger = logging.getLogger("methmix")
 
@@ -39,7 +40,8 @@ def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path
     output
         Folder to write to.
     """
-    table = read_ablation(runs, arms, effective_variants(load_experiment(config), runs[0].name))
+    phase: Any = runs[0].name
+    table = read_ablation(runs, arms, effective_variants(load_experiment(config), phase))
     figure = ablation_figure(table)
     write_csv(output / "ablation.csv", table)
     save(figure, output / "ablation.png")
@@ -86,29 +88,27 @@ def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
         Index ``label``; for each metric ``<metric>_mean``, ``<metric>_sd``, and ``<metric>_minus_sparse`` with the
         lowest and highest difference of a run in ``..._low`` and ``..._high``.
     """
-    summaries = {}
-    sparse = table[table["what"] == MAIN].set_index("run")
-    for _, rows in table.groupby("what", sort=False):
-        by_run, summary = rows.set_index("run"), {}
-        for metric in HEADLINE:
-            difference = by_run[metric] - sparse[metric]
-            summary[f"{metric}_mean"], summary[f"{metric}_sd"] = by_run[metric].mean(), by_run[metric].std(ddof=1)
-            summary[f"{metric}_minus_sparse"] = difference.mean()
-            summary[f"{metric}_minus_sparse_low"] = difference.min()
-            summary[f"{metric}_minus_sparse_high"] = difference.max()
-        summaries[rows["label"].iloc[0]] = summary
-    return pd.DataFrame.from_dict(summaries, orient="index")
+    values = table.set_index(["what", "run"])[list(HEADLINE)]
+    difference = values.sub(values.loc[MAIN], level="run")
+    by_what, differences = (frame.groupby("what", sort=False) for frame in (values, difference))
+    parts = {
+        "mean": by_what.mean(),
+        "sd": by_what.std(ddof=1),
+        "minus_sparse": differences.mean(),
+        "minus_sparse_low": differences.min(),
+        "minus_sparse_high": differences.max(),
+    }
+    summary = pd.concat([part.add_suffix(f"_{name}") for name, part in parts.items()], axis=1)
+    return summary.rename(index=dict(zip(table["what"], table["label"], strict=True)))
 
 
 @drawing
 def ablation_figure(table: pd.DataFrame) -> Figure:
     """Draw each run as a dot and the mean as a bar, one row per arm or variant."""
-    rows = []
-    for name, group in table.groupby("what", sort=False):
-        shade = LIGHT_BLUE if group["variant"].iloc[0] else colour(str(name))
-        values = group[list(_SHOWN)]
-        rows.append(Bar(group["label"].iloc[0], shade, values.mean().to_dict(), values.to_dict("list")))
-    figure = bars(rows, _SHOWN)
+    runs = table.set_index("label")
+    first = runs[~runs.index.duplicated()]
+    colours = [LIGHT_BLUE if row["variant"] else colour(row["what"]) for row in first.to_dict("records")]
+    figure = bars(runs.groupby("label", sort=False)[list(_SHOWN)].mean(), runs, colours, _SHOWN)
     for axes, metric in zip(figure.axes, _SHOWN, strict=True):
         mark(axes, table[table["what"] == MAIN][metric].mean())
         # Rows far out, such as the original arm, would hide the differences that matter.
@@ -126,20 +126,20 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
 
 def _page(table: pd.DataFrame, figure: Figure) -> str:
     runs, mains = list(dict.fromkeys(table["run"])), set(table["label"][~table["variant"]])
-    lines = []
+    lines: list[Line] = []
     for label, line in ablation_summary(table).iterrows():
         cells = []
         for name, metric in HEADLINE.items():
             ends = between([line[f"{name}_minus_sparse_{end}"] for end in ("low", "high")], metric.unit)
             value = " ± ".join(in_unit(line[f"{name}_{part}"], metric.unit) for part in ("mean", "sd"))
             cells.append((value, "" if label == MAIN else ends))
-        lines.append(Line(label, cells, label in mains))
-    return page(
+        lines.append((str(label), label in mains, cells))
+    return repeated_page(
         f"{runs[0]}: what each ingredient of the sparse arm is worth",
         f"Test mixtures of {len(runs)} runs with other donors, mixtures and initial weights: {', '.join(runs)}.",
         figure,
         lines,
-        "Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse (minus sparse) within a run. "
+        "Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse in a run. "
         "In the figure a bar is the mean, a dot a run, the dotted line the sparse arm. Bold: the arms as configured; "
         "each of the others has one thing changed. Axes are cut where long bars would hide the differences.",
     )

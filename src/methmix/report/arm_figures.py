@@ -1,5 +1,8 @@
 """Figures of the errors of all arms."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,6 +15,13 @@ from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing
 from methmix.pages.wording import in_unit, percent, shown
 from methmix.report.arm_results import ArmResult, serious
 from methmix.report.metric_labels import LABELS
+
+_CLASSES = {
+    "major": "major, > 20 %",
+    "minor": "minor, 5 to 20 %",
+    "low": f"low, {100 * metrics.PRESENT:g} to 5 %",
+    "trace": f"trace, < {percent(metrics.PRESENT)}",
+}
 
 
 @drawing
@@ -152,4 +162,33 @@ def background(results: list[ArmResult]) -> Figure | None:
         for axis in (axes.xaxis, axes.yaxis):
             percent_axis(axis, decimals=0)
     panels[0].set_ylabel("predicted background")
+    return figure
+
+
+def classes(result: ArmResult) -> list[dict[Hashable, Any]]:
+    """Give the errors of one arm in each class of true proportion that these mixtures have."""
+    return result.by_abundance[result.by_abundance["n"] > 0].to_dict("records")
+
+
+def headings(results: list[ArmResult]) -> list[str]:
+    """Name the classes that these mixtures have, with their numbers of entries."""
+    return [f"{_CLASSES[row['abundance']]} (n = {row['n']:,})" for row in classes(results[0])]
+
+
+@drawing
+def errors_by_abundance(results: list[ArmResult]) -> Figure:
+    """Draw the mean absolute error of each arm, with its interval, one panel per class."""
+    arms, titles = serious(results), headings(results)
+    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for number, result in enumerate(arms):
+        for axes, row in zip(panels, classes(result), strict=True):
+            ends = row["mae_low"], row["mae_high"]
+            estimate_row(axes, number, row["mae"], ends, percent(row["mae"], 2), colour(result.arm))
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title)
+        axes.margins(x=0.35)
+        axes.set_xlim(left=0)
+        percent_axis(axes.xaxis, ticks=4)
+        labelled_rows(axes, [result.arm for result in arms])
     return figure

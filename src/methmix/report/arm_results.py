@@ -101,10 +101,12 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
         raise InputError(
             f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}", again
         )
-    values = (predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:])
+    true, predicted, probability, low, high = (
+        predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]
+    )
     log = folder / arm / "logs" / "training_log.csv"
     history = pd.read_csv(log) if log.is_file() else pd.DataFrame()
-    return ArmResult(arm, metrics, mixtures, tissues, *values, **tables, log=history)
+    return ArmResult(arm, metrics, mixtures, tissues, true, predicted, probability, low, high, **tables, log=history)
 
 
 def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:

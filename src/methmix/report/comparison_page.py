@@ -13,15 +13,23 @@ from methmix.config.load import load_experiment
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.render import render
 from methmix.pages.style import Image, embed, image, save
-from methmix.report.abundance_panels import classes, errors_by_abundance, headings
-from methmix.report.arm_figures import background, per_tissue, scatter, strata, summary, training
+from methmix.report.arm_figures import (
+    background,
+    classes,
+    errors_by_abundance,
+    headings,
+    per_tissue,
+    scatter,
+    strata,
+    summary,
+    training,
+)
 from methmix.report.arm_results import ArmResult, read_arms, serious
+from methmix.report.certainty_figures import LEAST_ERRORS, calibration, intervals, presence, tradeoff
 from methmix.report.comparison import comparison_json, comparison_table
-from methmix.report.interval_figures import intervals
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
 from methmix.report.miami import miami
-from methmix.report.presence_figures import LEAST_ERRORS, calibration, presence, tradeoff
 from methmix.report.worked_mixtures import worked_mixtures
 
 logger = logging.getLogger("methmix")

@@ -57,7 +57,7 @@ def draw(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, An
     tissues, rates = _tissues(limits), list(dict.fromkeys(limits["fpr"]))
     heights = [2.3 * len(rates) + 0.5, 0.21 * len(tissues) + 1.1]
     figure = Figure(figsize=(12, sum(heights)))
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     _curves(upper, sensitivities, rates, record)
     _maps(lower, limits, tissues, record)
     return figure

@@ -21,7 +21,7 @@ from methmix.pages.style import colour, drawing, save
 from methmix.pages.wording import in_unit
 from methmix.report.arm_results import ArmResult, read_arms
 from methmix.report.metric_labels import HEADLINE
-from methmix.report.repeated_runs import Bar, Line, bars, page
+from methmix.report.repeated_runs import Line, bars, repeated_page
 
 logger = logging.getLogger("methmix")
 
@@ -130,13 +130,14 @@ def folds_table(content: dict[str, Any]) -> pd.DataFrame:
 @drawing
 def folds_figure(content: dict[str, Any]) -> Figure:
     """Draw each arm over all folds as a bar, each fold as a dot, and the score with look-alikes joined as a line."""
-    rows = [
-        Bar(arm, colour(arm), entry, entry["folds"], entry.get("grouped", {}))
-        for arm, entry in content["arms"].items()
-        if ARMS[arm].kind != "trivial"
-    ]
-    figure = bars(rows, _SHOWN)
+    table = folds_table(content)
+    table = table[[ARMS[arm].kind != "trivial" for arm in table["arm"]]].set_index("arm")
+    whole, joined = (table[table["mixtures"] == name] for name in (_ALL, _JOINED))
+    shades = [colour(str(arm)) for arm in whole.index]
+    figure = bars(whole, table[table["mixtures"].isin(content["folds"])], shades, _SHOWN)
     for axes, metric in zip(figure.axes, _SHOWN, strict=True):
+        at = whole.index.get_indexer(joined.index)
+        axes.vlines(joined[metric], at - 0.4, at + 0.4, colors=shades, linewidth=2)
         if metric == "mae":
             percent_axis(axes.xaxis, decimals=1)
         if metric == "prediction_ratio":
@@ -146,17 +147,17 @@ def folds_figure(content: dict[str, Any]) -> Figure:
 
 
 def _page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
-    lines = []
+    lines: list[Line] = []
     for row in table.to_dict("records"):
         spread, whole = content["arms"][row["arm"]]["spread"], row["mixtures"] == _ALL
         cells = [
             (in_unit(row[name], m.unit), f"sd of folds {in_unit(spread[name], m.unit)}" if whole else "")
             for name, m in HEADLINE.items()
         ]
-        lines.append(Line(f"{row['arm']}, {row['mixtures']}", cells, whole))
+        lines.append((f"{row['arm']}, {row['mixtures']}", whole, cells))
     groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
     again = ", ".join(content["tested_again"])
-    return page(
+    return repeated_page(
         f"{content['folds'][0]}: {len(content['folds'])} folds, each with other test donors",
         f"The same arms on test mixtures of {', '.join(content['folds'])}.",
         figure,

@@ -59,8 +59,8 @@ def sweep(table: pd.DataFrame) -> Figure:
     for arm, rows in table.groupby("arm"):
         axes.plot(rows["learning_rate"], rows["val/mae"], "o-", color=colour(str(arm)), label=arm)
     for best in _best(table).to_dict("records"):
-        ring = {"markersize": 11, "fillstyle": "none", "color": colour(best["arm"])}
-        axes.plot(best["learning_rate"], best["val/mae"], "o", **ring)
+        shade = colour(best["arm"])
+        axes.plot(best["learning_rate"], best["val/mae"], "o", markersize=11, fillstyle="none", color=shade)
     axes.set(xscale="log", xlabel="peak learning rate", ylabel="best validation MAE", title="learning-rate sweep")
     percent_axis(axes.yaxis, decimals=2)
     axes.legend()

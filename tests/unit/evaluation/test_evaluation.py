@@ -11,9 +11,9 @@ from methmix.evaluation.evaluate import evaluate_arm
 from methmix.evaluation.tables import per_tissue
 from methmix.files.mixtures import Mixtures
 from methmix.report.__main__ import main as report_main
+from methmix.report.arm_results import read_arm, read_arms
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.miami import miami
-from methmix.report.arm_results import read_arm, read_arms
 from methmix.training.loop import Trainer
 
 METRICS = [
@@ -255,7 +255,7 @@ def test_miami_counts_and_draws_spurious_bars_in_their_own_colour():
     figure = miami("sparse", tissues, true, predicted)
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Aorta", "Blood"]
-    assert "1 spurious bars (0.33 a mixture)" in axes.get_title(loc="left")
+    assert "1 false positives (0.33 per mixture)" in axes.get_title(loc="left")
     red = [p for p in axes.patches if p.get_facecolor()[:3] == pytest.approx((0.839, 0.153, 0.157), abs=0.01)]
     drawn = sorted(v for p in red for v in p.get_data()[0] if v)
     assert drawn == pytest.approx([-7.0])

@@ -17,7 +17,8 @@ from methmix.errors import InputError
 from methmix.evaluation.groups import grouped
 from methmix.evaluation.scores import Scores, expected_calibration_error
 from methmix.reference.split import split_donors
-from methmix.report.repeats import ablation_summary, folds_table, pool_folds, read_ablation
+from methmix.report.ablation_report import ablation_summary, read_ablation
+from methmix.report.folds_report import folds_figure, folds_table, pool_folds
 
 
 def test_further_runs_have_names_and_seeds_of_their_own():
@@ -201,6 +202,11 @@ def test_pooled_folds_score_all_mixtures_together(tmp_path):
     assert entry["grouped"]["mae"] == pytest.approx((joined + others) / (3 * len(true) * 6))
     assert list(folds_table(content)["mixtures"]) == ["fold0", "fold1", "fold2", "all folds", "all folds, grouped"]
     assert content["tested_again"] == ["t1"]
+    axes = folds_figure(content).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([entry["mae"]])
+    (dots,), (joined_lines,) = axes.lines, axes.collections
+    assert dots.get_xdata() == pytest.approx(entry["folds"]["mae"]) and list(dots.get_ydata()) == [0, 0, 0]
+    assert joined_lines.get_segments()[0][:, 0] == pytest.approx([entry["grouped"]["mae"]] * 2)
     json.dumps(content, allow_nan=False)
 
 

@@ -1,8 +1,7 @@
-"""Figures of how certain an arm is: calibration of its presence probability, and what other thresholds would give."""
+"""Figures of how certain an arm is: presence probabilities, the threshold that trades errors, and intervals."""
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,14 +12,16 @@ from methmix import metrics
 from methmix.arms import MAIN
 from methmix.evaluation.scores import ECE_BINS
 from methmix.pages.axes import percent_axis, tissue_columns
-from methmix.pages.style import TRUTH, colour, drawing
-from methmix.pages.wording import shown
-from methmix.report.arm_results import ArmResult, serious
+from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing
+from methmix.pages.wording import percent, shown
+from methmix.report.arm_results import ArmResult, Array, serious
 
 # Bins with fewer entries would show noise.
 _FEWEST = 10
 # The trade-off has logarithmic axes: fewer errors per mixture than this are drawn here.
 LEAST_ERRORS = 0.003
+# Intervals that are drawn one by one.
+_EXAMPLES = 60
 
 
 @drawing
@@ -60,18 +61,18 @@ def calibration(result: ArmResult) -> Figure | None:
     left.legend()
     table = result.per_tissue
     right.bar(range(len(table)), table["presence_ece"], color=colour(result.arm))
-    tissue_columns(right, table["tissue"])
+    tissue_columns(right, result.tissues)
     right.set_title(f"{result.arm}: expected calibration error by tissue")
     return figure
 
 
-def _labelled(true: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> tuple[npt.NDArray, npt.NDArray]:
+def _labelled(true: Array, probability: Array) -> tuple[metrics.Mask, Array]:
     """Give of the entries that are absent or present, not traces, which are present, and their probability."""
     labelled = metrics.absent(true) | metrics.present(true)
     return metrics.present(true)[labelled], probability[labelled]
 
 
-def _reliability(axes: Axes, present: npt.NDArray, probability: npt.NDArray, **look: object) -> None:
+def _reliability(axes: Axes, present: metrics.Mask, probability: Array, **look: object) -> None:
     """Plot which proportion of the entries of similar presence probability is present, in the bins of the ECE."""
     bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
     number = np.bincount(bins, minlength=ECE_BINS)
@@ -127,3 +128,46 @@ def _errors_by_threshold(axes: Axes, table: pd.DataFrame, shade: str) -> None:
     axes.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
     axes.set(xlabel="presence threshold", title=f"{MAIN}: errors by presence threshold")
     axes.legend(loc="upper center")
+
+
+@drawing
+def intervals(result: ArmResult) -> Figure | None:
+    """Plot the coverage of one arm's intervals and some examples; None if it gives none."""
+    if np.isnan(result.low).all():
+        return None
+    figure = Figure(figsize=(12, 3.4))
+    first, second, third = figure.subplots(1, 3, width_ratios=[1, 2.4, 2.4])
+    present = metrics.present(result.true)
+    covered = metrics.covered(result.true, result.low, result.high)
+    depth = result.per_mixture["mean_depth"].to_numpy()
+    depths = np.unique(depth)
+    first.bar(
+        range(len(depths)), [covered[depth == d][present[depth == d]].mean() for d in depths], color=colour(result.arm)
+    )
+    first.set_xticks(range(len(depths)), [f"{d:g}" for d in depths])
+    first.set(title="coverage by depth", xlabel="mean depth")
+    second.bar(range(len(result.tissues)), result.per_tissue["interval_coverage_present"], color=colour(result.arm))
+    second.set_title("coverage by tissue, where present")
+    tissue_columns(second, result.tissues)
+    for axes in (first, second):
+        axes.axhline(metrics.INTERVAL_LEVEL, color=TRUTH, linewidth=0.8)
+        axes.set_ylim(0, 1)
+        percent_axis(axes.yaxis, decimals=0)
+    _examples(third, result, present, covered)
+    return figure
+
+
+def _examples(axes: Axes, result: ArmResult, present: metrics.Mask, covered: metrics.Mask) -> None:
+    """Draw some intervals of present tissues around the truth, in red those that do not contain it."""
+    rows, columns = np.nonzero(present)
+    some = np.random.default_rng(0).choice(len(rows), min(_EXAMPLES, len(rows)), replace=False)
+    some = some[np.argsort(result.true[rows[some], columns[some]])]
+    at = rows[some], columns[some]
+    low, high, inside = result.low[at] - result.true[at], result.high[at] - result.true[at], covered[at]
+    place = np.arange(len(some))
+    for mask, shade in ((inside, colour(result.arm)), (~inside, SPURIOUS)):
+        axes.vlines(place[mask], low[mask], high[mask], color=shade, linewidth=2, alpha=0.7)
+    axes.axhline(0, color=TRUTH, linewidth=0.8)
+    axes.set(title=f"{len(some)} present tissues: {percent(metrics.INTERVAL_LEVEL)} interval minus truth", xticks=[])
+    axes.set_xlabel("from the smallest true proportion to the largest")
+    percent_axis(axes.yaxis, decimals=0)
