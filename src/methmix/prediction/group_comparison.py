@@ -1,4 +1,4 @@
-"""Groups of samples, cases against controls, by the summed share of the tissues that are of interest."""
+"""Comparison of groups of samples, cases against controls, by the summed proportion of the tissues of interest."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ import numpy.typing as npt
 from methmix import seeds
 from methmix.errors import InputError
 from methmix.evaluation.bootstrap import interval
-from methmix.prediction.results import Array, Result, Run, answered
-from methmix.prediction.sheet import Sample
+from methmix.prediction.sample_results import Array, Cohort
+from methmix.prediction.sample_sheet import Sample
 
 N_BOOTSTRAP = 2000
-# Of fewer samples in a group an interval says little.
+# With fewer samples in a group, intervals are not reliable.
 FEW = 5
 
 
@@ -58,7 +58,7 @@ def check_groups(
         raise InputError("--background: has all tissues of the model, so none is of interest")
 
 
-def compare(run: Run, control_group: str, background: Sequence[str], seed: int) -> dict[str, Any]:
+def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed: int) -> dict[str, Any]:
     """Compare each group with the controls, by the summed proportion of all tissues but the background.
 
     Intervals are 95 % percentiles of a bootstrap that draws cases and controls each among themselves; both methods see
@@ -66,10 +66,10 @@ def compare(run: Run, control_group: str, background: Sequence[str], seed: int) 
 
     Parameters
     ----------
-    run
+    cohort
         All samples.
     control_group
-        Which group the others are compared with.
+        The group that the others are compared with.
     background
         Tissues that are not of interest.
     seed
@@ -82,30 +82,29 @@ def compare(run: Run, control_group: str, background: Sequence[str], seed: int) 
         ``nnls``, if the model has profiles) ``sums``, ``mean`` and ``median``; all but the controls have ``auc`` of
         each method and ``model_minus_nnls``, an ``estimate`` with its ``ci95`` each. None where there are no samples.
     """
-    of_interest = [number for number, tissue in enumerate(run.tissues) if tissue not in background]
-    results = answered(run)
-    groups = dict.fromkeys(result.sample.group for result in run.results if result.sample.group)
-    rows = [_row(group, of_interest, results) for group in sorted(groups, key=lambda name: name != control_group)]
+    of_interest = [number for number, tissue in enumerate(cohort.tissues) if tissue not in background]
+    groups = dict.fromkeys(result.sample.group for result in cohort.results if result.sample.group)
+    rows = [_row(cohort, group, of_interest) for group in sorted(groups, key=lambda name: name != control_group)]
     for row in rows[1:]:
         row |= _areas(row["sums"], rows[0]["sums"], seeds.generator(seed, "groups", row["group"]))
     return {
         "control_group": control_group,
         "background": list(background),
-        "of_interest": [run.tissues[number] for number in of_interest],
+        "of_interest": [cohort.tissues[number] for number in of_interest],
         "n_bootstrap": N_BOOTSTRAP,
         "groups": rows,
     }
 
 
-def _row(group: str, of_interest: list[int], results: list[Result]) -> dict[str, Any]:
-    own = [result for result in results if result.sample.group == group]
-    sums = {"model": [float(result.proportions[of_interest].sum()) for result in own if result.proportions is not None]}
-    if all(result.nnls is not None for result in results):
-        sums["nnls"] = [float(result.nnls[of_interest].sum()) for result in own if result.nnls is not None]
+def _row(cohort: Cohort, group: str, of_interest: list[int]) -> dict[str, Any]:
+    own = [(result, found) for result, found in cohort.answered if result.sample.group == group]
+    sums = {"model": [float(found.proportions[of_interest].sum()) for _, found in own]}
+    if all(result.nnls is not None for result, _ in cohort.answered):
+        sums["nnls"] = [float(result.nnls[of_interest].sum()) for result, _ in own if result.nnls is not None]
     return {
         "group": group,
         "n": len(own),
-        "samples": [result.sample.name for result in own],
+        "samples": [result.sample.name for result, _ in own],
         "sums": sums,
         "mean": {method: float(np.mean(values)) if values else None for method, values in sums.items()},
         "median": {method: float(np.median(values)) if values else None for method, values in sums.items()},
@@ -116,7 +115,7 @@ def _areas(cases: dict[str, list[float]], controls: dict[str, list[float]], rng:
     sizes = len(cases["model"]), len(controls["model"])
     if 0 in sizes:
         return {"auc": dict.fromkeys(cases), "model_minus_nnls": None}
-    # The first row is the samples as they are.
+    # The first row is the samples as observed.
     times = [
         np.vstack([np.ones(n, dtype=np.int64), rng.multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP)]) for n in sizes
     ]
@@ -137,22 +136,16 @@ def auc(
     cases, controls
         Values, [n_cases] and [n_controls].
     times_case, times_control
-        How often each sample is there, [n_draws, n_cases] and [n_draws, n_controls].
+        How often each sample is drawn, [n_draws, n_cases] and [n_draws, n_controls].
 
     Returns
     -------
     ndarray
-        Of each draw, 0-1, [n_draws]: the Mann-Whitney statistic by the ranks of the cases among the controls, divided
-        by the number of pairs.
+        Of each draw, 0-1, [n_draws]: the Mann-Whitney statistic divided by the number of pairs.
     """
-    order = np.argsort(controls)
-    below = np.pad(np.cumsum(times_control[:, order], axis=1), ((0, 0), (1, 0)))
-    ordered = controls[order]
-    passed = (
-        below[:, np.searchsorted(ordered, cases, "left")] + below[:, np.searchsorted(ordered, cases, "right")]
-    ) / 2
+    wins = (cases[:, None] > controls) + (cases[:, None] == controls) / 2
     pairs = times_case.sum(axis=1) * times_control.sum(axis=1)
-    area: Array = (passed * times_case).sum(axis=1) / pairs
+    area: Array = ((times_case @ wins) * times_control).sum(axis=1) / pairs
     return area
 
 

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import PHASE3, counts_table, tiny_reference, trained, without
+from experiments import PHASE3, counts_table, tiny_arm, tiny_reference, trained, without
 
 from methmix import seeds
 from methmix.errors import InputError
+from methmix.formats.samples import SampleBlock
 from methmix.mixtures.sampler import MixtureSampler
-from methmix.models.prediction import predict
+from methmix.models.registry import build_model
 from methmix.nnls import weighted_nnls
 from methmix.prediction.__main__ import main
-from methmix.prediction.results import Run, results_of
-from methmix.prediction.sheet import Sample
+from methmix.prediction.deconvolve import predict_block
+from methmix.prediction.sample_results import Cohort
+from methmix.prediction.sample_sheet import Sample
 from methmix.prediction.spool import Spool
-from methmix.prediction.unknown import add_unknown, check_unknown, estimate
+from methmix.prediction.unknown_component import add_unknown, check_unknown, estimate
 from methmix.training.checkpoint import load_model
 
 N, SHARE = 45, 0.3
@@ -64,9 +66,9 @@ def deconvolved(model, reference, batch):
     """Predict samples as a run does; gives the run and, in a spool, those that do not fit."""
     methylation, depth = batch.methylation.numpy(), batch.depth.numpy().astype(np.float32)
     samples = [Sample(f"S{row}", "x") for row in range(len(depth))]
-    found = predict(model, methylation, depth)
-    run = Run(reference.tissue_names, depth.shape[1], results_of(samples, found, depth, depth.shape[1]))
-    rows = [row for row, result in enumerate(run.results) if result.does_not_fit]
+    block = SampleBlock([sample.name for sample in samples], methylation, depth)
+    run = Cohort(reference.tissue_names, depth.shape[1], predict_block(model, block, samples, depth.shape[1]))
+    rows = [row for row, result in enumerate(run.results) if result.poor_fit]
     return run, methylation[rows], depth[rows]
 
 
@@ -79,23 +81,24 @@ def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking
     with Spool.open(run.n_regions) as spool:
         spool.append(*flagged)
         add_unknown(run, model, spool)
-        profile = estimate(model.backbone.mean.numpy(), spool).profile
+        profile = estimate(model.profiles.mean.numpy(), spool).profile
     assert run.unknown and len(run.notes) == 1
-    of_flagged = np.array([result.unknown for result in run.results if result.does_not_fit])
+    of_flagged = np.array([result.unknown for result in run.results if result.poor_fit])
     assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)
     assert of_flagged.mean() == pytest.approx(SHARE, abs=0.05)
-    nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.backbone.mean.numpy())
+    nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.profiles.mean.numpy())
     assert np.corrcoef(profile, liver)[0, 1] > max(0.88, nearest)
-    assert all(result.unknown == 0.0 for result in run.results if not result.does_not_fit)
+    assert all(result.unknown == 0.0 for result in run.results if not result.poor_fit)
     errors = []
     for row, (then, now) in enumerate(zip(before, run.results, strict=True)):
-        assert now.proportions.sum() + now.unknown == pytest.approx(1)
-        if now.does_not_fit:
+        assert now.prediction.proportions.sum() + now.unknown == pytest.approx(1)
+        if now.poor_fit:
             true = (1 - SHARE) * batch.proportions[row]
-            errors.append([np.abs(result.proportions - true).mean() for result in (then, now)])
-            assert (now.low <= now.proportions + 1e-9).all() and (now.proportions <= now.high + 1e-9).all()
+            errors.append([np.abs(result.prediction.proportions - true).mean() for result in (then, now)])
+            found = now.prediction
+            assert (found.low <= found.proportions + 1e-9).all() and (found.proportions <= found.high + 1e-9).all()
         else:
-            assert now.proportions is then.proportions
+            assert now.prediction is then.prediction
     # What is said of the others is better for it.
     assert np.mean(errors, axis=0)[1] < 0.7 * np.mean(errors, axis=0)[0]
 
@@ -132,25 +135,13 @@ def test_the_command_gives_a_row_to_it(whole, lacking, checkpoint, tmp_path, mon
     assert "a shift between laboratories look the same" in output.with_suffix(".html").read_text()
 
 
-def test_a_model_that_cannot_tell_misfit_is_refused(lacking, checkpoint):
+def test_a_model_without_goodness_of_fit_is_refused(lacking, checkpoint):
     model, _ = load_model(checkpoint)
     check_unknown(model, lacking.tissue_names)
     with pytest.raises(InputError, match="has a tissue unknown already"):
         check_unknown(model, [*lacking.tissue_names, "unknown"])
-    with pytest.raises(InputError, match="tells no goodness of fit"):
-        check_unknown(SimpleNamespace(estimates={"proportions"}), lacking.tissue_names)
-
-
-def test_a_spool_gives_back_what_was_put_in():
-    rng = np.random.default_rng(1)
-    methylation, depth = rng.random((300, 7), dtype=np.float32), rng.random((300, 7), dtype=np.float32)
-    with Spool.open(7) as spool:
-        assert list(spool.blocks()) == []
-        for rows in (slice(0, 10), slice(10, 10), slice(10, 300)):
-            spool.append(methylation[rows], depth[rows])
-        for _ in range(2):
-            found = [np.concatenate(parts) for parts in zip(*spool.blocks(), strict=True)]
-            assert (found[0] == methylation).all() and (found[1] == depth).all()
+    with pytest.raises(InputError, match="estimates no goodness of fit"):
+        check_unknown(build_model(tiny_arm("sparse"), torch.rand(7, 600), seed=1), lacking.tissue_names)
 
 
 def test_a_cost_is_that_of_the_penalised_problem():

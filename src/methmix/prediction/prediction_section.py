@@ -4,7 +4,7 @@ from pathlib import Path
 
 from methmix.config.experiment import Experiment
 from methmix.errors import InputError
-from methmix.prediction.sheet import files_of_sheet
+from methmix.prediction.sample_sheet import files_of_sheet
 from methmix.reference.inputs import data_file
 
 

@@ -1,26 +1,32 @@
-"""The model card: what a checkpoint says of itself to whoever uses it."""
+"""The model card: what a checkpoint records of its model, for whoever uses it."""
 
 import json
 import math
 from typing import Any
 
 from methmix.files.reference import SPLITS, Reference
+from methmix.prediction.statement import STATEMENT
 from methmix.training.checkpoint import Checkpoint, arm_of, donors
 
 # What a card has of the record of the training.
 _RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
-STATEMENT = "For research use only, not for diagnosis."
-# Values of validation that a card shows, and how.
+# Values of validation that a card for a terminal shows.
 _METRICS = {
-    "val/mae": "mean absolute error of a proportion",
-    "val/spurious_per_mixture": "absent tissues at 1 % or more, a mixture",
-    "val/predicted_tissues": "tissues at 1 % or more, a mixture",
-    "val/presence_accuracy": "share of tissues rightly called present or absent",
+    "mae": "mean absolute error of a proportion",
+    "spurious_per_mixture": "false-positive tissues (1 % or more) per mixture",
+    "predicted_tissues": "tissues at 1 % or more per mixture",
+    "presence_accuracy": "accuracy of the presence calls",
 }
+_MEASURES = {
+    "cpg": "mean methylation of reads and CpGs",
+    "fragment": "proportions of fragments that are not unmethylated",
+}
+# Fewer misses than this place a limit badly.
+_FEW_MISSES = 30
 
 
 def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> dict[str, Any]:
-    """Collect what a checkpoint knows of its model, as plain data for JSON.
+    """Collect what a checkpoint records of its model, as plain data for JSON.
 
     Parameters
     ----------
@@ -34,10 +40,8 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
     InputError
         This version of methmix does not know the configuration in the checkpoint.
     """
-    arm, regions, record = arm_of(checkpoint), checkpoint.regions, checkpoint.record
+    arm, record = arm_of(checkpoint), checkpoint.record
     counts = donors(reference) if reference else record.get("donors", {})
-    ratio, curve = checkpoint.model.get("limits.detection_ratio"), checkpoint.model.get("limits.misfit_curve")
-    shift = checkpoint.model.get("head.intervals.shift")
     card = {
         "arm": arm.arm,
         "phase": arm.phase,
@@ -45,22 +49,17 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
         "tissues": checkpoint.tissue_names,
         "donors": {tissue: dict(zip(SPLITS, numbers, strict=True)) for tissue, numbers in counts.items()},
         "regions": {
-            "number": len(regions["chrom"]),
+            "number": len(checkpoint.regions["chrom"]),
             "genome": checkpoint.genome,
             "measure": checkpoint.measure,
-            "cpg_indices": "start_cpg" in regions,
+            "cpg_indices": "start_cpg" in checkpoint.regions,
             "first": checkpoint.region_names[0],
         },
         "thresholds": {
             "presence": getattr(arm.model, "gate_threshold", None),
             "label": getattr(arm.loss, "label_threshold", None),
         },
-        "calibration": {
-            "interval_shift": _finite(shift),
-            "detection_ratio": _finite(ratio),
-            "misfit_limit": None if _finite(curve) is None else [round(value, 6) for value in curve.tolist()],  # type: ignore[union-attr]
-            **_best(checkpoint, "calibration/"),
-        },
+        "calibration": {**_calibrated(checkpoint), **_best(checkpoint, "calibration/")},
         "validation": _best(checkpoint, "val/"),
         "training": {
             "seed": checkpoint.seed,
@@ -79,35 +78,29 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
 
 def card_text(card: dict[str, Any]) -> str:
     """Write a card for a terminal."""
-    regions, training, calibration = card["regions"], card["training"], card["calibration"]
-    counts = card["donors"]
-    tissues = [
-        f"{name} ({', '.join(f'{number} {split}' for split, number in counts[name].items())})"
-        if name in counts
-        else name
-        for name in card["tissues"]
-    ]
-    versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
+    regions, training = card["regions"], card["training"]
     sections = {
         f"methmix {card['arm']} model, {card['phase']}, backbone {card['backbone']}": [card["statement"]],
-        f"Tissues: {len(tissues)} (donors)": tissues,
+        f"Tissues: {len(card['tissues'])} (donors)": [
+            _tissue(name, card["donors"].get(name)) for name in card["tissues"]
+        ],
         "Regions": [
             f"{regions['number']:,} of {regions['genome']}, the first {regions['first']}",
             f"values are {_MEASURES.get(regions['measure'], regions['measure'])}",
             f"CpG indices of wgbstools: {'yes' if regions['cpg_indices'] else 'no'}",
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
-        "Calibration": [f"{name}: {'not known' if value is None else value}" for name, value in calibration.items()],
+        "Calibration": [
+            f"{name}: {'not known' if value is None else value}" for name, value in card["calibration"].items()
+        ],
         "Validation, best epoch": [
-            f"{what}: {card['validation'][name.removeprefix('val/')]:.4g}"
-            for name, what in _METRICS.items()
-            if name.removeprefix("val/") in card["validation"]
+            f"{what}: {card['validation'][name]:.4g}" for name, what in _METRICS.items() if name in card["validation"]
         ],
         "Training": [
             f"seed {training['seed']}, commit {training['commit']}, on {training['device']} of {training['host']}",
             f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters, "
             f"{training['train_seconds'] or 0:.0f} s{'' if training['finished'] else ', not finished'}",
-            versions,
+            ", ".join(f"{name} {version}" for name, version in training["versions"].items()),
         ],
         "Limits of use": [*card["limits"], *card["notes"]],
     }
@@ -116,36 +109,42 @@ def card_text(card: dict[str, Any]) -> str:
     )
 
 
-_MEASURES = {
-    "cpg": "mean methylation of reads and CpGs",
-    "fragment": "shares of fragments that are not unmethylated",
-}
+def _tissue(name: str, counts: dict[str, int] | None) -> str:
+    return f"{name} ({', '.join(f'{number} {split}' for split, number in counts.items())})" if counts else name
 
 
 def _limits(card: dict[str, Any]) -> list[str]:
-    """Say what the model cannot do, in words."""
+    """State what the model cannot do, in words."""
     single = [name for name, counts in card["donors"].items() if counts["train"] < 2]
     calibration, phase = card["calibration"], card["phase"]
-    said = [
-        f"It knows {len(card['tissues'])} tissues; DNA of any other is given to those that are most like it.",
+    limits = [
+        f"Its reference has {len(card['tissues'])} tissues; DNA of any other is attributed to the most similar.",
         f"Samples must be counted over its regions in {card['regions']['genome']}.",
-        f"Its intervals, limits and metrics are of mixtures made in silico as those of {phase}; other samples may "
+        f"Its intervals, limits of detection and metrics are of in-silico mixtures as in {phase}; other samples may "
         "differ more from its donors than these do from each other.",
     ]
     if single:
-        said.append(f"Of these tissues it has seen one donor only: {', '.join(single)}.")
+        limits.append(f"A single training donor, so no inter-individual variability, for: {', '.join(single)}.")
     if calibration["detection_ratio"] is None:
-        said.append("It tells no limit of detection.")
-    elif calibration.get("n_there_not_called", 0) < _FEW:
-        said.append(
-            f"Its limits of detection rest on {calibration.get('n_there_not_called', 0)} tissues that were there and "
-            f"not found, of {calibration.get('n_there', 0)}: take them as rough."
+        limits.append("No limit of detection is available.")
+    elif calibration.get("n_there_not_called", 0) < _FEW_MISSES:
+        limits.append(
+            f"Its limits of detection rest on {calibration.get('n_there_not_called', 0)} missed tissues of "
+            f"{calibration.get('n_there', 0)} present ones: they are approximate."
         )
-    return said
+    return limits
 
 
-# Fewer misses than this place a limit badly.
-_FEW = 30
+def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give what calibration has set in the model, None where it is not known."""
+    curve = checkpoint.model.get("limits.misfit_curve")
+    return {
+        "interval_shift": _finite(checkpoint.model.get("head.intervals.shift")),
+        "detection_ratio": _finite(checkpoint.model.get("limits.detection_ratio")),
+        "misfit_limit": None
+        if curve is None or _finite(curve) is None
+        else [round(value, 6) for value in curve.tolist()],
+    }
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:

@@ -1,7 +1,6 @@
-"""The samples sheet: which samples are in which files, and of whom and when they are."""
+"""The samples sheet: which samples are in which files, of whom and of which date they are."""
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,10 @@ from methmix.reference.inputs import data_file
 
 _NEEDED = ["sample", "file"]
 _OPTIONAL = ["patient", "date", "name_in_file", "group"]
-_EXAMPLE = "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
+_HINT = (
+    f"expected a tab-separated table with the columns {', '.join(_NEEDED)}[, {', '.join(_OPTIONAL)}]; "
+    "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
+)
 
 
 @dataclass(frozen=True)
@@ -47,34 +49,19 @@ def read_sheet(path: Path) -> list[Sample]:
     Raises
     ------
     InputError
-        The file is missing or no table, a column is missing or unknown, a sample is there twice, a needed field is
-        empty, or a date is none; the message names the line.
+        The file is missing or no table, a column is missing or unknown, a sample is a duplicate, a needed field is
+        empty, or a date is invalid; the message names the line.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such samples sheet", _hint()) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not a readable table ({error})", _hint()) from None
-    columns = [str(name) for name in table.columns]
-    missing = [name for name in _NEEDED if name not in columns]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(columns)}", _hint())
-    unknown = [name for name in columns if name not in _NEEDED + _OPTIONAL]
-    if unknown:
-        raise InputError(f"{path}: unknown column {unknown[0]!r}", _hint())
-    if table.empty:
-        raise InputError(f"{path}: has a header but no samples", _hint())
-    samples = [
-        _sample(path, line, dict(zip(columns, row, strict=True))) for line, row in enumerate(table.to_numpy(), start=2)
-    ]
+    samples = []
     first_line: dict[str, int] = {}
-    for line, sample in enumerate(samples, start=2):
+    for line, row in enumerate(_table(path).to_dict("records"), start=2):
+        sample = _sample(path, line, {str(name): text.strip() for name, text in row.items()})
         if sample.name in first_line:
             raise InputError(
-                f"{path}: line {line}: sample {sample.name} is there already, line {first_line[sample.name]}"
+                f"{path}: line {line}: duplicate sample {sample.name}, first in line {first_line[sample.name]}"
             )
         first_line[sample.name] = line
+        samples.append(sample)
     return samples
 
 
@@ -98,17 +85,8 @@ def files_of_sheet(path: Path) -> list[Path]:
     return list(dict.fromkeys(sample.file for sample in samples))
 
 
-def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str, Sample]:
-    """Find the samples of a sheet in one of its files.
-
-    Parameters
-    ----------
-    samples
-        Those of this file.
-    file
-        Its path, for messages.
-    names
-        The samples that are in it.
+def in_file(samples: list[Sample], file: Path, names: list[str]) -> dict[str, Sample]:
+    """Find the samples of a sheet in one of its files, which has samples of these names.
 
     Returns
     -------
@@ -118,9 +96,8 @@ def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str
     Raises
     ------
     InputError
-        A sample is not in the file, it is not clear which one it is, or one is meant twice.
+        A sample is not in the file, it is ambiguous, or one is named by two rows.
     """
-    names = list(names)
     found: dict[str, Sample] = {}
     for sample in samples:
         own = sample.name_in_file or (names[0] if len(names) == 1 else sample.name)
@@ -136,19 +113,33 @@ def in_file(samples: list[Sample], file: Path, names: Iterable[str]) -> dict[str
     return found
 
 
-def _sample(path: Path, line: int, row: dict[str, str]) -> Sample:
-    values = {name: text.strip() for name, text in row.items()}
-    empty = [name for name in _NEEDED if not values[name]]
-    if empty:
-        raise InputError(f"{path}: line {line}: {empty[0]} is empty")
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skipinitialspace=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such samples sheet", _HINT) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a readable table ({error})", _HINT) from None
+    columns = [str(name) for name in table.columns]
+    for name in _NEEDED:
+        if name not in columns:
+            raise InputError(f"{path}: column {name} is missing; found {', '.join(columns)}", _HINT)
+    for name in columns:
+        if name not in _NEEDED + _OPTIONAL:
+            raise InputError(f"{path}: unknown column {name!r}", _HINT)
+    if table.empty:
+        raise InputError(f"{path}: has a header but no samples", _HINT)
+    return table
+
+
+def _sample(path: Path, line: int, values: dict[str, str]) -> Sample:
+    for name in _NEEDED:
+        if not values[name]:
+            raise InputError(f"{path}: line {line}: {name} is empty")
     day = values.get("date", "")
     try:
         taken = datetime.date.fromisoformat(day) if day else None
     except ValueError:
-        raise InputError(f"{path}: line {line}: date: expected YYYY-MM-DD, found {day!r}") from None
+        raise InputError(f"{path}: line {line}: invalid date: expected YYYY-MM-DD, found {day!r}") from None
     others = {name: values.get(name, "") for name in ("patient", "name_in_file", "group")}
     return Sample(values["sample"], Path(values["file"]), date=taken, **others)
-
-
-def _hint() -> str:
-    return f"expected a tab-separated table with the columns {', '.join(_NEEDED)}[, {', '.join(_OPTIONAL)}]; {_EXAMPLE}"

@@ -1,0 +1,210 @@
+"""Predict the samples of many files, block by block: memory does not grow with their number but for the results."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from methmix import cli
+from methmix.errors import InputError
+from methmix.formats.kinds import kind_of
+from methmix.formats.regions import Measure, RegionSet, build_name
+from methmix.formats.samples import SampleBlock, Samples, open_samples
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.prediction import predict
+from methmix.nnls import normalise, weighted_nnls
+from methmix.prediction.sample_results import Cohort, SampleResult, split
+from methmix.prediction.sample_sheet import Sample, in_file
+from methmix.prediction.spool import Spool
+from methmix.prediction.unknown_component import add_unknown, check_unknown
+from methmix.reference.inputs import data_file
+from methmix.training.checkpoint import Checkpoint
+
+logger = logging.getLogger("methmix")
+
+_BLOCK = 128
+# Quantities that not every model estimates, by their names in `Prediction`.
+_QUANTITIES = {
+    "presence_probability": "presence probability",
+    "low": "interval",
+    "limit": "limit of detection",
+    "misfit": "goodness of fit",
+}
+
+
+def predict_samples(
+    model: Deconvolver,
+    checkpoint: Checkpoint,
+    files: Sequence[Path],
+    sheet: list[Sample] | None = None,
+    *,
+    regions_file: Path | None = None,
+    genome: str | None = None,
+    pseudo_depth: int = 30,
+    unknown: bool = False,
+) -> Cohort:
+    """Predict samples.
+
+    Parameters
+    ----------
+    model, checkpoint
+        As `load_model` gives them.
+    files
+        Where the samples are (`data_file`).
+    sheet
+        Which ones of the files, and in which order; by default all, under the names they have there.
+    regions_file, genome, pseudo_depth
+        As for `open_samples`.
+    unknown
+        Whether samples with a poor fit may have a component that the reference lacks (`add_unknown`).
+
+    Raises
+    ------
+    InputError
+        A file cannot be used (`check_files`, `open_samples`), a sample is not in its file or occurs twice, or no
+        sample has enough reads; or the model estimates no goodness of fit (`check_unknown`).
+    """
+    if unknown:
+        check_unknown(model, checkpoint.tissue_names)
+    regions = region_set(checkpoint)
+    paths = check_files(files, regions, genome)
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model))
+    with Spool.open(len(regions)) as poor_fits:
+        for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
+            logger.info("reading %s", file)
+            with open_samples(
+                [path], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
+            ) as samples:
+                chosen = _chosen(cohort, file, samples, sheet)
+                for block in _blocks(samples, chosen):
+                    of_block = [chosen[name] for name in block.names]
+                    results = predict_block(model, block, of_block, samples.matching.n_found)
+                    cohort.results += results
+                    if unknown:
+                        rows = [row for row, result in enumerate(results) if result.poor_fit]
+                        poor_fits.append(block.methylation[rows], block.depth[rows])
+        _warn(cohort)
+        if unknown:
+            add_unknown(cohort, model, poor_fits)
+    if sheet is not None:
+        place = {sample.name: number for number, sample in enumerate(sheet)}
+        cohort.results.sort(key=lambda result: place[result.sample.name])
+    return cohort
+
+
+def region_set(checkpoint: Checkpoint) -> RegionSet:
+    """Give the regions of a model, to which samples are aligned.
+
+    Raises
+    ------
+    InputError
+        A region occurs twice.
+    """
+    regions = checkpoint.regions
+    names = ("start", "end", "start_cpg", "end_cpg")
+    columns: dict[str, Any] = {name: regions[name].numpy() if name in regions else None for name in names}
+    return RegionSet(
+        chrom=regions["chrom"],
+        **columns,
+        genome=checkpoint.genome,
+        measure=cast(Measure, checkpoint.measure),
+        reference_digest=checkpoint.identity.get("reference"),
+    )
+
+
+def check_files(files: Sequence[Path], regions: RegionSet, genome: str | None) -> list[Path]:
+    """Find all files and refuse what can be refused before any of them is read, which may take minutes.
+
+    Returns
+    -------
+    list
+        Where each file is.
+
+    Raises
+    ------
+    InputError
+        A file is missing, empty or of no known format, or the genome is not the model's.
+    """
+    if genome is not None and build_name(regions.genome) not in {build_name(genome), "unknown"}:
+        raise InputError(
+            f"the samples are of genome {genome}, the model is of {regions.genome}",
+            "count the samples over the model's regions in its genome, or use a model of theirs",
+        )
+    paths = [data_file(str(file)) for file in files]
+    for path in paths:
+        kind_of(path)
+    return paths
+
+
+def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:
+    """Choose the samples of a file by their names in it; note how well the file matches the model."""
+    if sheet is None:
+        chosen = {name: Sample(name, file) for name in samples.names}
+    else:
+        chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
+    files = {result.sample.name: result.sample.file for result in cohort.results}
+    for sample in chosen.values():
+        if sample.name in files:
+            raise InputError(
+                f"{file}: sample {sample.name} is in {files[sample.name]} too", "give each its own name in a --sheet"
+            )
+    n_found, notes = samples.matching.n_found, samples.matching.notes
+    cohort.matching.append({"file": str(file), "n_samples": len(chosen), "n_regions_found": n_found, "notes": notes})
+    return chosen
+
+
+def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock]:
+    """Yield the blocks of a file, reduced to the chosen samples."""
+    n_blocks = -(-len(samples.names) // _BLOCK)
+    for block in cli.progress(samples.blocks(_BLOCK), "samples", n_blocks):
+        rows = [row for row, name in enumerate(block.names) if name in chosen]
+        if len(rows) == len(block.names):
+            yield block
+        elif rows:
+            yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
+
+
+def predict_block(
+    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int
+) -> list[SampleResult]:
+    """Predict a block of samples, whose file has so many of the model's regions."""
+    found = split(predict(model, block.methylation, block.depth), block.depth)
+    nnls = None
+    if model.profiles is not None:
+        nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
+    n_observed = (block.depth > 0).sum(axis=1)
+    mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
+    results = []
+    for row, (sample, prediction) in enumerate(zip(samples, found, strict=True)):
+        of_nnls = None if nnls is None or prediction is None else nnls[row]
+        counted = int(n_observed[row]), float(mean_depth[row])
+        results.append(SampleResult(sample, regions_found, *counted, prediction, of_nnls))
+    return results
+
+
+def _warn(cohort: Cohort) -> None:
+    silent = [result for result in cohort.results if result.prediction is None]
+    for result in silent:
+        logger.warning("sample %s: %s: no numbers are given", result.sample.name, result.flags(cohort.n_regions)[0])
+    if len(silent) == len(cohort.results):
+        raise InputError(
+            f"no sample has enough reads; {silent[0].sample.name}, for example, has reads in "
+            f"{silent[0].regions_observed} of {cohort.n_regions} regions, {silent[0].mean_depth:.1f} on average",
+            "are the samples counted over the model's regions?",
+        )
+    for matching in cohort.matching:
+        for note in matching["notes"]:
+            logger.warning("%s: %s", matching["file"], note)
+
+
+def _notes(model: Deconvolver) -> list[str]:
+    """Name the quantities that a model does not estimate."""
+    missing = [words for name, words in _QUANTITIES.items() if name not in model.estimates]
+    why = ""
+    if "misfit" in model.estimates:
+        why = ": too few small proportions were found in validation"
+    elif not model.needs_depth:
+        why = ": it does not use the depth of a sample"
+    return [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []

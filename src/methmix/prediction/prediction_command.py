@@ -1,0 +1,101 @@
+"""The command of a prediction: checks what was asked for, predicts, and writes the three outputs."""
+
+import argparse
+import json
+import logging
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from methmix.errors import InputError
+from methmix.files.atomic import atomic_path
+from methmix.files.reference import read_reference
+from methmix.prediction.card import card_text, model_card
+from methmix.prediction.deconvolve import predict_samples
+from methmix.prediction.group_comparison import check_groups, compare
+from methmix.prediction.output import record_of, table
+from methmix.prediction.prediction_page import render
+from methmix.prediction.sample_sheet import Sample, files_of_sheet, read_sheet
+from methmix.training.checkpoint import Checkpoint, check_same_data, load_checkpoint, load_model
+
+logger = logging.getLogger("methmix")
+
+
+def describe(options: argparse.Namespace) -> None:
+    """Print the model card.
+
+    Raises
+    ------
+    InputError
+        The checkpoint cannot be used, or is of other data than the reference.
+    """
+    sys.stdout.write(card_text(_card(options, load_checkpoint(options.checkpoint))))
+
+
+def predict_and_write(options: argparse.Namespace) -> None:
+    """Predict samples; write table, record and report, or nothing.
+
+    Raises
+    ------
+    InputError
+        An option, the sheet, the checkpoint or a file of samples cannot be used.
+    """
+    files, sheet = _inputs(options)
+    outputs = _outputs(options.output)
+    model, checkpoint = load_model(options.checkpoint)
+    card = _card(options, checkpoint)
+    check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with ExitStack() as stack:
+        csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
+        cohort = predict_samples(
+            model,
+            checkpoint,
+            files,
+            sheet,
+            regions_file=options.regions_file,
+            genome=options.genome,
+            pseudo_depth=options.pseudo_depth,
+            unknown=options.unknown,
+        )
+        groups = None
+        if options.control_group:
+            groups = compare(cohort, options.control_group, options.background, checkpoint.seed)
+        record = record_of(cohort, card, groups)
+        table(cohort, record).to_csv(csv_file, index=False)
+        json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+        html_file.write_text(render(cohort, record))
+    logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    if options.reference is None:
+        return model_card(checkpoint)
+    reference = read_reference(options.reference)
+    check_same_data(options.checkpoint, checkpoint, reference.tissue_names, reference.digest, str(options.reference))
+    if reference.content_digest != checkpoint.identity.get("reference"):
+        logger.warning(
+            "%s: has the tissues and regions of the model, which was trained on other donors", options.reference
+        )
+    return model_card(checkpoint, reference)
+
+
+def _inputs(options: argparse.Namespace) -> tuple[list[Path], list[Sample] | None]:
+    if (options.samples is None) == (options.sheet is None):
+        raise InputError("expected --samples FILE ... or --sheet FILE, and not both", "--describe needs neither")
+    if options.pseudo_depth < 1:
+        raise InputError(f"--pseudo-depth: expected at least 1, found {options.pseudo_depth}")
+    if options.sheet is None:
+        return options.samples, None
+    return files_of_sheet(options.sheet), read_sheet(options.sheet)
+
+
+def _outputs(csv_file: Path | None) -> tuple[Path, Path, Path]:
+    if csv_file is None or csv_file.suffix != ".csv":
+        raise InputError(
+            f"--output: expected a name that ends in .csv, found {csv_file}", ".json and .html are written beside it"
+        )
+    return csv_file, csv_file.with_suffix(".json"), csv_file.with_suffix(".html")

@@ -1,0 +1,124 @@
+"""What is known of each sample after prediction; table, record and report are renderings of it."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from methmix.models.prediction import Prediction
+from methmix.prediction.sample_sheet import Sample
+
+Array = npt.NDArray[np.float64]
+
+# Row of the component that the reference lacks.
+UNKNOWN = "unknown"
+# No numbers where the standard error of every tissue exceeds the first; for models without one, with fewer regions.
+_WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
+_FEW_REGIONS = 0.5
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """One sample.
+
+    Parameters
+    ----------
+    sample
+        Which one.
+    regions_found
+        Regions of the model that its file has.
+    regions_observed
+        Of these, those in which the sample has reads.
+    mean_depth
+        Mean number of reads of the observed regions.
+    prediction
+        The sample's row of the model's prediction: arrays [n_tissues], and numbers for its goodness of fit. A limit of
+        detection that is not available is NaN. None if the reads are too few.
+    nnls
+        Proportions by NNLS on the model's own profiles, [n_tissues]; None for a model without.
+    unknown
+        Proportion of the unknown component, 0-1; None if it is not estimated.
+    """
+
+    sample: Sample
+    regions_found: int
+    regions_observed: int
+    mean_depth: float
+    prediction: Prediction | None
+    nnls: Array | None = None
+    unknown: float | None = None
+
+    @property
+    def poor_fit(self) -> bool:
+        """Whether the reference tissues do not explain the sample's methylation."""
+        known = self.prediction
+        if known is None or known.misfit is None or known.misfit_limit is None:
+            return False
+        return bool(known.misfit > known.misfit_limit)
+
+    def flags(self, n_regions: int) -> list[str]:
+        """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
+        observed = f"{self.regions_observed} of {n_regions} regions observed"
+        if self.prediction is None:
+            return [f"too few reads ({observed})"]
+        poor = ["poor fit: methylation not explained by the reference tissues"] * self.poor_fit
+        return [*poor, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else poor
+
+
+@dataclass
+class Cohort:
+    """All samples that are predicted together.
+
+    Parameters
+    ----------
+    tissues
+        Names, in the order of every array.
+    n_regions
+        Of the model.
+    results
+        In the order of sheet or files.
+    matching
+        How well each file matches the model's regions.
+    notes
+        What holds for all samples.
+    unknown
+        Whether an unknown component is estimated (`methmix.prediction.unknown_component`).
+    """
+
+    tissues: list[str]
+    n_regions: int
+    results: list[SampleResult] = field(default_factory=list)
+    matching: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unknown: bool = False
+
+    @property
+    def answered(self) -> list[tuple[SampleResult, Prediction]]:
+        """The samples with enough reads, each with its prediction."""
+        return [(result, result.prediction) for result in self.results if result.prediction is not None]
+
+
+def split(found: Prediction, depth: npt.NDArray[np.float32]) -> list[Prediction | None]:
+    """Split a prediction into its samples; None where the reads, [n, n_regions], are too few."""
+    if found.error is None:
+        enough = (depth > 0).sum(axis=1) >= _FEWEST_REGIONS * depth.shape[1]
+    else:
+        enough = (found.error <= _WORST_ERROR).any(axis=1)
+    if found.limit is not None:
+        # From a proportion of 1 on it is no limit.
+        found = replace(found, limit=np.where(found.limit < 1, found.limit, np.nan))
+    return [_of_sample(found, row) if some else None for row, some in enumerate(enough)]
+
+
+def shown(proportion: float, limit: float | None) -> str:
+    """Write a proportion for a reader, for example ``3.4 %``, ``0 (below 1.2 %)``."""
+    if proportion > 0:
+        return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"
+    return "0 (limit not known)" if limit is None or np.isnan(limit) else f"0 (below {100 * limit:.2g} %)"
+
+
+def _of_sample(found: Prediction, row: int) -> Prediction:
+    arrays = {quantity.name: getattr(found, quantity.name) for quantity in fields(found)}
+    own: dict[str, Any] = {name: values[row] for name, values in arrays.items() if values is not None}
+    return Prediction(**own)

@@ -1,0 +1,3 @@
+"""What every output says first, in a module that the command line's help can import quickly."""
+
+STATEMENT = "For research use only, not for diagnosis."

@@ -1,0 +1,56 @@
+"""The samples sheet: its mistakes are named, and which sample of a file is meant."""
+
+import pandas as pd
+import pytest
+from experiments import ROOT
+
+from methmix.errors import InputError
+from methmix.prediction.sample_sheet import Sample, in_file, read_sheet
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sample\tfile\n", "has a header but no samples"),
+        ("sample\tpath\nA\tx\n", "column file is missing; found sample, path"),
+        ("sample\tfile\tday\nA\tx\t1\n", "unknown column 'day'"),
+        ("sample\tfile\nA\tx\nB\ty\nA\tz\n", "line 4: duplicate sample A, first in line 2"),
+        ("sample\tfile\nA\t\n", "line 2: file is empty"),
+        ("sample\tfile\tdate\nA\tx\t31.1.2026\n", "line 2: invalid date: expected YYYY-MM-DD, found '31.1.2026'"),
+        ("", "is not a readable table"),
+        ("sample\tfile\nA\tnowhere.tsv\n", "sample A: nowhere.tsv: there is no such file"),
+    ],
+)
+def test_a_mistake_in_the_sheet_is_named(command, tmp_path, text, message):
+    (tmp_path / "samples.tsv").write_text(text)
+    code, said, output = command("--sheet", tmp_path / "samples.tsv")
+    assert code == 2 and message in said
+    assert not list(output.parent.glob("*"))
+
+
+def test_which_sample_of_a_file_is_meant(tmp_path):
+    file = tmp_path / "a.tsv"
+    assert in_file([Sample("x", file)], file, ["only"])["only"].name == "x"
+    assert list(in_file([Sample("b", file), Sample("x", file, name_in_file="a")], file, ["a", "b"])) == ["b", "a"]
+    with pytest.raises(InputError, match="has no sample 'x'; it has a, b"):
+        in_file([Sample("x", file)], file, ["a", "b"])
+    with pytest.raises(InputError, match="x and y of the sheet are both its 'a'"):
+        in_file([Sample(name, file, name_in_file="a") for name in "xy"], file, ["a", "b"])
+
+
+def test_the_shipped_sheet_is_one():
+    assert len(read_sheet(ROOT / "config" / "samples.tsv")) >= 3
+
+
+@pytest.mark.parametrize(
+    ("sheet", "sizes"),
+    [
+        ("cfdna", {"Control": 93, "Breast": 41, "Colorectal": 35, "Ovarian": 13, "Cervical": 4}),
+        ("gdna", {"WBC": 12, "Breast": 5, "Cervical": 6, "Colorectal": 6, "Ovarian": 3}),
+        ("tissue", {"Lung": 1, "Pancreas": 1}),
+    ],
+)
+def test_the_shipped_sheets_have_groups(sheet, sizes):
+    samples = read_sheet(ROOT / "config" / f"samples_{sheet}.tsv")
+    assert pd.Series([sample.group for sample in samples]).value_counts().to_dict() == sizes
+    assert all(str(sample.file).startswith("METHMIX_DATA/") for sample in samples)
