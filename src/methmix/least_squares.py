@@ -1,7 +1,7 @@
-"""Least squares that knows its errors: reads, donors that differ, and profiles that are estimates.
+"""Least squares that accounts for its errors: reads, donors that differ, and profiles that are estimates.
 
-A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with shares ``x >= 0`` that sum to 1. Three errors matter.
-Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue, variance
+A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with proportions ``x >= 0`` that sum to 1. Three errors
+matter. Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue, variance
 ``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh regions. The
 third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are there and
 gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
@@ -16,14 +16,14 @@ from torch import Tensor
 from methmix import nnls
 
 # Of a mixture's methylation: what remains uncertain with any number of reads, as a variance; and where the whole
-# genome of a donor is shifted, so that nothing can be held against one region.
+# genome of a donor is shifted, so that no single region can be trusted.
 _FLOOR, _FLOOR_OF_MARKERS = 1e-3, 1e-2
 # How a marker is chosen: the distance from the nearest other tissue, and some of that from their median, in units of
 # what donors differ by, which is at least this variance.
 _FROM_MEDIAN, _LEAST_SPREAD = 0.25, 0.003
 _CHANCES = (0.002, 0.998)
 _REWEIGHTINGS = 2
-# Weights depend so little on the shares that this many regions tell them well enough.
+# Weights depend so little on the proportions that this many regions suffice for them.
 _ENOUGH_REGIONS = 8192
 # Regions that are worked on together: what is computed of them for a batch stays in the cache.
 _BLOCK = 16384
@@ -67,29 +67,31 @@ class Profiles:
 
 
 class Solution(NamedTuple):
-    """Shares and what is known of them, float64.
+    """Estimates of the proportions and what is known of them, float64, [n, n_tissues] if not said otherwise.
 
     Parameters
     ----------
-    shares
-        [n, n_tissues], >= 0, sum 1.
-    free
-        The same without ``>= 0``; with the sum held at 1, also where that of ``shares`` was free. So are the errors.
+    proportions
+        >= 0, sum 1.
+    unconstrained
+        The same without ``>= 0``; they sum to 1 also where ``proportions`` were left free to sum to anything.
     error
-        Standard error of ``free``.
-    held
-        Standard error of those of ``shares`` that are not 0 if the others are held at 0; 1 for the others.
-    dual
-        How much each share that is 0 would have to be worth to enter, in its standard errors.
+        Standard error of ``unconstrained``.
+    active_error
+        Standard error on the active set: of those of ``proportions`` that are not 0, the others being fixed at 0; 1
+        for the others.
+    multiplier
+        Scaled multiplier (Karush, Kuhn and Tucker) of ``>= 0``: by how many of its standard errors a proportion that is
+        0 is pushed below.
     misfit
         Weighted mean square of the residuals, [n]; 1 if the errors are as assumed.
     """
 
-    shares: Tensor
-    free: Tensor
+    proportions: Tensor
+    unconstrained: Tensor
     error: Tensor
-    held: Tensor
-    dual: Tensor
+    active_error: Tensor
+    multiplier: Tensor
     misfit: Tensor
 
 
@@ -123,7 +125,7 @@ def deconvolve(
     markers_per_tissue
         Use only so many regions of each tissue (`marker_weights`); 0 uses all.
     sum_to_one
-        Whether the shares are made to sum to 1 in the solution, or only afterwards: left free, their sum takes up
+        Whether the proportions are made to sum to 1 in the solution, or only afterwards: left free, their sum takes up
         what shifts the methylation of all regions alike.
     """
     importance, floor = torch.ones_like(profiles.mean[0]), _FLOOR
@@ -136,25 +138,26 @@ def deconvolve(
     some = _Regression(profiles.at(every), methylation[:, every], depth[:, every], importance[every], floor, sum_to_one)
     some.weigh_by_reads()
     for _ in range(_REWEIGHTINGS):
-        some.weigh(some.solve().shares)
+        some.weigh(some.solve().proportions)
     whole = some
     if every.step > 1:
-        shares = some.solve().shares
+        proportions = some.solve().proportions
         whole = _Regression(profiles, methylation, depth, importance, floor, sum_to_one)
-        whole.weigh(shares)
-    shares, gram, right_side, scale = whole.solve()
-    free, error = _unconstrained(gram, right_side, scale)
-    gradient = (gram @ shares[:, :, None])[:, :, 0] - right_side
+        whole.weigh(proportions)
+    proportions, gram, right_side, scale = whole.solve()
+    unconstrained, error = _unconstrained(gram, right_side, scale)
+    gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
     # The multiplier of "sums to 1" is the gradient of the tissues that are there.
-    gradient = gradient - (gradient * shares).sum(dim=1, keepdim=True)
-    dual = gradient.clamp(min=0) * scale[:, None] * error
-    return Solution(shares, free, error, _held(gram, scale, shares > 0), dual, whole.misfit(shares))
+    gradient = gradient - (gradient * proportions).sum(dim=1, keepdim=True)
+    multiplier = gradient.clamp(min=0) * scale[:, None] * error
+    active_error = _active_error(gram, scale, proportions > 0)
+    return Solution(proportions, unconstrained, error, active_error, multiplier, whole.misfit(proportions))
 
 
 class _Solved(NamedTuple):
     """Shares, and the normal equations divided by ``scale``; float64."""
 
-    shares: Tensor
+    proportions: Tensor
     gram: Tensor
     right_side: Tensor
     scale: Tensor
@@ -189,10 +192,10 @@ class _Regression:
         for block in self._blocks:
             block.weigh_by_reads()
 
-    def weigh(self, shares: Tensor) -> None:
-        """Weigh each value by the inverse of its variance, if the shares are these."""
+    def weigh(self, proportions: Tensor) -> None:
+        """Weigh each value by the inverse of its variance, if the proportions are these."""
         for block in self._blocks:
-            block.weigh(shares.float())
+            block.weigh(proportions.float())
 
     def solve(self) -> _Solved:
         """Solve with the present weights."""
@@ -201,15 +204,15 @@ class _Regression:
         gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
-        shares = nnls.solve(gram + self._penalty, right_side + self._penalty)
-        total = shares.sum(dim=1, keepdim=True)
+        proportions = nnls.solve(gram + self._penalty, right_side + self._penalty)
+        total = proportions.sum(dim=1, keepdim=True)
         # Where nothing is known, all tissues are alike.
-        shares = torch.where(total > 0, shares / total.clamp(min=1e-12), 1 / self._n_tissues)
-        return _Solved(shares, gram, right_side, scale)
+        proportions = torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
+        return _Solved(proportions, gram, right_side, scale)
 
-    def misfit(self, shares: Tensor) -> Tensor:
+    def misfit(self, proportions: Tensor) -> Tensor:
         """Give the weighted mean square of the residuals, float64 [n]."""
-        parts = [block.residuals(shares.float()) for block in self._blocks]
+        parts = [block.residuals(proportions.float()) for block in self._blocks]
         squares, observed = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         return squares / observed.clamp(min=1)
 
@@ -239,11 +242,11 @@ class _Block:
     def weigh_by_reads(self) -> None:
         self._weight = self._depth * self._importance
 
-    def weigh(self, shares: Tensor) -> None:
-        chance = torch.addmm(self._centre, shares, self._contrasts).clamp_(*_CHANCES)
+    def weigh(self, proportions: Tensor) -> None:
+        chance = torch.addmm(self._centre, proportions, self._contrasts).clamp_(*_CHANCES)
         # Without reads this is infinite, and the weight 0.
         of_reads = chance.addcmul_(chance, chance, value=-1).div_(self._depth)
-        variance = torch.addmm(self._floor, shares.square(), self._donors).add_(of_reads)
+        variance = torch.addmm(self._floor, proportions.square(), self._donors).add_(of_reads)
         self._weight = torch.div(self._importance, variance, out=variance)
 
     def equations(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -252,19 +255,19 @@ class _Block:
         right_side = (weight * self._values) @ self._contrasts.T
         return (weight @ self._products.T).double(), (weight @ self._noise.T).double(), right_side.double()
 
-    def residuals(self, shares: Tensor) -> tuple[Tensor, Tensor]:
+    def residuals(self, proportions: Tensor) -> tuple[Tensor, Tensor]:
         """Give the sum of the weighted squared residuals, and of how many, [n] each."""
-        squares = (self._values - shares @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
+        squares = (self._values - proportions @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
         return squares.double(), (self._depth > 0).sum(dim=1)
 
 
-def _held(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
-    """Give the standard errors of the shares in a support, the others being held at 0."""
+def _active_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
+    """Give the standard errors of the proportions in a support, the others being fixed at 0."""
     inside = support[:, :, None] & support[:, None, :]
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     # Without a read, or with two tissues alike, there is no inverse otherwise.
-    held = torch.where(inside, gram + _SUM_TO_ONE, identity) + _SMALLEST * identity
-    variance = torch.linalg.inv(held).diagonal(dim1=1, dim2=2)
+    active = torch.where(inside, gram + _SUM_TO_ONE, identity) + _SMALLEST * identity
+    variance = torch.linalg.inv(active).diagonal(dim1=1, dim2=2)
     return torch.where(support, (variance / scale[:, None]).clamp(min=1e-10).sqrt(), 1)
 
 

@@ -6,12 +6,16 @@ pivoting (Kim and Park 2011, SIAM J. Sci. Comput. 33:3261): guess which coeffici
 exchange those that contradict the guess.
 """
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from methmix.rows import Rows, blocks
+
+logger = logging.getLogger("methmix")
 
 Array = npt.NDArray[np.floating]
 
@@ -47,7 +51,7 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
         without any weight has all coefficients 0.
     """
     n_tissues = profiles.shape[0]
-    # Tissues are alike (all are near 0.9 in most regions), so the normal equations need double precision.
+    # Tissues are similar (all are near 0.9 in most regions), so the normal equations need double precision.
     profiles = np.ascontiguousarray(profiles, dtype=np.float64)
     products = pairs(torch.from_numpy(profiles)).numpy()
     solved = np.zeros((len(values), n_tissues))
@@ -86,6 +90,8 @@ def square(entries: Tensor, n_tissues: int) -> Tensor:
 
 def solve(gram: Tensor, right_side: Tensor) -> Tensor:
     """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for each of many problems.
+
+    One warning is logged if some do not converge; these have the coefficients of the last exchange.
 
     Parameters
     ----------
@@ -129,13 +135,15 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
         last = torch.where(wrong, torch.arange(n_tissues, device=gram.device), -1).argmax(dim=1)
         single = torch.nn.functional.one_hot(last, n_tissues).bool()
         free[todo] ^= torch.where((patience[todo] >= 0)[:, None], wrong, single)
+    if len(todo):
+        logger.warning("NNLS: %d of %d problems did not converge in %d exchanges", len(todo), n, _MOST_ROUNDS)
     return solution
 
 
 def normalise(coefficients: Array) -> npt.NDArray[np.float64]:
     """Divide each row by its sum; a row of zeros stays zero."""
     total = coefficients.sum(axis=-1, keepdims=True)
-    shares: npt.NDArray[np.float64] = np.divide(
+    proportions: npt.NDArray[np.float64] = np.divide(
         coefficients, total, out=np.zeros_like(coefficients, dtype=float), where=total > 0
     )
-    return shares
+    return proportions

@@ -25,23 +25,23 @@ def made(rng, n_tissues=6, n_regions=800, n_mixtures=40, donors=3, spread=0.0):
 
 def test_shares_are_shares(rng):
     solution = deconvolve(*made(rng)[:3])
-    assert (solution.shares >= 0).all()
-    assert solution.shares.sum(dim=1).numpy() == pytest.approx(1)
-    assert (solution.shares == 0).any()
-    assert solution.free.sum(dim=1).numpy() == pytest.approx(1)
+    assert (solution.proportions >= 0).all()
+    assert solution.proportions.sum(dim=1).numpy() == pytest.approx(1)
+    assert (solution.proportions == 0).any()
+    assert solution.unconstrained.sum(dim=1).numpy() == pytest.approx(1)
 
 
 def test_finds_the_truth_where_there_is_no_noise(rng):
     profiles, _, depth, shares = made(rng)
     exact = torch.from_numpy(shares).float() @ profiles.mean
     found = deconvolve(profiles, exact, depth * 1000)
-    assert found.shares.numpy() == pytest.approx(shares, abs=1e-4)
+    assert found.proportions.numpy() == pytest.approx(shares, abs=1e-4)
 
 
 def test_equals_a_general_optimiser_at_its_own_weights(rng):
     """The last of the reweighted problems, solved by scipy with the constraints as they are."""
     profiles, methylation, depth, _ = made(rng, n_mixtures=3, spread=0.01)
-    found = deconvolve(profiles, methylation, depth).shares.numpy()
+    found = deconvolve(profiles, methylation, depth).proportions.numpy()
     mean, spread, noise = (v.numpy() for v in (profiles.mean, profiles.spread, profiles.noise))
     for row in range(3):
         y, d = np.nan_to_num(methylation[row].numpy()), depth[row].numpy()
@@ -69,7 +69,7 @@ def test_noise_of_the_profiles_is_corrected_for(rng):
     profiles, methylation, depth, shares = made(rng, n_mixtures=200, donors=2, spread=0.02)
     blind = Profiles(profiles.mean, profiles.spread, torch.zeros_like(profiles.noise))
     error, error_blind = (
-        np.abs(deconvolve(p, methylation, depth).shares.numpy() - shares).mean() for p in (profiles, blind)
+        np.abs(deconvolve(p, methylation, depth).proportions.numpy() - shares).mean() for p in (profiles, blind)
     )
     assert error < 0.8 * error_blind
 
@@ -81,7 +81,7 @@ def test_standard_errors_tell_the_spread_of_the_estimates(rng):
     methylated = rng.binomial(depth, (shares @ profiles.mean.numpy()).clip(0, 1))
     solution = deconvolve(profiles, *(torch.from_numpy(v).float() for v in (methylated / np.maximum(depth, 1), depth)))
     # The floor of the variance makes them a little too large.
-    ratio = solution.error.numpy().mean(axis=0) / solution.free.numpy().std(axis=0)
+    ratio = solution.error.numpy().mean(axis=0) / solution.unconstrained.numpy().std(axis=0)
     assert ((ratio > 0.9) & (ratio < 1.8)).all()
 
 
@@ -96,9 +96,9 @@ def test_one_mixture_and_many_give_the_same(rng):
 def test_values_without_reads_are_ignored(rng):
     profiles, methylation, depth, _ = made(rng, spread=0.01)
     depth[:, ::2] = 0
-    expected = deconvolve(profiles, methylation, depth).shares
+    expected = deconvolve(profiles, methylation, depth).proportions
     methylation[:, ::2] = torch.nan
-    assert torch.equal(deconvolve(profiles, methylation, depth).shares, expected)
+    assert torch.equal(deconvolve(profiles, methylation, depth).proportions, expected)
 
 
 def test_a_mixture_without_reads_is_no_error(rng):
@@ -123,7 +123,7 @@ def test_markers_are_the_regions_that_stand_out(rng):
 def test_markers_alone_find_the_shares(rng):
     profiles, methylation, depth, shares = made(rng)
     found = deconvolve(profiles, methylation, depth, markers_per_tissue=60)
-    assert np.abs(found.shares.numpy() - shares).mean() < 0.03
+    assert np.abs(found.proportions.numpy() - shares).mean() < 0.03
     none_left_out = deconvolve(profiles, methylation, depth, markers_per_tissue=10_000)
     assert torch.isfinite(none_left_out.error).all()
 
@@ -132,7 +132,7 @@ def test_a_free_sum_takes_up_what_shifts_all_regions(rng):
     """Every region a fifth less methylated: shares that must sum to 1 are wrong, free ones are only smaller."""
     profiles, methylation, depth, shares = made(rng)
     error = [
-        np.abs(deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=held).shares.numpy() - shares).mean()
+        np.abs(deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=held).proportions.numpy() - shares).mean()
         for held in (True, False)
     ]
     assert error[1] < 0.5 * error[0]
@@ -141,4 +141,4 @@ def test_a_free_sum_takes_up_what_shifts_all_regions(rng):
 def test_without_reads_all_tissues_are_alike_with_a_free_sum(rng):
     profiles, methylation, depth, _ = made(rng, n_mixtures=2)
     found = deconvolve(profiles, methylation * np.nan, depth * 0, markers_per_tissue=20, sum_to_one=False)
-    assert found.shares.numpy() == pytest.approx(1 / 6) and torch.isfinite(found.error).all()
+    assert found.proportions.numpy() == pytest.approx(1 / 6) and torch.isfinite(found.error).all()

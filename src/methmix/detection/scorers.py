@@ -10,8 +10,8 @@ import torch
 from methmix.evaluation import controls
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Prediction, predict
-from methmix.models.registry import Model
 from methmix.training.checkpoint import check_same_data, load_model
 
 Array = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ def make_scorers(reference: Reference, checkpoints: list[Path]) -> dict[str, Sco
     return scorers
 
 
-def _of_model(model: Model) -> Scorer:
+def _of_model(model: Deconvolver) -> Scorer:
     return lambda mixtures: presence_score(predict(model, mixtures.methylation, mixtures.depth))
 
 

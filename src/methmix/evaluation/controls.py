@@ -13,8 +13,8 @@ from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.least_squares import deconvolve
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.reference.profiles import training_profiles
 from methmix.rows import blocks
-from methmix.training.episodes import Episodes
 
 Array = npt.NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalMo
     ndarray
         Proportions, [n_mixtures, n_tissues].
     """
-    profiles = Episodes(reference, settings.purify_donors).profiles
+    profiles = training_profiles(reference, settings.purify_donors)
     if not settings.errors_in_variables:
         profiles = profiles.exact()
     solved = [
@@ -78,7 +78,7 @@ def least_squares(reference: Reference, mixtures: Mixtures, settings: OriginalMo
             torch.from_numpy(mixtures.depth[rows].astype(np.float32)),
             settings.markers_per_tissue,
             settings.sum_to_one,
-        ).shares.numpy()
+        ).proportions.numpy()
         for rows in blocks(len(mixtures), _BLOCK)
     ]
     return np.concatenate(solved)

@@ -1,14 +1,49 @@
-"""From observed methylation to features."""
+"""From observed methylation to features; and the layers that know of batches divided over processes."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from methmix.least_squares import Profiles
 from methmix.models.ranks import current_shard, total
 
 # A region in which tissues hardly differ must not be blown up to the same scale as a marker.
 _MINIMUM_SCALE = 0.02
+
+
+class LeastSquares(NamedTuple):
+    """Estimates of a backbone that solves least squares, float32.
+
+    Parameters
+    ----------
+    proportions
+        [batch, n_tissues], at least a little above 0, so that a head can correct them.
+    error
+        Their standard errors, at most 1.
+    misfit
+        Weighted mean square of the residuals, [batch].
+    """
+
+    proportions: Tensor
+    error: Tensor
+    misfit: Tensor
+
+
+class Features(NamedTuple):
+    """What a backbone makes of mixtures.
+
+    Parameters
+    ----------
+    hidden
+        [batch, n_features], or of each tissue, [batch, n_tissues, n_features].
+    estimate
+        None for a backbone without least squares.
+    """
+
+    hidden: Tensor
+    estimate: LeastSquares | None = None
 
 
 class Standardise(nn.Module):
@@ -87,7 +122,15 @@ class Dropout(nn.Dropout):
         return values * super().forward(values.new_ones(shard.whole, *values.shape[1:]))[shard.rows]
 
 
-class Backbone(nn.Sequential):
+class MlpReadout(nn.ModuleDict):
+    """Linear maps from the features of a mixture to one number for each tissue, by name."""
+
+    def forward(self, hidden: Tensor) -> dict[str, Tensor]:
+        """Map [batch, n_features] to [batch, n_tissues] each."""
+        return {name: linear(hidden) for name, linear in self.items()}
+
+
+class MlpBackbone(nn.Sequential):
     """Standardised regions -> hidden layers, each linear, batch normalisation, ReLU, dropout.
 
     Parameters
@@ -100,17 +143,24 @@ class Backbone(nn.Sequential):
         Dropout probability, 0-1.
     """
 
+    # It needs to know neither how the donors of a tissue differ nor how deep a mixture was sequenced.
+    profiles: Profiles | None = None
+
     def __init__(self, profiles: Tensor, hidden_sizes: Sequence[int], dropout: float) -> None:
+        self.n_tissues, size = profiles.shape
         layers: list[nn.Module] = [Standardise(profiles)]
-        size = profiles.shape[1]
         for width in hidden_sizes:
             # Batch normalisation has its own shift, so the linear map needs none.
-            layers += [
-                nn.Linear(size, width, bias=False),
-                BatchNorm1d(width),
-                nn.ReLU(),
-                Dropout(dropout),
-            ]
+            layers += [nn.Linear(size, width, bias=False), BatchNorm1d(width), nn.ReLU(), Dropout(dropout)]
             size = width
         super().__init__(*layers)
         self.n_features = size
+
+    def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
+        """Map methylation [batch, n_regions], NaN where missing, to features; depth and profiles are not used."""
+        return Features(super().forward(methylation))  # type: ignore[no-untyped-call]
+
+    def readout(self, **initial: float) -> MlpReadout:
+        """Make the maps that read named numbers off the features; they begin at random, not at the values given."""
+        # The last one is drawn first: the order of the draws decides the initial weights.
+        return MlpReadout({name: nn.Linear(self.n_features, self.n_tissues) for name in reversed(initial)})

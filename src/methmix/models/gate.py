@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
-    """Open the gate of the tissues whose presence probability reaches the threshold, or of the most probable one.
+    """Open the gate for the tissues whose presence probability reaches the threshold, or for the most probable one.
 
     Returns
     -------
@@ -32,6 +32,6 @@ def share_mass(logits: Tensor, gate: Tensor) -> Tensor:
 
 
 def share_if_let_in(logits: Tensor, gate: Tensor) -> Tensor:
-    """Give each tissue the share that it has, or would have were it let through the gate beside the others."""
+    """Give each tissue the proportion that it has, or would have were it let through the gate beside the others."""
     inside = torch.logsumexp(logits.masked_fill(~gate, float("-inf")), dim=1, keepdim=True)
     return torch.where(gate, torch.exp(logits - inside), torch.sigmoid(logits - inside))

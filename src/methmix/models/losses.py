@@ -1,93 +1,129 @@
-"""Losses, returned with their parts named.
+"""The terms of the loss, by name: a new one is a function and a line of `TERMS`, and a weight (`registry`).
 
-Where a batch is shared by several processes (see `methmix.models.ranks`), each computes its share of a loss: what its
-own rows add, over a normaliser of the whole batch. The sum over the ranks is the loss of the batch.
+Where a batch is divided over several processes (see `methmix.models.ranks`), each computes its part of a term: what its
+own rows add, over a normaliser of the whole batch. The sum over the ranks is the term of the batch.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from methmix.models.intervals import interval_loss
 from methmix.models.ranks import part_of_mean, total
 
 
-class LossParts(NamedTuple):
-    """A loss and what it consists of; scalars, the parts without their weights.
-
-    ``mse`` is the plain mean squared error, which enters the total as `relative_mse`. A part that a model does not
-    have is 0. Where the batch is shared, each is the share of this process.
-    """
-
-    total: Tensor
-    mse: Tensor
-    presence: Tensor
-    sparsity: Tensor
-    interval: Tensor
-
-
-def mse_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean squared error over mixtures and tissues, or the share in it; both [batch, n_tissues]."""
-    return part_of_mean(functional.mse_loss(predicted, true))
-
-
-def relative_mse(mse: Tensor, true: Tensor) -> Tensor:
-    """Divide a mean squared error, or a share in it, by that of the uniform guess; ``true`` is [batch, n_tissues].
-
-    1 means no better than a guess. A squared proportion is some hundred times smaller than a cross-entropy; in this
-    unit a weight of 1.0 for each means that both are heard. The guess is for the whole batch, shared or not.
-    """
-    return mse / total(mse_loss(torch.full_like(true, 1 / true.shape[1]), true))
-
-
-def relative_absolute_error(predicted: Tensor, true: Tensor) -> Tensor:
-    """Divide the mean absolute error, or the share in it, by that of the uniform guess; both [batch, n_tissues]."""
-    guess = part_of_mean(functional.l1_loss(torch.full_like(true, 1 / true.shape[1]), true))
-    return part_of_mean(functional.l1_loss(predicted, true)) / total(guess)
-
-
-def presence_loss(logits: Tensor, true: Tensor, label_threshold: float) -> Tensor:
-    """Mean binary cross-entropy of presence over entries that are absent or present, or the share in it.
+class Scored(NamedTuple):
+    """What the loss of a batch is computed from, [batch, n_tissues] if not said otherwise.
 
     Parameters
     ----------
-    logits
-        Presence logits, [batch, n_tissues].
-    true
-        True proportions, [batch, n_tissues]. An entry is absent where it is 0 and present from
-        ``label_threshold`` on; a trace, between, says nothing about presence and carries no loss.
+    true, proportions
+        True proportions and estimates.
+    presence_logits
+        None for a model without a presence probability.
     label_threshold
-        Proportion, 0-1.
+        True proportion from which a tissue is labelled present; below it, if not 0, it is a trace.
+    interval_ends
+        [batch, n_tissues, 3]; None for a model without intervals.
     """
-    labelled = (true == 0) | (true >= label_threshold)
-    target = (true >= label_threshold).to(logits.dtype)
-    losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+    true: Tensor
+    proportions: Tensor
+    presence_logits: Tensor | None = None
+    label_threshold: float = 0.0
+    interval_ends: Tensor | None = None
+
+
+def squared_error(scored: Scored) -> Tensor:
+    """Mean squared error over mixtures and tissues."""
+    return part_of_mean(functional.mse_loss(scored.proportions, scored.true))
+
+
+def absolute_error(scored: Scored) -> Tensor:
+    """Mean absolute error over mixtures and tissues."""
+    return part_of_mean(functional.l1_loss(scored.proportions, scored.true))
+
+
+def presence_cross_entropy(scored: Scored) -> Tensor:
+    """Mean binary cross-entropy of presence over entries that are absent or present.
+
+    An entry is absent where its true proportion is 0 and present from the label threshold on; a trace, between, says
+    nothing about presence and carries no loss.
+    """
+    assert scored.presence_logits is not None  # for the type checker: only such models have this term
+    labelled = (scored.true == 0) | (scored.true >= scored.label_threshold)
+    target = (scored.true >= scored.label_threshold).to(scored.presence_logits.dtype)
+    losses = functional.binary_cross_entropy_with_logits(scored.presence_logits, target, reduction="none")
     return torch.where(labelled, losses, 0).sum() / total(labelled.sum())
 
 
-def sparsity_loss(logits: Tensor) -> Tensor:
-    """Compute the expected share of tissues present, by the presence probabilities; [batch, n_tissues] -> 0-1.
-
-    Unlike the L1 norm of proportions, which is 1 whatever they are, this can fall. Of a shared batch, it is what the
-    rows of this process add.
-    """
-    return part_of_mean(torch.sigmoid(logits).mean())
+def expected_presence(scored: Scored) -> Tensor:
+    """Mean presence probability, 0-1: unlike the L1 norm of proportions, which is 1 whatever they are, it can fall."""
+    assert scored.presence_logits is not None  # for the type checker: only such models have this term
+    return part_of_mean(torch.sigmoid(scored.presence_logits).mean())
 
 
-def pinball_loss(predicted: Tensor, true: Tensor, quantile: float) -> Tensor:
-    """Mean pinball loss over the entries that are there (true > 0), or the share in it; 1 is a true share's mean.
+def interval_ends(scored: Scored) -> Tensor:
+    """Pinball losses of the ends of the intervals."""
+    assert scored.interval_ends is not None  # for the type checker: only such models have this term
+    return interval_loss(scored.interval_ends, scored.true)
 
-    It is lowest where ``predicted`` is the quantile of the true share (Koenker and Bassett 1978, Econometrica 46:33).
+
+class Term(NamedTuple):
+    """A term of the loss.
 
     Parameters
     ----------
-    predicted, true
-        [batch, n_tissues].
-    quantile
-        0-1.
+    of
+        Computes it, without its weight, for what is logged.
+    relative
+        Whether it is weighed in units of the term of a uniform guess, so that 1 means no better than a guess. A squared
+        proportion is some hundred times smaller than a cross-entropy; in this unit a weight of 1 for each makes both
+        count.
     """
-    there = true > 0
-    error = true - predicted
-    losses = torch.maximum(quantile * error, (quantile - 1) * error)
-    return torch.where(there, losses, 0).sum() / total(torch.where(there, true, 0).sum())
+
+    of: Callable[[Scored], Tensor]
+    relative: bool = False
+
+
+TERMS = {
+    "mse": Term(squared_error, relative=True),
+    "mae": Term(absolute_error, relative=True),
+    "presence": Term(presence_cross_entropy),
+    "sparsity": Term(expected_presence),
+    "interval": Term(interval_ends),
+}
+TOTAL = "total_loss"
+# Of all models; a training logs 0 for what its own has not.
+LOSSES = (TOTAL, *(f"{name}_loss" for name in TERMS))
+
+
+def weighted(scored: Scored, weights: Mapping[str, float]) -> dict[str, Tensor]:
+    """Compute a loss with its terms.
+
+    Parameters
+    ----------
+    scored
+        A batch.
+    weights
+        Of each of the `TERMS` that are computed.
+
+    Returns
+    -------
+    dict
+        Scalars, named as in `LOSSES`: the weighted total, and the terms without their weights.
+    """
+    parts = {name: TERMS[name].of(scored) for name in weights}
+    summed = sum(weight * (parts[name] / _unit(TERMS[name], scored)) for name, weight in weights.items())
+    return {TOTAL: torch.as_tensor(summed), **{f"{name}_loss": part for name, part in parts.items()}}
+
+
+def _unit(term: Term, scored: Scored) -> Tensor | float:
+    """Give the term of a uniform guess of the whole batch, or 1."""
+    if not term.relative:
+        return 1.0
+    guess = torch.full_like(scored.true, 1 / scored.true.shape[1])
+    return total(term.of(scored._replace(proportions=guess)))

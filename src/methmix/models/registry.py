@@ -2,16 +2,16 @@
 
 import torch
 
-from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
+from methmix.config.arm import ArmSettings, OriginalLossSettings, SparseArm
 from methmix.least_squares import Profiles
-from methmix.models.informed import InformedOriginalModel, InformedSparseModel
-from methmix.models.original import OriginalModel
-from methmix.models.sparse import SparseModel
+from methmix.models.backbone import MlpBackbone
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
+from methmix.models.losses import TERMS
+from methmix.models.reference_backbone import ReferenceBackbone
 
-Model = OriginalModel | SparseModel | InformedOriginalModel | InformedSparseModel
 
-
-def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Model:
+def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Deconvolver:
     """Build the model of an arm with its initial weights.
 
     A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.
@@ -25,21 +25,40 @@ def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Pr
     seed
         Seed of the initial weights.
     tissues
-        What the backbone ``reference`` knows; by default the profiles, held for sure.
+        What the backbone ``reference`` knows; by default the profiles, as if they were exact.
     """
+    sparse = arm if isinstance(arm, SparseArm) and arm.model.use_two_stage else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if arm.model.backbone == "mlp" or (isinstance(arm, SparseArm) and not arm.model.use_two_stage):
-            if isinstance(arm, OriginalArm) or not arm.model.use_two_stage:
-                return OriginalModel(arm.model, arm.loss, profiles)
-            return SparseModel(arm.model, arm.loss, profiles)
-        mean = profiles.float()
-        known = tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
-        if isinstance(arm, OriginalArm):
-            return InformedOriginalModel(arm.model, arm.loss, known)
-        return InformedSparseModel(arm.model, arm.loss, known)
+        backbone = _backbone(arm, profiles, tissues)
+        head = SigmoidHead(backbone) if sparse is None else _two_stages(sparse, backbone)
+    return Deconvolver(backbone, head, _weights(arm, head))
 
 
-def n_parameters(model: torch.nn.Module) -> int:
-    """Count the trained numbers of a model."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+def _backbone(arm: ArmSettings, profiles: torch.Tensor, tissues: Profiles | None) -> Backbone:
+    one_stage = isinstance(arm, SparseArm) and not arm.model.use_two_stage
+    if arm.model.backbone == "mlp" or one_stage:
+        return MlpBackbone(profiles, arm.model.hidden_sizes, arm.model.dropout)
+    mean = profiles.float()
+    return ReferenceBackbone(arm.model, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean)))
+
+
+def _two_stages(arm: SparseArm, backbone: Backbone) -> TwoStageHead:
+    return TwoStageHead(
+        backbone,
+        threshold=arm.model.presence_threshold,
+        label_threshold=arm.loss.presence_threshold,
+        teacher_forcing=arm.loss.teacher_forcing,
+    )
+
+
+def _weights(arm: ArmSettings, head: SigmoidHead | TwoStageHead) -> dict[str, float]:
+    """Give the weight of each term of the loss: ``<term>_weight`` of the configuration."""
+    settings = arm.loss if isinstance(head, TwoStageHead) else OriginalLossSettings(mse_weight=arm.loss.mse_weight)
+    weights = {name: getattr(settings, f"{name}_weight") for name in TERMS if hasattr(settings, f"{name}_weight")}
+    if head.intervals is None:
+        # Of the backbone reference alone.
+        weights.pop("mae", None)
+        return weights
+    # Intervals learn from nothing else, and what they learn from does not change: their weight has no effect.
+    return {**weights, "interval": 1.0}

@@ -4,15 +4,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from methmix import cli
 from methmix.errors import InputError
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import SampleBlock, Samples, open_samples
-from methmix.models.informed import InformedOriginalModel, InformedSparseModel
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
-from methmix.models.registry import Model
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.results import Array, Run, results_of
 from methmix.prediction.sheet import Sample, in_file
@@ -48,7 +45,7 @@ def region_set(checkpoint: Checkpoint) -> RegionSet:
 
 
 def predict_samples(
-    model: Model,
+    model: Deconvolver,
     checkpoint: Checkpoint,
     files: Sequence[Path],
     sheet: list[Sample] | None = None,
@@ -112,7 +109,7 @@ def predict_samples(
                         rows = [row for row, result in enumerate(results) if result.does_not_fit]
                         flagged.append(block.methylation[rows], block.depth[rows])
         _warn(run)
-        if isinstance(model, InformedSparseModel) and unknown:
+        if unknown:
             add_unknown(run, model, flagged)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
@@ -131,11 +128,11 @@ def _chosen(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
             yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
 
 
-def _nnls(model: Model, block: SampleBlock) -> Array | None:
+def _nnls(model: Deconvolver, block: SampleBlock) -> Array | None:
     """Deconvolve by plain depth-weighted least squares on the model's own profiles, if it has them."""
-    if not isinstance(model, InformedOriginalModel | InformedSparseModel):
+    if model.profiles is None:
         return None
-    return normalise(weighted_nnls(model.backbone.mean.cpu().numpy(), block.methylation, block.depth))
+    return normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
 
 
 def _refuse_doubled(run: Run, chosen: dict[str, Sample]) -> None:
@@ -163,13 +160,13 @@ def _warn(run: Run) -> None:
             logger.warning("%s: %s", matching["file"], note)
 
 
-def _not_told(model: Model) -> list[str]:
+def _not_told(model: Deconvolver) -> list[str]:
     """Say what a model cannot."""
-    if isinstance(model, InformedSparseModel):
-        if bool(torch.isfinite(model.detection_ratio)):
+    if "misfit" in model.estimates:
+        if "limit" in model.estimates:
             return []
         return ["the limit of detection of this model is not known: too few small shares were found in validation"]
-    if isinstance(model, InformedOriginalModel):
+    if model.needs_depth:
         return ["this model tells no presence probability, no interval, no limit of detection and no goodness of fit"]
     return ["this model does not know how deep a sample is: it tells no interval, no limit of detection and no "
             "goodness of fit"]  # fmt: skip

@@ -20,9 +20,8 @@ from scipy.stats import binom
 
 from methmix import cli, nnls
 from methmix.errors import InputError
-from methmix.models.informed import InformedSparseModel
+from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
-from methmix.models.registry import Model
 from methmix.prediction.results import UNKNOWN, Result, Run, results_of
 from methmix.prediction.spool import Spool
 
@@ -47,7 +46,7 @@ class Unknown(NamedTuple):
     profile: npt.NDArray[np.float64]
 
 
-def check_unknown(model: Model, tissues: Sequence[str]) -> None:
+def check_unknown(model: Deconvolver, tissues: Sequence[str]) -> None:
     """Check that a model can tell which samples do not fit.
 
     Raises
@@ -55,7 +54,7 @@ def check_unknown(model: Model, tissues: Sequence[str]) -> None:
     InputError
         It cannot, or has a tissue of the component's name.
     """
-    if not isinstance(model, InformedSparseModel):
+    if "misfit" not in model.estimates:
         raise InputError(
             "--unknown: this model tells no goodness of fit", "use a sparse one with the backbone reference"
         )
@@ -63,7 +62,7 @@ def check_unknown(model: Model, tissues: Sequence[str]) -> None:
         raise InputError(f"--unknown: the model has a tissue {UNKNOWN} already", "leave --unknown out")
 
 
-def add_unknown(run: Run, model: InformedSparseModel, flagged: Spool) -> None:
+def add_unknown(run: Run, model: Deconvolver, flagged: Spool) -> None:
     """Give the samples that do not fit a share of an unknown component, and all others none.
 
     Parameters
@@ -84,7 +83,8 @@ def add_unknown(run: Run, model: InformedSparseModel, flagged: Spool) -> None:
             f"{fewest} may be chance or do not tell what they have in common"
         )
         return
-    found = estimate(model.backbone.mean.cpu().numpy(), flagged)
+    assert model.profiles is not None  # for the type checker: see `check_unknown`
+    found = estimate(model.profiles.mean.cpu().numpy(), flagged)
     run.unknown = True
     run.results = [result if result.proportions is None else replace(result, unknown=0.0) for result in run.results]
     start = 0

@@ -1,14 +1,14 @@
-"""Selection of regions: those that tell the tissues best."""
+"""Selection of regions: the most informative marker regions of each tissue."""
 
 from dataclasses import replace
 
 from methmix.files.reference import Reference
 from methmix.least_squares import marker_weights
-from methmix.reference.profiles import DonorSums, SpreadFunction
+from methmix.reference.profiles import training_profiles
 
 
 def select_markers(reference: Reference, per_tissue: int) -> Reference:
-    """Keep of each tissue the regions that tell it best, as the donors of the train split show them.
+    """Keep the most informative marker regions of each tissue, as the donors of the train split show them.
 
     Parameters
     ----------
@@ -17,9 +17,7 @@ def select_markers(reference: Reference, per_tissue: int) -> Reference:
     per_tissue
         Number of regions of each tissue; tissues may have some in common.
     """
-    donors = (reference.fractions, reference.depth, list(reference.pool("train").values()))
-    profiles = DonorSums(*donors, SpreadFunction(*donors)).all
-    kept = (marker_weights(profiles, per_tissue) > 0).numpy()
+    kept = (marker_weights(training_profiles(reference, purify=False), per_tissue) > 0).numpy()
     return replace(
         reference,
         methylated=reference.methylated[:, kept],

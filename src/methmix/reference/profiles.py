@@ -1,4 +1,4 @@
-"""What the donors of a reference tell of its tissues: mean, spread between donors, and how sure the mean is."""
+"""Profiles of tissues, estimated from their donors: mean, inter-individual variability, sampling error of the mean."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,15 +15,19 @@ Array = npt.NDArray[np.float64]
 
 # Bins of the mean methylation in which the variance between donors is pooled.
 _BINS = 24
-# Fewest reads of a region in every donor, and fewest degrees of freedom of a bin, from which a variance is told.
+# Fewest reads of a region in every donor, and fewest degrees of freedom of a bin, that a variance is estimated from.
 _READS, _FREEDOM = 5, 200
 _RANGE = (0.004, 0.996)
-# A share of another tissue in a donor that is less than this is not told from nothing; more than this is not believed.
+# Less than this of another tissue in a donor cannot be distinguished from nothing; more than this is not believed.
 _SMALLEST_ADMIXTURE, _LARGEST_ADMIXTURE = 0.03, 0.4
 _ROUNDS = 2
+# Median number of donors of a tissue from which they can be purified: a profile without one of two donors is the other
+# one, whose own admixture would be taken for the first one's.
+_DONORS = 3
+_CPU = torch.device("cpu")
 
 
-class Donors(Protocol):
+class DonorRows(Protocol):
     """Methylation of donors, of which rows are taken: float32 [n_rows, n_regions], NaN where not observed."""
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]: ...
@@ -45,7 +49,7 @@ class SpreadFunction:
 
     def __init__(
         self,
-        fractions: Donors,
+        fractions: DonorRows,
         depth: npt.NDArray[np.integer],
         groups: Sequence[Sequence[int]],
     ) -> None:
@@ -53,8 +57,8 @@ class SpreadFunction:
         for rows in groups:
             if len(rows) < 2:
                 continue
-            told = (depth[rows] >= _READS).all(axis=0)
-            values, reads = fractions[rows][:, told].astype(np.float64), depth[rows][:, told]
+            counted = (depth[rows] >= _READS).all(axis=0)
+            values, reads = fractions[rows][:, counted].astype(np.float64), depth[rows][:, counted]
             mean = values.mean(axis=0)
             of_reads = mean * (1 - mean) * (1 / reads).mean(axis=0)
             bins = np.minimum((mean * _BINS).astype(int), _BINS - 1)
@@ -64,9 +68,9 @@ class SpreadFunction:
         used = (freedom > _FREEDOM) & (excess > 0)
         self.coefficients: Array = np.zeros(0)
         if used.any():
-            # Few bins do not tell a curve, and none tells it beyond itself.
+            # Few bins do not determine a curve, and none does beyond itself.
             degree = min(2, int(used.sum()) // 4)
-            self._told = (centres[used].min(), centres[used].max())
+            self._range = (centres[used].min(), centres[used].max())
             ratio = np.log(excess[used] / freedom[used] / (centres[used] * (1 - centres[used])) ** 2)
             fit = np.polynomial.polynomial.polyfit(centres[used] - 0.5, ratio, deg=degree, w=freedom[used] ** 0.25)
             self.coefficients = np.asarray(fit, dtype=np.float64)
@@ -78,7 +82,7 @@ class SpreadFunction:
         m = mean.clamp(*_RANGE)
         exponent = torch.zeros_like(m)
         for coefficient in reversed(self.coefficients.tolist()):
-            exponent = exponent * (m.clamp(*self._told) - 0.5) + coefficient
+            exponent = exponent * (m.clamp(*self._range) - 0.5) + coefficient
         return (m * (1 - m)).square() * exponent.exp()
 
 
@@ -90,24 +94,21 @@ class DonorSums:
     fractions
         Methylation of every donor, [n_donors, n_regions], NaN where not observed.
     depth, groups
-        As for `SpreadFunction`.
-    spread
-        Variance between donors.
+        As for `SpreadFunction`, which gives the variance between donors.
     device
         Where to make profiles.
     """
 
     def __init__(
         self,
-        fractions: Donors,
+        fractions: DonorRows,
         depth: npt.NDArray[np.integer],
         groups: Sequence[Sequence[int]],
-        spread: SpreadFunction,
-        device: torch.device = torch.device("cpu"),  # noqa: B008 - constant
+        device: torch.device = _CPU,
     ) -> None:
         self._fractions = fractions
         self._depth = depth
-        self._spread = spread
+        self._spread = SpreadFunction(fractions, depth, groups)
         self._device = device
         of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
         self._sums = [torch.stack(part) for part in zip(*of_tissues, strict=True)]
@@ -159,61 +160,97 @@ class DonorSums:
 
 
 class Purified:
-    """What is left of donors without what they have of other tissues, computed of those that are asked for.
+    """Donors without their admixture of other tissues, computed for those that are asked for.
 
     Parameters
     ----------
     original
         Methylation of every donor.
-    shares
-        Share of each other tissue in each donor, float32 [n_donors, n_tissues].
+    admixture
+        Proportion of each other tissue in each donor, float32 [n_donors, n_tissues].
     means
         Methylation of the tissues, [n_tissues, n_regions].
     """
 
-    def __init__(self, original: Donors, shares: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> None:
+    def __init__(self, original: DonorRows, admixture: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> None:
         self._original = original
-        self._shares = shares
+        self._admixture = admixture
         self._means = means
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
-        """Give those of some donors, as `Donors`."""
-        shares = self._shares[rows]
-        own = 1 - shares.sum(axis=-1, keepdims=True)
+        """Give those of some donors, as `DonorRows`."""
+        admixture = self._admixture[rows]
+        own = 1 - admixture.sum(axis=-1, keepdims=True)
         # torch's product uses all threads, and none but its own.
-        foreign = (torch.from_numpy(shares) @ torch.from_numpy(self._means)).numpy()
+        foreign = (torch.from_numpy(admixture) @ torch.from_numpy(self._means)).numpy()
         pure: npt.NDArray[np.float32] = ((self._original[rows] - foreign) / own).clip(0, 1)
         return pure
 
 
-def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[Donors, float]:
-    """Take from each donor what it has of other tissues, as seen with the profile of its own without itself.
+def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[DonorRows, float]:
+    """Remove from each donor its admixture of other tissues, estimated with its own tissue's profile without itself.
 
-    Sorted cells and biopsies are not pure; in a profile, the other tissues' share makes the tissue look like them.
+    Sorted cells and biopsies are not pure; in a profile, their admixture makes the tissue look like the others.
 
     Returns
     -------
     donors, admixture
-        Every donor, those without another one of their tissue as they were; and the mean share of a donor's largest
-        other tissue, 0-1.
+        Every donor, those without another one of their tissue as they were; and the mean over donors of the proportion
+        of their largest other tissue, 0-1.
     """
-    current: Donors = reference.fractions
-    largest: list[float] = []
+    current: DonorRows = reference.fractions
     for _ in range(_ROUNDS):
-        spread = SpreadFunction(current, reference.depth, groups)
-        tissues = DonorSums(current, reference.depth, groups, spread)
-        shares = np.zeros((len(reference.donors), len(groups)), dtype=np.float32)
-        largest = []
-        for own, rows in enumerate(groups):
-            for row in rows if len(rows) > 1 else ():
-                profiles = tissues.all.replaced([own], tissues.without([own], [row]))
-                methylation = torch.from_numpy(reference.fractions[[row]])
-                depth = torch.from_numpy(reference.depth[[row]].astype(np.float32))
-                admixed = deconvolve(profiles, methylation, depth).shares[0].numpy()
-                admixed[own] = 0
-                # The others' sum would count the errors of all of them; the largest one's share has little of them.
-                largest.append(float(admixed.max()))
-                admixed[admixed < _SMALLEST_ADMIXTURE] = 0
-                shares[row] = admixed * min(1.0, _LARGEST_ADMIXTURE / max(admixed.sum(), 1e-12))
-        current = Purified(reference.fractions, shares, tissues.all.mean.numpy())
-    return current, float(np.mean(largest)) if largest else 0.0
+        tissues = DonorSums(current, reference.depth, groups)
+        admixture, largest = _admixture(reference, groups, tissues)
+        current = Purified(reference.fractions, admixture, tissues.all.mean.numpy())
+    return current, largest
+
+
+def _admixture(
+    reference: Reference, groups: Sequence[Sequence[int]], tissues: DonorSums
+) -> tuple[npt.NDArray[np.float32], float]:
+    """Estimate the proportion of each other tissue in each donor, [n_donors, n_tissues], and the mean largest one."""
+    found = np.zeros((len(reference.donors), len(groups)), dtype=np.float32)
+    largest: list[float] = []
+    for own, rows in enumerate(groups):
+        for row in rows if len(rows) > 1 else ():
+            profiles = tissues.all.replaced([own], tissues.without([own], [row]))
+            methylation = torch.from_numpy(reference.fractions[[row]])
+            depth = torch.from_numpy(reference.depth[[row]].astype(np.float32))
+            others = deconvolve(profiles, methylation, depth).proportions[0].numpy()
+            others[own] = 0
+            # Their sum would count the errors of all of them; the largest one has little of them.
+            largest.append(float(others.max()))
+            others[others < _SMALLEST_ADMIXTURE] = 0
+            found[row] = others * min(1.0, _LARGEST_ADMIXTURE / max(others.sum(), 1e-12))
+    return found, float(np.mean(largest)) if largest else 0.0
+
+
+def training_donors(reference: Reference, purify: bool, device: torch.device = _CPU) -> tuple[DonorSums, float]:
+    """Sum up the donors of the train split.
+
+    Parameters
+    ----------
+    reference
+        All donors.
+    purify
+        Whether to remove the donors' admixture first (`purified`), if the median tissue has three of them.
+    device
+        Where to make profiles.
+
+    Returns
+    -------
+    sums, admixture
+        As of `purified`; 0 where nothing is removed.
+    """
+    groups = list(reference.pool("train").values())
+    clean: DonorRows = reference.fractions
+    admixture = 0.0
+    if purify and np.median([len(rows) for rows in groups]) >= _DONORS:
+        clean, admixture = purified(reference, groups)
+    return DonorSums(clean, reference.depth, groups, device), admixture
+
+
+def training_profiles(reference: Reference, purify: bool, device: torch.device = _CPU) -> Profiles:
+    """Make the profiles of the tissues from the donors of the train split; arguments as for `training_donors`."""
+    return training_donors(reference, purify, device)[0].all

@@ -1,39 +1,16 @@
-"""Train one arm, or go on with its training.
+"""Train one arm, or resume its training.
 
 Exit codes: 0 trained; 1 or 2 failed; 75 warned by SIGUSR1 and 143 ended by SIGTERM, the state saved: the same command
-goes on from there.
+resumes from there.
 """
 
 import argparse
-import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 
-import torch
-
-from methmix import cli, seeds
-from methmix.config.arm import ArmSettings
-from methmix.config.experiment import Experiment
-from methmix.config.load import load_arm, load_experiment, parse_assignment
-from methmix.errors import InputError
-from methmix.files.mixtures import Mixtures, read_mixtures
-from methmix.files.reference import Reference, read_reference
-from methmix.mixtures.sampler import MixtureSampler
-from methmix.reference.build import build_reference
-from methmix.training.job import slurm_job
-from methmix.training.loop import Trainer
-from methmix.training.parallel import Ranks, torchrun
-from methmix.training.resume import best_checkpoint
-from methmix.training.warm_start import read_start
-
-logger = logging.getLogger("methmix")
-
-# Size of the dry run.
-_DEBUG_REGIONS = 500
-_DEBUG_MIXTURES = 64
-_DEBUG_STEPS = 4
+from methmix import cli
+from methmix.arms import ARMS
 
 
 def main() -> int:
@@ -41,7 +18,8 @@ def main() -> int:
     arguments = cli.parser("methmix.training", __doc__ or "")
     arguments.add_argument("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
     arguments.add_argument("--experiment", type=Path, help="the experiment; by default the one that --config names")
-    arguments.add_argument("--arm", choices=["original", "sparse"], help="fail unless --config is for this arm")
+    trained = [arm.name for arm in ARMS.values() if arm.kind == "trained"]
+    arguments.add_argument("--arm", choices=trained, help="fail unless --config is for this arm")
     arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
     arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
     arguments.add_argument(
@@ -82,100 +60,10 @@ def main() -> int:
 
 
 def _body(options: argparse.Namespace) -> int:
-    ranks, job = Ranks.of(os.environ), slurm_job()
-    if options.processes > 1 and ranks.n_ranks == 1:
-        torchrun(options.processes, "methmix.training", sys.argv[1:])
-    if not ranks.first:
-        # What happens is told once.
-        logger.setLevel(logging.ERROR)
-    arm = load_arm(options.config, expected=options.arm)
-    experiment = load_experiment(options.experiment or Path(arm.experiment))
-    overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
-    arm = load_arm(options.config, overrides=overrides)
-    if arm.phase not in experiment.mixtures.recipes:
-        raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
-    if options.warm_start and arm.training.warm_start is None:
-        raise InputError(
-            f"--warm-start: training.warm_start of {options.config} is null",
-            "name the phase that the checkpoint is of, for example --set training.warm_start=phase2",
-        )
-    device = _device(options.device, options.allow_cpu, ranks)
-    results = Path(experiment.results)
-    if options.debug:
-        arm, reference, validation = _debug_inputs(arm, experiment)
-        folder = options.output or results / "debug" / arm.phase / arm.arm
-        if options.output is None and ranks.first and (folder / "checkpoints").is_dir():
-            # A dry run is never gone on with.
-            shutil.rmtree(folder / "checkpoints")
-    else:
-        reference = read_reference(options.reference or results / "reference" / "reference.h5")
-        mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
-        validation = read_mixtures(options.validation or mixtures)
-        folder = options.output or results / arm.phase / arm.arm
-    start = None
-    if phase := arm.training.warm_start:
-        start = read_start(options.warm_start or best_checkpoint(results / phase / arm.arm), arm, reference)
-    trainer = Trainer(arm, experiment, reference, validation, folder, device, ranks, job, start)
-    logger.info(
-        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s%s; output in %s",
-        arm.arm,
-        f"{trainer.state.record['n_parameters']:,}",
-        len(reference.regions),
-        len(reference.tissue_names),
-        arm.training.total_steps,
-        arm.training.batch_size,
-        trainer.state.record["device"],
-        f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "",
-        folder,
-    )
-    return trainer.run()
+    # Imported here, so that --help need not wait for torch.
+    from methmix.training.train import train
 
-
-def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
-    if name != "cpu" and torch.cuda.is_available():
-        # A scheduler may show each process all GPUs of the node, or its own alone.
-        device = torch.device("cuda", ranks.local_rank % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-        return device
-    given = os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
-    if name != "cpu" and given and not allow_cpu:
-        raise InputError(
-            f"SLURM has given this job GPU {given}, but torch {torch.__version__} finds none",
-            "is it torch's CPU build, or is the driver too old? See nvidia-smi there; METHMIX_ALLOW_CPU=1 does without",
-        )
-    if name == "cuda" and not allow_cpu:
-        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --allow-cpu")
-    return torch.device("cpu")
-
-
-def _debug_inputs(arm: ArmSettings, experiment: Experiment) -> tuple[ArmSettings, Reference, Mixtures]:
-    """Make the small data of a dry run from the experiment's own sources."""
-    whole = build_reference(experiment)
-    few = slice(0, _DEBUG_REGIONS)
-    reference = Reference(
-        whole.methylated[:, few],
-        whole.depth[:, few],
-        whole.donors,
-        whole.tissues,
-        whole.split,
-        whole.regions.iloc[few],
-        whole.attributes,
-    )
-    recipe = experiment.mixtures.recipes[arm.phase]
-    sampler = MixtureSampler(reference, "validation", recipe, experiment.mixtures.mean_depths)
-    batch = sampler.sample(_DEBUG_MIXTURES, seeds.generator(experiment.seed, "debug"))
-    validation = Mixtures(
-        batch.methylation.numpy(),
-        batch.depth.numpy(),
-        batch.proportions,
-        info=[],
-        tissue_names=reference.tissue_names,
-        attributes={"reference_digest": reference.content_digest, "split": "validation", "phase": arm.phase},
-    )
-    # No other training is of these few regions.
-    short = {"warm_start": None, "epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
-    training = arm.training.model_copy(update=short)
-    return arm.model_copy(update={"training": training}), reference, validation
+    return train(options)
 
 
 if __name__ == "__main__":

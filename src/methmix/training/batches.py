@@ -1,12 +1,14 @@
 """Training mixtures, made where they are trained on."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from methmix import seeds
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.training.episodes import Episodes
@@ -46,11 +48,9 @@ class TrainingBatches:
     batch_size
         Mixtures in a batch.
     pure_fraction
-        Share of mixtures of one tissue, 0-1.
+        Fraction of mixtures of one tissue, 0-1.
     episodes
         Draws the donors of every step; by default those of the sampler's split are mixed.
-    rows
-        Rows of every batch that `steps` gives, where several processes share it; by default all.
     """
 
     def __init__(
@@ -61,26 +61,29 @@ class TrainingBatches:
         batch_size: int,
         pure_fraction: float,
         episodes: Episodes | None = None,
-        rows: slice = slice(None),
     ) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
+        self.episodes = episodes
         self._seed = seed
         self._phase = phase
         self._batch_size = batch_size
         self._pure_fraction = pure_fraction
-        self._episodes = episodes
-        self._rows = rows
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
-        """Make the batch of a step, or some rows of it."""
+        """Make the batch of a step, or some rows of it, where several processes share it."""
         rng = seeds.generator(self._seed, "training", self._phase, step)
-        episode = self._episodes.draw(rng) if self._episodes else None
+        episode = self.episodes.draw(rng) if self.episodes else None
         given = episode.donors if episode else None
-        drawn = self._sampler.sample(self._batch_size, rng, self._pure_fraction, given, rows)
+        drawn = self.sampler.sample(self._batch_size, rng, self._pure_fraction, given, rows)
         proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
         return Batch(drawn.methylation, drawn.depth, proportions, episode.profiles if episode else None)
 
-    def steps(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
-        """Yield (step, batch) for steps first to last - 1."""
-        for step in range(first, last):
-            yield step, self.batch(step, self._rows)
+
+def training_batches(
+    arm: ArmSettings, experiment: Experiment, reference: Reference, device: torch.device
+) -> TrainingBatches:
+    """Make the batches of an arm; arguments as for `methmix.training.loop.Trainer`."""
+    settings, mixtures = arm.training, experiment.mixtures
+    sampler = MixtureSampler(reference, "train", mixtures.recipes[arm.phase], mixtures.mean_depths, device)
+    episodes = Episodes(reference, arm.model.purify_donors, device) if settings.leave_donors_out else None
+    return TrainingBatches(sampler, experiment.seed, arm.phase, settings.batch_size, settings.pure_fraction, episodes)

@@ -36,8 +36,8 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
     """
     arm, regions, record = arm_of(checkpoint), checkpoint.regions, checkpoint.record
     counts = donors(reference) if reference else record.get("donors", {})
-    ratio, curve = checkpoint.model.get("detection_ratio"), checkpoint.model.get("misfit_curve")
-    shift = checkpoint.model.get("interval_shift")
+    ratio, curve = checkpoint.model.get("limits.detection_ratio"), checkpoint.model.get("limits.misfit_curve")
+    shift = checkpoint.model.get("head.intervals.shift")
     card = {
         "arm": arm.arm,
         "phase": arm.phase,

@@ -1,4 +1,4 @@
-"""Checkpoints: a model with everything that is needed to use it elsewhere and to go on training.
+"""Checkpoints: a model with everything that is needed to use it elsewhere and to resume its training.
 
 A checkpoint is a dictionary of tensors, numbers, strings and lists, so that ``torch.load(weights_only=True)``
 reads it. The random state needs no place in it: each step derives its own streams from its number.
@@ -19,7 +19,8 @@ from methmix.config.arm import ARM_ADAPTER, ArmSettings
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
-from methmix.models.registry import Model, build_model
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.registry import build_model
 
 FORMAT_VERSION = 2
 
@@ -44,12 +45,12 @@ class Checkpoint:
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
-        Digests of what determines the weights (configuration, reference, mixtures, code); a training is gone on
-        with only where all are the same.
+        Digests of what determines the weights (configuration, reference, mixtures, code); a training is resumed only
+        where all are the same.
     model
         State dictionary.
     optimiser
-        State dictionary; empty in ``checkpoint_best.pt``, which is for use, not for going on.
+        State dictionary; empty in ``checkpoint_best.pt``, which is for use, not for resuming.
     step
         Optimiser steps done.
     epoch_sums
@@ -92,16 +93,30 @@ class Checkpoint:
         return [f"{chrom}:{start}-{end}" for chrom, start, end in zip(*columns, strict=True)]
 
 
-def regions_to_tensors(reference: Reference) -> dict[str, Any]:
+def new_checkpoint(
+    arm: ArmSettings, seed: int, reference: Reference, identity: dict[str, str], record: dict[str, Any]
+) -> Checkpoint:
+    """Make the state of a training before its first step; arguments as for `Checkpoint` and `Trainer`."""
+    return Checkpoint(
+        arm=arm.model_dump(mode="json"),
+        seed=seed,
+        tissue_names=reference.tissue_names,
+        regions=_regions(reference),
+        genome=str(reference.attributes.get("genome", "unknown")),
+        reference_digest=reference.digest,
+        identity=identity,
+        model={},
+        optimiser={},
+        record=record,
+    )
+
+
+def _regions(reference: Reference) -> dict[str, Any]:
     """Turn region coordinates, and what is counted in a region, into what a checkpoint can hold."""
-    regions = reference.regions
+    columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
     return {
-        "chrom": [str(name) for name in regions["chrom"]],
-        **{
-            name: torch.tensor(regions[name].to_numpy(), dtype=torch.int64)
-            for name in ("start", "end", *CPG_COLUMNS)
-            if name in regions
-        },
+        "chrom": [str(name) for name in reference.regions["chrom"]],
+        **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
         "measure": reference.measure,
     }
 
@@ -152,12 +167,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if missing:
         raise InputError(f"{path}: {missing[0]} is missing", "the checkpoint is incomplete: train again")
     checkpoint = Checkpoint(**{name: content[name] for name in expected})
+    checkpoint.model = _present_names(checkpoint.model)
     if digest(checkpoint.tissue_names, checkpoint.region_names) != checkpoint.reference_digest:
         raise InputError(f"{path}: tissues or regions were changed after training")
     return checkpoint
 
 
-def load_model(path: Path) -> tuple[Model, Checkpoint]:
+def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the weights of a checkpoint the names that they have now: heads were no modules of their own once."""
+    of_tissues = "backbone.mean" in weights
+    former = {
+        "proportion_head": "head.readout" if of_tissues else "head.readout.proportion",
+        "presence_head": "head.readout.presence",
+        "leave": "head.readout",
+        "interval_head": "head.intervals.quantiles",
+        "interval_shift": "head.intervals.shift",
+        "detection_ratio": "limits.detection_ratio",
+        "misfit_curve": "limits.misfit_curve",
+    }
+    parts = ((name.partition("."), tensor) for name, tensor in weights.items())
+    return {former.get(first, first) + dot + rest: tensor for (first, dot, rest), tensor in parts}
+
+
+def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
     """Read a checkpoint and rebuild its model.
 
     Raises

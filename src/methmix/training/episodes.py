@@ -16,10 +16,8 @@ from torch import Tensor
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
-from methmix.reference.profiles import DonorSums, SpreadFunction, purified
+from methmix.reference.profiles import training_donors
 
-# Median number of donors a tissue from which they can be purified.
-_DONORS = 3
 # How often a tissue with several donors has a drawn one: few donors would be known by heart.
 _DRAWN = 0.5
 # Between regions deviations have heavier tails than normal ones; between donors, different sizes.
@@ -46,7 +44,7 @@ class Episodes:
     reference
         All donors; only those of the train split are used.
     purify
-        Whether profiles are made of what `purified` leaves of the donors, if tissues have three of them.
+        Whether profiles are made of donors without their admixture (`training_donors`).
     device
         Where to draw.
     """
@@ -54,11 +52,7 @@ class Episodes:
     def __init__(self, reference: Reference, purify: bool, device: torch.device = _CPU) -> None:
         self._groups = list(reference.pool("train").values())
         self._raw = reference.fractions
-        # A profile without one of two donors is the other one, whose own impurity would be taken for the first one's.
-        enough = np.median([len(rows) for rows in self._groups]) >= _DONORS
-        clean, self._admixture = purified(reference, self._groups) if purify and enough else (self._raw, 0.0)
-        spread = SpreadFunction(clean, reference.depth, self._groups)
-        self._sums = DonorSums(clean, reference.depth, self._groups, spread, device)
+        self._sums, self._admixture = training_donors(reference, purify, device)
         self.profiles = self._sums.all
 
     def draw(self, rng: np.random.Generator) -> Episode:

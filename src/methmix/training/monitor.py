@@ -1,4 +1,4 @@
-"""What a training reports: a CSV log and TensorBoard, one row an epoch."""
+"""What a training reports: a CSV log and TensorBoard, one row per epoch."""
 
 import csv
 import io
@@ -8,15 +8,16 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from methmix.files.atomic import write_text
+from methmix.models.losses import LOSSES, TOTAL
 
-_LOSSES = ("mse_loss", "presence_loss", "sparsity_loss", "interval_loss", "presence_accuracy", "total_loss")
+_BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
 _VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
 COLUMNS = (
     "epoch",
     "step",
     "train/learning_rate",
-    *(f"train/{name}" for name in _LOSSES),
-    *(f"val/{name}" for name in (*_LOSSES, *_VALIDATION)),
+    *(f"train/{name}" for name in _BOTH),
+    *(f"val/{name}" for name in (*_BOTH, *_VALIDATION)),
     "seconds",
     "slurm_job_id",
     "node",

@@ -10,8 +10,12 @@ from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from methmix.errors import InputError
+from methmix.least_squares import Profiles
+from methmix.models.deconvolver import Deconvolver
 
 # A rank that waits longer than this for another one gives up; validation, done by one rank, is far shorter.
 _PATIENCE = timedelta(minutes=30)
@@ -76,7 +80,7 @@ class Ranks:
         finally:
             dist.destroy_process_group()
 
-    def told_by_first(self, value: Any) -> Any:
+    def of_first(self, value: Any) -> Any:
         """Give every rank the value that rank 0 has."""
         if self.n_ranks == 1:
             return value
@@ -99,6 +103,25 @@ class Ranks:
         tensor = torch.tensor(list(numbers.values()), dtype=torch.float64)
         dist.all_reduce(tensor)
         return dict(zip(numbers, tensor.tolist(), strict=True))
+
+
+def parallel_loss(model: Deconvolver, ranks: Ranks) -> nn.Module:
+    """Make `Deconvolver.loss` a module whose gradients are averaged over the ranks."""
+    if ranks.n_ranks == 1:
+        return _Loss(model)
+    # Running statistics are the same on every rank by construction, so they need not be sent around.
+    return DistributedDataParallel(_Loss(model), forward_sync_buffers=False)
+
+
+class _Loss(nn.Module):
+    """The loss as a forward pass, which is what data-parallel training wraps."""
+
+    def __init__(self, model: Deconvolver) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, methylation: Tensor, true: Tensor, depth: Tensor, profiles: Profiles | None) -> dict[str, Tensor]:
+        return self.model.loss(methylation, true, depth, profiles)
 
 
 def torchrun(processes: int, module: str, arguments: list[str]) -> NoReturn:

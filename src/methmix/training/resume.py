@@ -1,4 +1,4 @@
-"""Whether a training can go on from what lies in its run folder."""
+"""Whether a training can be resumed from what lies in its run folder."""
 
 import logging
 from pathlib import Path
@@ -20,7 +20,7 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def resumable(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
-    """Read the state to go on from; a run that cannot be gone on with is kept under another name.
+    """Read the state to resume from; a run that cannot be resumed is kept under another name.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def _set_aside(folder: Path, reason: str) -> None:
         if (folder / part).exists():
             (folder / part).rename(aside / part)
     logger.warning(
-        "the training in %s cannot be gone on with: %s; it is kept in %s, and training starts anew",
+        "the training in %s cannot be resumed: %s; it is kept in %s, and training starts anew",
         folder,
         reason,
         aside,

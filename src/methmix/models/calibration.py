@@ -1,0 +1,99 @@
+"""Calibration on validation mixtures of what a model estimates beside its proportions, which stay as they are."""
+
+from typing import NamedTuple
+
+import torch
+from sklearn.linear_model import QuantileRegressor
+from torch import Tensor
+
+from methmix import metrics
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.heads import TwoStageHead
+from methmix.models.limits import noise_of_reads
+from methmix.models.prediction import batches
+from methmix.rows import Rows
+
+# Share of the mixtures of nothing but known tissues whose misfit is within its limit.
+_FITTING = 0.99
+
+
+class Checked(NamedTuple):
+    """Predictions beside the truth; of each tissue that is present, [n_present], if not said otherwise.
+
+    Parameters
+    ----------
+    misses
+        By how many standard errors the true proportion lies outside of its interval as learned; < 0 inside.
+    ratio
+        True proportion in standard errors.
+    called
+        Whether the tissue is given mass.
+    called_absent
+        Whether a tissue that is absent is given mass, [n_absent].
+    misfit, noise
+        Of each mixture, [batch]; `noise_of_reads`.
+    """
+
+    misses: Tensor
+    ratio: Tensor
+    called: Tensor
+    called_absent: Tensor
+    misfit: Tensor
+    noise: Tensor
+
+
+def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) -> dict[str, float]:
+    """Set intervals, limit of detection and limit of the misfit to what these mixtures need.
+
+    The intervals are shifted to their level. The limit of detection becomes that number of standard errors from which
+    on `metrics.SENSITIVITY` of the tissues that are present are given mass. The limit of the misfit becomes a line in
+    `noise_of_reads` that 1 % of the mixtures exceed (quantile regression, Koenker and Bassett 1978, Econometrica
+    46:33).
+
+    Parameters
+    ----------
+    model
+        Left in evaluation mode.
+    methylation, depth, true
+        [n_mixtures, n_regions] twice, as for `predict`, and true proportions [n_mixtures, n_tissues].
+
+    Returns
+    -------
+    dict
+        What the values rest on, as ``calibration/`` names; empty for a model without them, which stays as it is.
+    """
+    if model.limits is None or model.head.intervals is None:
+        return {}
+    model.eval()
+    with torch.inference_mode():
+        parts = [_check(model, *batch) for batch in batches(model, methylation, depth, true)]
+    checked = Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
+    ratio, order = checked.ratio.double().sort()
+    called = checked.called[order].double()
+    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(checked.noise[:, None].double(), checked.misfit.double())
+    with torch.no_grad():
+        model.head.intervals.conform(checked.misses)
+        model.limits.detection_ratio.fill_(metrics.limit_of_detection(ratio.numpy(), called.numpy()))
+        model.limits.misfit_curve.copy_(torch.tensor([line.intercept_, line.coef_[0]]))
+    return {
+        "calibration/n_mixtures": len(checked.misfit),
+        "calibration/n_there": len(called),
+        "calibration/n_there_not_called": int((called == 0).sum()),
+        "calibration/absent_called": float(checked.called_absent.double().mean()),
+    }
+
+
+def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> Checked:
+    """Compare predictions with true proportions, [batch, n_tissues]."""
+    features, head, there = model(methylation, depth), model.head, true > 0
+    # For the type checker: only such a model has intervals.
+    assert isinstance(head, TwoStageHead) and head.intervals is not None
+    place = head.place(features, head(features))
+    return Checked(
+        misses=head.intervals.misses(place, true)[there],
+        ratio=(true / place.error)[there],
+        called=place.gate[there],
+        called_absent=place.gate[~there],
+        misfit=features.estimate.misfit,
+        noise=noise_of_reads(depth),
+    )

@@ -1,0 +1,105 @@
+"""The model of an arm: one of two heads on one of two backbones."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from methmix.least_squares import Profiles
+from methmix.models.backbone import Features
+from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
+from methmix.models.limits import Limits
+from methmix.models.losses import weighted
+from methmix.models.prediction import Prediction
+
+
+class Deconvolver(nn.Module):
+    """Estimates the proportions of tissues in mixtures.
+
+    Parameters
+    ----------
+    backbone
+        Maps methylation to features: hidden layers, or least squares on the tissues' profiles and a small network.
+    head
+        Maps features to proportions: sigmoids, or two stages. The latter on least squares also gives intervals, a limit
+        of detection and a goodness of fit.
+    weights
+        Weight of each of `methmix.models.losses.TERMS` that the loss consists of.
+    """
+
+    def __init__(self, backbone: Backbone, head: SigmoidHead | TwoStageHead, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.weights = dict(weights)
+        self.limits = None if head.intervals is None else Limits()
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """Profiles of the tissues that the model has in it; None for one that learns everything."""
+        return self.backbone.profiles
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether the model needs to know how many reads there are in each region."""
+        return self.profiles is not None
+
+    @property
+    def estimates(self) -> frozenset[str]:
+        """Names of the fields of `Prediction` that this model estimates; a limit only once it is calibrated."""
+        names = {"proportions"}
+        if isinstance(self.head, TwoStageHead):
+            names |= {"presence_probability", "share_logits"}
+        if self.limits is not None:
+            names |= {"low", "high", "error", "misfit", "rmse"}
+            finite = {"limit": self.limits.detection_ratio, "misfit_limit": self.limits.misfit_curve}
+            names |= {name for name, value in finite.items() if bool(torch.isfinite(value).all())}
+        return frozenset(names)
+
+    def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
+        """Map mixtures to the features that the head reads.
+
+        Parameters
+        ----------
+        methylation, depth
+            [batch, n_regions]; methylation is NaN where missing, which is where depth is 0.
+        profiles
+            Profiles to use instead of the own; in training those without the donors in the mixtures.
+        """
+        features: Features = self.backbone(methylation, depth, profiles)
+        return features
+
+    def loss(
+        self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
+    ) -> dict[str, Tensor]:
+        """Compute the loss of a batch with its terms, named as in `methmix.models.losses.LOSSES`.
+
+        Parameters
+        ----------
+        methylation, depth, profiles
+            As in `forward`.
+        true
+            True proportions, [batch, n_tissues].
+        """
+        return weighted(self.head.scored(self(methylation, depth, profiles), true), self.weights)
+
+    def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Prediction[Tensor]:
+        """Predict mixtures, [batch, n_regions]; a model without profiles does not use the depth."""
+        features = self(methylation, depth)
+        found = self.head.infer(features)
+        if self.limits is None or self.profiles is None or features.estimate is None or depth is None:
+            return found
+        return replace(
+            found,
+            error=features.estimate.error,
+            limit=self.limits.of_detection(features.estimate.error),
+            misfit=features.estimate.misfit,
+            misfit_limit=self.limits.of_misfit(depth),
+            rmse=(methylation - found.proportions @ self.profiles.mean).square_().nanmean(dim=1).sqrt(),
+        )
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Count the trained numbers of a model."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

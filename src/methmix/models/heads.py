@@ -1,0 +1,142 @@
+"""From features to proportions: sigmoids divided by their sum, or two stages with a gate between them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from methmix.models.backbone import Features, MlpBackbone
+from methmix.models.gate import open_gate, share_if_let_in, share_mass
+from methmix.models.intervals import SURE, Intervals, Place
+from methmix.models.losses import Scored
+from methmix.models.prediction import Prediction
+from methmix.models.reference_backbone import ReferenceBackbone
+
+Backbone = MlpBackbone | ReferenceBackbone
+
+# Keeps the L1 normalisation defined where all sigmoids underflow.
+_TINY = 1e-12
+# Nearest to 0 and 1 that a least-squares proportion is taken to be on the logit scale.
+_EDGE = 1e-4
+
+
+class SigmoidHead(nn.Module):
+    """Head of the original model (design note): sigmoids divided by their sum.
+
+    A sigmoid is never 0, so every tissue gets something: this is what the two stages are compared with.
+
+    Parameters
+    ----------
+    backbone
+        Whose features are read.
+    """
+
+    intervals: Intervals | None = None
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.readout = backbone.readout(proportion=0.0)
+
+    def forward(self, features: Features) -> Tensor:
+        """Estimate proportions [batch, n_tissues]."""
+        logits = self.readout(features.hidden)["proportion"]
+        if features.estimate is not None:
+            logits = torch.logit(features.estimate.proportions, eps=_EDGE) + logits
+        weights = torch.sigmoid(logits)
+        proportions: Tensor = weights / weights.sum(dim=1, keepdim=True).clamp(min=_TINY)
+        return proportions
+
+    def scored(self, features: Features, true: Tensor) -> Scored:
+        """Give what the loss of a batch is computed from."""
+        return Scored(true, self(features))
+
+    def infer(self, features: Features) -> Prediction[Tensor]:
+        """Predict mixtures."""
+        return Prediction(self(features))
+
+
+class Stages(NamedTuple):
+    """What the two stages read off the features, [batch, n_tissues] each.
+
+    Parameters
+    ----------
+    share_logits
+        What `share_mass` divides the mass by.
+    presence_logits
+        Logits of the probability that the tissue is present.
+    """
+
+    share_logits: Tensor
+    presence_logits: Tensor
+
+
+class TwoStageHead(nn.Module):
+    """Head of the sparse model: first which tissues are present, then their proportions.
+
+    A gate of the first stage decides which tissues share the mass in the second. It masks mass, not logits: a tissue
+    that is gated out is exactly 0 and the others share everything. Where no tissue reaches the threshold, the most
+    probable one gets all.
+
+    In training the second stage meets the gate of inference, opened also for the tissues that are really present: it
+    learns what to give to a tissue that the gate lets through wrongly, and no present tissue is left without a
+    gradient. The first stage learns from its own labels only, so that its output remains a probability.
+
+    Parameters
+    ----------
+    backbone
+        Whose features are read. With least squares, the second stage corrects their proportions, and there are
+        `Intervals`.
+    threshold
+        Presence probability from which the gate lets a tissue through, 0-1.
+    label_threshold
+        True proportion from which a tissue is labelled present, 0-1.
+    teacher_forcing
+        Whether the gate is opened for present tissues in training.
+    """
+
+    def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self._label_threshold = label_threshold
+        self._teacher_forcing = teacher_forcing
+        # A tissue is absent rather than present, and its least-squares proportion needs no correction.
+        self.readout = backbone.readout(presence=-1.0, proportion=0.0)
+        self.intervals = Intervals(backbone.n_features) if backbone.profiles is not None else None
+
+    def forward(self, features: Features) -> Stages:
+        """Read both stages off the features."""
+        read = self.readout(features.hidden)
+        share_logits = read["proportion"]
+        if features.estimate is not None:
+            share_logits = features.estimate.proportions.log() + share_logits
+        return Stages(share_logits, read["presence"])
+
+    def gate(self, presence_logits: Tensor) -> Tensor:
+        """Decide which tissues get mass; boolean [batch, n_tissues], at least one true in each row."""
+        return open_gate(presence_logits, self.threshold)
+
+    def scored(self, features: Features, true: Tensor) -> Scored:
+        """Give what the loss of a batch is computed from; ``true`` is [batch, n_tissues]."""
+        stages = self(features)
+        gate = self.gate(stages.presence_logits)
+        shares = share_mass(stages.share_logits, gate | (true > 0) if self._teacher_forcing else gate)
+        ends = self.intervals.ends(self.place(features, stages)) if self.intervals is not None else None
+        return Scored(true, shares, stages.presence_logits, self._label_threshold, ends)
+
+    def infer(self, features: Features) -> Prediction[Tensor]:
+        """Predict mixtures, with intervals where the backbone knows standard errors."""
+        stages = self(features)
+        shares = share_mass(stages.share_logits, self.gate(stages.presence_logits))
+        low, high = None, None
+        if self.intervals is not None:
+            low, high = self.intervals(self.place(features, stages), shares)
+        return Prediction(shares, torch.sigmoid(stages.presence_logits), stages.share_logits, low, high)
+
+    def place(self, features: Features, stages: Stages) -> Place:
+        """Give what intervals are placed by; only with least squares."""
+        assert features.estimate is not None  # for the type checker: there are no intervals otherwise
+        gate = self.gate(stages.presence_logits)
+        centre = share_if_let_in(stages.share_logits, gate)
+        sure = gate & (torch.sigmoid(stages.presence_logits) >= SURE)
+        # Intervals learn from features and proportions that they do not change.
+        return Place(features.hidden.detach(), centre.detach(), features.estimate.error, gate, sure)

@@ -1,0 +1,113 @@
+"""Self-check of the models: shapes, exact zeros, and that each term of the loss has a gradient."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+from methmix.config.arm import (
+    ArmSettings,
+    OriginalArm,
+    OriginalLossSettings,
+    OriginalModelSettings,
+    SparseArm,
+    SparseLossSettings,
+    SparseModelSettings,
+)
+from methmix.errors import RunError
+from methmix.models.deconvolver import Deconvolver, n_parameters
+from methmix.models.heads import TwoStageHead
+from methmix.models.registry import build_model
+
+_N_MIXTURES, _DEPTH = 64, 30
+_MODEL: dict[str, Any] = {
+    **{"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1, "head_size": 48, "purify_donors": False},
+    **{"errors_in_variables": True, "markers_per_tissue": 0, "sum_to_one": True},
+}
+_STAGES: dict[str, Any] = {"use_two_stage": True, "presence_threshold": 0.5}
+_LOSS: dict[str, Any] = {
+    **{"mse_weight": 1.0, "mae_weight": 1.0, "presence_weight": 1.0, "sparsity_weight": 0.01},
+    **{"presence_threshold": 0.01, "teacher_forcing": True},
+}
+
+
+class Check(NamedTuple):
+    """One check: whether it passed, and what was found."""
+
+    passed: bool
+    text: str
+
+
+def self_check(n_regions: int, n_tissues: int) -> None:
+    """Check each head on each backbone and write what was found to standard output.
+
+    Parameters
+    ----------
+    n_regions, n_tissues
+        Size of the models.
+
+    Raises
+    ------
+    RunError
+        A check failed.
+    """
+    torch.manual_seed(0)
+    profiles = torch.rand(n_tissues, n_regions)
+    rows = torch.arange(_N_MIXTURES)
+    true = torch.zeros(_N_MIXTURES, n_tissues)
+    true[rows, rows % n_tissues] = 0.7
+    true[rows, (rows + 1) % n_tissues] = 0.3
+    methylation = true @ profiles
+    methylation[torch.rand_like(methylation) < 0.01] = float("nan")
+    ok = True
+    for name, arm in _arms().items():
+        checks = list(check(build_model(arm, profiles, seed=0), methylation, true))
+        ok &= all(passed for passed, _ in checks)
+        sys.stdout.write(f"{name}\n")
+        sys.stdout.writelines(f"  {'ok  ' if passed else 'FAIL'} {text}\n" for passed, text in checks)
+    if not ok:
+        raise RunError("a model fails its self-check, see above")
+
+
+def check(model: Deconvolver, methylation: torch.Tensor, true: torch.Tensor) -> Iterator[Check]:
+    """Check one model on one batch: methylation [batch, n_regions], true proportions [batch, n_tissues]."""
+    depth = (~methylation.isnan()).float() * _DEPTH
+    yield Check(True, f"parameters: {n_parameters(model):,}")
+    model.train()
+    parts = model.loss(methylation, true, depth)
+    for name in (f"{term}_loss" for term in model.weights):
+        gradients = torch.autograd.grad(parts[name], list(model.parameters()), retain_graph=True, allow_unused=True)
+        size = float(torch.stack([g.norm() for g in gradients if g is not None]).norm())
+        yield Check(size > 0, f"{name}: {float(parts[name].detach()):.4f}, gradient norm {size:.2e}")
+    model.eval()
+    with torch.no_grad():
+        found = model.infer(methylation, depth)
+    proportions = found.proportions
+    yield Check(proportions.shape == true.shape, f"proportions: shape {tuple(proportions.shape)}")
+    off = float((proportions.sum(dim=1) - 1).abs().max())
+    yield Check(off < 1e-5, f"proportions sum to 1 within {off:.1e}")
+    zeros = int((proportions == 0.0).sum())
+    if isinstance(model.head, TwoStageHead) and found.presence_probability is not None:
+        gated = ~model.head.gate(torch.logit(found.presence_probability))
+        zeros = int((proportions[gated] == 0.0).sum())
+        passed = zeros == int(gated.sum()) and zeros > 0
+        yield Check(passed, f"tissues gated out: {int(gated.sum())}, exactly 0.0: {zeros}")
+    else:
+        yield Check(True, f"exactly 0.0: {zeros} (a sigmoid never is)")
+
+
+def _arms() -> dict[str, ArmSettings]:
+    """Configure each head on each backbone."""
+    arms: dict[str, ArmSettings] = {}
+    for backbone, suffix in (("mlp", ""), ("reference", ", backbone reference")):
+        model: dict[str, Any] = {**_MODEL, "backbone": backbone}
+        original: dict[str, Any] = {
+            "model": OriginalModelSettings(**model),
+            "loss": OriginalLossSettings(mse_weight=1.0),
+        }
+        sparse: dict[str, Any] = {"model": SparseModelSettings(**model, **_STAGES), "loss": SparseLossSettings(**_LOSS)}
+        # Only what a model is built from.
+        arms[f"original{suffix}"] = OriginalArm.model_construct(**original)
+        arms[f"sparse{suffix}"] = SparseArm.model_construct(**sparse)
+    return arms

@@ -1,0 +1,68 @@
+"""The record of a training: what it is of, where it ran, what it cost, and the log of its run folder."""
+
+import json
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from methmix import cli, provenance
+from methmix.files.atomic import write_text
+from methmix.files.reference import Reference
+from methmix.models.deconvolver import Deconvolver, n_parameters
+from methmix.training.checkpoint import Checkpoint, donors, summary
+from methmix.training.job import SlurmJob
+from methmix.training.parallel import Ranks
+from methmix.training.warm_start import WarmStart
+
+logger = logging.getLogger("methmix")
+
+
+def record_of(
+    model: Deconvolver,
+    device: torch.device,
+    ranks: Ranks,
+    job: SlurmJob | None,
+    start: WarmStart | None,
+    reference: Reference,
+) -> dict[str, Any]:
+    """Collect what is trained, where and with what; arguments as for `Trainer`."""
+    return {
+        "n_parameters": n_parameters(model),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        "n_ranks": ranks.n_ranks,
+        "warm_start": {"checkpoint": str(start.path), "weights": start.digest} if start else {},
+        "host": platform.node(),
+        "slurm": asdict(job) if job else {},
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "reference_notes": str(reference.attributes.get("notes", "[]")),
+        "donors": donors(reference),
+    }
+
+
+def write_record(folder: Path, state: Checkpoint) -> None:
+    """Write the sign that the training in a run folder has ended well; the last thing that it does."""
+    text = json.dumps(summary(state), indent=2, default=str)
+    write_text(folder / "logs" / "training_record.json", text + "\n")
+
+
+@contextmanager
+def log_kept(folder: Path, job: SlurmJob | None) -> Iterator[None]:
+    """Keep the log in the run folder too, over all starts: that of a job is its own, or its last try's."""
+    path = folder / "logs" / "training.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter(cli.LOG_FORMAT, cli.DATE_FORMAT))
+    logger.addHandler(handler)
+    try:
+        logger.info("%s, commit %s", job or f"host {platform.node()}, outside SLURM", provenance.commit())
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,141 @@
+"""One training from its command line: configuration, inputs, device."""
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from methmix import seeds
+from methmix.config.arm import ArmSettings
+from methmix.config.experiment import Experiment
+from methmix.config.load import load_arm, load_experiment, parse_assignment
+from methmix.errors import InputError
+from methmix.files.mixtures import Mixtures, read_mixtures
+from methmix.files.reference import Reference, read_reference
+from methmix.mixtures.sampler import MixtureSampler
+from methmix.reference.build import build_reference
+from methmix.training.job import slurm_job
+from methmix.training.loop import Trainer
+from methmix.training.parallel import Ranks, torchrun
+from methmix.training.resume import best_checkpoint
+from methmix.training.warm_start import read_start
+
+logger = logging.getLogger("methmix")
+
+# Size of the dry run.
+_DEBUG_REGIONS = 500
+_DEBUG_MIXTURES = 64
+_DEBUG_STEPS = 4
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train an arm as the options of ``python -m methmix.training`` say; gives the exit code."""
+    ranks = Ranks.of(os.environ)
+    if options.processes > 1 and ranks.n_ranks == 1:
+        torchrun(options.processes, "methmix.training", sys.argv[1:])
+    if not ranks.first:
+        # What happens is reported once.
+        logger.setLevel(logging.ERROR)
+    trainer = _trainer(options, ranks)
+    record, settings = trainer.state.record, trainer.arm.training
+    logger.info(
+        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s%s; output in %s",
+        trainer.arm.arm,
+        f"{record['n_parameters']:,}",
+        len(trainer.state.regions["chrom"]),
+        len(trainer.state.tissue_names),
+        settings.total_steps,
+        settings.batch_size,
+        record["device"],
+        f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "",
+        trainer.folder,
+    )
+    return trainer.run()
+
+
+def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
+    """Read what is trained on."""
+    arm, experiment = _configuration(options)
+    device, job = _device(options.device, options.allow_cpu, ranks), slurm_job()
+    results = Path(experiment.results)
+    if options.debug:
+        arm, reference, validation = _debug_inputs(arm, experiment)
+        folder = options.output or results / "debug" / arm.phase / arm.arm
+        if options.output is None and ranks.first and (folder / "checkpoints").is_dir():
+            # A dry run is never resumed.
+            shutil.rmtree(folder / "checkpoints")
+    else:
+        reference = read_reference(options.reference or results / "reference" / "reference.h5")
+        mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
+        validation = read_mixtures(options.validation or mixtures)
+        folder = options.output or results / arm.phase / arm.arm
+    start = None
+    if phase := arm.training.warm_start:
+        start = read_start(options.warm_start or best_checkpoint(results / phase / arm.arm), arm, reference)
+    return Trainer(arm, experiment, reference, validation, folder, device, ranks, job, start)
+
+
+def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment]:
+    arm = load_arm(options.config, expected=options.arm)
+    experiment = load_experiment(options.experiment or Path(arm.experiment))
+    overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
+    arm = load_arm(options.config, overrides=overrides)
+    if arm.phase not in experiment.mixtures.recipes:
+        raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
+    if options.warm_start and arm.training.warm_start is None:
+        raise InputError(
+            f"--warm-start: training.warm_start of {options.config} is null",
+            "name the phase that the checkpoint is of, for example --set training.warm_start=phase2",
+        )
+    return arm, experiment
+
+
+def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
+    if name != "cpu" and torch.cuda.is_available():
+        # A scheduler may show each process all GPUs of the node, or its own alone.
+        device = torch.device("cuda", ranks.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
+    given = os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
+    if name != "cpu" and given and not allow_cpu:
+        raise InputError(
+            f"SLURM has given this job GPU {given}, but torch {torch.__version__} finds none",
+            "is it torch's CPU build, or is the driver too old? See nvidia-smi there; METHMIX_ALLOW_CPU=1 does without",
+        )
+    if name == "cuda" and not allow_cpu:
+        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --allow-cpu")
+    return torch.device("cpu")
+
+
+def _debug_inputs(arm: ArmSettings, experiment: Experiment) -> tuple[ArmSettings, Reference, Mixtures]:
+    """Make the small data of a dry run from the experiment's own sources."""
+    whole = build_reference(experiment)
+    few = slice(0, _DEBUG_REGIONS)
+    reference = Reference(
+        whole.methylated[:, few],
+        whole.depth[:, few],
+        whole.donors,
+        whole.tissues,
+        whole.split,
+        whole.regions.iloc[few],
+        whole.attributes,
+    )
+    recipe = experiment.mixtures.recipes[arm.phase]
+    sampler = MixtureSampler(reference, "validation", recipe, experiment.mixtures.mean_depths)
+    batch = sampler.sample(_DEBUG_MIXTURES, seeds.generator(experiment.seed, "debug"))
+    validation = Mixtures(
+        batch.methylation.numpy(),
+        batch.depth.numpy(),
+        batch.proportions,
+        info=[],
+        tissue_names=reference.tissue_names,
+        attributes={"reference_digest": reference.content_digest, "split": "validation", "phase": arm.phase},
+    )
+    # No other training is of these few regions.
+    short = {"warm_start": None, "epochs": 1, "mixtures_per_epoch": _DEBUG_STEPS * arm.training.batch_size}
+    training = arm.training.model_copy(update=short)
+    return arm.model_copy(update={"training": training}), reference, validation
