@@ -1,7 +1,12 @@
-"""The arms: every method that is compared, and how pages and figures name and draw it."""
+"""The arms: every method that is compared, and how commands, tables and figures name, draw and use it.
+
+This is the only list of them. A new control is a line here and a function in `methmix.evaluation.controls`.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+Kind = Literal["trained", "control", "bound", "trivial"]
 
 
 @dataclass(frozen=True)
@@ -20,28 +25,83 @@ class Arm:
         Safe for colour-blind readers (Okabe and Ito 2008).
     kind
         ``trained``: has a checkpoint; ``control``: classical deconvolution; ``bound``: knows what no method for new
-        donors can know; ``trivial``: a constant answer.
+        donors can know; ``trivial``: a constant answer, which figures leave out.
+    cut
+        Whether its proportions below a threshold, chosen on validation, are set to 0 and the others renormalised.
+    compared
+        Whether it is in the comparison of a phase; if not, only in the ablation and the folds.
+    selected
+        Whether it is one of the few that the ablation, the errors by tissue and the worked mixtures show.
+    detection
+        Whether its limit of detection is measured, which takes thousands of mixtures.
     """
 
     name: str
     label: str
     legend: str
     colour: str
-    kind: Literal["trained", "control", "bound", "trivial"]
+    kind: Kind
+    cut: bool = False
+    compared: bool = True
+    selected: bool = False
+    detection: bool = False
 
+
+# The arm that this package is about, and the one that it is measured against.
+MAIN, BASELINE = "sparse", "original"
 
 # In the order of tables and figures.
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm("original", "original", "MLP, sigmoid and L1 normalisation", "#e69f00", "trained"),
-        Arm("sparse", "sparse", "two stages: which tissues are present, then their proportions", "#0072b2", "trained"),
-        Arm("nnls", "NNLS", "depth-weighted non-negative least squares on the training donors", "#009e73", "control"),
-        Arm("nnls_cut", "NNLS, cut", "nnls, cut where validation is best and renormalised", "#66c2a5", "control"),
-        Arm("em", "maximum likelihood, cut", "maximum likelihood of the reads, cut likewise", "#cc79a7", "control"),
-        Arm("least_squares", "least squares, cut", "sparse without its network, cut likewise", "#56b4e9", "control"),
+        Arm(
+            BASELINE, "original", "MLP, sigmoid and L1 normalisation", "#e69f00", "trained",
+            selected=True, detection=True,
+        ),
+        Arm(
+            MAIN, "sparse", "two stages: which tissues are present, then their proportions", "#0072b2", "trained",
+            selected=True, detection=True,
+        ),
+        Arm(
+            "nnls", "NNLS", "depth-weighted non-negative least squares on the training donors' raw profiles",
+            "#009e73", "control", detection=True,
+        ),
+        Arm(
+            "nnls_cut", "NNLS, cut", "nnls, cut where validation is best and renormalised", "#66c2a5", "control",
+            cut=True, selected=True,
+        ),
+        Arm(
+            "em", "maximum likelihood, cut",
+            "maximum-likelihood proportions given the training donors' raw profiles (projected Newton method), "
+            "cut likewise", "#cc79a7", "control", cut=True, selected=True, detection=True,
+        ),
+        Arm(
+            "least_squares", "least squares, cut", "sparse without its network, cut likewise", "#56b4e9", "control",
+            cut=True, compared=False, selected=True,
+        ),
         Arm("uniform", "uniform", "the same proportion for every tissue", "#cccccc", "trivial"),
         Arm("all_absent", "all absent", "every tissue absent", "#cccccc", "trivial"),
-        Arm("oracle", "NNLS, own profiles", "NNLS with the test donors' own profiles, uncut", "#999999", "bound"),
+        Arm(
+            "oracle", "NNLS, own profiles",
+            "NNLS with the very profiles of the test donors, uncut: the error that read noise alone leaves",
+            "#999999", "bound", selected=True,
+        ),
     )
-}
+}  # fmt: skip
+
+
+def names(*kinds: Kind, **having: Any) -> list[str]:
+    """List the arms of some kinds (of all, if none is given) whose fields have the given values.
+
+    Examples
+    --------
+    >>> names("trained")
+    ['original', 'sparse']
+    >>> names("control", detection=True)
+    ['nnls', 'em']
+    """
+    return [
+        arm.name
+        for arm in ARMS.values()
+        if (not kinds or arm.kind in kinds) and all(getattr(arm, field) == value for field, value in having.items())
+    ]

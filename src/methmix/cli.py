@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -29,13 +29,41 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add_common_options(made)
+    _add_common_options(made)
     return made
 
 
-def add_common_options(to: argparse.ArgumentParser) -> None:
-    """Add ``--verbose``, which every command and subcommand has."""
-    to.add_argument("--verbose", action="store_true", help="show debug messages, and tracebacks of errors")
+def subcommands(to: argparse.ArgumentParser, descriptions: Mapping[str, str]) -> dict[str, argparse.ArgumentParser]:
+    """Add subcommands, one of which must be given; it is ``options.command``.
+
+    Parameters
+    ----------
+    to
+        Parser of the command.
+    descriptions
+        Name of a subcommand -> what it does.
+
+    Returns
+    -------
+    dict
+        Name -> parser, with the options that all commands share, before and after the subcommand alike.
+    """
+    commands = to.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made = {}
+    for name, description in descriptions.items():
+        made[name] = commands.add_parser(
+            name,
+            help=description,
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        # A default would overrule an option that stands before the subcommand.
+        _add_common_options(made[name], default=argparse.SUPPRESS)
+    return made
+
+
+def _add_common_options(to: argparse.ArgumentParser, **default: Any) -> None:
+    to.add_argument("--verbose", action="store_true", help="show debug messages, and tracebacks of errors", **default)
 
 
 def config_option(to: argparse.ArgumentParser) -> None:

@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import methmix
+from methmix.closure import import_closure
 
+PACKAGE = Path(methmix.__file__).parent
 _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "h5py", "torch")
 
 
@@ -26,10 +28,9 @@ def versions() -> dict[str, str]:
 @functools.cache
 def commit() -> str:
     """Name the git commit of the source tree, with ``-dirty`` if it was changed; ``unknown`` outside git."""
-    here = Path(methmix.__file__).parent
     try:
         found = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True,
             text=True,
             timeout=10,
@@ -40,26 +41,25 @@ def commit() -> str:
     return found.stdout.strip()
 
 
-def source_digest(*packages: str) -> str:
-    """Digest the code of some of our packages and of the modules that all share: other code, other results.
+def source_digest(entry: str, command: str = "", package: Path = PACKAGE) -> str:
+    """Digest the code that ``python -m <entry> [<command>]`` runs, as `import_closure` collects it.
 
-    Parameters
-    ----------
-    *packages
-        Names below ``methmix``, for example ``"models"``.
+    Snakemake runs a rule again, and a training begins anew, when it changes: other code, other results.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
 
     Raises
     ------
     FileNotFoundError
-        There is no such package.
+        There is no such module.
     """
-    here = Path(methmix.__file__).parent
-    for name in packages:
-        if not (here / name).is_dir():
-            raise FileNotFoundError(f"methmix has no package {name}")
-    paths = sorted([*here.glob("*.py"), *(path for name in packages for path in (here / name).rglob("*"))])
-    content = b"".join(path.read_bytes() for path in paths if path.suffix in {".py", ".json", ".html"})
-    return hashlib.sha256(content).hexdigest()[:16]
+    made = hashlib.sha256()
+    for name, content in sorted(import_closure(entry, command, package).items()):
+        made.update(f"{name} {len(content)} ".encode() + content)
+    return made.hexdigest()[:16]
 
 
 def sha256(path: Path) -> str:
@@ -69,7 +69,7 @@ def sha256(path: Path) -> str:
 
 
 def peak_memory_mb() -> float:
-    """Tell the largest resident memory that this process has had, in MiB."""
+    """Read the largest resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -9,7 +9,7 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics", "arms"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "nnls", "least_squares", "metrics", "arms", "closure"},
     {"config"},
     {"files"},
     {"pages"},

@@ -1,77 +1,96 @@
-"""One look for all figures."""
+"""One look for all figures: a palette, and a style that holds while a figure is drawn and written, never globally."""
 
 import base64
+import functools
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
-import numpy as np
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
+from methmix.arms import ARMS
 from methmix.files.atomic import atomic_path
 
-mpl.use("Agg")
-mpl.rcParams.update(
-    {
-        "figure.constrained_layout.use": True,
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "legend.frameon": False,
-        "savefig.dpi": 130,
-    }
-)
+Arguments = ParamSpec("Arguments")
+Drawn = TypeVar("Drawn", Figure, Figure | None)
 
-# Colour-blind safe (Okabe and Ito); red is kept for what is wrong.
+_STYLE = {
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "savefig.dpi": 130,
+}
+
+# Colour-blind safe (Okabe and Ito 2008); red is kept for what is wrong.
+BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
 SPURIOUS = "#d62728"
 TRUTH = "#4d4d4d"
-ARM_COLOURS = {
-    "original": "#e69f00",
-    "sparse": "#0072b2",
-    "nnls": "#009e73",
-    "nnls_cut": "#66c2a5",
-    "em": "#cc79a7",
-    "least_squares": "#56b4e9",
-    "oracle": "#999999",
-    "uniform": "#cccccc",
-    "all_absent": "#cccccc",
-}
-# Two alternating shades tell neighbouring tissues apart without a legend of forty colours.
-TISSUE_SHADES = ("#0072b2", "#56b4e9")
+EMPTY = "#e5e5e5"
+# Two alternating shades separate neighbouring tissues without a legend of forty colours.
+TISSUE_SHADES = (BLUE, LIGHT_BLUE)
+
+
+def colour(arm: str) -> str:
+    """Give the colour of an arm; the truth's grey for what is no arm."""
+    return ARMS[arm].colour if arm in ARMS else TRUTH
+
+
+def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
+    """Decorate a function that draws a figure: it draws in the common style."""
+
+    @functools.wraps(draw)
+    def in_style(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def png(figure: Figure) -> bytes:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically."""
+    """Write a figure as PNG file, atomically."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        temporary.write_bytes(png(figure))
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure of a page.
+
+    Parameters
+    ----------
+    source
+        Data URI, so that the page opens offline.
+    alt
+        What it shows, for those who do not see it.
+    caption
+        Below it; may be empty.
+    """
+
+    source: str
+    alt: str
+    caption: str = ""
 
 
 def embed(figure: Figure) -> str:
-    """Turn a figure into a data URI, for a page that opens offline."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    """Turn a figure into a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
 
 
-def shown(value: float | None, digits: int = 3) -> str:
-    """Write a number, which may be undefined."""
-    return "undefined" if value is None else f"{value:.{digits}f}"
-
-
-def in_unit(value: float | None, unit: str) -> str:
-    """Write a metric as per cent (``%``) or as a number; it may be undefined."""
-    if value is None or np.isnan(value):
-        return "undefined"
-    return f"{100 * value:.2f} %" if unit == "%" else f"{value:.3f}"
-
-
-def template(name: str, package: str = "methmix.report") -> Template:
-    """Give the template of a page of a package; a name that it uses and is not given is an error."""
-    loader = ChoiceLoader(
-        [PackageLoader(package, "."), PackageLoader("methmix.pages", "."), PackageLoader("methmix.report", ".")]
-    )
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
+def image(figure: Figure | None, alt: str, caption: str = "") -> list[Image]:
+    """Make the image of a page from a figure: a list of one, empty where nothing was drawn."""
+    return [] if figure is None else [Image(embed(figure), alt, caption)]

@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.pages.style import TRUTH
+from methmix.pages.style import TRUTH, drawing
 from methmix.prediction.results import Array, Result, Run, answered
 
 MOST_BARS = 40
@@ -20,6 +20,7 @@ _LEAST_SHOWN = 0.001
 _OTHERS = "#dddddd"
 
 
+@drawing
 def bars(run: Run) -> Figure | None:
     """Draw the proportions of the first samples, a stacked bar each; None if no sample is answered."""
     results = answered(run)[:MOST_BARS]
@@ -54,6 +55,7 @@ def bars(run: Run) -> Figure | None:
     return figure
 
 
+@drawing
 def heatmap(run: Run) -> Figure | None:
     """Draw the proportions of all samples and tissues on a logarithmic scale; exact zeros stay white."""
     results = answered(run)
@@ -79,6 +81,7 @@ def heatmap(run: Run) -> Figure | None:
     return figure
 
 
+@drawing
 def courses(run: Run) -> Figure | None:
     """Draw the change over time of each patient with more than one date; None without such a patient.
 

@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from methmix.pages.style import ARM_COLOURS
+from methmix.pages.style import colour as arm_colour
+from methmix.pages.style import drawing
 
-_METHODS = {"model": ("model", ARM_COLOURS["sparse"]), "nnls": ("NNLS", ARM_COLOURS["nnls"])}
+_METHODS = {"model": ("model", arm_colour("sparse")), "nnls": ("NNLS", arm_colour("nnls"))}
 
 
+@drawing
 def groups(record: dict[str, Any]) -> Figure:
     """Draw the summed proportion of each sample, group by group and method by method.
 

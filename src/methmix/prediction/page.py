@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from methmix.pages.style import embed, template
+from methmix.pages.render import render as render_page
+from methmix.pages.style import embed
 from methmix.prediction.figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, heatmap
 from methmix.prediction.group_figure import groups
 from methmix.prediction.groups import FEW
@@ -31,7 +32,8 @@ def render(run: Run, record: dict[str, Any]) -> str:
         "courses": courses(run),
         "groups": groups(compared) if compared else None,
     }
-    return template("report.html", "methmix.prediction").render(
+    return render_page(
+        "prediction/report.html",
         run=run,
         record=record,
         card=card_text(record["model"]),

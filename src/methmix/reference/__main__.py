@@ -19,30 +19,35 @@ from methmix.files.reference import read_reference, write_reference
 from methmix.reference.build import build_reference
 from methmix.reference.download import BASE_URL, content_sha256, download
 from methmix.reference.inputs import data_file
-from methmix.reference.report import write_report
+from methmix.reference.reference_report import write_report
 from methmix.reference.variation import fit, read_replicates
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("methmix")
 
 
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.reference", __doc__ or "")
-    commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    build = _add(commands, "build", "Make the reference of an experiment and split its donors.")
+    commands = cli.subcommands(
+        arguments,
+        {
+            "build": "Make the reference of an experiment and split its donors.",
+            "report": "Describe a reference: donors, depth, purity, which tissues are alike.",
+            "fit-variation": "Fit the variation between donors to real replicates.",
+            "download": "Fetch the public data of the shipped experiments; needs internet.",
+        },
+    )
+    build = commands["build"]
     cli.config_option(build)
     build.add_argument("--output", type=Path, required=True, help="the reference to write, an HDF5 file")
-    build.set_defaults(body=_build)
 
-    report = _add(commands, "report", "Describe a reference: donors, depth, purity, which tissues are alike.")
+    report = commands["report"]
     report.add_argument("--reference", type=Path, required=True, help="the reference, from: build")
     report.add_argument(
         "--output", type=Path, required=True, help="the page to write; figures and donors.csv go beside it"
     )
-    report.set_defaults(body=_report)
 
-    fit_variation = _add(commands, "fit-variation", "Fit the variation between donors to real replicates.")
+    fit_variation = commands["fit-variation"]
     fit_variation.add_argument(
         "--counts",
         required=True,
@@ -50,36 +55,16 @@ def main() -> int:
     )
     fit_variation.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
     fit_variation.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
-    fit_variation.set_defaults(body=_fit_variation)
 
-    fetch = _add(commands, "download", "Fetch the public data of the shipped experiments; needs internet.")
+    fetch = commands["download"]
     fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
     fetch.add_argument(
         "--base-url",
         default=os.environ.get("METHMIX_MIRROR", BASE_URL),
         help="scheme and host, for a mirror; METHMIX_MIRROR does the same",
     )
-    fetch.set_defaults(body=_download)
-    return cli.run(lambda options: options.body(options), arguments)
-
-
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str
-) -> argparse.ArgumentParser:
-    made = commands.add_parser(
-        name,
-        help=description,
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    # As `cli.add_common_options`, but a default here would overrule a --verbose before the command.
-    made.add_argument(
-        "--verbose",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="show debug messages, and tracebacks of errors",
-    )
-    return made
+    bodies = {"build": _build, "report": _report, "fit-variation": _fit_variation, "download": _download}
+    return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
 def _build(options: argparse.Namespace) -> None:

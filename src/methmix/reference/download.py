@@ -16,7 +16,7 @@ from methmix import cli
 from methmix.errors import InputError, RunError
 from methmix.files.atomic import atomic_path
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("methmix")
 
 BASE_URL = "https://raw.githubusercontent.com"
 _TIMEOUT_SECONDS = 60.0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from methmix import provenance
 from methmix.evaluation.scores import Scores, interval
-from methmix.report.results import ArmResult
+from methmix.report.arm_results import ArmResult
 
 # Metrics without a bootstrap interval.
 _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")

@@ -1,31 +1,93 @@
-"""The comparison page: one file that opens offline."""
+"""The comparison of all arms on the test mixtures of one phase: tables, Miami plots and a page."""
 
+import json
+import logging
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from methmix.pages.style import embed, in_unit, template
-from methmix.report import abundance, cost, figures, presence, worked
-from methmix.report.results import ArmResult, serious
+from methmix import seeds
+from methmix.config.load import load_experiment
+from methmix.files.atomic import write_csv, write_text
+from methmix.pages.render import render
+from methmix.pages.style import Image, embed, image, save
+from methmix.report.abundance_panels import classes, errors_by_abundance, headings
+from methmix.report.arm_figures import background, per_tissue, scatter, strata, summary, training
+from methmix.report.arm_results import ArmResult, read_arms, serious
+from methmix.report.comparison import comparison_json, comparison_table
+from methmix.report.interval_figures import intervals
+from methmix.report.job_costs import efficiency, read_jobs, rows
+from methmix.report.metric_labels import HEADLINE, chosen
+from methmix.report.miami import miami
+from methmix.report.presence_figures import LEAST_ERRORS, calibration, presence, tradeoff
+from methmix.report.worked_mixtures import worked_mixtures
 
-_TABLE = {
-    "mae": ("MAE", "%", "mean absolute error over all tissues"),
-    "spurious_per_mixture": ("spurious", "", "absent tissues predicted at 1 % or more, per mixture"),
-    "missed_per_mixture": ("missed", "", "present tissues predicted below 1 %, per mixture"),
-    "false_mass": ("false mass", "%", "summed prediction for absent tissues"),
-    "exact_zero_absent": ("exact zeros", "%", "share of absent entries predicted exactly 0"),
-    "prediction_ratio": ("pred. / true", "", "median over present tissues"),
-    "presence_mcc": ("MCC", "", "Matthews correlation of calls at 1 %"),
-    "presence_ece": ("ECE", "", "expected calibration error of the presence probability"),
-}
+logger = logging.getLogger("methmix")
+
+_COLUMNS = chosen(
+    "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "exact_zero_absent", "prediction_ratio",
+    "presence_mcc", "presence_ece",
+)  # fmt: skip
+_DIFFERENCES = chosen(
+    "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "background_mae",
+    "distance_of_prediction_ratio_from_1",
+)  # fmt: skip
+# Section, figure, what it shows, caption: a further figure is a function and a line here.
+_FIGURES = (
+    ("arms", summary, "Arms compared in four metrics", ""),
+    ("scatter", scatter, "Predicted against true proportions", "Red, left of 0: absent entries that are called."),
+    ("abundance", errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
+    ("background", background, "Predicted against true background", ""),
+    ("tissues", per_tissue, "Errors by tissue", ""),
+    ("tissues", strata, "Errors by depth and number of tissues", ""),
+    ("presence", presence, "Calibration and precision-recall", ""),
+    ("tradeoff", tradeoff, "False-positive against missed tissues", ""),
+    ("training", training, "Training curves", ""),
+)
+_FIGURES_OF_ARMS = (
+    ("presence", calibration, "Calibration by depth and tissue"),
+    ("intervals", intervals, "Intervals"),
+)
 
 
-def render(
-    results: list[ArmResult],
-    comparison: dict[str, Any],
-    miami_figures: dict[str, str],
-    jobs: pd.DataFrame,
-    recipe: str,
+def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Path | None, output: Path) -> None:
+    """Compare the arms of one phase.
+
+    Parameters
+    ----------
+    config
+        The experiment.
+    folder
+        ``results/<name>/<phase>``, with a folder per arm.
+    arms
+        In the order of the table.
+    benchmarks
+        Folder of Snakemake's benchmark files.
+    output
+        Folder for ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html``.
+    """
+    experiment = load_experiment(config)
+    results = read_arms(folder, arms)
+    phase, notes = results[0].metrics["phase"], results[0].metrics["notes"]
+    content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
+    recipe = experiment.mixtures.recipes[phase].words
+    plots = {}
+    for result in results:
+        note = "\n".join(filter(None, (f"A mixture: {recipe}.", "; ".join(notes))))
+        figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
+        save(figure, output / f"miami_{result.arm}.png")
+        plots[result.arm] = Image(embed(figure), f"Miami plot of {result.arm}")
+    write_csv(output / "comparison.csv", comparison_table(results))
+    write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
+    jobs = read_jobs(benchmarks, folder, phase, arms)
+    write_text(output / "report.html", page(results, content, plots, jobs, recipe))
+    logger.info("report written to %s", output / "report.html")
+
+
+def page(
+    results: list[ArmResult], comparison: dict[str, Any], plots: dict[str, Image], jobs: pd.DataFrame, recipe: str
 ) -> str:
     """Render the page.
 
@@ -35,112 +97,46 @@ def render(
         All arms.
     comparison
         Content of comparison.json.
-    miami_figures
-        ArmSettings -> data URI of its Miami plot.
+    plots
+        Arm -> its Miami plot.
     jobs
-        What the run's jobs used (`cost.read_jobs`); may be empty.
+        What the run's jobs used (`read_jobs`); may be empty.
     recipe
         What a mixture of the phase consists of, in words.
     """
-    training, efficiency = figures.training(results), cost.figure(jobs)
-    return template("comparison.html").render(
+    table = results[0].per_tissue[results[0].per_tissue["shared_donors"] != "none"]
+    shared = dict(zip(table["tissue"], table["shared_donors"], strict=True))
+    return render(
+        "report/comparison.html",
         comparison=comparison,
         provenance=comparison["provenance"],
         recipe=recipe,
-        headings=[(label, title) for label, _, title in _TABLE.values()],
-        rows=[_row(result) for result in results],
-        difference=_difference(comparison.get("sparse_minus_original", {})),
-        miami=miami_figures,
-        trivial=[r.arm for r in results if r not in serious(results)],
-        summary=embed(figures.summary(results)),
-        scatter=embed(figures.scatter(results)),
-        per_tissue=embed(figures.per_tissue(results)),
-        shared=_shared(results[0]),
-        abundance=embed(abundance.figure(results)),
-        abundance_headings=abundance.headings(results),
-        abundance_rows=abundance.rows(results),
-        background=abundance.background(results),
-        presence=embed(presence.presence(results)),
-        calibration={r.arm: embed(presence.calibration(r)) for r in results if r.arm in ("original", "sparse")},
-        tradeoff=embed(presence.tradeoff(results)),
-        intervals={r.arm: embed(drawn) for r in results if (drawn := presence.intervals(r))},
-        coverage=[_coverage(r) for r in results if "interval_coverage_present" in r.metrics],
-        grouped=_grouped(results),
-        training=embed(training) if training else None,
-        strata=embed(figures.strata(results)),
-        worked=worked.mixtures(results),
-        jobs=cost.rows(jobs),
-        efficiency=embed(efficiency) if efficiency else None,
-        test_shared=[row.tissue for row in results[0].per_tissue.itertuples() if "test" in str(row.shared_donors)],
-        elapsed_seconds=float(jobs["end"].max() - jobs["start"].min()) if len(jobs) else 0.0,
-        total_seconds=float(jobs["seconds"].sum()) if len(jobs) else 0.0,
-        peak_memory=float(jobs["memory_mb"].max()) if len(jobs) else 0.0,
+        results=results,
+        serious=serious(results),
+        columns=_COLUMNS,
+        main_columns=HEADLINE,
+        differences=_DIFFERENCES,
+        figures=_figures(results, jobs),
+        plots=plots,
+        abundance_headings=headings(results),
+        abundance={result.arm: classes(result) for result in serious(results)},
+        worked=worked_mixtures(results),
+        jobs=rows(jobs),
+        elapsed_seconds=jobs["end"].max() - jobs["start"].min(),
+        total_seconds=jobs["seconds"].sum(),
+        peak_memory=jobs["memory_mb"].max(),
+        least_errors=LEAST_ERRORS,
+        shared=[f"{tissue} ({splits})" for tissue, splits in shared.items()],
+        test_shared=[tissue for tissue, splits in shared.items() if "test" in splits],
     )
 
 
-def _row(result: ArmResult) -> dict[str, Any]:
-    cells = []
-    for name, (_, unit, _) in _TABLE.items():
-        value, (low, high) = result.metrics[name], result.metrics[f"{name}_ci95"]
-        cells.append({"value": in_unit(value, unit), "interval": f"{in_unit(low, unit)} to {in_unit(high, unit)}"})
-    seconds = result.metrics["train_seconds"]
-    return {
-        "arm": result.arm,
-        "cells": cells,
-        "train": f"{seconds:.0f} s" if seconds else "none",
-        "memory": f"{result.metrics['peak_memory_mb']:.0f} MB",
-        "choices": ", ".join(f"{k} {v}" for k, v in result.metrics["choices"].items()),
-    }
-
-
-def _coverage(result: ArmResult) -> dict[str, str]:
-    row = {"arm": result.arm}
-    for name in ("coverage_present", "coverage_absent", "width_present"):
-        value, (low, high) = result.metrics[f"interval_{name}"], result.metrics[f"interval_{name}_ci95"]
-        row[name] = f"{in_unit(value, '%')} ({in_unit(low, '%')} to {in_unit(high, '%')})"
-    return row
-
-
-def _grouped(results: list[ArmResult]) -> dict[str, Any]:
-    """Give the table of scores with look-alikes joined; empty if the experiment names none."""
-    if "grouped" not in results[0].metrics:
-        return {}
-    names = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio", "presence_ece")
-    return {
-        "groups": results[0].metrics["grouped"]["groups"],
-        "headings": [_TABLE[name][0] for name in names],
-        "rows": [[r.arm, *(in_unit(r.metrics["grouped"][n], _TABLE[n][1]) for n in names)] for r in serious(results)],
-    }
-
-
-_DIFFERENCES = {
-    "mae": ("MAE", "%"),
-    "spurious_per_mixture": ("spurious per mixture", ""),
-    "missed_per_mixture": ("missed per mixture", ""),
-    "false_mass": ("false mass", "%"),
-    "background_mae": ("MAE of the background", "%"),
-    "distance_of_prediction_ratio_from_1": ("distance of predicted / true from 1", ""),
-}
-
-
-def _difference(differences: dict[str, Any]) -> list[dict[str, str]]:
-    rows = []
-    for name, (label, unit) in _DIFFERENCES.items():
-        if name not in differences:
-            continue
-        low, high = differences[name]["ci95"]
-        verdict = "sparse is better" if high < 0 else "original is better" if low > 0 else "no clear difference"
-        rows.append(
-            {
-                "label": label,
-                "estimate": in_unit(differences[name]["estimate"], unit),
-                "interval": f"{in_unit(low, unit)} to {in_unit(high, unit)}",
-                "verdict": verdict,
-            }
-        )
-    return rows
-
-
-def _shared(result: ArmResult) -> list[str]:
-    table = result.per_tissue
-    return [f"{row.tissue} ({row.shared_donors})" for row in table.itertuples() if row.shared_donors != "none"]
+def _figures(results: list[ArmResult], jobs: pd.DataFrame) -> dict[str, list[Image]]:
+    """Draw the figures of each section."""
+    figures = defaultdict(list, cost=image(efficiency(jobs), "Resources used / requested"))
+    for section, draw, alt, caption in _FIGURES:
+        figures[section] += image(draw(results), alt, caption)
+    for section, draw_arm, alt in _FIGURES_OF_ARMS:
+        for result in results:
+            figures[section] += image(draw_arm(result), f"{alt} of {result.arm}")
+    return figures

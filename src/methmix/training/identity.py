@@ -24,7 +24,7 @@ def identity_of(
         "mixtures": _digest(f"{experiment.seed} {mixtures.recipes[arm.phase]} {mixtures.mean_depths}"),
         "validation mixtures": _digest_of_reads(validation),
         "initial weights": start.digest if start else "random",
-        "code": provenance.source_digest("training", "models", "mixtures", "reference", "formats", "files"),
+        "code": provenance.source_digest("methmix.training"),
     }
 
 

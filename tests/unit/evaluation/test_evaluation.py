@@ -13,7 +13,7 @@ from methmix.files.mixtures import Mixtures
 from methmix.report.__main__ import main as report_main
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.miami import miami
-from methmix.report.results import read_arm, read_arms
+from methmix.report.arm_results import read_arm, read_arms
 from methmix.training.loop import Trainer
 
 METRICS = [

@@ -11,7 +11,7 @@ import pytest
 
 from methmix.files.reference import Reference
 from methmix.reference.quality import assess, tissue_difference
-from methmix.reference.report import write_report
+from methmix.reference.reference_report import write_report
 from methmix.reference.variation import leave_one_out_purity
 
 

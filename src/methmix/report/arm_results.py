@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from methmix.arms import ARMS
 from methmix.errors import InputError
 
 PREDICTION_COLUMNS = (
@@ -21,8 +22,6 @@ PREDICTION_COLUMNS = (
     "interval_high",
 )
 _TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
-# Their answers would only stretch the axes.
-_TRIVIAL = ("uniform", "all_absent")
 Array = npt.NDArray[np.float64]
 
 
@@ -64,6 +63,11 @@ class ArmResult:
     log: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
+    def trained(self) -> bool:
+        """Whether it is a model, not a control."""
+        return ARMS[self.arm].kind == "trained"
+
+    @property
     def background(self) -> list[int]:
         """Columns of the background's tissues; none where the phase has no background."""
         return [self.tissues.index(name) for name in self.metrics["background"]]
@@ -95,26 +99,12 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     shape = (len(mixtures), len(tissues))
     if len(predictions) != shape[0] * shape[1]:
         raise InputError(
-            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}",
-            again,
+            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}", again
         )
-    true, predicted, probability, low, high = (
-        predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]
-    )
+    values = (predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:])
     log = folder / arm / "logs" / "training_log.csv"
-    return ArmResult(
-        arm,
-        metrics,
-        mixtures,
-        tissues,
-        true,
-        predicted,
-        probability,
-        low,
-        high,
-        **tables,
-        log=pd.read_csv(log) if log.is_file() else pd.DataFrame(),
-    )
+    history = pd.read_csv(log) if log.is_file() else pd.DataFrame()
+    return ArmResult(arm, metrics, mixtures, tissues, *values, **tables, log=history)
 
 
 def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
@@ -137,5 +127,5 @@ def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
 
 
 def serious(results: list[ArmResult]) -> list[ArmResult]:
-    """Leave out the trivial controls."""
-    return [result for result in results if result.arm not in _TRIVIAL] or results
+    """Leave out the trivial controls, whose errors would only stretch the axes."""
+    return [result for result in results if ARMS[result.arm].kind != "trivial"] or results

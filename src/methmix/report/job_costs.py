@@ -1,4 +1,4 @@
-"""What the jobs of a run have used, beside what they had asked the cluster for."""
+"""What the jobs of a run used, beside what they had requested from the cluster."""
 
 import ast
 import json
@@ -10,24 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from methmix.pages.style import TRUTH
+from methmix.pages.axes import labelled_rows, percent_axis
+from methmix.pages.style import EMPTY, TRUTH, drawing
 
-_COLUMNS = (
-    "job",
-    "start",
-    "end",
-    "seconds",
-    "memory_mb",
-    "cores",
-    "gpu_memory_mb",
-    "gpu_utilisation",
-    "asked_minutes",
-    "asked_memory_mb",
-    "asked_cores",
-    "asked_gpus",
-)
+_MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
+_ASKED = ("asked_minutes", "asked_memory_mb", "asked_cores", "asked_gpus")
 
 
 def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
@@ -38,15 +26,15 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
     benchmarks
         Folder of Snakemake's benchmark files.
     folder, arms
-        ``results/<name>/<phase>`` with a folder per arm; a training's own record tells more than Snakemake measures,
+        ``results/<name>/<phase>`` with a folder per arm; a training's own record has more than Snakemake measures,
         and is all there is for one that was submitted by hand.
 
     Returns
     -------
     DataFrame
         A row per job: ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
-        ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was asked for in
-        ``asked_*``; NaN where something was not measured or not asked for.
+        ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
+        ``asked_*``; NaN where something was not measured or not requested.
     """
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(benchmarks.glob("*.tsv")) if benchmarks and benchmarks.is_dir() else []:
@@ -57,9 +45,9 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
         if record.is_file():
             name = f"train_{phase}_{arm}"
             rows[name] = _with_record(rows.get(name, {}), record)
-    return pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=_COLUMNS).astype(
-        dict.fromkeys(_COLUMNS[1:], float)
-    )
+    numbers = [*_MEASURED, *_ASKED]
+    table = pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=["job", *numbers])
+    return table.astype(dict.fromkeys(numbers, float))
 
 
 def _of_benchmark(path: Path) -> dict[str, Any]:
@@ -100,12 +88,12 @@ def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def enough(used: float, asked: float, spare: float, step: float) -> float:
-    """Tell what would have been enough: some times what was used, rounded up; never more than was asked for."""
+    """Give what would have been enough: some times what was used, rounded up; never more than was requested."""
     return min(asked, math.ceil(used * spare / step) * step)
 
 
 def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
-    """Give the table of the page: used / asked for, and what would be enough next time."""
+    """Give the table of the page: used / requested, and what would be enough next time."""
     table = []
     for job in jobs.to_dict("records"):
         minutes = job["seconds"] / 60
@@ -137,14 +125,15 @@ def _pair(used: float, asked: float, unit: str, digits: int) -> str:
 
 def _gpu(job: dict[Hashable, Any]) -> str:
     if np.isnan(job["gpu_memory_mb"]):
-        return f"not used, {job['asked_gpus']:.0f} asked for" if job["asked_gpus"] > 0 else ""
+        return f"not used, {job['asked_gpus']:.0f} requested" if job["asked_gpus"] > 0 else ""
     busy = "" if np.isnan(job["gpu_utilisation"]) else f", {100 * job['gpu_utilisation']:.0f} % busy"
     asked = f" of {job['asked_gpus']:.0f}" if job["asked_gpus"] > 0 else ""
     return f"{job['gpu_memory_mb']:.0f} MB{busy}{asked}"
 
 
-def figure(jobs: pd.DataFrame) -> Figure | None:
-    """Draw the share of what was asked for that each job has used; None where nothing was asked for."""
+@drawing
+def efficiency(jobs: pd.DataFrame) -> Figure | None:
+    """Draw which fraction of what was requested each job used; None where nothing was requested."""
     asked = jobs[jobs["asked_memory_mb"].notna()]
     if not len(asked):
         return None
@@ -153,13 +142,11 @@ def figure(jobs: pd.DataFrame) -> Figure | None:
         "time": asked["seconds"] / 60 / asked["asked_minutes"],
         "cores": asked["cores"] / asked["asked_cores"],
     }
-    drawn = Figure(figsize=(11, 0.22 * len(asked) + 0.9))
-    for axes, (name, share) in zip(drawn.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
-        axes.barh(range(len(asked)), np.ones(len(asked)), color="#eeeeee")
-        axes.barh(range(len(asked)), share.clip(upper=1), color=TRUTH)
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_title(f"{name} used, of what was asked for", fontweight="normal")
-        axes.set_yticks(range(len(asked)), asked["job"])
-        axes.set_ylim(len(asked) - 0.5, -0.5)
-    return drawn
+    figure = Figure(figsize=(11, 0.22 * len(asked) + 0.9))
+    for axes, (name, fraction) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        axes.barh(range(len(asked)), 1, color=EMPTY)
+        axes.barh(range(len(asked)), fraction.clip(upper=1), color=TRUTH)
+        axes.set(xlim=(0, 1), title=f"{name} used / requested")
+        percent_axis(axes.xaxis)
+        labelled_rows(axes, asked["job"].tolist())
+    return figure

@@ -1,0 +1,30 @@
+"""How pages and figures write numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def percent(value: float, digits: int | None = None) -> str:
+    """Write a proportion as per cent, with ``digits`` decimals or as many as it has."""
+    return f"{100 * value:g} %" if digits is None else f"{100 * value:.{digits}f} %"
+
+
+def shown(value: float | None, digits: int = 3) -> str:
+    """Write a number, which may be undefined."""
+    return "undefined" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """Write a metric as per cent (``%``) or as a number; it may be undefined."""
+    return percent(value, 2) if unit == "%" and value is not None and not np.isnan(value) else shown(value)
+
+
+def between(ends: Sequence[float | None], unit: str) -> str:
+    """Write an interval."""
+    return " to ".join(in_unit(end, unit) for end in ends)
+
+
+def plural(number: int, word: str) -> str:
+    """Write a number of things, such as ``1 donor``, ``2 donors``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,156 @@
+"""The limits of detection: their figure and their page."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import NullLocator
+
+from methmix.arms import MAIN
+from methmix.detection.limits import shown_limit
+from methmix.errors import InputError
+from methmix.files.atomic import write_text
+from methmix.pages.axes import percent_axis
+from methmix.pages.render import render
+from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, save
+from methmix.pages.wording import percent
+
+logger = logging.getLogger("methmix")
+
+
+def write_detection_page(folder: Path) -> None:
+    """Write ``detection.png`` and ``detection.html`` beside what ``python -m methmix.detection`` wrote."""
+    sensitivities, limits, record = read_detection(folder)
+    figure = draw(sensitivities, limits, record)
+    save(figure, folder / "detection.png")
+    write_text(folder / "detection.html", _page(limits, record, figure))
+    logger.info("report written to %s", folder / "detection.html")
+
+
+def read_detection(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Read what ``python -m methmix.detection`` wrote: sensitivities, limits and the record.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged.
+    """
+    again = "measure again: python -m methmix.detection"
+    try:
+        record: dict[str, Any] = json.loads((folder / "detection.json").read_text())
+        return pd.read_csv(folder / "detection.csv"), pd.read_csv(folder / "limits.csv"), record
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: there is no such file", again) from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{folder}: a file is damaged ({error})", again) from None
+
+
+@drawing
+def draw(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, Any]) -> Figure:
+    """Draw sensitivity against spike, one panel per depth and false-positive rate, and maps of the limits below."""
+    tissues, rates = _tissues(limits), list(dict.fromkeys(limits["fpr"]))
+    heights = [2.3 * len(rates) + 0.5, 0.21 * len(tissues) + 1.1]
+    figure = Figure(figsize=(12, sum(heights)))
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    _curves(upper, sensitivities, rates, record)
+    _maps(lower, limits, tissues, record)
+    return figure
+
+
+def _arms(record: dict[str, Any]) -> list[str]:
+    """List the arms, the main one first; it is drawn last, above the others."""
+    return sorted(record["arms"], key=lambda arm: arm == MAIN)[::-1]
+
+
+def _tissues(limits: pd.DataFrame) -> list[str]:
+    """Order the tissues from the easiest to the hardest for the main arm."""
+    of_main = limits[limits["arm"] == MAIN] if MAIN in set(limits["arm"]) else limits
+    # Not reached counts as ten times the largest limit.
+    highest = 10 * of_main["limit"].replace(np.inf, np.nan).max()
+    hardness = np.log(of_main["limit"].replace(np.inf, 1.0 if np.isnan(highest) else highest))
+    return [str(name) for name in hardness.groupby(of_main["tissue"]).mean().sort_values().index]
+
+
+def _curves(figure: SubFigure, table: pd.DataFrame, rates: list[float], record: dict[str, Any]) -> None:
+    """Draw the sensitivity over tissues, median and quartiles, of each arm."""
+    depths, spikes = record["settings"]["depths"], record["settings"]["spikes"]
+    panels = figure.subplots(len(rates), len(depths), sharex=True, sharey=True, squeeze=False)
+    spiked = table[table["spike"] > 0]
+    for (row, column), axes in np.ndenumerate(panels):
+        for arm in _arms(record)[::-1]:
+            chosen = (spiked["arm"] == arm) & (spiked["depth"] == depths[column]) & (spiked["fpr"] == rates[row])
+            _sensitivity(axes, arm, spiked[chosen].groupby("spike")["sensitivity"])
+        for level in (rates[row], record["sensitivity"]):
+            axes.axhline(level, color=TRUTH, linewidth=0.7, linestyle=":")
+        axes.set(xscale="log", ylim=(-0.02, 1.03))
+        axes.set_xticks(spikes, [percent(spike) for spike in spikes], fontsize=7, rotation=45)
+        axes.xaxis.set_minor_locator(NullLocator())
+    for axes, depth in zip(panels[0], depths, strict=True):
+        axes.set_title(f"mean depth {depth:g}")
+    for axes, rate in zip(panels[:, 0], rates, strict=True):
+        axes.set_ylabel(f"sensitivity at\n{percent(rate)} false positives")
+        percent_axis(axes.yaxis, decimals=0)
+    figure.supxlabel("spiked proportion", fontsize=9)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=len(labels))
+
+
+def _sensitivity(axes: Axes, arm: str, by_spike: Any) -> None:
+    middle, lower, upper = by_spike.median(), by_spike.quantile(0.25), by_spike.quantile(0.75)
+    axes.fill_between(middle.index, lower, upper, color=colour(arm), alpha=0.15, linewidth=0)
+    axes.plot(middle.index, middle, "o-", color=colour(arm), markersize=3, label=arm)
+
+
+def _maps(figure: SubFigure, limits: pd.DataFrame, tissues: list[str], record: dict[str, Any]) -> None:
+    """Draw the limit of each tissue and depth at the first false-positive rate, one map per arm."""
+    spikes, depths, rate = record["settings"]["spikes"], record["settings"]["depths"], limits["fpr"].iloc[0]
+    figure.suptitle(
+        f"limit of detection: {percent(record['sensitivity'])} sensitivity at {percent(rate)} false positives",
+        x=0.01, ha="left", fontsize=10,
+    )  # fmt: skip
+    arms, norm = _arms(record), LogNorm(spikes[0], spikes[-1])
+    panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
+    for axes, arm in zip(panels, arms, strict=True):
+        chosen = limits[(limits["arm"] == arm) & (limits["fpr"] == rate)]
+        values = chosen.pivot_table(index="tissue", columns="depth", values="limit").loc[tissues, depths].to_numpy()
+        shades = axes.imshow(np.ma.masked_invalid(values), norm=norm, cmap="YlGnBu_r", aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            dark = np.isfinite(value) and norm(value) < 0.5
+            text = shown_limit(value, np.array(spikes)).replace(" %", "").replace("<= ", "≤ ")
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else TRUTH)
+        axes.set(title=arm, xlabel="mean depth", facecolor=EMPTY)
+        axes.set_xticks(range(len(depths)), [f"{depth:g}" for depth in depths])
+        axes.tick_params(length=0)
+    panels[0].set_yticks(range(len(tissues)), tissues)
+    bar = figure.colorbar(shades, ax=panels, shrink=0.8, aspect=30, ticks=spikes)
+    bar.ax.set_yticklabels([percent(spike) for spike in spikes])
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _page(limits: pd.DataFrame, record: dict[str, Any], figure: Figure) -> str:
+    """Render the page: one file that opens offline."""
+    settings = record["settings"]
+    caption = (
+        f"Above: median over {len(record['tissues'])} tissues, band from the first to the third quartile. Below: the "
+        f"smallest proportion at which a tissue is detected in {percent(record['sensitivity'])} of the mixtures, in %; "
+        "grey where the largest spike is not enough."
+    )
+    return render(
+        "report/detection.html",
+        record=record,
+        provenance=record["provenance"],
+        arms=_arms(record),
+        depths=settings["depths"],
+        rates=list(dict.fromkeys(limits["fpr"])),
+        medians={(row["arm"], row["depth"], row["fpr"]): row for row in record["median_limits"]},
+        background=" + ".join(f"{percent(amount)} {name}" for name, amount in settings["background"].items()),
+        shown={(row.arm, row.tissue, row.depth, row.fpr): row.shown for row in limits.itertuples()},
+        tissues=_tissues(limits),
+        images=image(figure, "Sensitivity against spiked proportion, and limits of detection", caption),
+    )

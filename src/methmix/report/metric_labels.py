@@ -1,0 +1,64 @@
+"""How tables and figures of the reports name the metrics."""
+
+from typing import NamedTuple
+
+from methmix.metrics import PRESENT
+from methmix.pages.wording import percent
+
+
+class Label(NamedTuple):
+    """Of one metric.
+
+    Parameters
+    ----------
+    short
+        Heading of a column.
+    long
+        Title of a panel or a row.
+    unit
+        ``%``, or empty for a number.
+    meaning
+        More precisely, for the tables; by default as ``long``.
+    """
+
+    short: str
+    long: str
+    unit: str = ""
+    meaning: str = ""
+
+
+_CALL = percent(PRESENT)
+LABELS = {
+    "mae": Label("MAE", "mean absolute error", "%", "mean absolute error over all tissues"),
+    "spurious_per_mixture": Label(
+        "false positives",
+        "false-positive tissues per mixture",
+        "",
+        f"absent tissues predicted at {_CALL} or more, per mixture",
+    ),
+    "missed_per_mixture": Label(
+        "missed", "missed tissues per mixture", "", f"present tissues predicted below {_CALL}, per mixture"
+    ),
+    "false_mass": Label("false mass", "sum of the predicted proportions of absent tissues", "%"),
+    "exact_zero_absent": Label("exact zeros", "proportion of absent entries predicted as exactly 0", "%"),
+    "prediction_ratio": Label(
+        "pred. / true", "median predicted / true", "", "median of predicted / true over present tissues"
+    ),
+    "presence_mcc": Label("MCC", f"Matthews correlation coefficient of the calls at {_CALL}"),
+    "presence_ece": Label(
+        "ECE", "calibration error (ECE)", "", "expected calibration error of the presence probability"
+    ),
+    "background_mae": Label("MAE of the background", "mean absolute error of the background", "%"),
+    "distance_of_prediction_ratio_from_1": Label(
+        "distance of pred. / true from 1", "distance of predicted / true from 1"
+    ),
+}
+
+
+def chosen(*names: str) -> dict[str, Label]:
+    """Give the labels of some metrics, in that order."""
+    return {name: LABELS[name] for name in names}
+
+
+# Those that every report shows.
+HEADLINE = chosen("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio", "presence_ece")
