@@ -19,9 +19,9 @@ def main() -> int:
 
 def _body(options: argparse.Namespace) -> None:
     # Imported here, so that --help does not load torch.
-    from methmix.benchmark.measure import FULL, QUICK, benchmark
+    from methmix.benchmark.measure import benchmark
 
-    benchmark(options.config, options.output, FULL if options.full else QUICK, options.device)
+    benchmark(options.config, options.output, "full" if options.full else "quick", options.device)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from methmix.benchmark.steps import PARTS
-from methmix.pages.style import ARM_COLOURS, embed, template
+from methmix.pages.render import render
+from methmix.pages.style import BLUE, GREEN, LIGHT_BLUE, ORANGE, TRUTH, colour, drawing, embed
 
-_COLOURS = dict(
-    zip((*PARTS, "products"), ("#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#009e73", "#999999"), strict=True)
-)
+_COLOURS = dict(zip((*PARTS, "products"), ("#cc79a7", ORANGE, LIGHT_BLUE, BLUE, GREEN, TRUTH), strict=True))
 
 
-def render(content: dict[str, Any]) -> str:
+def page(content: dict[str, Any]) -> str:
     """Render the page from the content of benchmark.json."""
     figures = {"step": embed(_step(content)), "overview": embed(_overview(content))}
-    return template("benchmark.html").render(content=content, figures=figures, number=number)
+    return render("report/benchmark.html", content=content, figures=figures, number=number)
 
 
 def number(value: float) -> str:
@@ -26,8 +25,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+@drawing
 def _step(content: dict[str, Any]) -> Figure:
-    """Draw where the time of a step goes, per arm, with that of its matrix products below."""
     rows = {}
     for arm, measured in content["training_step"].items():
         rows[f"{arm}, step"] = measured["part_seconds"]
@@ -41,25 +40,27 @@ def _step(content: dict[str, Any]) -> Figure:
     return figure
 
 
+@drawing
 def _overview(content: dict[str, Any]) -> Figure:
-    """Draw mixtures per second, the growth of times with regions, and the memory of trainings."""
     figure = Figure(figsize=(11, 3.2))
     speed, growth, memory = figure.subplots(1, 3)
     steps = content["training_step"].items()
     per_second = {f"{arm}, {what}": rate for arm, of in steps for what, rate in of["mixtures_per_second"]["1"].items()}
     per_second |= {f"NNLS, {how}": rate for how, rate in content["nnls"]["batched"]["mixtures_per_second"].items()}
-    bars = speed.barh([*per_second], [*per_second.values()], color="#0072b2")
-    speed.bar_label(bars, map(number, per_second.values()), padding=3)
-    speed.margins(x=0.2)
+    bars = speed.barh([*per_second], [*per_second.values()], color=BLUE)
+    speed.bar_label(bars, [number(rate) for rate in per_second.values()], padding=3)
+    speed.margins(x=0.25)
     speed.invert_yaxis()
-    speed.set(title="mixtures per second", xscale="log")
+    speed.set_title("mixtures per second")
     for arm, measured in content["scaling"].items():
         for what, line in (("training", "o-"), ("drawing", "o:")):
             seconds = measured["seconds"][what]
-            growth.plot(measured["regions"], seconds, line, color=ARM_COLOURS[arm], label=f"{arm}, {what}")
-    growth.set(title="seconds of a step", xlabel="regions", xlim=0, ylim=0)
+            growth.plot(measured["regions"], seconds, line, color=colour(arm), label=f"{arm}, {what}")
+    growth.set(title="seconds of a step", xlabel="regions")
+    growth.set_xlim(left=0)
+    growth.set_ylim(bottom=0)
     growth.legend(fontsize=8)
     peaks = {arm: content["memory"][f"train_{arm}"]["peak_mb"] for arm, _ in steps}
-    memory.bar([*peaks], [*peaks.values()], color=[ARM_COLOURS[arm] for arm in peaks])
+    memory.bar([*peaks], [*peaks.values()], color=[colour(arm) for arm in peaks])
     memory.set(title="peak memory of a training", ylabel="MB")
     return figure

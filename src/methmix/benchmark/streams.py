@@ -14,7 +14,7 @@ from methmix.benchmark.timing import in_turn
 from methmix.config.experiment import Experiment, Phase
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference, write_reference
-from methmix.mixtures.__main__ import write_mixtures
+from methmix.mixtures.write import write_mixtures
 from methmix.nnls import normalise, weighted_nnls
 
 PHASE: Phase = "phase2"
@@ -27,14 +27,8 @@ def prepare(experiment: Experiment, reference: Reference, multiple: float, n: in
     inputs, resized = folder / f"{multiple}", replace(reference, **counts, regions=reference.regions.iloc[columns])
     inputs.mkdir()
     write_reference(inputs / "reference.h5", resized)
-    write(experiment, resized, n, inputs / "mixtures.h5")
+    _write(experiment, resized, n, inputs / "mixtures.h5")
     return inputs
-
-
-def write(experiment: Experiment, reference: Reference, n: int, path: Path) -> None:
-    """Write ``n`` validation mixtures."""
-    settings = experiment.mixtures.model_copy(update={"n_validation": n})
-    write_mixtures(experiment.model_copy(update={"mixtures": settings}), reference, PHASE, "validation", path)
 
 
 def opened(inputs: Path) -> tuple[Reference, Mixtures]:
@@ -42,31 +36,42 @@ def opened(inputs: Path) -> tuple[Reference, Mixtures]:
     return read_reference(inputs / "reference.h5"), read_mixtures(inputs / "mixtures.h5")
 
 
-def streaming(experiment: Experiment, inputs: Path, numbers: tuple[int, int]) -> dict[str, Any]:
-    """Write a smaller and a larger file of mixtures, then deconvolve them, and note the peak memory of this process.
+def _write(experiment: Experiment, reference: Reference, n: int, path: Path) -> None:
+    settings = experiment.mixtures.model_copy(update={"n_validation": n})
+    write_mixtures(experiment.model_copy(update={"mixtures": settings}), reference, PHASE, "validation", path)
+
+
+def files(experiment: Experiment, inputs: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    """Measure streaming, then NNLS, on inputs of `prepare`; arguments as for `methmix.benchmark.steps.training`."""
+    return {"memory": _streaming(experiment, inputs), "nnls": {"batched": _solver(inputs, rounds)}}
+
+
+def _streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]]:
+    """Write two files of mixtures, the second twice the first, deconvolve both, and note the peak memory meanwhile.
 
     ``growth_per_byte`` is by how much the peak grows from the first file to the second, per byte that the second one
     is larger. NNLS comes last, since it needs more memory than the writing in any case.
     """
-    (reference, _), paths = opened(inputs), [inputs / f"{n}.h5" for n in numbers]
-    profiles = reference.complete_profiles("train")
+    reference, mixtures = opened(inputs)
+    profiles, numbers = reference.complete_profiles("train"), [2 * len(mixtures), 4 * len(mixtures)]
+    paths = [inputs / f"{n}.h5" for n in numbers]
     peaks: dict[str, list[float]] = {"write": [], "nnls": []}
     for n, path in zip(numbers, paths, strict=True):
-        write(experiment, reference, n, path)
+        _write(experiment, reference, n, path)
         peaks["write"].append(peak_memory())
     for path in paths:
-        mixtures = read_mixtures(path)
-        weighted_nnls(profiles, mixtures.methylation, mixtures.depth)
+        streamed = read_mixtures(path)
+        weighted_nnls(profiles, streamed.methylation, streamed.depth)
         peaks["nnls"].append(peak_memory())
     small, large = (path.stat().st_size / 2**20 for path in paths)
-    of_files = {"regions": len(reference.regions), "mixtures": [*numbers], "file_mb": [small, large]}
+    of_files = {"mixtures": numbers, "file_mb": [small, large]}
     return {
         name: {**of_files, "resident_mb": [first, last], "growth_per_byte": (last - first) / (large - small)}
         for name, (first, last) in peaks.items()
     }
 
 
-def solver(inputs: Path, rounds: int) -> dict[str, Any]:
+def _solver(inputs: Path, rounds: int) -> dict[str, Any]:
     """Time `weighted_nnls` on all mixtures in turn with ``scipy.optimize.nnls`` on one of them, another one each time.
 
     SciPy's time includes the weighting of the matrix, which every mixture needs.
