@@ -46,7 +46,7 @@ def _overview(content: dict[str, Any]) -> Figure:
     speed, growth, memory = figure.subplots(1, 3)
     steps = content["training_step"].items()
     per_second = {f"{arm}, {what}": rate for arm, of in steps for what, rate in of["mixtures_per_second"]["1"].items()}
-    per_second |= {f"NNLS, {how}": rate for how, rate in content["nnls"]["batched"]["mixtures_per_second"].items()}
+    per_second |= {f"NNLS, {how}": rate for how, rate in content["nnls"]["batched_nnls"]["mixtures_per_second"].items()}
     bars = speed.barh([*per_second], [*per_second.values()], color=BLUE)
     speed.bar_label(bars, [number(rate) for rate in per_second.values()], padding=3)
     speed.margins(x=0.25)

@@ -88,7 +88,7 @@ def measure(config: Path, sizes: Sizes, device: torch.device, folder: Path) -> d
     with tempfile.TemporaryDirectory(prefix=".benchmark.", dir=folder) as room:
         inputs = [prepare(experiment, reference, multiple, sizes.mixtures, Path(room)) for multiple in sizes.regions]
         for measured in (
-            apart(files, experiment, inputs[0], sizes.rounds),
+            apart(files, experiment, inputs, sizes.rounds),
             *(apart(training, arm, experiment, inputs, sizes.rounds, threads, device) for arm in arms),
         ):
             for measurement, results in measured.items():

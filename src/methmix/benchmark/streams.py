@@ -18,6 +18,8 @@ from methmix.mixtures.write import write_mixtures
 from methmix.nnls import normalise, weighted_nnls
 
 PHASE: Phase = "phase2"
+# Mixtures in a smaller and a larger file. With fewer than the first, a process does not reach its steady memory.
+_STREAMED = (1000, 3000)
 
 
 def prepare(experiment: Experiment, reference: Reference, multiple: float, n: int, folder: Path) -> Path:
@@ -41,22 +43,21 @@ def _write(experiment: Experiment, reference: Reference, n: int, path: Path) -> 
     write_mixtures(experiment.model_copy(update={"mixtures": settings}), reference, PHASE, "validation", path)
 
 
-def files(experiment: Experiment, inputs: Path, rounds: int) -> dict[str, dict[str, Any]]:
-    """Measure streaming, then NNLS, on inputs of `prepare`; arguments as for `methmix.benchmark.steps.training`."""
-    return {"memory": _streaming(experiment, inputs), "nnls": {"batched": _solver(inputs, rounds)}}
+def files(experiment: Experiment, inputs: list[Path], rounds: int) -> dict[str, dict[str, Any]]:
+    """Measure streaming, then NNLS; arguments as for `methmix.benchmark.steps.training`."""
+    return {"memory": _streaming(experiment, inputs[1]), "nnls": {"batched_nnls": _solver(inputs[0], rounds)}}
 
 
 def _streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]]:
-    """Write two files of mixtures, the second twice the first, deconvolve both, and note the peak memory meanwhile.
+    """Write a smaller and a larger file of mixtures, deconvolve both, and note the peak memory meanwhile.
 
     ``growth_per_byte`` is by how much the peak grows from the first file to the second, per byte that the second one
     is larger. NNLS comes last, since it needs more memory than the writing in any case.
     """
-    reference, mixtures = opened(inputs)
-    profiles, numbers = reference.complete_profiles("train"), [2 * len(mixtures), 4 * len(mixtures)]
-    paths = [inputs / f"{n}.h5" for n in numbers]
+    reference, _ = opened(inputs)
+    profiles, paths = reference.complete_profiles("train"), [inputs / f"{n}.h5" for n in _STREAMED]
     peaks: dict[str, list[float]] = {"write": [], "nnls": []}
-    for n, path in zip(numbers, paths, strict=True):
+    for n, path in zip(_STREAMED, paths, strict=True):
         _write(experiment, reference, n, path)
         peaks["write"].append(peak_memory())
     for path in paths:
@@ -64,7 +65,7 @@ def _streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]
         weighted_nnls(profiles, streamed.methylation, streamed.depth)
         peaks["nnls"].append(peak_memory())
     small, large = (path.stat().st_size / 2**20 for path in paths)
-    of_files = {"mixtures": numbers, "file_mb": [small, large]}
+    of_files = {"regions": len(reference.regions), "mixtures": [*_STREAMED], "file_mb": [small, large]}
     return {
         name: {**of_files, "resident_mb": [first, last], "growth_per_byte": (last - first) / (large - small)}
         for name, (first, last) in peaks.items()
