@@ -1,8 +1,8 @@
-# What the computing costs, always at the size of the full experiment, whichever experiment is chosen.
+# Computing costs, always at the size of the full experiment, whichever experiment is chosen.
 
 
 rule benchmark:
-    """Measure it in minutes, as ratios inside one run; best alone on the machine."""
+    """Measure it in three minutes, as ratios within one run that hold on a busy machine."""
     input:
         config="config/full_scale.yaml",
         arms=["config/phase2_multitissue.yaml", "config/phase2_sparse.yaml"],

@@ -1,1 +1,1 @@
-"""What the computing costs, measured as ratios inside one run: ``python -m methmix.benchmark``."""
+"""What the computation costs, measured as ratios within one run."""

@@ -1,68 +1,39 @@
-"""Functions in a process of their own, with the memory that it needs. For Linux."""
+"""Functions in a process of their own, whose memory is theirs alone, with one thread. For Linux."""
 
 import multiprocessing
-import threading
-import time
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from methmix.memory import keep_freed_memory
 
 STATUS = Path("/proc/self/status")
-_SAMPLE_SECONDS = 0.005
+# Numerical libraries read their number of threads when they are loaded. The last one silences torch's profiler.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "KINETO_LOG_LEVEL": "99"}
 
 
-class Used(NamedTuple):
-    """What a function gave and used.
+def apart(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Run a function of a module in a new process with one thread.
 
-    Parameters
-    ----------
-    result
-        What it returned.
-    seconds
-        How long it took, without the start of the process.
-    resident_mb
-        Largest resident memory of the process (MiB), pages of mapped files included.
-    anonymous_mb
-        Largest anonymous memory, that of no file, of samples every 5 ms; what a machine must really have.
+    Of several threads, one that waits for a core keeps the others waiting: on a machine that does other work too,
+    the same computation may take ten times as long, and the more so the more often its threads meet.
     """
-
-    result: Any
-    seconds: float
-    resident_mb: float
-    anonymous_mb: float
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare) as pool:
+        return pool.submit(function, *arguments).result()
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> Used:
-    """Run a function of a module in a new process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measured, function, arguments).result()
-
-
-def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Used:
+def _prepare() -> None:
+    os.environ.update(_ENVIRONMENT)
     # As a command line does (`methmix.cli.run`).
     keep_freed_memory()
-    ended, samples = threading.Event(), [_status("RssAnon")]
-
-    def sample() -> None:
-        while not ended.wait(_SAMPLE_SECONDS):
-            samples.append(_status("RssAnon"))
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    started = time.perf_counter()
-    try:
-        result = function(*arguments)
-    finally:
-        spent = time.perf_counter() - started
-        ended.set()
-        sampler.join()
-    return Used(result, spent, _status("VmHWM"), max(samples))
 
 
-def _status(key: str) -> float:
-    """Read a size of this process, MiB; unlike ``ru_maxrss``, without what it was in the process that started it."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+def peak_memory() -> float:
+    """Return the largest resident memory of this process so far, MiB, pages of mapped files included.
+
+    Unlike ``ru_maxrss`` (getrusage(2)), it does not begin with the memory of the process that started this one.
+    """
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024

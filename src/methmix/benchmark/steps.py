@@ -1,122 +1,131 @@
-"""Where the time of a training step goes."""
+"""A training of one arm: its memory, where the time of a step goes, and how that grows with regions."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile, record_function
 
-from methmix.benchmark.clock import Stopwatch, medians, seconds
-from methmix.benchmark.inputs import few_mixtures
-from methmix.benchmark.products import Products
+from methmix.benchmark.apart import peak_memory
+from methmix.benchmark.streams import opened
+from methmix.benchmark.timing import growth, in_turn
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
-from methmix.files.reference import Reference
-from methmix.training.batches import Batch, TrainingBatches
 from methmix.training.loop import Trainer
 
-# In the order of a step.
+# In the order of a step; the backward pass is what the other parts leave.
 PARTS = ("episode", "mixing_and_reads", "forward", "backward", "optimiser")
-_VALIDATION = 10
-_FIRST = 2
+_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
-class TimedTraining:
-    """The training of an arm, step by step under a clock; nothing is written.
-
-    It is the trainer's own code that is timed, so its private parts are used here, and nowhere else.
+def training(
+    arm: ArmSettings, experiment: Experiment, inputs: list[Path], rounds: int, threads: int, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Train one arm and note the peak memory of this process, then time its steps.
 
     Parameters
     ----------
-    arm, experiment, reference, device
+    arm, experiment, device
         As for `Trainer`.
+    inputs
+        Folders of `prepare`: the first one of the experiment's size, the others of other sizes.
+    rounds
+        How often a step is timed; medians are returned.
+    threads
+        Of torch, for a second measurement of mixtures per second; all else is measured with one.
     """
-
-    def __init__(self, arm: ArmSettings, experiment: Experiment, reference: Reference, device: torch.device) -> None:
-        validation = few_mixtures(experiment, reference, _VALIDATION)
-        self._trainer = Trainer(arm, experiment, reference, validation, Path("not written"), device)
-        self._loss = self._trainer._loss
-        self._settings = arm.training
-        self._next = 0
-        self.batch_size = arm.training.batch_size
-        self.device = device
-
-    def batch(self, watch: Stopwatch | None = None, size: int | None = None) -> Batch:
-        """Make the mixtures of the next step, as many as the arm says or ``size``."""
-        own, trainer = self._trainer.batches, self._trainer
-        sampler: Any = own.sampler
-        episodes: Any = own.episodes
-        if watch:
-            sampler = SimpleNamespace(sample=watch.watched("mixing_and_reads", sampler.sample))
-            episodes = episodes and SimpleNamespace(draw=watch.watched("episode", episodes.draw))
-        self._next += 1
-        made = TrainingBatches(
-            sampler,
-            trainer.experiment.seed,
-            trainer.arm.phase,
-            size or self._settings.batch_size,
-            self._settings.pure_fraction,
-            episodes,
-        )
-        return made.batch(self._next)
-
-    def step(self, batch: Batch, watch: Stopwatch | None = None) -> None:
-        """Train on a batch."""
-        optimiser = self._trainer.optimiser
-        self._trainer._loss = watch.watched("forward", self._loss) if watch else self._loss  # type: ignore[assignment]
-        hooks = [
-            optimiser.register_step_pre_hook(lambda *_: watch.start("optimiser")),
-            optimiser.register_step_post_hook(lambda *_: watch.end("optimiser")),
-        ] if watch else []  # fmt: skip
-        self._trainer.train_step(self._next, batch)
-        for hook in hooks:
-            hook.remove()
-
-    def whole(self, size: int | None = None) -> float:
-        """Give the seconds of one step, mixtures included."""
-        return seconds(lambda: self.step(self.batch(size=size)), self.device)
-
-    def parts(self) -> dict[str, float]:
-        """Give the seconds of each part of one step (`PARTS`); a GPU is waited for after each."""
-        watch = Stopwatch(self.device)
-        self.step(self.batch(watch), watch)
-        spent = {name: watch.seconds(name) for name in PARTS if name in watch.started}
-        spent.setdefault("episode", 0.0)
-        spent["backward"] = watch.started["optimiser"] - watch.ended["forward"]
-        return {name: spent[name] for name in PARTS}
-
-    def products(self) -> Products:
-        """Do one step and note its matrix products."""
-        batch, products = self.batch(), Products()
-        with products:
-            self.step(batch)
-        return products
-
-
-def training_step(training: TimedTraining, repetitions: int) -> dict[str, Any]:
-    """Measure one arm: a step, its parts, and its matrix products alone, in turn; medians of the repetitions."""
-    products = training.products()
-    calls: dict[str, Callable[[], float]] = {
-        "step": training.whole,
-        "products": lambda: seconds(products.repeat, training.device),
+    whole, trainer = _trainer(arm, experiment, inputs[0], device)
+    trainer.run()
+    memory = {"peak_mb": peak_memory(), "gpu_mb": trainer.state.record["gpu_peak_memory_mb"]}
+    others = [_trainer(arm, experiment, folder, device) for folder in inputs[1:]]
+    calls = {regions: _calls(each) for regions, each in sorted([(whole, trainer), *others])}
+    alone = {name: in_turn({n: calls[n][name] for n in calls}, rounds) for name in calls[whole]}
+    several = in_turn(calls[whole], max(1, rounds // 2), threads)
+    seconds = pd.DataFrame(
+        {str(threads): several.median(), "1": {name: times[whole].median() for name, times in alone.items()}}
+    )
+    step = {"batch_size": arm.training.batch_size, "mixtures_per_second": (arm.training.batch_size / seconds).to_dict()}
+    scaling = {
+        "regions": [*calls],
+        "seconds": {name: [*times.median()] for name, times in alone.items()},
+        "growth": growth(alone["training"]),
+        "growth_of_drawing": growth(alone["drawing"]),
     }
-    rounds = []
-    for _ in range(_FIRST + repetitions):
-        rounds.append({**{name: call() for name, call in calls.items()}, **training.parts()})
-    # The first ones meet empty caches.
-    spent = medians(rounds[_FIRST:])
     return {
-        "repetitions": repetitions,
+        "training_step": {arm.arm: step | _attribution(trainer, rounds)},
+        "scaling": {arm.arm: scaling},
+        "memory": {f"train_{arm.arm}": memory},
+    }
+
+
+def _trainer(arm: ArmSettings, experiment: Experiment, inputs: Path, device: torch.device) -> tuple[int, Trainer]:
+    """Make the trainer for some inputs; the number of their regions comes first."""
+    reference, validation = opened(inputs)
+    return len(reference.regions), Trainer(arm, experiment, reference, validation, inputs / arm.arm, device)
+
+
+def _calls(trainer: Trainer) -> dict[str, Callable[[], Any]]:
+    """Return what is timed: drawing the mixtures of a step, and a step with its mixtures."""
+    steps = count()
+    return {
+        "drawing": lambda: trainer.batches.batch(next(steps)),
+        "training": lambda: trainer.train_step(0, trainer.batches.batch(next(steps))),
+    }
+
+
+def _attribution(trainer: Trainer, rounds: int) -> dict[str, Any]:
+    """Find where the time of a step goes; ratios are those within each step, medians over ``rounds``."""
+    for part, owner, method in (
+        ("episode", trainer.batches.episodes, "draw"),
+        ("mixing_and_reads", trainer.batches.sampler, "sample"),
+        ("forward", trainer.model, "loss"),
+        ("optimiser", trainer.optimiser, "step"),
+    ):
+        if owner is not None:
+            setattr(owner, method, record_function(part)(getattr(owner, method)))
+    step = _calls(trainer)["training"]
+    # The first profile also sets the profiler up.
+    profiles = pd.DataFrame([_profiled(step, trainer.device) for _ in range(1 + rounds)][1:])
+    median, of_step = profiles.median(), profiles.div(profiles["step"], axis=0).median()
+    return {
+        "repetitions": rounds,
         "taken": "median",
-        "batch_size": training.batch_size,
-        "step_seconds": spent["step"],
-        "part_seconds": {name: spent[name] for name in PARTS},
-        "products_seconds": spent["products"],
-        "products": products.listed(),
-        "products_gflop": products.flop / 1e9,
-        "products_gflop_per_second": products.flop / 1e9 / spent["products"],
-        "step_over_products": spent["step"] / spent["products"],
-        "generation_over_step": spent["mixing_and_reads"] / spent["step"],
-        "generation_with_episode_over_step": (spent["mixing_and_reads"] + spent["episode"]) / spent["step"],
+        "step_seconds": median["step"],
+        "part_seconds": median[[*PARTS]].to_dict(),
+        "products_seconds": median["products"],
+        "products_gflop": median["gflop"],
+        "products_gflop_per_second": median["gflop"] / median["products"],
+        "step_over_products": 1 / of_step["products"],
+        "generation_over_step": of_step["mixing_and_reads"],
+        "episode_over_step": of_step["episode"],
+    }
+
+
+def _profiled(step: Callable[[], Any], device: torch.device) -> dict[str, float]:
+    """Profile one step: seconds of it, of its parts and of its matrix products, and the operations of these (GFLOP).
+
+    Products in double precision are not counted: they belong to the small systems of equations of a solver. On a GPU
+    all seconds but those of the whole step are of its kernels.
+    """
+    gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
+    with profile(activities=activities, record_shapes=True, with_flops=True) as profiled, record_function("step"):
+        step()
+        if gpu:
+            torch.cuda.synchronize(device)
+    events = [event for event in profiled.events() or [] if event.device_type == DeviceType.CPU]
+    kind = "device_time_total" if gpu else "cpu_time_total"
+    parts = {name: sum(getattr(event, kind) for event in events if event.name == name) / 1e6 for name in PARTS}
+    whole = next(event.cpu_time_total for event in events if event.name == "step") / 1e6
+    products = [event for event in events if event.name in _PRODUCTS and "double" not in event.input_dtypes]
+    return {
+        "step": whole,
+        **parts,
+        "backward": whole - sum(parts.values()),
+        "products": sum(getattr(event, f"self_{kind}") for event in products) / 1e6,
+        "gflop": sum(event.flops or 0 for event in products) / 1e9,
     }

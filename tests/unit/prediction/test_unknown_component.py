@@ -4,7 +4,6 @@ import json
 import logging
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
