@@ -15,7 +15,7 @@ _COLOURS = dict(zip((*PARTS, "products"), ("#cc79a7", ORANGE, LIGHT_BLUE, BLUE, 
 def page(content: dict[str, Any]) -> str:
     """Render the page from the content of benchmark.json."""
     figures = {"step": embed(_step(content)), "overview": embed(_overview(content))}
-    return render("report/benchmark.html", content=content, figures=figures, number=number)
+    return render("benchmark/benchmark.html", content=content, figures=figures, number=number)
 
 
 def number(value: float) -> str:

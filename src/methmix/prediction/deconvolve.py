@@ -9,15 +9,14 @@ import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.formats.kinds import kind_of
-from methmix.formats.regions import Measure, RegionSet, build_name
-from methmix.formats.samples import SampleBlock, Samples, open_samples
+from methmix.formats.regions import Measure, RegionSet
+from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
+from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
-from methmix.prediction.spool import Spool
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
 from methmix.training.checkpoint import Checkpoint
@@ -69,9 +68,11 @@ def predict_samples(
     if unknown:
         check_unknown(model, checkpoint.tissue_names)
     regions = region_set(checkpoint)
-    paths = check_files(files, regions, genome)
+    paths = [data_file(str(file)) for file in files]
+    # What can be refused is refused now: to read all files may take minutes.
+    check_files(paths, regions, regions_file=regions_file, genome=genome)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model))
-    with Spool.open(len(regions)) as poor_fits:
+    with CountsStore(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
             with open_samples(
@@ -112,30 +113,6 @@ def region_set(checkpoint: Checkpoint) -> RegionSet:
         measure=cast(Measure, checkpoint.measure),
         reference_digest=checkpoint.identity.get("reference"),
     )
-
-
-def check_files(files: Sequence[Path], regions: RegionSet, genome: str | None) -> list[Path]:
-    """Find all files and refuse what can be refused before any of them is read, which may take minutes.
-
-    Returns
-    -------
-    list
-        Where each file is.
-
-    Raises
-    ------
-    InputError
-        A file is missing, empty or of no known format, or the genome is not the model's.
-    """
-    if genome is not None and build_name(regions.genome) not in {build_name(genome), "unknown"}:
-        raise InputError(
-            f"the samples are of genome {genome}, the model is of {regions.genome}",
-            "count the samples over the model's regions in its genome, or use a model of theirs",
-        )
-    paths = [data_file(str(file)) for file in files]
-    for path in paths:
-        kind_of(path)
-    return paths
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:

@@ -20,10 +20,10 @@ from scipy.stats import binom
 
 from methmix import cli, nnls
 from methmix.errors import InputError
+from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Prediction, predict
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, split
-from methmix.prediction.spool import Spool
 
 Array = npt.NDArray[np.floating]
 
@@ -31,6 +31,8 @@ _FEWEST_SAMPLES = 3
 # Proportion of samples without anything foreign that exceed their limit; certainty required that there are more.
 _FALSE_POSITIVES, _CERTAINTY = 0.01, 0.99
 _ROUNDS = 20
+# Samples that are worked on together.
+_BLOCK = 128
 # What a proportion of 1 costs, relative to the mean square by which a tissue differs from a mixture of the others.
 _COST = 0.02
 # The first profile is what the residuals would be, if the component had this proportion.
@@ -62,7 +64,7 @@ def check_unknown(model: Deconvolver, tissues: Sequence[str]) -> None:
         raise InputError(f"--unknown: the model has a tissue {UNKNOWN} already", "leave --unknown out")
 
 
-def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: Spool) -> None:
+def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore) -> None:
     """Estimate the proportion of an unknown component in the samples with a poor fit; all others have none.
 
     Parameters
@@ -94,7 +96,7 @@ def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: Spool) -> None:
     cohort.notes += _notes(len(rows), n)
 
 
-def estimate(profiles: Array, samples: Spool) -> UnknownComponent:
+def estimate(profiles: Array, samples: CountsStore) -> UnknownComponent:
     """Estimate the unknown component of samples, each of which may have some of it.
 
     Parameters
@@ -113,13 +115,13 @@ def estimate(profiles: Array, samples: Spool) -> UnknownComponent:
 
 
 def _round(
-    profiles: Array, samples: Spool, unknown: Array | None = None, cost: Array | None = None
+    profiles: Array, samples: CountsStore, unknown: Array | None = None, cost: Array | None = None
 ) -> UnknownComponent:
     """Pass over the samples once: the proportions of the unknown component, and its profile from the residuals."""
     components = profiles if unknown is None else np.vstack([profiles, unknown])
     above, below = np.zeros(profiles.shape[1]), np.zeros(profiles.shape[1])
     proportions = []
-    for methylation, depth in samples.blocks():
+    for methylation, depth in samples.blocks(_BLOCK):
         x = nnls.normalise(nnls.weighted_nnls(components, methylation, depth, cost))
         if unknown is None:
             # The tissues explain it as if it were theirs: the residuals are how the unknown one differs.
@@ -143,10 +145,10 @@ def _distance(profiles: Array) -> float:
     return float(np.median(left))
 
 
-def _rest(model: Deconvolver, samples: Spool, found: UnknownComponent) -> list[Prediction | None]:
+def _rest(model: Deconvolver, samples: CountsStore, found: UnknownComponent) -> list[Prediction | None]:
     """Predict what the component leaves of each sample; None where its reads are too few."""
     predictions: list[Prediction | None] = []
-    for methylation, depth in samples.blocks():
+    for methylation, depth in samples.blocks(_BLOCK):
         component = found.proportions[len(predictions) :][: len(depth), None]
         left = np.maximum(1 - component, _LEAST_LEFT)
         rest = ((methylation - component * found.profile) / left).clip(0, 1).astype(np.float32)

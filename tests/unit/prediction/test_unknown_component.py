@@ -14,6 +14,7 @@ from experiments import PHASE3, counts_table, tiny_arm, tiny_reference, trained,
 from methmix import seeds
 from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock
+from methmix.formats.store import CountsStore
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.models.registry import build_model
 from methmix.nnls import weighted_nnls
@@ -21,7 +22,6 @@ from methmix.prediction.__main__ import main
 from methmix.prediction.deconvolve import predict_block
 from methmix.prediction.sample_results import Cohort
 from methmix.prediction.sample_sheet import Sample
-from methmix.prediction.spool import Spool
 from methmix.prediction.unknown_component import add_unknown, check_unknown, estimate
 from methmix.training.checkpoint import load_model
 
@@ -62,7 +62,7 @@ def with_liver(whole, batch, rows):
 
 
 def deconvolved(model, reference, batch):
-    """Predict samples as a run does; gives the run and, in a spool, those that do not fit."""
+    """Predict samples as a run does; gives the run and, in a store, those that do not fit."""
     methylation, depth = batch.methylation.numpy(), batch.depth.numpy().astype(np.float32)
     samples = [Sample(f"S{row}", "x") for row in range(len(depth))]
     block = SampleBlock([sample.name for sample in samples], methylation, depth)
@@ -77,10 +77,10 @@ def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking
     batch, liver = with_liver(whole, drawn(lacking, "test", depth), range(0, N, 3))
     run, *flagged = deconvolved(model, lacking, batch)
     before = run.results
-    with Spool.open(run.n_regions) as spool:
-        spool.append(*flagged)
-        add_unknown(run, model, spool)
-        profile = estimate(model.profiles.mean.numpy(), spool).profile
+    with CountsStore(run.n_regions) as store:
+        store.append(*flagged)
+        add_unknown(run, model, store)
+        profile = estimate(model.profiles.mean.numpy(), store).profile
     assert run.unknown and len(run.notes) == 1
     of_flagged = np.array([result.unknown for result in run.results if result.poor_fit])
     assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)
@@ -107,9 +107,9 @@ def test_nothing_is_found_where_nothing_is_foreign(lacking, checkpoint, split):
     model, _ = load_model(checkpoint)
     for depth in (10, 100, 500):
         run, *flagged = deconvolved(model, lacking, drawn(lacking, split, depth, n=200))
-        with Spool.open(run.n_regions) as spool:
-            spool.append(*flagged)
-            add_unknown(run, model, spool)
+        with CountsStore(run.n_regions) as store:
+            store.append(*flagged)
+            add_unknown(run, model, store)
         assert np.mean([result.unknown or 0 for result in run.results]) < 0.01
         assert "no unknown component is estimated" in run.notes[0]
 
