@@ -47,16 +47,15 @@ def _explained_one(problem: dict[str, Any], document: Document, adapter: TypeAda
 
 def _as_written(location: Location, kind: str, content: Any) -> Location:
     """Drop from a location of pydantic what no file has: the tags of alternatives, which follow their section's key."""
+    present, missing = (location[:-1], location[-1:]) if kind == "missing" else (location, ())
     keys: list[str | int] = []
     tag = False
-    for number, part in enumerate(location):
+    for part in present:
         section = content if isinstance(content, dict) else {}
-        absent = (
-            part not in section and isinstance(part, str) and not (kind == "missing" and number + 1 == len(location))
-        )
+        absent = isinstance(part, str) and part not in section
         # A recipe of kind background has a key of that name too.
         tag = not tag and (absent or part in [section.get(key) for key in DISCRIMINATORS])
         if not tag:
             keys.append(part)
             content = content[part] if isinstance(part, int) else section.get(part)
-    return tuple(keys)
+    return (*keys, *missing)
