@@ -1,1 +1,1 @@
-"""What the computation costs, measured as ratios within one run."""
+"""Computing costs, measured as ratios within one run."""

@@ -1,4 +1,4 @@
-"""Measure what the computation costs, as ratios within one run. No result depends on it. For Linux."""
+"""Measure computing costs, as ratios within one run. No result depends on them. For Linux."""
 
 import argparse
 import sys
