@@ -47,15 +47,14 @@ class Intervals(nn.Module):
         self.quantiles = nn.Linear(n_features, len(QUANTILES))
         self.register_buffer("shift", torch.zeros(()))
 
-    def ends(self, place: Place, shift: Tensor | float = 0.0) -> Tensor:
-        """Give the `QUANTILES` of the true proportions, [batch, n_tissues, 3]; by default as learned."""
-        outwards = shift * torch.tensor(_OUTWARDS, device=place.error.device)
-        distances: Tensor = self.quantiles(place.hidden) + outwards
-        return place.centre[:, :, None] + place.error[:, :, None] * distances
+    def ends(self, place: Place) -> Tensor:
+        """Give the `QUANTILES` of the true proportions as learned, [batch, n_tissues, 3]."""
+        return _at(place, self.quantiles(place.hidden))
 
     def forward(self, place: Place, proportions: Tensor) -> tuple[Tensor, Tensor]:
         """Give lower and upper ends, [batch, n_tissues] each; they hold the proportions themselves."""
-        lower, upper, alone = self.ends(place, self.shift).unbind(dim=2)
+        outwards = self.shift * torch.tensor(_OUTWARDS, device=place.error.device)
+        lower, upper, alone = _at(place, self.quantiles(place.hidden) + outwards).unbind(dim=2)
         low = torch.where(place.sure, torch.minimum(lower, proportions), 0)
         high = torch.maximum(torch.where(place.sure, upper, alone), proportions)
         return low.clamp(min=0), high.clamp(max=1)
@@ -70,6 +69,11 @@ class Intervals(nn.Module):
         """Set the shift with which the intervals would have held their level of these true proportions, [n]."""
         rank = min(math.ceil(INTERVAL_LEVEL * (len(misses) + 1)), len(misses))
         self.shift.fill_(misses.sort().values[rank - 1].item())
+
+
+def _at(place: Place, distances: Tensor) -> Tensor:
+    """Turn distances in standard errors, [batch, n_tissues, n], into proportions."""
+    return place.centre[:, :, None] + place.error[:, :, None] * distances
 
 
 def pinball_loss(predicted: Tensor, true: Tensor, quantile: float) -> Tensor:
