@@ -3,8 +3,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# Without --configfile the default experiment is run; a given one is whole, so nothing is merged into it.
-if not {"reference", "mixtures", "arms", "evaluation"} & set(config):
+# Without --configfile the default experiment is run; a given one names its base itself, so nothing is merged into it.
+if not {"base", "reference", "mixtures", "arms", "evaluation"} & set(config):
 
     configfile: "config/default.yaml"
 

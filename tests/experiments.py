@@ -13,8 +13,8 @@ from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm, load_experiment
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference
-from methmix.mixtures.__main__ import write_mixtures
 from methmix.mixtures.sampler import MixtureSampler
+from methmix.mixtures.write import write_mixtures
 from methmix.reference.build import build_reference
 from methmix.training.loop import Trainer
 

@@ -1,3 +1,3 @@
-"""Tell which tissues a mixture of DNA comes from, from its methylation."""
+"""Estimate from DNA methylation which tissues a mixture of DNA comes from, and in which proportions."""
 
 __version__ = "0.1.0"

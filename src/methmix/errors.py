@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly."""
+"""The two kinds of failure of a command."""
 
 
 class MethmixError(Exception):

@@ -4,7 +4,8 @@ A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with proportions ``x
 matter. Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue,
 variance ``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh
 regions. The third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are
-there and gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
+there and gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch.
+2).
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _ENOUGH_REGIONS = 8192
 _BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0
-# Smallest eigenvalue that is believed, on the same scale: profiles alike to within their errors.
+# Smallest eigenvalue that is believed, on the same scale: profiles equal to within their errors.
 _SMALLEST = 1e-4
 
 
@@ -147,7 +148,7 @@ def deconvolve(
     proportions, gram, right_side, scale = whole.solve()
     unconstrained, error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
-    # The multiplier of "sums to 1" is the gradient of the tissues that are there.
+    # The multiplier of "sums to 1" is the gradient of the tissues that are present.
     gradient = gradient - (gradient * proportions).sum(dim=1, keepdim=True)
     multiplier = gradient.clamp(min=0) * scale[:, None] * error
     active_error = _active_error(gram, scale, proportions > 0)
@@ -167,7 +168,7 @@ class _Regression:
     """The least squares of some mixtures in some regions; arguments as in `deconvolve`.
 
     What has a region axis is in single precision: it holds reads, which are far less precise. The normal equations
-    are in double precision, since tissues are alike.
+    are in double precision, since tissues are similar.
     """
 
     def __init__(
@@ -206,7 +207,7 @@ class _Regression:
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
         proportions = nnls.solve(gram + self._penalty, right_side + self._penalty)
         total = proportions.sum(dim=1, keepdim=True)
-        # Where nothing is known, all tissues are alike.
+        # Where nothing is known, all tissues get the same.
         proportions = torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
         return _Solved(proportions, gram, right_side, scale)
 
@@ -265,7 +266,7 @@ def _active_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
     """Give the standard errors of the proportions in a support, the others being fixed at 0."""
     inside = support[:, :, None] & support[:, None, :]
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
-    # Without a read, or with two tissues alike, there is no inverse otherwise.
+    # Without a read, or with two equal profiles, there is no inverse otherwise.
     active = torch.where(inside, gram + _SUM_TO_ONE, identity) + _SMALLEST * identity
     variance = torch.linalg.inv(active).diagonal(dim1=1, dim2=2)
     return torch.where(support, (variance / scale[:, None]).clamp(min=1e-10).sqrt(), 1)

@@ -1,4 +1,4 @@
-"""What large arrays cost beyond what is computed in them."""
+"""Reuse of freed memory."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""Tables that are taken in blocks of rows, whether they are in memory or in a file."""
+"""Arrays that are read in blocks of rows, from memory or from a file."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 
 class Rows(Protocol):
-    """What can be read by rows: ``rows[2:5]``, ``rows[7]``, ``rows[:]``; a NumPy array, or a part of a file."""
+    """Anything indexed by rows (``rows[2:5]``, ``rows[7]``, ``rows[:]``): a NumPy array or a dataset of a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from methmix.config.load import load_experiment
 from methmix.files.mixtures import read_mixtures
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,11 @@ EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode",
 @pytest.fixture
 def checkout(tmp_path, checkout_in):
     return checkout_in(tmp_path)
+
+
+def whole(name: str) -> dict:
+    """Give the content of a shipped experiment with all that it takes from its base and from defaults."""
+    return load_experiment(ROOT / f"config/{name}.yaml").model_dump(mode="json")
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -52,7 +58,7 @@ def test_another_phase_trains_what_it_starts_from(checkout, snakemake, phase, tr
 
 
 def test_a_phase_without_arms(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content["arms"]["phase1"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     assert snakemake(checkout, "-n", "phase3", "--configfile", "config/mine.yaml").returncode == 0
@@ -123,7 +129,7 @@ def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else
 
 
 def test_predict_without_its_section_says_what_to_write(checkout, snakemake):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content["prediction"]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "predict", "--configfile", "config/mine.yaml")
@@ -155,13 +161,14 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
     assert (found["reference"], found["train"], found["pool_folds"]) == (3, 6, 1)
     record = yaml.safe_load((checkout / "results/metdecode-fold2/config.yaml").read_text())
     assert record["reference"]["split"]["fold"] == 2
-    assert "fold" not in yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())["reference"]["split"]
+    own = yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())
+    assert own["reference"]["split"]["fold"] == 0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["reference"].pop("coverage"), "missing key reference.coverage"),
+        (lambda c: c["reference"].pop("n_regions"), "missing key reference.n_regions"),
         (lambda c: c["mixtures"].update(n_tests=5), "unknown key mixtures.n_tests (did you mean n_test?)"),
         (lambda c: c.update(seed="one"), "seed:"),
         (lambda c: c["reference"].update(source="oracle"), "reference.source: unknown value 'oracle'"),
@@ -169,11 +176,11 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
             lambda c: c["arms"].pop("phase3"),
             "arms.phase3 has no sparse arm that could predict",
         ),
-        (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the shares sum to 1.1"),
+        (lambda c: c["detection"]["background"].update(Liver=0.1), "detection.background: the proportions sum to 1.1"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, message):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     change(content)
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
@@ -182,14 +189,22 @@ def test_a_mistake_in_the_configuration_is_named(checkout, snakemake, change, me
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "evaluation", "seed"])
+@pytest.mark.parametrize("section", ["reference", "mixtures", "arms", "seed"])
 def test_a_given_configuration_is_not_filled_up_from_the_default(checkout, snakemake, section):
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     del content[section]
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml")
     assert done.returncode != 0
     assert f"config/mine.yaml: missing key {section}" in done.stdout + done.stderr
+
+
+def test_an_experiment_may_be_its_base_and_a_name(checkout, snakemake):
+    (checkout / "config/mine.yaml").write_text("base: tiny.yaml\nname: mine\n")
+    done = snakemake(checkout, "-n", "--configfile", "config/mine.yaml", "--config", "seed=7")
+    assert done.returncode == 0, done.stderr
+    record = yaml.safe_load((checkout / "results/mine/config.yaml").read_text())
+    assert record == {**whole("tiny"), "name": "mine", "seed": 7}
 
 
 def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
@@ -201,7 +216,7 @@ def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
 
 def test_the_message_about_a_bad_input_file_reaches_the_user(checkout, snakemake):
     (checkout / "counts.tsv").write_text("CHROM\tSTART\tEND\tA-1_METH\tA-1_DEPTH\n")
-    content = yaml.safe_load((checkout / "config/metdecode.yaml").read_text())
+    content = whole("metdecode")
     content["reference"]["file"] = "counts.tsv"
     (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(checkout, "--configfile", "config/mine.yaml")
@@ -238,8 +253,8 @@ def test_schemas_reject_what_the_code_rejects():
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((ROOT / "workflow/schemas/experiment.schema.json").read_text())
     for name in EXPERIMENTS:
-        jsonschema.validate(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), schema)
-    wrong = yaml.safe_load((ROOT / "config/tiny.yaml").read_text())
+        jsonschema.validate(whole(name), schema)
+    wrong = whole("tiny")
     wrong["reference"]["coverge"] = 3
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema)
@@ -257,7 +272,7 @@ def test_a_reference_of_other_tissues_needs_no_code(checkout, snakemake):
             drawn = np.clip(mean + 0.05 * rng.standard_normal(200), 0, 1)
             columns[f"{tissue}-{number}"] = np.where(rng.random(200) < 0.02, np.nan, drawn.round(3))
     pd.DataFrame(columns).to_csv(checkout / "betas.tsv.gz", sep="\t", index=False, na_rep="NA")
-    content = yaml.safe_load((checkout / "config/tiny.yaml").read_text())
+    content = whole("tiny")
     content["name"] = "mine"
     content["reference"] = {
         "source": "beta_table",

@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from methmix.config.arms import check_arms, configured_arm, effective_variants
+from methmix.config.configured import check_arms, configured_arm, effective_variants
 from methmix.config.load import check_experiment
-from methmix.config.repeats import fold_runs, seed_runs
+from methmix.config.reruns import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.provenance import source_digest
@@ -22,6 +22,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# Rules see it whole: without its base, with all defaults.
+config.clear()
+config.update(experiment.model_dump(mode="json"))
 
 SEED_RUNS = seed_runs(dict(config), experiment.repeats.seeds)
 FOLD_RUNS = fold_runs(dict(config), experiment.repeats.folds)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from methmix import seeds
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.experiment import Experiment
+from methmix.config.phases import Phase
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import MixtureSampler

@@ -15,7 +15,7 @@ from methmix.benchmark.clock import seconds
 from methmix.benchmark.inputs import PHASE
 from methmix.benchmark.steps import TimedTraining
 from methmix.config.experiment import Experiment
-from methmix.config.recipes import Recipe
+from methmix.config.phases import Recipe
 from methmix.files.reference import Reference
 from methmix.mixtures.recipes import draw_proportions
 

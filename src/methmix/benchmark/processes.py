@@ -16,7 +16,7 @@ from methmix.config.load import to_yaml
 from methmix.errors import RunError
 from methmix.files.atomic import write_text
 from methmix.files.reference import Reference, write_reference
-from methmix.mixtures.__main__ import write_mixtures
+from methmix.mixtures.write import write_mixtures
 
 _NUMBERS = (1, 2)
 # Each library has a variable of its own, and Snakemake sets all of them.

@@ -15,7 +15,7 @@ from methmix.config.experiment import Experiment
 from methmix.evaluation.controls import Context, nnls
 from methmix.files.mixtures import read_mixtures
 from methmix.files.reference import Reference, read_reference, write_reference
-from methmix.mixtures.__main__ import write_mixtures
+from methmix.mixtures.write import write_mixtures
 from methmix.training.loop import Trainer
 
 

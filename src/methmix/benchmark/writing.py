@@ -11,7 +11,7 @@ from methmix.benchmark.clock import growth, seconds
 from methmix.benchmark.inputs import PHASE
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
-from methmix.mixtures.__main__ import write_mixtures
+from methmix.mixtures.write import write_mixtures
 
 _PIECE = 2**24
 

@@ -28,7 +28,7 @@ class Ablation(Section):
     variants: dict[VariantName, Variant] = Field(min_length=1, description="name -> variant")
 
     @model_validator(mode="after")
-    def _labels_tell_them_apart(self) -> Self:
+    def _names_distinguish_them(self) -> Self:
         labels = [variant.label for variant in self.variants.values()]
         if len(set(labels)) != len(labels):
             raise ValueError("variants: two have the same label")

@@ -1,100 +1,101 @@
-"""One trained arm: its model, loss and training. The keys are those of the design note."""
+"""One trained arm: its model, loss and training. The keys are those of the design note.
 
-from typing import Annotated, Literal, Self
+What the arms differ in, the two stages and the weights of the losses, has no default: it is the experiment, and
+stands in every configuration.
+"""
 
-from pydantic import Field, TypeAdapter, model_validator
+import hashlib
+import json
+from typing import Any, Literal, Self, get_args
 
-from methmix.config.experiment import Phase
-from methmix.config.section import Section
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
+from methmix.config.phases import Phase, number_of
+from methmix.config.section import Count, Counts, Fraction, Positive, Probability, Section, Weight
 
 
-class OriginalModelSettings(Section):
-    """From the regions to features, which both arms have alike."""
-
-    hidden_sizes: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="backbone mlp: width of each layer"
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="dropout probability")
-    backbone: Literal["mlp", "reference"] = Field(
-        description="mlp: hidden layers, each a linear map, batch normalisation, ReLU and dropout; "
-        "reference: least squares on the donors' profiles, then a small network"
-    )
-    head_size: int = Field(ge=1, description="backbone reference: width of that small network")
+class _Backbone(Section):
+    dropout: Fraction = Field(0.1, description="dropout probability")
     purify_donors: bool = Field(
-        description="backbone reference: take from each training donor what it has of other tissues, if the median "
-        "tissue has three of them"
+        True, description="remove admixture of other tissues from training donors, if the median tissue has three"
     )
-    errors_in_variables: bool = Field(
-        description="backbone reference: reckon with the noise of the profiles, which are means of few donors"
-    )
+
+
+class MlpSettings(_Backbone):
+    """Hidden layers, each a linear map, batch normalisation, ReLU and dropout."""
+
+    backbone: Literal["mlp"]
+    hidden_sizes: Counts = Field([512, 512, 512, 2048], description="width of each layer")
+
+
+class ReferenceBackboneSettings(_Backbone):
+    """Least squares on the donors' profiles, then a small network."""
+
+    backbone: Literal["reference"]
+    head_size: Count = Field(48, description="width of the small network")
+    errors_in_variables: bool = Field(True, description="account for the sampling error of the profiles")
     markers_per_tissue: int = Field(
-        ge=0, description="backbone reference: use only so many regions of each tissue, those that tell it best; 0: all"
+        0, ge=0, description="use so many marker regions of each tissue only; 0: all regions"
     )
-    sum_to_one: bool = Field(
-        description="backbone reference: let the shares sum to 1 in the least squares; false: only afterwards"
-    )
+    sum_to_one: bool = Field(True, description="constrain the least squares to sum to 1; false: normalise afterwards")
 
 
-class SparseModelSettings(OriginalModelSettings):
-    """The backbone and the two stages on it."""
-
+class _TwoStages(Section):
     use_two_stage: bool = Field(description="false: exactly the original model, with the backbone mlp")
-    presence_threshold: Share = Field(
-        description="presence probability from which a tissue counts as present at inference"
+    gate_threshold: Probability = Field(
+        alias="presence_threshold", description="presence probability from which a tissue is present at inference"
     )
+
+
+class TwoStageMlpSettings(MlpSettings, _TwoStages):
+    """The two stages on hidden layers."""
+
+
+class TwoStageReferenceSettings(ReferenceBackboneSettings, _TwoStages):
+    """The two stages on least squares."""
+
+
+OriginalModelSettings = MlpSettings | ReferenceBackboneSettings
+SparseModelSettings = TwoStageMlpSettings | TwoStageReferenceSettings
 
 
 class OriginalLossSettings(Section):
     """Loss of the original model."""
 
-    mse_weight: Weight = Field(
-        description="weight of the squared error of the proportions; 1 is the error of a uniform guess"
-    )
+    mse_weight: Weight = Field(description="weight of the squared error; its unit is the error of a uniform guess")
 
 
 class SparseLossSettings(OriginalLossSettings):
     """Loss of the sparse model."""
 
-    mae_weight: Weight = Field(
-        description="backbone reference: weight of the absolute error of the proportions, in the same unit"
-    )
+    mae_weight: Weight = Field(1.0, description="backbone reference: weight of the absolute error, in the same unit")
     presence_weight: Weight = Field(description="weight of the presence cross-entropy")
-    sparsity_weight: Weight = Field(description="weight of the expected share of tissues present")
-    teacher_forcing: bool = Field(
-        description="in training, open the gate also for the tissues that are really there; false: as at inference"
-    )
-    presence_threshold: Share = Field(
-        description="true proportion from which a tissue is labelled present; below it, if not 0, it is trace"
+    sparsity_weight: Weight = Field(description="weight of the expected fraction of tissues that are present")
+    teacher_forcing: bool = Field(description="in training, open the gate also for the tissues that are truly present")
+    # The default is `methmix.metrics.PRESENT`.
+    label_threshold: Probability = Field(
+        0.01, alias="presence_threshold", description="true proportion from which a tissue is labelled present"
     )
 
 
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
-    warm_start: Literal["phase1", "phase2"] | None = Field(
-        default=None,
-        description="earlier phase with whose best weights of the same arm the training starts; null: with random ones",
+    warm_start: Phase | None = Field(
+        None, description="earlier phase whose best weights of the same arm are the initial ones; null: random ones"
     )
-    epochs: int = Field(ge=1, description="passes; every mixture of every pass is new")
-    mixtures_per_epoch: int = Field(ge=1, description="mixtures an epoch, a multiple of batch_size")
-    batch_size: int = Field(ge=2, description="mixtures in one optimiser step")
+    epochs: Count = Field(30, description="passes; every mixture of every pass is new")
+    mixtures_per_epoch: Count = Field(5000, description="mixtures per epoch, a multiple of batch_size")
+    batch_size: int = Field(125, ge=2, description="mixtures in one optimiser step")
     leave_donors_out: bool = Field(
-        description="train on mixtures of donors that are left out of the profiles, or drawn around them; "
-        "false: of the training donors as they are"
+        True, description="mix donors that are left out of the profiles, or drawn around them; false: all as they are"
     )
-    pure_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of training mixtures that consist of one tissue"
-    )
-    learning_rate: float = Field(gt=0, description="peak learning rate of AdamW")
-    weight_decay: Weight = Field(description="weight decay of AdamW")
-    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of all steps in which the learning rate rises to its peak; then it falls as a cosine"
-    )
-    early_stopping_patience: int = Field(
-        ge=1, description="epochs without a lower validation MAE after which training stops"
+    pure_fraction: Fraction = Field(0.2, description="fraction of the training mixtures that consist of one tissue")
+    learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
+    weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
+    warmup_fraction: Fraction = Field(0.05, description="fraction of all steps before the peak; a cosine follows it")
+    early_stopping_patience: Count = Field(
+        10, description="epochs without a lower validation MAE before training stops"
     )
 
     @model_validator(mode="after")
@@ -118,23 +119,34 @@ class TrainingSettings(Section):
 
 
 class _Arm(Section):
-    experiment: str = Field(description="the experiment's file; --experiment on the command line overrides it")
+    experiment: str = Field("config/default.yaml", description="the experiment's file, unless --experiment names one")
     phase: Phase = Field(description="which mixtures the arm is trained on")
-    training: TrainingSettings
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_backbone(cls, content: Any) -> Any:
+        """Read a record of before, which has the keys of both backbones; and a model without stages is an MLP."""
+        model = content.get("model")
+        if isinstance(model, dict):
+            of_both = all(model.keys() >= keys for keys in _OF_OTHER.values())
+            if of_both or model.get("use_two_stage") is False:
+                return {**content, "model": of_one_backbone(model)}
+        return content
 
     @model_validator(mode="after")
     def _starts_from_an_earlier_phase(self) -> Self:
         start = self.training.warm_start
-        if start is not None and start >= self.phase:
+        if start is not None and number_of(start) >= number_of(self.phase):
             raise ValueError(f"training.warm_start: {start} does not come before {self.phase}")
         return self
 
 
 class OriginalArm(_Arm):
-    """MLP, sigmoid and L1 normalisation."""
+    """Sigmoid and L1 normalisation."""
 
     arm: Literal["original"]
-    model: OriginalModelSettings
+    model: OriginalModelSettings = Field(discriminator="backbone")
     loss: OriginalLossSettings
 
 
@@ -142,9 +154,37 @@ class SparseArm(_Arm):
     """Two stages: which tissues are present, then their proportions."""
 
     arm: Literal["sparse"]
-    model: SparseModelSettings
+    model: SparseModelSettings = Field(discriminator="backbone")
     loss: SparseLossSettings
 
 
 ArmSettings = OriginalArm | SparseArm
-ARM_ADAPTER: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
+# Backbone -> keys that only the other one has.
+_OF_OTHER = {
+    "mlp": ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys(),
+    "reference": MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys(),
+}
+# All dotted keys that some arm has.
+ARM_KEYS = {
+    f"{name}.{field.alias or key}"
+    for name, kinds in (
+        ("model", get_args(SparseModelSettings)),
+        ("loss", [SparseLossSettings]),
+        ("training", [TrainingSettings]),
+    )
+    for kind in kinds
+    for key, field in kind.model_fields.items()
+}
+
+
+def of_one_backbone(model: dict[str, Any]) -> dict[str, Any]:
+    """Drop the keys of the other backbone from the content of a model; one without two stages is an MLP."""
+    backbone = "mlp" if model.get("use_two_stage") is False else str(model.get("backbone"))
+    foreign = _OF_OTHER.get(backbone, set())
+    return {**{key: value for key, value in model.items() if key not in foreign}, "backbone": backbone}
+
+
+def settings_digest(arm: ArmSettings) -> str:
+    """Digest the settings that determine the weights; without defaults, so that a key added later changes nothing."""
+    content = arm.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

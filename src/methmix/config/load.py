@@ -1,63 +1,22 @@
-"""Read configuration files, and say what is wrong with them in the user's words."""
+"""Read configuration files."""
 
-import difflib
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from methmix.config.ablation import Ablation
-from methmix.config.arm import ARM_ADAPTER, ArmSettings, SparseArm
+from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, of_one_backbone
 from methmix.config.experiment import Experiment
+from methmix.config.explain import explained, nearest
+from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
 
-_EXPERIMENT_ADAPTER: TypeAdapter[Experiment] = TypeAdapter(Experiment)
-_ABLATION_ADAPTER: TypeAdapter[Ablation] = TypeAdapter(Ablation)
-# pydantic names the chosen member of a union in the path of an error; users do not write it.
-_UNION_TAGS = {
-    *("simulated", "counts", "uxm_atlas", "beta_table", "pattern_h5", "wgbstools", "all", "markers"),
-    *("pairs", "dirichlet", "background", "one tissue", "composition", "original", "sparse"),
-}
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without silently overwritten keys, and with ``1e-3`` read as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 reads 1e-3 (without a dot) as text, which surprises everybody.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty, not YAML, not a mapping, or has a key twice.
-    """
-    try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such configuration file", "the shipped ones are in config/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not readable YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a mapping of keys, found {type(content).__name__}")
-    return content
+EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
+ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
+ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -66,24 +25,36 @@ def load_experiment(path: Path) -> Experiment:
     Raises
     ------
     InputError
-        A key is missing, unknown, or has a wrong type or value; the message names file and key.
+        A key is missing, unknown, or has a wrong type or value; the message names file, line and key.
     """
-    return check_experiment(read_yaml(path), path)
+    experiment: Experiment = _validated(EXPERIMENT, _with_base(EXPERIMENT, read(path)))
+    return experiment
 
 
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
-    """Validate the content of an experiment; ``path`` is named in messages. Errors as `load_experiment`."""
-    experiment: Experiment = _validate(_EXPERIMENT_ADAPTER, content, path)
+    """Validate the content of an experiment as Snakemake has it: of a file, with what its command line changes.
+
+    ``path`` is the file; a base is relative to it, and messages name its lines. Errors as `load_experiment`.
+    """
+    document = read(path) if path.is_file() else Document(path, {})
+    unchanged = {key for key, value in content.items() if document.content.get(key) == value}
+    places = {location: place for location, place in document.places.items() if location[0] in unchanged}
+    experiment: Experiment = _validated(EXPERIMENT, _with_base(EXPERIMENT, Document(path, content, places)))
     return experiment
 
 
 def load_ablation(path: Path) -> Ablation:
     """Read and validate the variants of an ablation; errors as `load_experiment`."""
-    ablation: Ablation = _validate(_ABLATION_ADAPTER, read_yaml(path), path)
+    ablation: Ablation = _validated(ABLATION, _with_base(ABLATION, read(path)))
     return ablation
 
 
-def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str | None = None) -> ArmSettings:
+def load_arm(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    expected: str | None = None,
+) -> ArmSettings:
     """Read and validate the configuration of one arm.
 
     Parameters
@@ -91,27 +62,61 @@ def load_arm(path: Path, overrides: dict[str, Any] | None = None, expected: str 
     path
         For example ``config/phase2_sparse.yaml``.
     overrides
-        Dotted key -> value, set before validation.
+        Dotted key -> value, for all arms of an experiment alike; keys that only other arms have are skipped.
+    changes
+        Dotted key -> value, for this arm.
     expected
         Name of the arm that the file must be for.
 
     Raises
     ------
     InputError
-        As for `load_experiment`, or the file is for another arm.
+        As for `load_experiment`, or the file is for another arm, or there is no such key to change.
     """
-    content = read_yaml(path)
-    found = content.get("arm")
+    document = _with_base(ARM, read(path))
+    found = document.content.get("arm")
     if expected is not None and found != expected:
         raise InputError(
             f"{path}: arm: expected {expected}, found {found!r}",
             f"this is not a configuration of the {expected} arm; "
             f"config/phase2_{'sparse' if expected == 'sparse' else 'multitissue'}.yaml is one",
         )
-    for dotted, value in (overrides or {}).items():
-        _set(content, dotted, value, path)
-    arm: ArmSettings = _validate(ARM_ADAPTER, content, path)
+    arm: ArmSettings = _validated(ARM, document)
+    values = {**(overrides or {}), **(changes or {})}
+    # First what decides which other keys a model has.
+    for first in (True, False):
+        some = {key: value for key, value in values.items() if (key in _SWITCHES) == first}
+        arm = _changed(arm, path, some, strict=set(changes or {}))
     return arm
+
+
+_SWITCHES = {"model.backbone", "model.use_two_stage"}
+
+
+def arm_of_record(content: dict[str, Any]) -> ArmSettings:
+    """Validate the configuration of an arm in a checkpoint, also in one of before.
+
+    Raises
+    ------
+    InputError
+        A key is unknown or has a wrong value. Missing keys have their defaults.
+    """
+    arm: ArmSettings = _validated(ARM, Document(Path("configuration in the checkpoint"), content))
+    return arm
+
+
+def load(path: Path) -> Experiment | ArmSettings | Ablation:
+    """Read an experiment, an arm or an ablation, whichever the keys are of; errors as `load_experiment`."""
+    keys = read(path).content.keys()
+    if keys & SparseArm.model_fields.keys():
+        return load_arm(path)
+    return load_ablation(path) if keys & Ablation.model_fields.keys() else load_experiment(path)
+
+
+def schema(of: str) -> dict[str, object]:
+    """Make the JSON schema of a whole ``experiment``, ``arm`` or ``ablation``."""
+    adapters: dict[str, TypeAdapter[Any]] = {"experiment": EXPERIMENT, "arm": ARM, "ablation": ABLATION}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapters[of].json_schema()}
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -132,70 +137,51 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals:
         raise InputError(f"--set {text}: expected key=value, for example training.epochs=3")
     try:
-        return key, yaml.load(value, Loader=_Loader)
+        return key, parse(value)
     except yaml.YAMLError:
         raise InputError(f"--set {text}: the value {value!r} is not readable YAML") from None
 
 
-def _set(content: dict[str, Any], dotted: str, value: Any, path: Path) -> None:
-    *parents, last = dotted.split(".")
-    section: Any = content
-    for name in parents:
-        section = section.get(name) if isinstance(section, dict) else None
-    if not isinstance(section, dict) or last not in section:
-        raise InputError(f"override {dotted}: {path} has no such key")
-    section[last] = value
+def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path, ...] = ()) -> Document:
+    """Lay a document over the file that it names as its ``base``, relative to its own, and so on."""
+    if "base" not in document.content:
+        return document
+    content = dict(document.content)
+    name, place, path = content.pop("base"), document.place(("base",)), document.path
+    if not isinstance(name, str) or not (path.parent / name).is_file():
+        raise InputError(f"{place}: base: expected a file, relative to this one, found {name!r}")
+    file = path.parent / name
+    if file.resolve() in {other.resolve() for other in (path, *above)}:
+        raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")
+    base = _validated(adapter, _with_base(adapter, read(file), (path, *above)))
+    return Document(path, laid_over(base, content), document.places)
 
 
-def _validate(adapter: TypeAdapter[Any], content: dict[str, Any], path: Path) -> Any:
+def _changed(arm: ArmSettings, path: Path, values: dict[str, Any], strict: set[str]) -> ArmSettings:
+    """Set keys of an arm; unless it is strict, a key that only other arms have is skipped."""
+    content: dict[str, Any] = arm.model_dump(mode="json")
+    places: dict[Location, str] = {}
+    for dotted, value in values.items():
+        *parents, last = dotted.split(".")
+        section: Any = content
+        for name in parents:
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict) and last in section:
+            section[last] = value
+            places[*parents, last] = f"{path}, override"
+        elif dotted in strict or dotted not in ARM_KEYS:
+            raise InputError(f"override {dotted}: {path} has no such key{nearest(last, ARM)}")
+    if _SWITCHES & values.keys():
+        content["model"] = of_one_backbone(content["model"])
+    changed: ArmSettings = _validated(ARM, Document(path, content, places))
+    return changed
+
+
+def _validated(adapter: TypeAdapter[Any], document: Document) -> Any:
     try:
-        return adapter.validate_python(content)
+        return adapter.validate_python(document.content)
     except ValidationError as error:
-        lines = [_describe(dict(problem), content) for problem in error.errors()]
-        hint = ""
-        if content.get("arm") == "sparse" and any("missing key" in line for line in lines):
-            hint = "an old configuration? compare with config/phase2_sparse.yaml"
-        raise InputError("\n".join(f"{path}: {line}" for line in lines), hint) from None
-
-
-def _describe(problem: dict[str, Any], content: dict[str, Any]) -> str:
-    location = list(problem["loc"])
-    shown, section, skipped = [], content, False
-    for part in location:
-        # Skip union tags, unless the user really has a key of that name here and it is not the value of another one.
-        keys, values = (section.keys(), section.values()) if isinstance(section, dict) else ((), ())
-        skipped = part in _UNION_TAGS and not skipped and (part not in keys or part in values)
-        if skipped:
-            continue
-        shown.append(str(part))
-        if isinstance(section, dict):
-            section = section.get(part, {})
-    key = ".".join(shown)
-    kind = problem["type"]
-    if kind == "missing":
-        return f"missing key {key}"
-    if kind == "extra_forbidden":
-        return f"unknown key {key}{_suggest(shown, content)}"
-    if kind in {"union_tag_not_found", "union_tag_invalid"}:
-        discriminator = problem["ctx"]["discriminator"].strip("'")
-        where = f"{key}.{discriminator}" if key else discriminator
-        if kind == "union_tag_not_found":
-            return f"missing key {where}"
-        context = problem["ctx"]
-        return f"{where}: unknown value {context['tag']!r}; expected one of {context['expected_tags']}"
-    message = problem["msg"].removeprefix("Value error, ")
-    if kind == "value_error":
-        return f"{key}.{message}" if key else message
-    return f"{key}: {message}, found {problem['input']!r}"
-
-
-def _suggest(shown: list[str], content: dict[str, Any]) -> str:
-    known = _all_keys()
-    near = difflib.get_close_matches(shown[-1], known, n=1, cutoff=0.75)
-    return f" (did you mean {near[0]}?)" if near else "; nothing reads it, remove it"
-
-
-def _all_keys() -> set[str]:
-    schemas = [model.model_json_schema() for model in (Experiment, SparseArm, Ablation)]
-    sections = [section for schema in schemas for section in [schema, *schema.get("$defs", {}).values()]]
-    return {key for section in sections for key in section.get("properties", {})}
+        message = explained(error, document, adapter)
+        old = document.content.get("arm") == "sparse" and "missing key" in message
+        hint = "an old configuration? compare with config/phase2_sparse.yaml" if old else ""
+        raise InputError(message, hint) from None

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix import arms
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.experiment import Experiment
+from methmix.config.phases import Phase
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.evaluation.estimates import load_for
 from methmix.files.mixtures import Mixtures

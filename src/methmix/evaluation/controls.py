@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 
 from methmix.arms import MAIN
-from methmix.config.arm import OriginalModelSettings
-from methmix.config.arms import configured_arm
-from methmix.config.experiment import Experiment, Phase
+from methmix.config.arm import ReferenceBackboneSettings
+from methmix.config.configured import configured_arm
+from methmix.config.experiment import Experiment
+from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
@@ -52,9 +53,12 @@ class Context:
         return self.reference.complete_profiles("train")
 
     @cached_property
-    def main_settings(self) -> OriginalModelSettings:
-        """Model settings of the main arm."""
-        return configured_arm(self.experiment, self.phase, MAIN).model
+    def main_settings(self) -> ReferenceBackboneSettings:
+        """Settings of the main arm's least squares, also where the arm itself is configured with another backbone."""
+        on_reference = {"model.backbone": "reference", "model.use_two_stage": True}
+        settings = configured_arm(self.experiment, self.phase, MAIN, on_reference).model
+        assert isinstance(settings, ReferenceBackboneSettings)  # for the type checker: just chosen
+        return settings
 
     @cached_property
     def main_profiles(self) -> Profiles:

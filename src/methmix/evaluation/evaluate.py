@@ -12,7 +12,7 @@ import numpy as np
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
-from methmix.config.recipes import BackgroundRecipe
+from methmix.config.phases import BackgroundRecipe
 from methmix.errors import InputError
 from methmix.evaluation import error_tables
 from methmix.evaluation.bootstrap import with_intervals

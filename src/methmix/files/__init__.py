@@ -1,1 +1,1 @@
-"""The files that stages hand to each other: one writer and one reader each, both validating."""
+"""The files that stages exchange: one writer and one reader each, both validating."""

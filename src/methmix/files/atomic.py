@@ -1,4 +1,4 @@
-"""Nothing half-written under a final name."""
+"""Atomic writes: nothing half-written stays under a final name."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Mixtures with known proportions, as the contract has them."""
+"""Mixtures with known proportions."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture
 
 
 class FileRows:
-    """The rows of a dataset that stay in their file until they are asked for: ``rows[2:5]``, ``rows[7]``, ``rows[:]``.
+    """The rows of a dataset, read when they are indexed: ``rows[2:5]``, ``rows[7]``, ``rows[:]``.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class Mixtures:
-    """Mixtures: what is small in memory, the reads in memory or in their file.
+    """Mixtures, with their reads in memory or in a file.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def open_mixtures(path: Path) -> h5py.File:
 
 
 def read_mixtures(path: Path) -> Mixtures:
-    """Open a mixtures file and look through it once; its reads stay in it.
+    """Open a mixtures file and validate it; its reads stay in the file.
 
     Raises
     ------

@@ -29,12 +29,12 @@ _DATASETS = {
     "regions/start": 1,
     "regions/end": 1,
 }
-# Places of a region in the numbering of CpGs that wgbstools has for a genome; not every source has them.
+# A region in wgbstools' numbering of the CpGs of a genome; not every source has it.
 CPG_COLUMNS = ("start_cpg", "end_cpg")
 
 
 class Fractions:
-    """Methylation of donors, computed of those that are asked for: all of them may be more than memory holds.
+    """Methylation of donors, computed for those that are indexed: all of them may be more than memory holds.
 
     ``fractions[rows]`` is float32 [n_rows, n_regions] (``fractions[row]``: [n_regions]), 0-1, NaN where not observed.
 
@@ -50,7 +50,7 @@ class Fractions:
         self.shape = depth.shape
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
-        """Compute those of some donors; ``rows`` is whatever NumPy takes as an index of rows."""
+        """Compute some donors; ``rows`` is any NumPy index of rows."""
         depth = self._depth[rows]
         fractions = np.full(depth.shape, np.nan, dtype=np.float32)
         np.divide(self._methylated[rows], depth, out=fractions, where=depth > 0, casting="unsafe")
@@ -64,8 +64,8 @@ class Reference:
     Parameters
     ----------
     methylated, depth
-        Counts, shape [n_donors, n_regions]; depth 0 means that the region was not observed. Of a file they are mapped
-        into memory: only what is used is read, and what memory is short of can be dropped again.
+        Counts, shape [n_donors, n_regions]; depth 0 means that the region was not observed. Those of a file are
+        memory-mapped: only what is used is read, and the system can drop it again.
     donors, tissues, split
         Name, tissue and split of each donor, length n_donors.
     regions
@@ -76,7 +76,7 @@ class Reference:
     Raises
     ------
     InputError
-        Shapes do not fit, a count is impossible, or a name is there twice.
+        Shapes do not match, a count is impossible, or a donor is a duplicate.
     """
 
     methylated: npt.NDArray[np.int32]
@@ -95,7 +95,7 @@ class Reference:
         if len(self.tissues) != len(self.donors) or len(self.split) != len(self.donors):
             raise InputError("reference: donors, tissues and split differ in length")
         if len(set(self.donors)) != len(self.donors):
-            raise InputError("reference: a donor is there twice")
+            raise InputError(f"reference: duplicate donor {max(self.donors, key=self.donors.count)}")
         if set(self.split) - set(SPLITS):
             raise InputError(f"reference: split: expected {SPLITS}, found {sorted(set(self.split))}")
         for donor, methylated, depth in zip(self.donors, self.methylated, self.depth, strict=True):
@@ -114,7 +114,7 @@ class Reference:
 
     @property
     def measure(self) -> str:
-        """What is counted in a region: ``cpg``, single calls; ``fragment``, whole reads."""
+        """Unit of counting in a region: ``cpg``, single calls; ``fragment``, whole reads."""
         return str(self.attributes.get("measure", "cpg"))
 
     @property
@@ -159,7 +159,7 @@ class Reference:
     def complete_profiles(self, split: Split = "train") -> npt.NDArray[np.float64]:
         """Give `profiles` without NaN: an unknown entry is the mean of the other tissues in that region.
 
-        A region that no tissue knows becomes 0.5 for all, which tells nothing about any of them.
+        A region that was observed in no tissue becomes 0.5 for all, which carries no information.
         """
         profiles = self.profiles(split)
         others = np.nan_to_num(mean_of_observed(profiles), nan=0.5)

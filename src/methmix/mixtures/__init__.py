@@ -1,1 +1,1 @@
-"""In-silico mixtures: which tissues in which proportions, and the reads that a sequencer would give."""
+"""In-silico mixtures: proportions drawn by a recipe, donors mixed, and reads sampled as a sequencer would give them."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from methmix.mixtures import kernel
 from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, deviates, normal_quantiles
 
-# Share of a mixture whose methylation in a region must be known: with less, a gap of its main donor would show the
+# Fraction of a mixture that must be observed in a region: with less, a gap of its main donor would expose the
 # methylation of a trace undiluted.
 LEAST_KNOWN = 0.5
 # As signed 64-bit integers, which wrap around as unsigned ones do.
@@ -38,7 +38,7 @@ def draw_mixtures(
     Parameters
     ----------
     weights
-        Share of each donor in each mixture, float32 [n, n_donors]; rows sum to 1.
+        Proportion of each donor in each mixture, float32 [n, n_donors]; rows sum to 1.
     fractions
         Methylation of each donor, float32 [n_donors, n_regions], 0-1, NaN where not observed; on any device.
     mean_depth
@@ -59,12 +59,12 @@ def draw_mixtures(
 
 
 def mix(weights: Tensor, fractions: Tensor) -> Tensor:
-    """Mix fractions [n_donors, n_regions] with weights [n, n_donors], over the donors that were observed.
+    """Average fractions [n_donors, n_regions] with weights [n, n_donors], over the donors that were observed.
 
     Returns
     -------
     Tensor
-        [n, n_regions], 0-1; NaN where less than half of a mixture is known.
+        [n, n_regions], 0-1; NaN where less than half of a mixture was observed.
     """
     missing = torch.isnan(fractions)
     known = weights @ (~missing).to(weights.dtype)
@@ -80,7 +80,7 @@ def in_tensors(
     coverage: Tensor,
     seeds: npt.NDArray[np.uint64],
 ) -> tuple[Tensor, Tensor]:
-    """Do what `draw_mixtures` does in operations on whole tensors, on any device."""
+    """Compute `draw_mixtures` in operations on whole tensors, on any device."""
     device = fractions.device
     mixed = mix(torch.from_numpy(weights).to(device), fractions)
     known = torch.nan_to_num(mixed)

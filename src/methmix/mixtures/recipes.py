@@ -1,16 +1,16 @@
-"""True proportions of a mixture, by the recipe of its phase."""
+"""True proportions of a mixture, drawn by the recipe of its phase."""
 
 import numpy as np
 import numpy.typing as npt
 
-from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
+from methmix.config.phases import BackgroundRecipe, DirichletRecipe, PairsRecipe, Recipe
 from methmix.errors import InputError
 
 Proportions = npt.NDArray[np.float64]
 
 
 def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
-    """Check that a recipe can be followed with these tissues.
+    """Check that these tissues allow a recipe.
 
     Raises
     ------
@@ -44,9 +44,9 @@ def draw_proportions(
 ) -> Proportions:
     """Draw the true proportions of ``n`` mixtures.
 
-    With a background, of composition c, that has the share b, uniform in its range, its tissues have b times
-    Dirichlet(background_concentration c), of mean b c. The k others, none of them of the background, have
-    ``s + (1 - b - k s) d`` each, where s is the smallest share and d symmetric Dirichlet(concentration).
+    The background has the proportion b, uniform in its range; its tissues, of composition c, have b times
+    Dirichlet(background_concentration c), whose mean is b c. The k other tissues have ``s + (1 - b - k s) d`` each,
+    where s is ``smallest_share`` and d is symmetric Dirichlet(concentration).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def draw_pure(n_tissues: int, n: int, rng: np.random.Generator) -> Proportions:
 
 
 def _dirichlet(number: npt.NDArray[np.integer], concentration: float, rng: np.random.Generator) -> Proportions:
-    """Draw symmetric Dirichlet shares; row i has number[i] entries and then zeros."""
+    """Draw symmetric Dirichlet proportions; row i has number[i] entries and then zeros."""
     weights = rng.gamma(concentration, size=(len(number), int(number.max())))
     # A gamma of small shape can underflow to 0, which would silently remove a tissue.
     weights = np.maximum(weights, np.finfo(float).tiny)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from methmix.config.recipes import Recipe
+from methmix.config.phases import Recipe
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.reads import draw_mixtures
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
@@ -32,7 +32,7 @@ class MixtureBatch:
         Row of the donor that stands for each tissue in each mixture, [n, n_tissues]; of no meaning where the
         proportion is 0.
     mean_depth
-        Mean reads a region that was asked for, [n].
+        Requested mean reads per region, [n].
     """
 
     methylation: Tensor
@@ -48,7 +48,7 @@ class DonorMixer:
     Each tissue of a mixture comes from one donor of the split. A region's methylation is the sum of the donors'
     methylation, weighted by the proportions, over the donors that were observed there; it is missing where those
     have less than half of the mass. (Were it missing where any of them was not observed, the gaps of an atlas would
-    tell which tissues are present.) The reads of a region are Poisson around the mean depth times the region's
+    reveal which tissues are present.) The reads of a region are Poisson around the mean depth times the region's
     relative coverage in the training donors, and the methylated ones binomial.
 
     Parameters
@@ -91,11 +91,11 @@ class DonorMixer:
         proportions
             True proportions, float32 [n, n_tissues]; rows sum to 1.
         mean_depths
-            Mean reads a region, one of which is drawn for each mixture with equal probability.
+            Mean reads per region, one of which is drawn for each mixture with equal probability.
         rng
             Random generator.
         given
-            Methylation of one donor a tissue, float32 [n_tissues, n_regions], NaN where unknown, to mix instead of
+            Methylation of one donor per tissue, float32 [n_tissues, n_regions], NaN where unknown, to mix instead of
             the split's donors; on the device of this mixer.
         rows
             Which of the mixtures to make; they are the same whichever others are made.
@@ -119,7 +119,7 @@ class DonorMixer:
 
 
 class MixtureSampler(DonorMixer):
-    """Draws mixtures of one split of a reference by a recipe; how they are mixed, see `DonorMixer`.
+    """Draws mixtures of one split of a reference by a recipe; `DonorMixer` describes the mixing.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class MixtureSampler(DonorMixer):
     recipe
         Recipe of the phase.
     mean_depths
-        Mean reads a region, drawn with equal probability.
+        Mean reads per region, drawn with equal probability.
     device
         Where to mix.
 
@@ -161,12 +161,12 @@ class MixtureSampler(DonorMixer):
         given: Tensor | None = None,
         rows: slice = slice(None),
     ) -> MixtureBatch:
-        """Draw ``n`` mixtures, a share of which consists of one tissue only.
+        """Draw ``n`` mixtures, a fraction of which consists of one tissue only.
 
         Parameters
         ----------
         n, rng, pure_fraction
-            How many, of what random stream, and the share of mixtures of one tissue.
+            Number, random stream, and fraction of mixtures of a single tissue.
         given, rows
             Methylation to mix instead of the split's donors, and which mixtures to make (see `mix`).
         """

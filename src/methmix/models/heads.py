@@ -111,18 +111,18 @@ class TwoStageHead(nn.Module):
         """Give what the loss of a batch is computed from; ``true`` is [batch, n_tissues]."""
         stages = self(features)
         gate = self.gate(stages.presence_logits)
-        shares = share_mass(stages.share_logits, gate | (true > 0) if self._teacher_forcing else gate)
+        proportions = share_mass(stages.share_logits, gate | (true > 0) if self._teacher_forcing else gate)
         ends = None if self.intervals is None else self.intervals.ends(self.place(features, stages))
-        return Scored(true, shares, stages.presence_logits, self._label_threshold, ends)
+        return Scored(true, proportions, stages.presence_logits, self._label_threshold, ends)
 
     def infer(self, features: Features) -> Prediction[Tensor]:
         """Predict mixtures, with intervals where the backbone knows standard errors."""
         stages = self(features)
-        shares = share_mass(stages.share_logits, self.gate(stages.presence_logits))
+        proportions = share_mass(stages.share_logits, self.gate(stages.presence_logits))
         low, high = None, None
         if self.intervals is not None:
-            low, high = self.intervals(self.place(features, stages), shares)
-        return Prediction(shares, torch.sigmoid(stages.presence_logits), stages.share_logits, low, high)
+            low, high = self.intervals(self.place(features, stages), proportions)
+        return Prediction(proportions, torch.sigmoid(stages.presence_logits), stages.share_logits, low, high)
 
     def place(self, features: Features, stages: Stages) -> Place:
         """Give what intervals are placed by; only with least squares."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from methmix.config.arm import OriginalModelSettings
+from methmix.config.arm import ReferenceBackboneSettings
 from methmix.least_squares import Profiles, Solution, deconvolve
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
@@ -49,7 +49,7 @@ class ReferenceBackbone(nn.Module):
     noise: Tensor
     similarity: Tensor
 
-    def __init__(self, settings: OriginalModelSettings, profiles: Profiles) -> None:
+    def __init__(self, settings: ReferenceBackboneSettings, profiles: Profiles) -> None:
         super().__init__()
         self._settings = settings
         self.register_buffer("mean", profiles.mean)
@@ -105,7 +105,7 @@ class ReferenceBackbone(nn.Module):
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
         """Give what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""
         proportions = solution.proportions
-        alike = proportions @ self.similarity.double().T
+        similar = proportions @ self.similarity.double().T
         of_tissue = [
             proportions,
             (proportions + 2e-3).log(),
@@ -113,8 +113,8 @@ class ReferenceBackbone(nn.Module):
             solution.error.log(),
             (solution.unconstrained / solution.error).clamp(-10, 30),
             solution.multiplier.clamp(max=20),
-            alike,
-            (alike + 1e-3).log(),
+            similar,
+            (similar + 1e-3).log(),
             # With few tissues present, a proportion is better known than among all that could be.
             (proportions / solution.active_error).clamp(max=30).sqrt(),
             solution.active_error.clamp(max=0.05).log(),

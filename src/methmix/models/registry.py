@@ -2,7 +2,14 @@
 
 import torch
 
-from methmix.config.arm import ArmSettings, OriginalLossSettings, SparseArm
+from methmix.config.arm import (
+    ArmSettings,
+    MlpSettings,
+    OriginalLossSettings,
+    OriginalModelSettings,
+    SparseArm,
+    SparseModelSettings,
+)
 from methmix.least_squares import Profiles
 from methmix.models.backbone import MlpBackbone
 from methmix.models.deconvolver import Deconvolver
@@ -27,38 +34,34 @@ def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Pr
     tissues
         What the backbone ``reference`` knows; by default the profiles, as if they were exact.
     """
-    sparse = arm if isinstance(arm, SparseArm) and arm.model.use_two_stage else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = _backbone(arm, profiles, tissues)
-        head = SigmoidHead(backbone) if sparse is None else _two_stages(sparse, backbone)
-    return Deconvolver(backbone, head, _weights(arm, head))
+        backbone = _backbone(arm.model, profiles, tissues)
+        head = _head(arm, backbone)
+    return Deconvolver(backbone, head, _weights(arm.loss, head))
 
 
-def _backbone(arm: ArmSettings, profiles: torch.Tensor, tissues: Profiles | None) -> Backbone:
-    one_stage = isinstance(arm, SparseArm) and not arm.model.use_two_stage
-    if arm.model.backbone == "mlp" or one_stage:
-        return MlpBackbone(profiles, arm.model.hidden_sizes, arm.model.dropout)
+def _backbone(
+    settings: OriginalModelSettings | SparseModelSettings, profiles: torch.Tensor, tissues: Profiles | None
+) -> Backbone:
+    if isinstance(settings, MlpSettings):
+        return MlpBackbone(profiles, settings.hidden_sizes, settings.dropout)
     mean = profiles.float()
-    return ReferenceBackbone(arm.model, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean)))
+    return ReferenceBackbone(settings, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean)))
 
 
-def _two_stages(arm: SparseArm, backbone: Backbone) -> TwoStageHead:
-    return TwoStageHead(
-        backbone,
-        threshold=arm.model.presence_threshold,
-        label_threshold=arm.loss.presence_threshold,
-        teacher_forcing=arm.loss.teacher_forcing,
-    )
+def _head(arm: ArmSettings, backbone: Backbone) -> SigmoidHead | TwoStageHead:
+    if isinstance(arm, SparseArm) and arm.model.use_two_stage:
+        return TwoStageHead(backbone, arm.model.gate_threshold, arm.loss.label_threshold, arm.loss.teacher_forcing)
+    return SigmoidHead(backbone)
 
 
-def _weights(arm: ArmSettings, head: SigmoidHead | TwoStageHead) -> dict[str, float]:
+def _weights(settings: OriginalLossSettings, head: SigmoidHead | TwoStageHead) -> dict[str, float]:
     """Give the weight of each term of the loss: ``<term>_weight`` of the configuration."""
-    settings = arm.loss if isinstance(head, TwoStageHead) else OriginalLossSettings(mse_weight=arm.loss.mse_weight)
     weights = {name: getattr(settings, f"{name}_weight") for name in TERMS if hasattr(settings, f"{name}_weight")}
-    if head.intervals is None:
-        # Of the backbone reference alone.
-        weights.pop("mae", None)
-        return weights
-    # Intervals learn from nothing else, and what they learn from does not change: their weight has no effect.
-    return {**weights, "interval": 1.0}
+    if head.intervals is not None:
+        # Intervals learn from nothing else, and what they learn from does not change: their weight has no effect.
+        return {**weights, "interval": 1.0}
+    # The original model has the terms of the original arm; the absolute error is of the backbone reference alone.
+    left_out = {"mae"} if isinstance(head, TwoStageHead) else TERMS.keys() - {"mse"}
+    return {name: weight for name, weight in weights.items() if name not in left_out}

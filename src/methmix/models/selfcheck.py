@@ -2,34 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from methmix.config.arm import (
-    ArmSettings,
-    OriginalArm,
-    OriginalLossSettings,
-    OriginalModelSettings,
-    SparseArm,
-    SparseLossSettings,
-    SparseModelSettings,
-)
+from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
 from methmix.errors import RunError
 from methmix.models.deconvolver import Deconvolver, n_parameters
 from methmix.models.heads import TwoStageHead
 from methmix.models.registry import build_model
 
 _N_MIXTURES, _DEPTH = 64, 30
-_MODEL: dict[str, Any] = {
-    **{"hidden_sizes": [512, 512, 512, 2048], "dropout": 0.1, "head_size": 48, "purify_donors": False},
-    **{"errors_in_variables": True, "markers_per_tissue": 0, "sum_to_one": True},
-}
-_STAGES: dict[str, Any] = {"use_two_stage": True, "presence_threshold": 0.5}
-_LOSS: dict[str, Any] = {
-    **{"mse_weight": 1.0, "mae_weight": 1.0, "presence_weight": 1.0, "sparsity_weight": 0.01},
-    **{"presence_threshold": 0.01, "teacher_forcing": True},
-}
 
 
 class Check(NamedTuple):
@@ -61,7 +44,7 @@ def self_check(n_regions: int, n_tissues: int) -> None:
     methylation = true @ profiles
     methylation[torch.rand_like(methylation) < 0.01] = float("nan")
     ok = True
-    for name, arm in _arms().items():
+    for name, arm in _arms():
         checks = list(check(build_model(arm, profiles, seed=0), methylation, true))
         ok &= all(passed for passed, _ in checks)
         sys.stdout.write(f"{name}\n")
@@ -97,17 +80,12 @@ def check(model: Deconvolver, methylation: torch.Tensor, true: torch.Tensor) -> 
         yield Check(True, f"exactly 0.0: {zeros} (a sigmoid never is)")
 
 
-def _arms() -> dict[str, ArmSettings]:
+def _arms() -> Iterator[tuple[str, ArmSettings]]:
     """Configure each head on each backbone."""
-    arms: dict[str, ArmSettings] = {}
+    stages = {"use_two_stage": True, "presence_threshold": 0.5}
+    weights = {"mse_weight": 1.0, "presence_weight": 1.0, "sparsity_weight": 0.01, "teacher_forcing": True}
     for backbone, suffix in (("mlp", ""), ("reference", ", backbone reference")):
-        model: dict[str, Any] = {**_MODEL, "backbone": backbone}
-        original: dict[str, Any] = {
-            "model": OriginalModelSettings(**model),
-            "loss": OriginalLossSettings(mse_weight=1.0),
-        }
-        sparse: dict[str, Any] = {"model": SparseModelSettings(**model, **_STAGES), "loss": SparseLossSettings(**_LOSS)}
-        # Only what a model is built from.
-        arms[f"original{suffix}"] = OriginalArm.model_construct(**original)
-        arms[f"sparse{suffix}"] = SparseArm.model_construct(**sparse)
-    return arms
+        original = {"model": {"backbone": backbone}, "loss": {"mse_weight": 1.0}}
+        sparse = {"model": {"backbone": backbone, **stages}, "loss": weights}
+        yield f"original{suffix}", OriginalArm.model_validate({"arm": "original", "phase": "phase2", **original})
+        yield f"sparse{suffix}", SparseArm.model_validate({"arm": "sparse", "phase": "phase2", **sparse})

@@ -15,16 +15,10 @@ from methmix.training.episodes import Episodes
 
 
 class Batch(NamedTuple):
-    """Mixtures of one step, on the device of their sampler.
+    """Mixtures of one step, float32, on the device of their sampler.
 
-    Parameters
-    ----------
-    methylation, depth
-        float32 [batch_size, n_regions], methylation NaN where depth is 0.
-    proportions
-        True ones, float32 [batch_size, n_tissues].
-    profiles
-        Those without the donors of these mixtures, for a model that is trained in episodes.
+    Methylation, NaN where depth is 0, and depth are [batch_size, n_regions], true proportions [batch_size, n_tissues].
+    For a model that is trained in episodes there are profiles without the donors of these mixtures.
     """
 
     methylation: Tensor

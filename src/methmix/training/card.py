@@ -52,8 +52,8 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
             "first": checkpoint.region_names[0],
         },
         "thresholds": {
-            "presence": getattr(arm.model, "presence_threshold", None),
-            "label": getattr(arm.loss, "presence_threshold", None),
+            "presence": getattr(arm.model, "gate_threshold", None),
+            "label": getattr(arm.loss, "label_threshold", None),
         },
         "calibration": {
             "interval_shift": _finite(shift),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
-from methmix.config.arm import ARM_ADAPTER, ArmSettings
+from methmix.config.arm import ArmSettings
+from methmix.config.load import arm_of_record
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
@@ -143,7 +143,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         The file is missing, damaged, not a checkpoint of ours or of another version.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such checkpoint", "it is made by python -m methmix.training")
+        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (
@@ -214,15 +214,9 @@ def arm_of(checkpoint: Checkpoint) -> ArmSettings:
     Raises
     ------
     InputError
-        This version of methmix does not know it.
+        This version of methmix does not know one of its keys.
     """
-    try:
-        return ARM_ADAPTER.validate_python(checkpoint.arm)
-    except ValidationError as error:
-        raise InputError(
-            f"the checkpoint's configuration is of another version of methmix ({error.error_count()} keys differ)",
-            "train again",
-        ) from None
+    return arm_of_record(checkpoint.arm)
 
 
 def check_same_data(
@@ -250,9 +244,3 @@ def check_same_data(
             f"{len(checkpoint.regions['chrom'])} regions)",
             "use the checkpoint that was trained on this reference, or train again",
         )
-
-
-def summary(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Give what a person may want to know of a training, without tensors."""
-    names = ("arm", "seed", "genome", "identity", "step", "finished", "best", "record")
-    return {name: getattr(checkpoint, name) for name in names}

@@ -4,7 +4,7 @@ Profiles that have the donors of the mixtures in them would make training mixtur
 profiles are exact. So each step has an episode: of every tissue one donor is for the mixtures and the others are for
 the profile, or, where there is no other and now and then elsewhere, both are drawn around the profile. A drawn donor
 has as much of another tissue as real ones were found to have: were it pure, the model would learn to believe in small
-shares, and would call what is only a donor's impurity.
+proportions, and would call what is only a donor's admixture.
 """
 
 from typing import NamedTuple
@@ -81,10 +81,10 @@ class Episodes:
         """Mix some of one other tissue into each donor; profiles that were not purified have it already."""
         if not self._admixture:
             return donors
-        shares = np.minimum(rng.exponential(self._admixture, len(tissues)), _LARGEST_ADMIXTURE)
+        proportions = np.minimum(rng.exponential(self._admixture, len(tissues)), _LARGEST_ADMIXTURE)
         others = (np.array(tissues) + rng.integers(1, len(self._groups), len(tissues))) % len(self._groups)
-        share = torch.from_numpy(shares.astype(np.float32))[:, None].to(donors.device)
-        return torch.lerp(donors, self.profiles.mean[others.tolist()], share)
+        admixed = torch.from_numpy(proportions.astype(np.float32))[:, None].to(donors.device)
+        return torch.lerp(donors, self.profiles.mean[others.tolist()], admixed)
 
 
 def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:

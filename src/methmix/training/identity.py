@@ -3,7 +3,7 @@
 import hashlib
 
 from methmix import provenance
-from methmix.config.arm import ArmSettings
+from methmix.config.arm import ArmSettings, settings_digest
 from methmix.config.experiment import Experiment
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
@@ -19,7 +19,7 @@ def identity_of(
     """Digest what determines the weights of a training, by name; arguments as for `Trainer`."""
     mixtures = experiment.mixtures
     return {
-        "configuration": _digest(arm.model_dump_json(exclude={"experiment"})),
+        "configuration": settings_digest(arm),
         "reference": reference.content_digest,
         "mixtures": _digest(f"{experiment.seed} {mixtures.recipes[arm.phase]} {mixtures.mean_depths}"),
         "validation mixtures": _digest_of_reads(validation),

@@ -18,18 +18,10 @@ _SAMPLE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """The SLURM job that this process belongs to.
+    """The SLURM job that this process belongs to, as ``squeue`` shows it.
 
-    Parameters
-    ----------
-    id, name, partition
-        As ``squeue`` shows them.
-    node
-        Where this process runs.
-    restarts
-        How often SLURM has started the job again.
-    cpus, gpus, memory_mb, minutes
-        What was asked for; 0 where it is not known or not limited.
+    ``restarts`` is how often SLURM has started the job again; processors, GPUs, memory and time are those asked for, 0
+    where they are not known or not limited.
     """
 
     id: str
@@ -50,27 +42,27 @@ class SlurmJob:
 def slurm_job(environment: Mapping[str, str] = os.environ) -> SlurmJob | None:
     """Find out about the SLURM job around this process; None outside SLURM.
 
-    The controller is asked, because a job step's environment does not tell what was asked for and loses part of
+    The controller is asked, because a job step's environment does not say what was asked for and loses part of
     the rest on its way through Snakemake; if it does not answer, the environment must do.
     """
     job_id = environment.get("SLURM_JOB_ID")
     if not job_id:
         return None
-    told = _scontrol(job_id)
+    shown = _scontrol(job_id)
     # SLURM 23 has two names for what SLURM 22 called TRES.
-    tres = told.get("AllocTRES") or told.get("ReqTRES") or told.get("TRES", "")
+    tres = shown.get("AllocTRES") or shown.get("ReqTRES") or shown.get("TRES", "")
     asked = dict(item.split("=", 1) for item in tres.split(",") if "=" in item)
     gpus = [int(count) for name, count in asked.items() if name == "gres/gpu"]
     return SlurmJob(
         id=job_id,
-        name=told.get("JobName", environment.get("SLURM_JOB_NAME", "unknown")),
-        partition=told.get("Partition", environment.get("SLURM_JOB_PARTITION", "unknown")),
-        node=environment.get("SLURMD_NODENAME", told.get("BatchHost", "unknown")),
-        restarts=int(told.get("Restarts", environment.get("SLURM_RESTART_COUNT", "0"))),
-        cpus=int(told.get("NumCPUs", "0").split("-")[0]),
-        gpus=sum(gpus) or _gpus(told.get("TresPerNode", "") or told.get("TresPerJob", "")),
+        name=shown.get("JobName", environment.get("SLURM_JOB_NAME", "unknown")),
+        partition=shown.get("Partition", environment.get("SLURM_JOB_PARTITION", "unknown")),
+        node=environment.get("SLURMD_NODENAME", shown.get("BatchHost", "unknown")),
+        restarts=int(shown.get("Restarts", environment.get("SLURM_RESTART_COUNT", "0"))),
+        cpus=int(shown.get("NumCPUs", "0").split("-")[0]),
+        gpus=sum(gpus) or _gpus(shown.get("TresPerNode", "") or shown.get("TresPerJob", "")),
         memory_mb=_megabytes(asked.get("mem", "")),
-        minutes=_minutes(told.get("TimeLimit", "")),
+        minutes=_minutes(shown.get("TimeLimit", "")),
     )
 
 
@@ -161,5 +153,5 @@ class Usage:
         while not self._ended.wait(_SAMPLE_SECONDS):
             try:
                 self._samples.append(torch.cuda.utilization(self._device) / 100)
-            except Exception:  # no NVML, or a driver that does not tell: training must not end for that
+            except Exception:  # no NVML, or a driver without the number: training must not end for that
                 return

@@ -31,7 +31,7 @@ _SILENT_SECONDS = 120.0
 # How long an owner that is about to end is waited for.
 _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 1.0
-# The start of a process is told in time since the boot, and clocks are set.
+# The start of a process is counted from the boot, and clocks are set.
 _CLOCK_SECONDS = 60.0
 _ENDED_IN_SLURM = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
@@ -43,18 +43,8 @@ _ENDED_IN_SLURM = {
 class Owner:
     """Who holds a lock.
 
-    Parameters
-    ----------
-    token
-        Different for every process that ever held a lock.
-    host, process
-        Where it runs.
-    process_started
-        Seconds since the epoch; tells the process from a later one of the same number.
-    job_id, restarts
-        SLURM job and how often SLURM has started it again; empty and 0 outside SLURM.
-    since
-        When the lock was taken.
+    ``token`` is different for every process that ever held one. ``process_started``, in seconds since the epoch,
+    distinguishes the process from a later one of the same number. Outside SLURM, job and restarts are empty and 0.
     """
 
     token: str
@@ -153,7 +143,7 @@ class RunLock:
             raise RunError(
                 f"{self._folder}: another process has taken this training over ({owner or 'its lock was removed'}); "
                 "this one stops and writes nothing more",
-                "nothing is lost if the other one goes on; otherwise start the training again",
+                "nothing is lost if the other one continues; otherwise start the training again",
             )
 
     def _text(self) -> str:
@@ -185,7 +175,7 @@ class RunLock:
 
 
 def _is_gone(owner: Owner, me: Owner) -> bool | None:
-    """Tell whether the owner of a lock is gone; None where nobody can say."""
+    """Find out whether the owner of a lock is gone; None where nobody can say."""
     if owner.job_id and owner.job_id == me.job_id and owner.restarts < me.restarts:
         # SLURM has started this job again, so it holds the earlier start for dead.
         return True
@@ -203,6 +193,6 @@ def _job_is_gone(job_id: str) -> bool | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    # A job that is not shown may be another cluster's, or hidden from us: that tells nothing.
+    # A job that is not shown may be another cluster's, or hidden from us: that says nothing.
     state = answer.stdout.strip()
     return state in _ENDED_IN_SLURM if answer.returncode == 0 and state else None

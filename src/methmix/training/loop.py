@@ -170,14 +170,9 @@ class Trainer:
                 if stop := self._ranks.largest(self._stop.number):
                     self._stop_here(Signals(stop), usage)
                     return Signals(stop)
-        logger.info(
-            "finished after %d steps, %.0f s; best validation MAE %.5f in epoch %d; %s",
-            state.step,
-            state.record["train_seconds"],
-            state.best["val/mae"],
-            state.best["epoch"],
-            self.best_checkpoint,
-        )
+        seconds = state.record["train_seconds"]
+        logger.info("finished after %d steps, %.0f s; %s", state.step, seconds, self.best_checkpoint)
+        logger.info("best validation MAE %(val/mae).5f in epoch %(epoch)d", state.best)
         return None
 
     def train_step(self, step: int, batch: Batch) -> None:
@@ -231,15 +226,9 @@ class Trainer:
             self._save_epoch(improved)
             monitor.epoch(state.history)
         logger.info(
-            "epoch %d of %d: training loss %.5f, validation MAE %.5f, false-positive tissues per mixture %.2f, "
-            "tissues per mixture %.2f%s",
-            row["epoch"],
-            settings.epochs,
-            row["train/total_loss"],
-            row["val/mae"],
-            row["val/spurious_per_mixture"],
-            row["val/predicted_tissues"],
-            " (best)" if improved else "",
+            "epoch %(epoch)d of %(epochs)d: training loss %(train/total_loss).5f, validation MAE %(val/mae).5f, "
+            "tissues per mixture %(val/predicted_tissues).2f, false positives %(val/spurious_per_mixture).2f%(best)s",
+            {**row, "epochs": settings.epochs, "best": " (best)" if improved else ""},
         )
         if waited >= settings.early_stopping_patience:
             logger.info("no better validation MAE for %d epochs: training ends here", waited)
@@ -288,12 +277,8 @@ class Trainer:
             self._save(self.last_checkpoint, self._snapshot(optimiser=True))
         # A rank that has nothing to save must not end, and its job with it, while the first one saves.
         self._ranks.largest(0)
-        logger.warning(
-            "%s: stopped at step %d of %d; the same command resumes from there",
-            stop.name,
-            state.step,
-            self.arm.training.total_steps,
-        )
+        last = self.arm.training.total_steps
+        logger.warning("%s: stopped at step %d of %d; the same command resumes from there", stop.name, state.step, last)
 
     def _save_epoch(self, improved: bool) -> None:
         """Save the state, and the model of the best epoch: calibrated, and with the record of the whole training."""

@@ -23,7 +23,7 @@ _PATIENCE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Ranks:
-    """Tell this process from those that it trains with; by default there is no other.
+    """Which process this is among those that train together; by default there is no other.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Ranks:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Ranks":
-        """Read what torchrun or srun has told this process.
+        """Read what torchrun or srun has passed to this process.
 
         Raises
         ------

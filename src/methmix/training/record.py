@@ -15,7 +15,7 @@ from methmix import cli, provenance
 from methmix.files.atomic import write_text
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver, n_parameters
-from methmix.training.checkpoint import Checkpoint, donors, summary
+from methmix.training.checkpoint import Checkpoint, donors
 from methmix.training.job import SlurmJob
 from methmix.training.parallel import Ranks
 from methmix.training.warm_start import WarmStart
@@ -48,7 +48,8 @@ def record_of(
 
 def write_record(folder: Path, state: Checkpoint) -> None:
     """Write the sign that the training in a run folder has ended well; the last thing that it does."""
-    text = json.dumps(summary(state), indent=2, default=str)
+    names = ("arm", "seed", "genome", "identity", "step", "finished", "best", "record")
+    text = json.dumps({name: getattr(state, name) for name in names}, indent=2, default=str)
     write_text(folder / "logs" / "training_record.json", text + "\n")
 
 

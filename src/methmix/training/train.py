@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,18 +43,11 @@ def train(options: argparse.Namespace) -> int:
         logger.setLevel(logging.ERROR)
     trainer = _trainer(options, ranks)
     record, settings = trainer.state.record, trainer.arm.training
-    logger.info(
-        "%s: %s parameters, %d regions, %d tissues, %d steps of %d mixtures, on %s%s; output in %s",
-        trainer.arm.arm,
-        f"{record['n_parameters']:,}",
-        len(trainer.state.regions["chrom"]),
-        len(trainer.state.tissue_names),
-        settings.total_steps,
-        settings.batch_size,
-        record["device"],
-        f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "",
-        trainer.folder,
-    )
+    size = f"{len(trainer.state.regions['chrom'])} regions, {len(trainer.state.tissue_names)} tissues"
+    logger.info("%s: %s parameters, %s", trainer.arm.arm, f"{record['n_parameters']:,}", size)
+    steps = f"{settings.total_steps} steps of {settings.batch_size} mixtures"
+    device = record["device"] + (f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "")
+    logger.info("%s, on %s; output in %s", steps, device, trainer.folder)
     return trainer.run()
 
 
@@ -82,8 +76,7 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
 def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment]:
     arm = load_arm(options.config, expected=options.arm)
     experiment = load_experiment(options.experiment or Path(arm.experiment))
-    overrides = {**experiment.overrides, **dict(parse_assignment(text) for text in options.set)}
-    arm = load_arm(options.config, overrides=overrides)
+    arm = load_arm(options.config, experiment.overrides, dict(parse_assignment(text) for text in options.set))
     if arm.phase not in experiment.mixtures.recipes:
         raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
     if options.warm_start and arm.training.warm_start is None:
@@ -113,16 +106,9 @@ def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
 
 def _debug_inputs(arm: ArmSettings, experiment: Experiment) -> tuple[ArmSettings, Reference, Mixtures]:
     """Make the small data of a dry run from the experiment's own sources."""
-    whole = build_reference(experiment)
-    few = slice(0, _DEBUG_REGIONS)
-    reference = Reference(
-        whole.methylated[:, few],
-        whole.depth[:, few],
-        whole.donors,
-        whole.tissues,
-        whole.split,
-        whole.regions.iloc[few],
-        whole.attributes,
+    whole, few = build_reference(experiment), slice(0, _DEBUG_REGIONS)
+    reference = replace(
+        whole, methylated=whole.methylated[:, few], depth=whole.depth[:, few], regions=whole.regions.iloc[few]
     )
     recipe = experiment.mixtures.recipes[arm.phase]
     sampler = MixtureSampler(reference, "validation", recipe, experiment.mixtures.mean_depths)

@@ -9,7 +9,7 @@ from torch import Tensor
 from methmix.config.arm import ArmSettings
 from methmix.errors import InputError
 from methmix.files.reference import Reference
-from methmix.training.checkpoint import check_same_data, load_checkpoint
+from methmix.training.checkpoint import arm_of, check_same_data, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
     phase = arm.training.warm_start
     train_first = f"train the {arm.arm} arm of {phase} first"
     if not path.is_file():
-        raise InputError(f"{path}: there is no such checkpoint, with which training.warm_start begins", train_first)
+        raise InputError(f"{path}: no such checkpoint, with which training.warm_start begins", train_first)
     found = load_checkpoint(path)
     for what, of_start, expected in (("phase", found.arm["phase"], phase), ("arm", found.arm["arm"], arm.arm)):
         if of_start != expected:
@@ -51,10 +51,10 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
                 f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
                 "a training starts from the same arm in the phase that training.warm_start names",
             )
-    own, other = arm.model.model_dump(mode="json"), found.arm["model"]
+    own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
     if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
-        told = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
-        raise InputError(f"{path}: is of another model: {told}", "give both phases the same model")
+        differences = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
+        raise InputError(f"{path}: is of another model: {differences}", "give both phases the same model")
     check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")
     if found.identity["reference"] != reference.content_digest:
         raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)

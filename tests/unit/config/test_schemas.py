@@ -5,7 +5,7 @@ import json
 import pytest
 from experiments import ROOT
 
-from methmix.config.__main__ import schema
+from methmix.config.load import schema
 
 
 @pytest.mark.parametrize("name", ["experiment", "arm", "ablation"])

@@ -221,7 +221,7 @@ def _with(index, value):
         ("methylated", lambda v: v[:, :-1], "methylated has shape (24, 399), expected (24, 400)"),
         ("split", _with(0, "holdout"), "holdout"),
         ("tissues", lambda v: v[:-1], "donors, tissues and split differ in length"),
-        ("donors", lambda v: np.repeat(v[:1], len(v)), "a donor is there twice"),
+        ("donors", lambda v: np.repeat(v[:1], len(v)), "duplicate donor"),
         ("regions/end", lambda v: v[:-1], "regions: columns differ in length"),
     ],
 )

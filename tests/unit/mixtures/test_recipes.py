@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from methmix.config.recipes import BackgroundRecipe, DirichletRecipe, PairsRecipe
+from methmix.config.phases import BackgroundRecipe, DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
 from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from methmix.config.recipes import DirichletRecipe, PairsRecipe
+from methmix.config.phases import DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS, Reference
 from methmix.mixtures.sampler import MixtureSampler

@@ -5,41 +5,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from experiments import ROOT, random_proportions, tiny_experiment
+from experiments import random_proportions, tiny_experiment
 
 from methmix import seeds
 from methmix.config.ablation import Variant
-from methmix.config.arms import effective_variants
-from methmix.config.load import load_ablation, load_arm, load_experiment, read_yaml
-from methmix.config.repeats import fold_runs, seed_runs
 from methmix.errors import InputError
 from methmix.evaluation.look_alikes import grouped
 from methmix.reference.split import split_donors
 from methmix.report.ablation_report import ablation_summary, read_ablation
 from methmix.report.folds_report import folds_figure, folds_table, pool_folds
 from methmix.scores import Scores
-
-
-def test_further_runs_have_names_and_seeds_of_their_own():
-    content = {"name": "mine", "seed": 1, "reference": {"split": {"test": 0.2}}}
-    runs = seed_runs(content, [5])
-    assert list(runs) == ["mine", "mine-seed5"] and runs["mine"] is content
-    assert runs["mine-seed5"] == {**content, "name": "mine-seed5", "seed": 5, "repeats": {}}
-    folds = fold_runs(content, [1, 2])
-    assert [run["reference"]["split"].get("fold") for run in folds.values()] == [None, 1, 2]
-    assert content["reference"]["split"] == {"test": 0.2}
-
-
-@pytest.mark.parametrize("name", ["default", "metdecode", "tiny"])
-def test_every_further_run_is_a_valid_experiment(tmp_path, name):
-    content = read_yaml(ROOT / f"config/{name}.yaml")
-    repeats = load_experiment(ROOT / f"config/{name}.yaml").repeats
-    runs = {**seed_runs(content, repeats.seeds), **fold_runs(content, repeats.folds)}
-    assert len(runs) == 1 + len(repeats.seeds) + len(repeats.folds) > 1
-    for number, run in enumerate(runs.values()):
-        (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump(run))
-        assert load_experiment(tmp_path / f"{number}.yaml").name == run["name"]
 
 
 def test_each_fold_tests_other_donors_until_all_have_been():
@@ -55,55 +30,6 @@ def test_each_fold_tests_other_donors_until_all_have_been():
     assert all(len(of_fold) == 3 for of_fold in tested)
     assert set.union(*tested) == set(donors)
     assert not tested[0] & tested[1]
-
-
-def test_shipped_variants_change_keys_that_their_arms_have():
-    files = {"sparse": "phase2_sparse.yaml", "original": "phase2_multitissue.yaml"}
-    for name, variant in load_ablation(ROOT / "config/phase2_ablation.yaml").variants.items():
-        changed = load_arm(ROOT / "config" / files[variant.arm], overrides=variant.set)
-        assert changed != load_arm(ROOT / "config" / files[variant.arm]), name
-
-
-def test_a_variant_that_an_experiment_has_already_is_left_out(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
-    assert set(effective_variants(load_experiment(ROOT / "config/default.yaml"), "phase2")) == everything
-    left = set(effective_variants(load_experiment(ROOT / "config/metdecode.yaml"), "phase2"))
-    assert everything - left == {"exact_profiles"}
-
-
-def test_a_variant_that_starts_from_a_phase_that_an_experiment_has_not_is_left_out(monkeypatch, tmp_path):
-    monkeypatch.chdir(ROOT)
-    content = read_yaml(ROOT / "config/default.yaml")
-    del content["arms"]["phase1"]
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
-    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
-    left = set(effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2"))
-    assert everything - left == {"warm_start_phase1"}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c: c["variants"]["raw_donors"].update(label=c["variants"]["sparse_mlp"]["label"]), "the same label"),
-        (lambda c: c["variants"].update(sparse=c["variants"].pop("raw_donors")), "sparse: is the name of an arm"),
-        (lambda c: c["variants"]["raw_donors"].update(arms="sparse"), "unknown key variants.raw_donors.arms"),
-    ],
-)
-def test_a_mistake_in_the_ablation_is_named(tmp_path, change, message):
-    content = read_yaml(ROOT / "config/phase2_ablation.yaml")
-    change(content)
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match=message):
-        load_ablation(tmp_path / "mine.yaml")
-
-
-@pytest.mark.parametrize("repeats", [{"seeds": [1]}, {"seeds": [2, 2]}, {"folds": [1, 1]}, {"folds": [0]}])
-def test_a_run_is_not_repeated_as_it_is(tmp_path, repeats):
-    content = {**read_yaml(ROOT / "config/tiny.yaml"), "repeats": repeats}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match="repeats"):
-        load_experiment(tmp_path / "mine.yaml")
 
 
 def test_groups_join_proportions():
@@ -220,10 +146,3 @@ def test_the_same_fold_twice_is_no_more_certain(tmp_path):
     for name in ("mae", "spurious_per_mixture", "presence_f1"):
         assert twice[name] == pytest.approx(once[name])
         assert twice[f"{name}_ci95"] == pytest.approx(once[f"{name}_ci95"])
-
-
-def test_a_tissue_that_is_named_twice_is_refused(tmp_path):
-    text = (ROOT / "config/metdecode.yaml").read_text().replace("[COAD, READ]", "[COAD, cd4tcell]")
-    (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match="look_alikes: a tissue is named twice"):
-        load_experiment(tmp_path / "mine.yaml")

@@ -164,7 +164,7 @@ def test_another_reference_is_refused(data, starts):
 
 def test_a_start_that_is_not_there_or_not_finished(data, starts, tmp_path):
     reference, arm = data[0], arm_of("sparse", "phase3")
-    with pytest.raises(InputError, match="there is no such checkpoint") as caught:
+    with pytest.raises(InputError, match="no such checkpoint") as caught:
         read_start(tmp_path / "none.pt", arm, reference)
     assert "train the sparse arm of phase2 first" in str(caught.value)
     save_checkpoint(tmp_path / "half.pt", replace(load_checkpoint(starts["sparse"]), finished=False))

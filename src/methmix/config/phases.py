@@ -1,30 +1,37 @@
-"""Recipes: what the mixtures of a phase consist of."""
+"""Phases: each has a number and a recipe, which says what its mixtures consist of."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from methmix.config.section import Section
+from methmix.config.section import Counts, Fraction, Positive, Section
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-# Tissue -> its share; those of a composition sum to 1.
+# A curriculum goes by the numbers.
+Phase = Annotated[str, StringConstraints(pattern=r"^phase[1-9][0-9]*$")]
+_Proportion = Annotated[float, Field(ge=0, le=1)]
+# Tissue -> its proportion; those of a composition sum to 1.
 Composition = dict[str, Annotated[float, Field(gt=0, le=1)]]
 
 
-def check_composition(shares: Composition) -> None:
-    """Check that the shares of a background sum to 1, for a validator."""
-    total = sum(shares.values())
+def number_of(phase: Phase) -> int:
+    """Give the number of a phase, for example 2 of ``phase2``."""
+    return int(phase.removeprefix("phase"))
+
+
+def check_composition(proportions: Composition) -> None:
+    """Check that the proportions of a background sum to 1, for a validator."""
+    total = sum(proportions.values())
     if abs(total - 1) > 1e-6:
-        raise ValueError(f"background: the shares sum to {total:g}, expected 1")
+        raise ValueError(f"background: the proportions sum to {total:g}, expected 1")
 
 
 class PairsRecipe(Section):
-    """Phase 1: two tissues at fixed ratios, both ways."""
+    """Two tissues at fixed ratios, both ways."""
 
     kind: Literal["pairs"]
     larger_shares: list[Annotated[float, Field(ge=0.5, lt=1)]] = Field(
-        min_length=1, description="share of the larger tissue; which of the two is larger is drawn"
+        [0.5, 0.6, 0.7, 0.8], min_length=1, description="proportion of the larger tissue, which of the two is drawn"
     )
 
     @property
@@ -34,13 +41,11 @@ class PairsRecipe(Section):
 
 
 class DirichletRecipe(Section):
-    """Phase 2: a few tissues with Dirichlet proportions."""
+    """A few tissues with Dirichlet proportions."""
 
     kind: Literal["dirichlet"]
-    n_tissues: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="numbers of tissues in a mixture, drawn with equal probability"
-    )
-    concentration: float = Field(gt=0, description="concentration of the symmetric Dirichlet distribution")
+    n_tissues: Counts = Field([3, 4, 5], description="numbers of tissues in a mixture, drawn with equal probability")
+    concentration: Positive = Field(2.0, description="concentration of the symmetric Dirichlet distribution")
 
     @property
     def words(self) -> str:
@@ -53,33 +58,27 @@ def _kind_of_background(value: Any) -> str:
 
 
 class BackgroundRecipe(Section):
-    """Phase 3: cell-free DNA, mostly from a background of one tissue or several."""
+    """Cell-free DNA, mostly from a background of one tissue or several."""
 
     kind: Literal["background"]
     background: Annotated[
         Annotated[str, Tag("one tissue")] | Annotated[Composition, Tag("composition")],
         Discriminator(_kind_of_background),
-    ] = Field(description="the tissue that dominates, for example Blood, or several with their shares, which sum to 1")
-    background_range: tuple[Fraction, Fraction] = Field(
-        strict=False, description="lowest and highest share of the whole background, drawn uniformly"
+    ] = Field(
+        description="the tissue that dominates, for example Blood, or several with their proportions, which sum to 1"
     )
-    background_concentration: float = Field(
-        default=50.0,
-        gt=0,
-        description="Dirichlet concentration of several background tissues around their shares: how alike people are",
+    background_range: tuple[_Proportion, _Proportion] = Field(
+        (0.6, 0.9), strict=False, description="lowest and highest proportion of the background, drawn uniformly"
     )
-    n_others: list[Annotated[int, Field(ge=1)]] = Field(
-        min_length=1, description="numbers of other tissues, drawn with equal probability"
+    background_concentration: Positive = Field(
+        50.0, description="Dirichlet concentration of several background tissues: their inter-individual variability"
     )
-    smallest_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.001, description="share that every other tissue has at least"
-    )
-    concentration: float = Field(
-        gt=0, description="Dirichlet concentration of the others' shares of what is left beyond that"
-    )
+    n_others: Counts = Field([2, 3, 4, 5, 6], description="numbers of other tissues, drawn with equal probability")
+    smallest_share: Fraction = Field(0.001, description="proportion that every other tissue has at least")
+    concentration: Positive = Field(0.5, description="Dirichlet concentration of what the others have beyond that")
 
     @model_validator(mode="after")
-    def _shares_fit(self) -> Self:
+    def _proportions_fit(self) -> Self:
         check_composition(self.composition)
         low, high = self.background_range
         if not low < high < 1:
@@ -94,7 +93,7 @@ class BackgroundRecipe(Section):
 
     @property
     def composition(self) -> Composition:
-        """Share of each tissue in the background."""
+        """Proportion of each tissue in the background."""
         return {self.background: 1.0} if isinstance(self.background, str) else self.background
 
     @property

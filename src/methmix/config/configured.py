@@ -1,17 +1,19 @@
 """The arms and variants of an experiment, as it configures them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from methmix.config.ablation import Variant
 from methmix.config.arm import ArmSettings
-from methmix.config.experiment import ArmName, Experiment, Phase
+from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import load_ablation, load_arm
+from methmix.config.phases import Phase
 from methmix.errors import InputError
 
 
 def configured_arm(
-    experiment: Experiment, phase: Phase, name: ArmName, changes: dict[str, Any] | None = None
+    experiment: Experiment, phase: Phase, name: ArmName, changes: Mapping[str, Any] | None = None
 ) -> ArmSettings:
     """Read an arm with the experiment's overrides.
 
@@ -20,7 +22,7 @@ def configured_arm(
     experiment, phase, name
         Which arm.
     changes
-        Further overrides: dotted key -> value.
+        What is changed in it beyond those: dotted key -> value.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def configured_arm(
             f"arms.{phase}: experiment {experiment.name} has no {name} arm there",
             "name its file, as config/default.yaml does",
         )
-    arm = load_arm(Path(file), overrides={**experiment.overrides, **(changes or {})}, expected=name)
+    arm = load_arm(Path(file), experiment.overrides, changes, expected=name)
     if arm.phase != phase:
         raise InputError(f"{file}: phase: is {arm.phase}, but the experiment names the file in arms.{phase}")
     start = arm.training.warm_start
@@ -65,8 +67,8 @@ def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Varian
     """
     found = {}
     for name, variant in load_ablation(Path(experiment.ablation)).variants.items():
-        needed = [phase, variant.set.get("training.warm_start") or phase]
-        if any(variant.arm not in experiment.arms.get(of, {}) for of in needed):  # type: ignore[call-overload]
+        needed = {phase, str(variant.set.get("training.warm_start") or phase)}
+        if any(variant.arm not in experiment.arms.get(of, {}) for of in needed):
             continue
         as_configured = configured_arm(experiment, phase, variant.arm)
         if configured_arm(experiment, phase, variant.arm, variant.set) != as_configured:
