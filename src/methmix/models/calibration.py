@@ -7,9 +7,9 @@ from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
+from methmix.models.calibrated_limits import noise_of_reads
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.heads import TwoStageHead
-from methmix.models.limits import noise_of_reads
 from methmix.models.prediction import batches
 from methmix.rows import Rows
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from methmix.models.backbone import Features, MlpBackbone
 from methmix.models.gate import open_gate, share_if_let_in, share_mass
-from methmix.models.intervals import SURE, Intervals, Place
+from methmix.models.intervals import SURE, Place, ProportionIntervals
 from methmix.models.losses import Scored
 from methmix.models.prediction import Prediction
 from methmix.models.reference_backbone import ReferenceBackbone
@@ -31,7 +31,7 @@ class SigmoidHead(nn.Module):
         Whose features are read.
     """
 
-    intervals: Intervals | None = None
+    intervals: ProportionIntervals | None = None
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class TwoStageHead(nn.Module):
     ----------
     backbone
         Whose features are read. With least squares, the second stage corrects their proportions, and there are
-        `Intervals`.
+        `ProportionIntervals`.
     threshold
         Presence probability from which the gate lets a tissue through, 0-1.
     label_threshold
@@ -93,7 +93,7 @@ class TwoStageHead(nn.Module):
         self._teacher_forcing = teacher_forcing
         # A tissue is absent rather than present, and its least-squares proportion needs no correction.
         self.readout = backbone.readout(presence=-1.0, proportion=0.0)
-        self.intervals = Intervals(backbone.n_features) if backbone.profiles is not None else None
+        self.intervals = ProportionIntervals(backbone.n_features) if backbone.profiles is not None else None
 
     def forward(self, features: Features) -> Stages:
         """Read both stages off the features."""

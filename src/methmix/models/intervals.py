@@ -37,7 +37,7 @@ class Place(NamedTuple):
     sure: Tensor
 
 
-class Intervals(nn.Module):
+class ProportionIntervals(nn.Module):
     """Intervals of level `INTERVAL_LEVEL`, from ``n_features`` features of each tissue."""
 
     shift: Tensor
