@@ -13,8 +13,8 @@ from methmix import provenance
 from methmix.config.experiment import DetectionSettings, Experiment
 from methmix.config.load import load_experiment
 from methmix.detection.dilution import BLANKS, DilutionScores, score_dilutions, write_scores
-from methmix.detection.limits import detection_table, limits_table, shown_limit
 from methmix.detection.scorers import make_scorers
+from methmix.detection.sensitivity import detection_table, limits_table, shown_limit
 from methmix.errors import InputError
 from methmix.files.atomic import write_csv, write_text
 from methmix.files.reference import Reference, read_reference

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import NullLocator
 
 from methmix.arms import MAIN
-from methmix.detection.limits import shown_limit
+from methmix.detection.sensitivity import shown_limit
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.pages.axes import percent_axis

@@ -6,7 +6,14 @@ from scipy import stats
 from sklearn.metrics import roc_curve
 
 from methmix.detection.dilution import DilutionScores
-from methmix.detection.limits import FALSE_POSITIVE_RATES, detection_table, limits_table, shown_limit, threshold, wilson
+from methmix.detection.sensitivity import (
+    FALSE_POSITIVE_RATES,
+    detection_table,
+    limits_table,
+    shown_limit,
+    threshold,
+    wilson,
+)
 
 SPIKES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05])
 
