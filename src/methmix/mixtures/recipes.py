@@ -10,13 +10,7 @@ Proportions = npt.NDArray[np.float64]
 
 
 def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
-    """Check that these tissues allow a recipe.
-
-    Raises
-    ------
-    InputError
-        There are too few tissues, or one of the background is not among them.
-    """
+    """Refuse a recipe that needs more tissues, or others in its background, than these."""
     match recipe:
         case PairsRecipe():
             needed = 2
@@ -36,28 +30,12 @@ def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
         )
 
 
-def draw_proportions(
-    recipe: Recipe,
-    tissue_names: list[str],
-    n: int,
-    rng: np.random.Generator,
-) -> Proportions:
+def draw_proportions(recipe: Recipe, tissue_names: list[str], n: int, rng: np.random.Generator) -> Proportions:
     """Draw the true proportions of ``n`` mixtures.
 
     The background has the proportion b, uniform in its range; its tissues, of composition c, have b times
     Dirichlet(background_concentration c), whose mean is b c. The k other tissues have ``s + (1 - b - k s) d`` each,
     where s is ``smallest_share`` and d is symmetric Dirichlet(concentration).
-
-    Parameters
-    ----------
-    recipe
-        Recipe of the phase.
-    tissue_names
-        Tissues of the reference.
-    n
-        Number of mixtures.
-    rng
-        Random generator.
 
     Returns
     -------
