@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from methmix import cli, seeds
 from methmix.config.experiment import DetectionSettings
-from methmix.detection.scorers import Array, Scorer
+from methmix.detection.scorers import Scorer
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import DonorMixer
+from methmix.models.prediction import Array
 from methmix.rows import blocks
 
 # Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
@@ -28,16 +29,9 @@ BLANKS: tuple[Split, ...] = ("test", "validation")
 class DilutionScores:
     """Scores of all arms; the higher, the stronger an arm's evidence that the tissue is present.
 
-    Parameters
-    ----------
-    arms, tissues
-        Arms, and the tissues that were spiked.
-    depths, spikes
-        Mean depths, and proportions of the spiked tissue, ascending.
-    spiked
-        Score of the spiked tissue, [n_arms, n_tissues, n_depths, n_spikes, n_spiked].
-    blanks
-        Scores of mixtures without a spike, [n_arms, n_tissues, n_depths, n_blank], of test and of validation donors.
+    Mean ``depths`` and proportions of the ``spikes`` ascend. ``spiked`` are the scores of the spiked tissue, [n_arms,
+    n_tissues, n_depths, n_spikes, n_spiked]; ``blanks`` the scores of mixtures without a spike, [n_arms, n_tissues,
+    n_depths, n_blank], of test and of validation donors.
     """
 
     arms: list[str]
@@ -52,12 +46,8 @@ def dilution(
     background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
 ) -> npt.NDArray[np.float32]:
     """Dilute a background by the proportion ``spike`` of a tissue; [n_tissues], sums to 1."""
-    proportions = np.zeros(len(tissue_names))
-    for name, proportion in background.items():
-        proportions[tissue_names.index(name)] = proportion * (1 - spike)
-    if spiked is not None:
-        proportions[tissue_names.index(spiked)] += spike
-    return proportions.astype(np.float32)
+    proportions = [background.get(name, 0) * (1 - spike) + spike * (name == spiked) for name in tissue_names]
+    return np.array(proportions, dtype=np.float32)
 
 
 def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> list[str]:

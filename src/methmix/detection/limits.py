@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from methmix.detection.dilution import DilutionScores
-from methmix.detection.scorers import Array
 from methmix.metrics import limit_of_detection
+from methmix.models.prediction import Array
 
 FALSE_POSITIVE_RATES = (0.05, 0.01)
 
@@ -57,10 +57,8 @@ def detection_table(scores: DilutionScores) -> pd.DataFrame:
         for spike, values in groups.items():
             called = (values > limits).mean(axis=-1)
             low, high = wilson(called, values.shape[-1])
-            table = _index(scores)
-            table["spike"], table["fpr"] = spike, rate
-            table["sensitivity"], table["low"], table["high"] = called.ravel(), low.ravel(), high.ravel()
-            tables.append(table)
+            columns = {"sensitivity": called.ravel(), "low": low.ravel(), "high": high.ravel()}
+            tables.append(_index(scores).assign(spike=spike, fpr=rate, **columns))
     return pd.concat(tables).sort_values(["fpr", "spike"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
@@ -76,8 +74,7 @@ def limits_table(scores: DilutionScores) -> pd.DataFrame:
     for rate in FALSE_POSITIVE_RATES:
         here, elsewhere = (threshold(blanks[split], rate)[..., None] for split in ("test", "validation"))
         sensitivity = (scores.spiked > here[..., None]).mean(axis=-1).reshape(-1, len(scores.spikes))
-        table = _index(scores)
-        table["fpr"] = rate
+        table = _index(scores).assign(fpr=rate)
         table["limit"] = [limit_of_detection(scores.spikes, row) for row in sensitivity]
         table["shown"] = [shown_limit(value, scores.spikes) for value in table["limit"]]
         table["threshold"] = here.ravel()

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from methmix import arms
 from methmix.config.experiment import Experiment
@@ -14,9 +13,8 @@ from methmix.evaluation.controls import CONTROLS, Context
 from methmix.evaluation.estimates import load_for, predict_mixtures
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 
-Array = npt.NDArray[np.float64]
 Scorer = Callable[[Mixtures], Array]
 
 # Two single-precision probabilities differ by more than this in their logits.

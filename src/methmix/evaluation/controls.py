@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from methmix.arms import MAIN
@@ -21,12 +20,10 @@ from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
 from methmix.reference.profiles import training_profiles
 from methmix.rows import blocks
-
-Array = npt.NDArray[np.float64]
 
 _BLOCK = 100
 

@@ -5,10 +5,10 @@ import pandas as pd
 
 from methmix import metrics
 from methmix.evaluation.bootstrap import interval, resamples
-from methmix.evaluation.estimates import Array, Dial
+from methmix.evaluation.estimates import Dial
 from methmix.files.mixtures import Mixtures, mixture_ids
 from methmix.files.reference import SPLITS, Reference
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.reference.quality import INVENTED_DONORS
 from methmix.scores import Scores
 
@@ -38,33 +38,27 @@ def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.
     for column, tissue in enumerate(reference.tissue_names):
         scores = Scores(*(None if values is None else values[:, [column]] for values in given))  # type: ignore[arg-type]
         splits = [s for s, name in zip(reference.split, reference.tissues, strict=True) if name == tissue]
+        found = scores.estimate()
         rows.append(
             {
                 "tissue": tissue,
-                **_of_tissue(scores),
+                "n_present": int(scores.present.sum()),
+                "n_absent": int(scores.absent.sum()),
+                "mae": found["mae"],
+                "mae_present": found["mae_present"],
+                "bias_present": float(scores.mean(scores.error, scores.present)[0]),
+                "prediction_ratio": found["prediction_ratio"],
+                "spurious": int((scores.absent & scores.called).sum()),
+                "missed": int((scores.present & ~scores.called).sum()),
+                "false_mass": found["false_mass"],
+                "presence_ece": found.get("presence_ece", np.nan),
+                "interval_coverage_present": found.get("interval_coverage_present", np.nan),
                 **{f"donors_{split}": splits.count(split) for split in SPLITS},
                 "shared_donors": " ".join(split for split, names in shared.items() if tissue in names) or "none",
                 "drawn_donors": drawn,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _of_tissue(scores: Scores) -> dict[str, float]:
-    found = scores.estimate()
-    return {
-        "n_present": int(scores.present.sum()),
-        "n_absent": int(scores.absent.sum()),
-        "mae": found["mae"],
-        "mae_present": found["mae_present"],
-        "bias_present": float(scores.mean(scores.error, scores.present)[0]),
-        "prediction_ratio": found["prediction_ratio"],
-        "spurious": int((scores.absent & scores.called).sum()),
-        "missed": int((scores.present & ~scores.called).sum()),
-        "false_mass": found["false_mass"],
-        "presence_ece": found.get("presence_ece", np.nan),
-        "interval_coverage_present": found.get("interval_coverage_present", np.nan),
-    }
 
 
 def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:

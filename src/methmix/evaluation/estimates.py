@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.isotonic import IsotonicRegression
 
@@ -16,12 +15,10 @@ from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import Prediction, predict
+from methmix.models.prediction import Array, Prediction, predict
 from methmix.nnls import normalise
 from methmix.scores import Scores
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
-
-Array = npt.NDArray[np.float64]
 
 # Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)

@@ -30,15 +30,9 @@ logger = logging.getLogger("methmix")
 
 def evaluate_files(options: argparse.Namespace) -> None:
     """Evaluate what a command line names (`methmix.evaluation.__main__`)."""
-    evaluate_arm(
-        options.arm,
-        load_experiment(options.config),
-        read_reference(options.reference),
-        read_mixtures(options.validation),
-        read_mixtures(options.test),
-        options.checkpoint,
-        options.output,
-    )
+    experiment, reference = load_experiment(options.config), read_reference(options.reference)
+    validation, test = read_mixtures(options.validation), read_mixtures(options.test)
+    evaluate_arm(options.arm, experiment, reference, validation, test, options.checkpoint, options.output)
 
 
 def evaluate_arm(

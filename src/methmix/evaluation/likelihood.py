@@ -9,17 +9,15 @@ by ``N log c`` when all x grow by a factor c, the maximum of it minus ``N sum x`
 import logging
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from methmix import nnls
 from methmix.files.mixtures import Mixtures
+from methmix.models.prediction import Array
 from methmix.rows import blocks
 
 logger = logging.getLogger("methmix")
-
-Array = npt.NDArray[np.float64]
 
 # No read is impossible: one in a thousand is an error anyway.
 _NEVER = 1e-3
