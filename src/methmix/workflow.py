@@ -17,7 +17,7 @@ from methmix.config.configured import check_arms, configured_arm, effective_vari
 from methmix.config.load import check_experiment
 from methmix.config.reruns import fold_runs, seed_runs
 from methmix.files.atomic import write_text
-from methmix.prediction.prediction_section import options, sheet_and_files
+from methmix.prediction.sample_sheet import options, sheet_and_files
 
 _ABLATED_PHASE: Final = "phase2"
 
