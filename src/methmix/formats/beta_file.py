@@ -17,14 +17,8 @@ _N_CPGS = {28_217_448: "hg19", 29_401_795: "hg38"}
 def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a ``.beta`` file: pairs of uint8, methylated and all reads, one pair for each CpG of the genome.
 
-    CpGs deeper than 255 reads were scaled down to that by wgbstools.
-
-    Raises
-    ------
-    InputError
-        The file has no whole number of pairs, or as many CpGs as another genome than that of the regions; a region lies
-        behind the last CpG, which happens if the two are of different genomes. While loading: a CpG has more
-        methylated reads than reads.
+    CpGs deeper than 255 reads were scaled down to that by wgbstools. A file of another genome than the regions' is an
+    error, as far as the number of its CpGs shows it.
     """
     path, (regions, store) = beginning.path, request.target()
     n_cpgs = n_cpgs_of_beta(path)
@@ -42,7 +36,7 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
 
     def load() -> Counts:
         counts = _beta_counts(path, request.cpg_regions)
-        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs", [])
+        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs")
 
     return OpenedFile([beginning.sample_name], load)
 
@@ -62,18 +56,8 @@ def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
 
 
 def n_cpgs_of_beta(path: Path) -> int:
-    """Count the CpGs of a ``.beta`` file, which is a property of the genome.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty or no whole number of pairs.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+    """Count the CpGs of a ``.beta`` file, which depend on the genome only."""
     size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path}: is empty")
     if size % 2:
         raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
     return size // 2

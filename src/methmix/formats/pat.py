@@ -12,24 +12,24 @@ import pysam
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import CpgRegions, Intervals, bare_chrom, sums_by_region
+from methmix.formats.regions import CpgRegions, Integers, Intervals, bare_chrom, sums_by_region
 from methmix.formats.store import Pair
-from methmix.formats.text import Beginning, read_rows
+from methmix.formats.text import Beginning, Columns, read_rows
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
 MIN_CPGS_OF_FRAGMENT = 4
 MAX_METHYLATED_OF_UNMETHYLATED = 0.25
 
-# An index knows where fragments begin, not where they end. This many CpGs before a region is where wgbstools too
-# looks for fragments that reach into it; a file in which longer ones turn up is read whole.
+# An index knows where fragments begin, not where they end. This many CpGs before a region is also where wgbstools
+# looks for fragments that reach into it; a file with longer fragments is read whole.
 _LOOK_BACK = 150
-# For more regions than this it is quicker to read the file whole than to jump in it.
+# With more regions than this, reading the whole file is faster than seeking in it.
 _MAX_FETCHED_REGIONS = 10_000
 _LINES_PER_BLOCK = 200_000
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2).
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-_PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
+_COLUMNS: Columns = {
     0: ("chromosome", "category"),
     1: ("first CpG", int),
     2: ("pattern", object),
@@ -45,14 +45,8 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     of these is methylated.
 
     With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the regions
-    are read, else all of it, in blocks.
-
-    Raises
-    ------
-    InputError
-        The regions have no CpG indices; the file has an index but is truncated. While loading: the file cannot be read
-        to its end, a number or pattern is invalid, or a CpG index stands on another chromosome than in the regions,
-        which happens if the two are of different genomes.
+    are read, else all of it, in blocks. A CpG index on another chromosome than in the regions, which is a sign of
+    another genome, is an error.
     """
     path, regions = beginning.path, request.cpg_regions
     _is_fetched(path, len(regions.chrom))
@@ -60,13 +54,13 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     def load() -> Counts:
         counts = _pat_counts(path, regions)
         example = ", CpG ".join(beginning.line.split("\t")[:2])
-        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example, [])
+        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example)
 
     return OpenedFile([beginning.sample_name], load)
 
 
 def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
-    """Count the fragments or CpGs of each region; for ``fragment`` those that are not unmethylated, and all."""
+    """Count methylated (for ``fragment``: not unmethylated) and all CpGs or fragments of each region."""
     counter = _Counter(path, regions)
     if _is_fetched(path, len(regions.chrom)):
         for block in _indexed_blocks(path, regions):
@@ -74,7 +68,7 @@ def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
         if counter.longest <= _LOOK_BACK:
             return counter.methylated, counter.depth
         counter = _Counter(path, regions)
-    for block in read_rows(path, _PAT_COLUMNS):
+    for block in read_rows(path, _COLUMNS):
         counter.add(block)
     return counter.methylated, counter.depth
 
@@ -100,7 +94,7 @@ def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, regions)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
-                yield from read_rows(path, _PAT_COLUMNS, rows=io.StringIO("\n".join(some)))
+                yield from read_rows(path, _COLUMNS, rows=io.StringIO("\n".join(some)))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read with its index {_index(path)} ({error})",
@@ -135,7 +129,7 @@ class _Counter:
         self.longest = 0
 
     def add(self, block: pd.DataFrame) -> None:
-        """Add the fragments of a block (columns of ``_PAT_COLUMNS``)."""
+        """Add the fragments of a block (columns of ``_COLUMNS``)."""
         first, patterns = block["first CpG"].to_numpy(), block["pattern"].to_numpy()
         length = np.fromiter(map(len, patterns), dtype=np.int64, count=len(patterns))
         self.longest = max(self.longest, int(length.max(initial=0)))
@@ -171,18 +165,13 @@ class _Counter:
             )
         return np.frombuffer(text.encode(), dtype=np.uint8)
 
-    def _check_chromosomes(
-        self, names: pd.Series, fragment: npt.NDArray[np.int64], region: npt.NDArray[np.int64]
-    ) -> None:
+    def _check_chromosomes(self, names: pd.Series, fragment: Integers, region: Integers) -> None:
         bare = np.array([bare_chrom(name) for name in names.cat.categories], dtype=object)
         differ = bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region]
         if differ.any():
             pair = int(np.argmax(differ))
-            cpg, found, expected = (
-                self._regions.start[region[pair]],
-                names.iloc[fragment[pair]],
-                self._chrom[region[pair]],
-            )
+            cpg, expected = self._regions.start[region[pair]], self._chrom[region[pair]]
+            found = names.iloc[fragment[pair]]
             raise InputError(
                 f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
                 "is the file of the genome build that the regions are of?",

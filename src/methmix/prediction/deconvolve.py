@@ -76,12 +76,12 @@ def predict_samples(
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
             with open_samples(
-                [path], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
+                path, regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
             ) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.matching.n_found)
+                    results = predict_block(model, block, of_block, samples.n_found)
                     cohort.results += results
                     if unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
@@ -127,7 +127,7 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
             raise InputError(
                 f"{file}: sample {sample.name} is in {files[sample.name]} too", "give each its own name in a --sheet"
             )
-    n_found, notes = samples.matching.n_found, samples.matching.notes
+    n_found, notes = samples.n_found, samples.notes
     cohort.matching.append({"file": str(file), "n_samples": len(chosen), "n_regions_found": n_found, "notes": notes})
     return chosen
 
