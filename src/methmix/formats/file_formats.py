@@ -81,7 +81,7 @@ FORMATS = (
 
 
 def recognise(path: Path) -> tuple[Format, Beginning]:
-    """Find the format of a file by its content; none is an error."""
+    """Find the format of a file by its content; an unknown one is an error."""
     beginning = read_beginning(path)
     for known in FORMATS:
         if known.recognise(beginning):

@@ -48,9 +48,8 @@ def similarity(quality: Quality) -> Figure:
     """Draw the percentage of regions in which two tissues clearly differ; similar tissues stand side by side."""
     names = [quality.tissues["tissue"].iloc[i] for i in quality.order]
     n = len(names)
-    percent = 100 * np.ma.masked_array(
-        quality.difference[np.ix_(quality.order, quality.order)], mask=np.eye(n, dtype=bool)
-    )
+    ordered = quality.difference[np.ix_(quality.order, quality.order)]
+    percent = 100 * np.ma.masked_array(ordered, mask=np.eye(n, dtype=bool))
     size = 3.2 + 0.26 * n if n > 10 else 2.6 + 0.36 * n
     figure = Figure(figsize=(size + 0.6, size))
     axes = figure.subplots()

@@ -11,7 +11,7 @@ from methmix.pages.style import image, save
 from methmix.reference.quality import CLEAR_DIFFERENCE, ENOUGH_DONORS, INVENTED_DONORS, LOW_PURITY, assess
 from methmix.reference.reference_figures import methylation, purity, similarity
 
-_N_ALIKE = 8
+_N_SIMILAR = 8
 # Figure, what it shows: a further figure is a function and a line here, and its place on the page.
 _FIGURES = {
     "purity": (purity, "Leave-one-out purity of each donor by tissue, coloured by split"),
@@ -21,15 +21,7 @@ _FIGURES = {
 
 
 def write_report(path: Path, reference: Reference) -> None:
-    """Write the report of a reference.
-
-    Parameters
-    ----------
-    path
-        The page; ``donors.csv`` and the figures (``reference_*.png``) are written beside it.
-    reference
-        What to describe.
-    """
+    """Write the page of a reference, and ``donors.csv`` and the figures (``reference_*.png``) beside it."""
     quality = assess(reference)
     images = {}
     for name, (draw, alt) in _FIGURES.items():
@@ -45,7 +37,7 @@ def write_report(path: Path, reference: Reference) -> None:
         low_purity=quality.low_purity.to_dict("records"),
         remarks=quality.tissues["flags"].any(),
         few_donors=quality.few_donors["tissue"].tolist(),
-        alike=quality.most_alike(_N_ALIKE).to_dict("records"),
+        similar=quality.most_similar(_N_SIMILAR).to_dict("records"),
         split_sizes={split: reference.split.count(split) for split in SPLITS},
         n_regions=len(reference.regions),
         invented=INVENTED_DONORS.get(str(reference.attributes.get("source"))),

@@ -105,7 +105,7 @@ def test_chromosomes_without_chr(tmp_path):
 
 
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
-def test_regions_that_are_there_twice(tmp_path, monkeypatch, values_per_block):
+def test_duplicate_regions(tmp_path, monkeypatch, values_per_block):
     monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
     counts = read(write(tmp_path / "s.tsv", COUNTS + "chr1 100 200 1 10 2 30\nchr1 100 200 0 0 0 10\n"))
     np.testing.assert_allclose(counts[1][:, 0], [0.5, 0.2])

@@ -1,4 +1,4 @@
-"""Files with one sample, and mixtures: told apart, summed into regions, refused where they cannot answer."""
+"""Files with one sample, and mixtures: distinguished, summed into regions, refused where they cannot answer."""
 
 import gzip
 import re
