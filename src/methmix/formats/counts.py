@@ -62,18 +62,9 @@ class Request:
 class Counts:
     """Samples of one file.
 
-    Parameters
-    ----------
-    read
-        Returns methylated and depth of some samples, [n, n_regions] each; depth is 0 where there are no reads.
-    found
-        Regions for which the file has a row or a CpG with reads, [n_regions].
-    example
-        A place in the file, to show beside a region of the model.
-    notes
-        What the user should know.
-    regions
-        The file's own regions, as `methmix.formats.bed.read_bed` has them; empty where samples were aligned.
+    ``read`` returns methylated and depth of some samples, [n, n_regions] each, depth 0 where there are no reads.
+    ``found``, [n_regions]: the file has a row or a CpG with reads. ``example`` is a place in the file, to show beside a
+    region of the model. ``regions`` are the file's own, as `methmix.formats.bed.read_bed` has them; none if aligned.
     """
 
     names: list[str]

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from methmix.errors import InputError
-from methmix.formats.beta_file import open_beta_file
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpgs import open_bedmethyl, open_bismark
 from methmix.formats.mixtures_file import open_mixtures_file
-from methmix.formats.pat import open_pat
 from methmix.formats.region_tables import BETA_COORDINATES, COUNTS_COORDINATES, open_beta_table, open_counts_table
 from methmix.formats.text import HDF5, Beginning, read_beginning
+from methmix.formats.wgbstools import open_beta_file, open_pat
 
 
 class Format(NamedTuple):

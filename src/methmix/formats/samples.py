@@ -73,11 +73,6 @@ def open_samples(
         Genome build of the file, if it is known; it must be that of the regions, if that is known.
     pseudo_depth
         Depth that a value of a beta table stands for.
-
-    Raises
-    ------
-    InputError
-        As for `check_files`; the file cannot be read to its end, or has fewer than 5 % of the regions.
     """
     with CountsStore(len(regions)) as store:
         request = Request(regions, store, regions_file, pseudo_depth, duplicates="sum")
@@ -99,12 +94,9 @@ def check_files(
 ) -> None:
     """Check what can be checked of files without reading them to their ends; parameters as for `open_samples`.
 
-    Raises
-    ------
-    InputError
-        The genome is another one, a file is missing or of no known format, the columns of its header, the number of its
-        CpGs (``.beta``) or regions (mixtures), or its end (``.pat.gz`` with an index) is wrong, or the regions lack the
-        CpG indices or have another measure than it needs.
+    These are: the genome; of each file its format, the columns of its header, the number of its CpGs (``.beta``) or
+    regions (mixtures), its end (``.pat.gz`` with an index), and whether the regions have the CpG indices and the
+    measure that it needs.
     """
     with CountsStore(len(regions)) as store:
         _open(paths, Request(regions, store, regions_file, duplicates="sum"), genome)

@@ -7,11 +7,11 @@ import numpy as np
 from methmix.config.sources import WgbstoolsReference
 from methmix.errors import InputError
 from methmix.formats.bed import read_bed
-from methmix.formats.beta_file import n_cpgs_of_beta
 from methmix.formats.counts import Request
 from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
 from methmix.formats.store import CountsStore
+from methmix.formats.wgbstools import n_cpgs_of_beta
 from methmix.reference.donors import DonorCounts, read_donor_sheet, splits_of
 from methmix.reference.inputs import data_file
 

@@ -23,20 +23,10 @@ logger = logging.getLogger("methmix")
 
 @dataclass(frozen=True)
 class DonorCounts:
-    """What a source gives.
+    """Donors of a source: counts [n_donors, n_regions], depth 0 where not observed, in regions as `read_bed` has them.
 
-    Parameters
-    ----------
-    regions
-        As `methmix.formats.bed.read_bed` has them.
-    methylated, depth
-        Counts, int32 [n_donors, n_regions]; depth 0 where not observed.
-    splits
-        Split of each donor where the source states it; None: donors are to be divided.
-    inputs
-        The files that were read, by name.
-    notes
-        What the user should know.
+    ``splits`` are those that the source states; None: donors are to be divided. ``inputs`` are the files read, by
+    name, and ``notes`` what the user should know.
     """
 
     names: list[str]

@@ -29,20 +29,9 @@ def download(
 ) -> list[Path]:
     """Fetch the files that are not in the data folder yet, and return the paths of all, in order.
 
-    A file with the right content is kept as it is. After a failure nothing is left under the final name of its file,
-    and files that were fetched before stay.
-
-    Parameters
-    ----------
-    base_url
-        Scheme and host, for a mirror or a test.
-    timeout_seconds
-        How long the server may be silent.
-
-    Raises
-    ------
-    RunError
-        A file cannot be fetched, or is not the expected one.
+    A file with the right content is kept as it is. After a failure, such as another content than expected, nothing is
+    left under the final name of the file, and files that were fetched before stay. ``base_url`` is scheme and host, for
+    a mirror; ``timeout_seconds`` is how long the server may be silent.
     """
     if urllib.parse.urlsplit(base_url).scheme not in {"http", "https"}:
         raise InputError(f"--base-url {base_url}: expected an address that starts with https:// or http://")
@@ -53,9 +42,9 @@ def download(
         if path.is_file():
             found = content_sha256(path)
             if found == file.sha256:
-                logger.info("%d of %d: %s is there", number, len(public_files), path)
+                logger.info("%d of %d: %s is complete", number, len(public_files), path)
                 continue
-            logger.warning("%s is there with other content (sha256 %s); it is replaced", path, found)
+            logger.warning("%s has other content (sha256 %s) and is replaced", path, found)
         logger.info("%d of %d: %s from %s", number, len(public_files), path, file.url(base_url))
         content = _fetch(file, base_url, timeout_seconds)
         found = hashlib.sha256(content).hexdigest()
@@ -84,19 +73,16 @@ def _fetch(file: PublicFile, base_url: str, timeout_seconds: float) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=timeout_seconds) as response:
             expected = int(response.headers.get("Content-Length") or 0)
-            n_chunks = math.ceil(expected / _CHUNK)
             chunks = iter(partial(response.read, _CHUNK), b"")
-            content = b"".join(cli.progress(chunks, Path(file.name).name, n_chunks))
+            content = b"".join(cli.progress(chunks, Path(file.name).name, math.ceil(expected / _CHUNK)))
     except urllib.error.HTTPError as error:
         raise RunError(
-            f"{url}: the server answers {error.code} {error.reason}",
-            f"the file may have moved; {_by_hand(file)}",
+            f"{url}: the server answers {error.code} {error.reason}", f"the file may have moved; {_by_hand(file)}"
         ) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise RunError(
-            f"{url}: cannot be fetched ({reason})",
-            f"check the network and run the command again; or {_by_hand(file)}",
+            f"{url}: cannot be fetched ({reason})", f"check the network and run the command again; or {_by_hand(file)}"
         ) from None
     if expected and len(content) < expected:
         raise RunError(

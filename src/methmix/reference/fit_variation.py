@@ -193,12 +193,11 @@ def _redraw(reference: Reference, tissues: list[str], variation: DonorVariation,
     """Replace every donor of ``tissues`` by one drawn around the mean of its tissue, at its own depth."""
     rows_of = list(rows_by_tissue(reference, tissues).values())
     means = np.stack([mean_of_observed(reference.fractions[rows].astype(float)) for rows in rows_of])
+    order = [row for rows in rows_of for row in rows]
+    depths = iter(reference.depth[order])
+    _, _, drawn, _ = variation.draw_donors(tissues, [len(rows) for rows in rows_of], means, lambda _: next(depths), rng)
     methylated = reference.methylated.copy()
-    for own, rows in enumerate(rows_of):
-        others = [i for i in range(len(tissues)) if i != own]
-        for row in rows:
-            drawn = variation.draw(means, own, others, rng)
-            methylated[row] = rng.binomial(reference.depth[row], np.nan_to_num(drawn))
+    methylated[order] = drawn
     return replace(reference, methylated=methylated)
 
 

@@ -43,13 +43,7 @@ class SpreadFunction:
 
     ``(m (1 - m))^2 exp(b0 + b1 (m - 1/2) + b2 (m - 1/2)^2)``: a normal deviation on the logit scale to first order,
     whose size depends on m. The coefficients are a weighted fit to variances within tissues, less those of the reads.
-
-    Parameters
-    ----------
-    fractions, depth
-        Of every donor, [n_donors, n_regions]; NaN and 0 where not observed.
-    groups
-        Rows of the donors of each tissue.
+    ``fractions`` and ``depth`` are of every donor, [n_donors, n_regions]; NaN and 0 where not observed.
     """
 
     def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups) -> None:
