@@ -53,11 +53,11 @@ def predict_samples(
     with CountsStore(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
-            with open_samples([path], regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
+            with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.matching.n_found)
+                    results = predict_block(model, block, of_block, samples.n_found)
                     cohort.results += results
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
@@ -89,7 +89,7 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
     for name in (sample.name for sample in chosen.values()):
         if name in files:
             raise InputError(f"{file}: sample {name} is in {files[name]} too", "give each its own name in a --sheet")
-    n_found, notes = samples.matching.n_found, samples.matching.notes
+    n_found, notes = samples.n_found, samples.notes
     cohort.matching.append({"file": str(file), "n_samples": len(chosen), "n_regions_found": n_found, "notes": notes})
     return chosen
 
