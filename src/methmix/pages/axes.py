@@ -17,24 +17,16 @@ def percent_axis(axis: Axis, decimals: int | None = None, ticks: int | None = No
 
 
 def labelled_rows(axes: Axes, labels: Sequence[str]) -> None:
-    """Give each row 0, 1, ... from the top its label."""
+    """Label the rows 0, 1, ... from the top."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def estimate_row(axes: Axes, row: int, value: float, ends: Sequence[float], text: str, colour: str) -> None:
-    """Draw an estimate as a dot on its interval, with its value in words beside it."""
-    axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt", alpha=0.6)
-    axes.plot(value, row, "o", color=colour)
-    end = max(value, ends[1])
-    axes.annotate(text, (end, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
-
-
 def tissue_columns(axes: Axes, tissues: Sequence[str]) -> None:
-    """Give each column 0, 1, ... the name of its tissue."""
+    """Label the columns 0, 1, ... with tissues."""
     axes.set_xticks(range(len(tissues)), tissues, rotation=90)
 
 
 def mark(axes: Axes, value: float) -> None:
-    """Draw a dotted vertical line at a value to compare with."""
+    """Draw a dotted vertical line at a value for comparison."""
     axes.axvline(value, color=TRUTH, linewidth=0.8, linestyle=":")

@@ -1,4 +1,4 @@
-"""One look for all figures: a palette, and a style that holds while a figure is drawn and written, never globally."""
+"""One look for all figures: a palette, and a style that applies while a figure is drawn and written, never globally."""
 
 import base64
 import functools
@@ -27,7 +27,7 @@ _STYLE = {
     "savefig.dpi": 130,
 }
 
-# Colour-blind safe (Okabe and Ito 2008); red is kept for what is wrong.
+# Colour-blind safe (Okabe and Ito 2008); red is reserved for errors.
 BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
 SPURIOUS = "#d62728"
 TRUTH = "#4d4d4d"
@@ -37,12 +37,12 @@ TISSUE_SHADES = (BLUE, LIGHT_BLUE)
 
 
 def colour(arm: str) -> str:
-    """Give the colour of an arm; the truth's grey for what is no arm."""
+    """Return the colour of an arm, and grey for anything else."""
     return ARMS[arm].colour if arm in ARMS else TRUTH
 
 
 def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
-    """Decorate a function that draws a figure: it draws in the common style."""
+    """Decorate a function, so that it draws its figure in the common style."""
 
     @functools.wraps(draw)
     def in_style(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
@@ -53,7 +53,7 @@ def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
 
 
 def png(figure: Figure) -> bytes:
-    """Write a figure as PNG; the same figure gives the same bytes."""
+    """Encode a figure as PNG; identical figures give identical bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -61,13 +61,13 @@ def png(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG file, atomically."""
+    """Write a figure to a PNG file, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(png(figure))
 
 
 class Image(NamedTuple):
-    """A figure of a page: a data URI, so that the page opens offline, what it shows in words, and its caption."""
+    """A figure of a page: its data URI, so that the page opens offline, alternative text, and caption."""
 
     source: str
     alt: str
@@ -75,10 +75,10 @@ class Image(NamedTuple):
 
 
 def embed(figure: Figure) -> str:
-    """Turn a figure into a data URI."""
+    """Encode a figure as data URI."""
     return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
 
 
 def image(figure: Figure | None, alt: str, caption: str = "") -> list[Image]:
-    """Make the image of a page from a figure: a list of one, empty where nothing was drawn."""
+    """Make the images of a page from a figure: one, or none where nothing was drawn."""
     return [] if figure is None else [Image(embed(figure), alt, caption)]

@@ -1,9 +1,7 @@
-"""The ablation: what each ingredient of the sparse arm is worth, over several seeds."""
+"""The ablation: the effect of each ingredient of the sparse arm, over several seeds."""
 
-import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,11 +11,11 @@ from methmix.arms import MAIN
 from methmix.config.ablation import Variant
 from methmix.config.configured import effective_variants
 from methmix.config.load import load_experiment
-from methmix.errors import InputError
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.axes import mark, percent_axis
 from methmix.pages.style import LIGHT_BLUE, colour, drawing, save
 from methmix.pages.wording import between, in_unit
+from methmix.report.arm_results import read_result
 from methmix.report.metric_labels import HEADLINE
 from methmix.report.repeated_runs import Line, bars, repeated_page
 
@@ -27,22 +25,9 @@ _SHOWN = ("mae", "spurious_per_mixture", "missed_per_mixture", "presence_ece")
 
 
 def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
-    """Write ``ablation.csv``, ``ablation.png`` and ``report.html``.
-
-    Parameters
-    ----------
-    config
-        The experiment.
-    runs
-        ``results/<name>/<phase>`` of each run.
-    arms
-        In the order of the table.
-    output
-        Folder to write to.
-    """
-    phase: Any = runs[0].name
-    table = read_ablation(runs, arms, effective_variants(load_experiment(config), phase))
-    figure = ablation_figure(table)
+    """Write ``ablation.csv``, ``ablation.png`` and ``report.html``; each run is a ``results/<name>/<phase>``."""
+    table = read_ablation(runs, arms, effective_variants(load_experiment(config), runs[0].name))
+    figure = _ablation_figure(table)
     write_csv(output / "ablation.csv", table)
     save(figure, output / "ablation.png")
     write_text(output / "report.html", _page(table, figure))
@@ -55,38 +40,29 @@ def read_ablation(runs: list[Path], arms: list[str], variants: dict[str, Variant
     Returns
     -------
     DataFrame
-        A row per arm or variant and run: ``what``, ``label``, ``variant`` (whether it is one), ``run``, ``seed``, and
-        the metrics.
-
-    Raises
-    ------
-    InputError
-        A file is missing.
+        One row per run and arm or variant: ``what``, ``label``, ``variant`` (whether it is one), ``run``, ``seed``,
+        and the metrics.
     """
-    labels = {**{arm: arm for arm in arms}, **{name: variant.label for name, variant in variants.items()}}
+    labels = {arm: arm for arm in arms} | {name: variant.label for name, variant in variants.items()}
     rows = []
     for run in runs:
         for name, label in labels.items():
             path = run / ("ablation" if name in variants else "") / name / "evaluation" / "metrics.json"
-            try:
-                content = json.loads(path.read_text())
-            except FileNotFoundError:
-                raise InputError(f"{path}: there is no such file", "run: snakemake ablate_phase2") from None
+            content = read_result(path, "run: snakemake ablate_phase2")
             row = {"what": name, "label": label, "variant": name in variants, "run": run.parent.name}
-            rows.append(
-                {**row, "seed": content["provenance"]["seed"], **{metric: content[metric] for metric in HEADLINE}}
-            )
+            row["seed"] = content["provenance"]["seed"]
+            rows.append({**row, **{metric: content[metric] for metric in HEADLINE}})
     return pd.DataFrame(rows)
 
 
 def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Give mean and spread (standard deviation over seeds) of each row, and its difference from sparse, run by run.
+    """Compute the mean and standard deviation over runs of each row, and its paired differences from sparse.
 
     Returns
     -------
     DataFrame
-        Index ``label``; for each metric ``<metric>_mean``, ``<metric>_sd``, and ``<metric>_minus_sparse`` with the
-        lowest and highest difference of a run in ``..._low`` and ``..._high``.
+        Index ``label``; for each metric ``<metric>_mean``, ``_sd``, ``_minus_sparse`` (the mean difference), and the
+        lowest and highest difference of a run, ``_minus_sparse_low`` and ``_minus_sparse_high``.
     """
     values = table.set_index(["what", "run"])[list(HEADLINE)]
     difference = values.sub(values.loc[MAIN], level="run")
@@ -103,15 +79,14 @@ def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @drawing
-def ablation_figure(table: pd.DataFrame) -> Figure:
-    """Draw each run as a dot and the mean as a bar, one row per arm or variant."""
+def _ablation_figure(table: pd.DataFrame) -> Figure:
     runs = table.set_index("label")
     first = runs[~runs.index.duplicated()]
     colours = [LIGHT_BLUE if row["variant"] else colour(row["what"]) for row in first.to_dict("records")]
     figure = bars(runs.groupby("label", sort=False)[list(_SHOWN)].mean(), runs, colours, _SHOWN)
     for axes, metric in zip(figure.axes, _SHOWN, strict=True):
         mark(axes, table[table["what"] == MAIN][metric].mean())
-        # Rows far out, such as the original arm, would hide the differences that matter.
+        # Outlying rows, such as the original arm, would hide the differences that matter.
         if metric == "presence_ece":
             axes.set_xlim(0, 4 * table[table["what"].eq(MAIN) | table["variant"]][metric].median())
         elif metric != "missed_per_mixture":
@@ -125,21 +100,22 @@ def ablation_figure(table: pd.DataFrame) -> Figure:
 
 
 def _page(table: pd.DataFrame, figure: Figure) -> str:
-    runs, mains = list(dict.fromkeys(table["run"])), set(table["label"][~table["variant"]])
+    runs, arms = list(dict.fromkeys(table["run"])), set(table["label"][~table["variant"]])
     lines: list[Line] = []
     for label, line in ablation_summary(table).iterrows():
         cells = []
         for name, metric in HEADLINE.items():
-            ends = between([line[f"{name}_minus_sparse_{end}"] for end in ("low", "high")], metric.unit)
             value = " ± ".join(in_unit(line[f"{name}_{part}"], metric.unit) for part in ("mean", "sd"))
-            cells.append((value, "" if label == MAIN else ends))
-        lines.append((str(label), label in mains, cells))
+            ends = [line[f"{name}_minus_sparse_{end}"] for end in ("low", "high")]
+            cells.append((value, "" if label == MAIN else between(ends, metric.unit)))
+        lines.append((str(label), label in arms, cells))
     return repeated_page(
-        f"{runs[0]}: what each ingredient of the sparse arm is worth",
-        f"Test mixtures of {len(runs)} runs with other donors, mixtures and initial weights: {', '.join(runs)}.",
+        f"{runs[0]}: the effect of each ingredient of the sparse arm",
+        f"Test mixtures of {len(runs)} runs with different donors, mixtures and initial weights: {', '.join(runs)}.",
         figure,
         lines,
-        "Mean ± standard deviation over the runs; below it the lowest and highest difference from sparse in a run. "
-        "In the figure a bar is the mean, a dot a run, the dotted line the sparse arm. Bold: the arms as configured; "
-        "each of the others has one thing changed. Axes are cut where long bars would hide the differences.",
+        "Mean ± standard deviation over the runs; below, the lowest and highest difference from sparse in a run. "
+        "In the figure, bars are means, dots are runs, and the dotted line is the sparse arm. Bold: the arms as "
+        "configured; each other row differs in one ingredient. Axes are truncated where long bars would hide the "
+        "differences.",
     )

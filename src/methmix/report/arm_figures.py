@@ -1,16 +1,14 @@
 """Figures of the errors of all arms."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
 from methmix.arms import ARMS
-from methmix.pages.axes import estimate_row, labelled_rows, mark, percent_axis, tissue_columns
+from methmix.pages.axes import labelled_rows, mark, percent_axis, tissue_columns
 from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing
 from methmix.pages.wording import in_unit, percent, shown
 from methmix.report.arm_results import ArmResult, serious
@@ -27,21 +25,44 @@ _CLASSES = {
 @drawing
 def summary(results: list[ArmResult]) -> Figure:
     """Compare the arms in four metrics, with bootstrap intervals."""
-    arms = serious(results)
-    names = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio")
-    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
-    for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
-        label = LABELS[name]
-        for row, result in enumerate(arms):
-            value, ends = result.metrics[name], result.metrics[f"{name}_ci95"]
-            estimate_row(axes, row, value, ends, in_unit(value, label.unit), colour(result.arm))
-        axes.set_title(label.long)
-        axes.margins(x=0.35)
+    arms, names = serious(results), ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio")
+    estimates = [[(r.metrics[name], r.metrics[f"{name}_ci95"]) for r in arms] for name in names]
+    figure = _forest(arms, [LABELS[name].long for name in names], [LABELS[name].unit for name in names], estimates)
+    for axes, name in zip(figure.axes, names, strict=True):
         if name == "prediction_ratio":
             mark(axes, 1)
         else:
             axes.set_xlim(left=0)
-        if label.unit == "%":
+    return figure
+
+
+@drawing
+def errors_by_abundance(results: list[ArmResult]) -> Figure:
+    """Draw the mean absolute error of each arm, with its interval, one panel per class of true proportions."""
+    arms, titles = serious(results), headings(results)
+    by_arm = [[(row["mae"], (row["mae_low"], row["mae_high"])) for row in classes(result)] for result in arms]
+    figure = _forest(arms, titles, ["%"] * len(titles), zip(*by_arm, strict=True))
+    for axes in figure.axes:
+        axes.set_xlim(left=0)
+    return figure
+
+
+def _forest(
+    arms: list[ArmResult], titles: list[str], units: list[str], estimates: Iterable[Iterable[tuple[float, Any]]]
+) -> Figure:
+    """Draw estimates as dots on their intervals, one row per arm; ``estimates`` has a list for each panel."""
+    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for axes, title, unit, of_arms in zip(panels, titles, units, estimates, strict=True):
+        for row, (result, (value, ends)) in enumerate(zip(arms, of_arms, strict=True)):
+            shade = colour(result.arm)
+            axes.plot(ends, [row, row], color=shade, linewidth=3, solid_capstyle="butt", alpha=0.6)
+            axes.plot(value, row, "o", color=shade)
+            beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+            axes.annotate(in_unit(value, unit), (max(value, ends[1]), row), **beside)
+        axes.set_title(title)
+        axes.margins(x=0.35)
+        if unit == "%":
             percent_axis(axes.xaxis, ticks=4)
         labelled_rows(axes, [result.arm for result in arms])
     return figure
@@ -51,20 +72,25 @@ def summary(results: list[ArmResult]) -> Figure:
 def scatter(results: list[ArmResult]) -> Figure:
     """Plot predicted against true proportions, one panel per arm; false positives in red."""
     arms = serious(results)
-    figure = Figure(figsize=(2.7 * len(arms), 3.0))
-    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
+    figure, panels = _panel_per_arm(arms, 3.0, ticks=5)
     for axes, result in zip(panels, arms, strict=True):
         wrong, some = metrics.spurious(result.true, result.predicted), result.true > 0
         axes.scatter(result.true[some], result.predicted[some], s=3, alpha=0.25, linewidths=0, color=colour(result.arm))
-        # Absent entries all lie at 0; spread them a little to the left so that they can be counted.
-        spread = -0.05 * np.random.default_rng(0).random(wrong.sum())
-        axes.scatter(spread, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
+        # Absent entries all lie at 0; jitter to the left makes them countable.
+        jitter = -0.05 * np.random.default_rng(0).random(wrong.sum())
+        axes.scatter(jitter, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
         axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
         axes.set(title=f"{result.arm}, r = {shown(result.metrics['pearson_r'])}", xlabel="true")
-        for axis in (axes.xaxis, axes.yaxis):
-            percent_axis(axis, decimals=0, ticks=5)
     panels[0].set_ylabel("predicted")
     return figure
+
+
+def _panel_per_arm(arms: list[ArmResult], height: float, ticks: int | None = None) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(2.7 * len(arms), height))
+    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
+    for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
+        percent_axis(axis, decimals=0, ticks=ticks)
+    return figure, panels
 
 
 @drawing
@@ -81,7 +107,7 @@ def per_tissue(results: list[ArmResult]) -> Figure:
         upper.bar(at, result.per_tissue["mae_present"], width, color=colour(result.arm), label=result.arm)
         lower.bar(at, rate, width, color=colour(result.arm))
     upper.set_title("mean absolute error where present")
-    lower.set_title("false-positive rate: proportion of the mixtures without the tissue in which it is called")
+    lower.set_title("false-positive rate: proportion of mixtures without the tissue in which it is called")
     for axes in (upper, lower):
         percent_axis(axes.yaxis, decimals=1)
     names = table["tissue"].where(table["shared_donors"] == "none", table["tissue"] + " *")
@@ -131,27 +157,22 @@ def strata(results: list[ArmResult]) -> Figure:
             axes.set_xscale("log")
         if column == "mae":
             percent_axis(axes.yaxis, decimals=1)
-        _ticks_at(axes, results[0].per_mixture[by])
+        ticks = sorted(results[0].per_mixture[by].unique())
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     return figure
 
 
-def _ticks_at(axes: Axes, values: pd.Series) -> None:
-    known = sorted(values.unique())
-    axes.set_xticks(known, [f"{value:g}" for value in known])
-    axes.minorticks_off()
-
-
 @drawing
 def background(results: list[ArmResult]) -> Figure | None:
-    """Plot the predicted background against the true one, with the margin as a band; None where there is none."""
+    """Plot predicted against true background, the margin as a band; None in a phase without background."""
     if not results[0].background:
         return None
     arms, columns, margin = serious(results), results[0].background, metrics.BACKGROUND_MARGIN
     true = results[0].true[:, columns].sum(axis=1)
     ends = np.array([true.min() - margin, true.max() + margin])
-    figure = Figure(figsize=(2.7 * len(arms), 3.2))
-    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
+    figure, panels = _panel_per_arm(arms, 3.2)
     for axes, result in zip(panels, arms, strict=True):
         axes.fill_between(ends, ends - margin, ends + margin, color=TRUTH, alpha=0.15, linewidth=0)
         axes.plot(ends, ends, color=TRUTH, linewidth=0.7)
@@ -159,36 +180,15 @@ def background(results: list[ArmResult]) -> Figure | None:
         axes.scatter(true, predicted, s=6, alpha=0.5, linewidths=0, color=colour(result.arm))
         held = percent(result.metrics["background_within_3_points"], 1)
         axes.set(title=f"{result.arm}: {held} within", xlabel="true background", xlim=ends)
-        for axis in (axes.xaxis, axes.yaxis):
-            percent_axis(axis, decimals=0)
     panels[0].set_ylabel("predicted background")
     return figure
 
 
 def classes(result: ArmResult) -> list[dict[Hashable, Any]]:
-    """Give the errors of one arm in each class of true proportion that these mixtures have."""
+    """List the errors of one arm by class of true proportion, for the classes that occur in these mixtures."""
     return result.by_abundance[result.by_abundance["n"] > 0].to_dict("records")
 
 
 def headings(results: list[ArmResult]) -> list[str]:
-    """Name the classes that these mixtures have, with their numbers of entries."""
+    """Name the classes that occur in these mixtures, with their numbers of entries."""
     return [f"{_CLASSES[row['abundance']]} (n = {row['n']:,})" for row in classes(results[0])]
-
-
-@drawing
-def errors_by_abundance(results: list[ArmResult]) -> Figure:
-    """Draw the mean absolute error of each arm, with its interval, one panel per class."""
-    arms, titles = serious(results), headings(results)
-    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
-    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
-    for number, result in enumerate(arms):
-        for axes, row in zip(panels, classes(result), strict=True):
-            ends = row["mae_low"], row["mae_high"]
-            estimate_row(axes, number, row["mae"], ends, percent(row["mae"], 2), colour(result.arm))
-    for axes, title in zip(panels, titles, strict=True):
-        axes.set_title(title)
-        axes.margins(x=0.35)
-        axes.set_xlim(left=0)
-        percent_axis(axes.xaxis, ticks=4)
-        labelled_rows(axes, [result.arm for result in arms])
-    return figure

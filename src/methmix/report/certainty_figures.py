@@ -1,4 +1,4 @@
-"""Figures of how certain an arm is: presence probabilities, the threshold that trades errors, and intervals."""
+"""Figures of uncertainty: presence probabilities, the trade-off of false positives and missed tissues, intervals."""
 
 import matplotlib as mpl
 import numpy as np
@@ -18,15 +18,15 @@ from methmix.scores import CALIBRATION_BINS, calibration_bins
 
 # Bins with fewer entries would show noise.
 _FEWEST = 10
-# The trade-off has logarithmic axes: fewer errors per mixture than this are drawn here.
+# The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.
 LEAST_ERRORS = 0.003
-# Intervals that are drawn one by one.
+# Number of single intervals shown.
 _EXAMPLES = 60
 
 
 @drawing
 def presence(results: list[ArmResult]) -> Figure:
-    """Plot calibration of the presence probability, and precision against recall."""
+    """Plot the calibration of the presence probability, and precision against recall."""
     figure = Figure(figsize=(10, 4.0))
     left, right = figure.subplots(1, 2)
     for result in serious(results):
@@ -53,9 +53,8 @@ def calibration(result: ArmResult) -> Figure | None:
     depths = sorted(result.per_mixture["mean_depth"].unique())
     for depth, shade in zip(depths, mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(depths))), strict=True):
         rows = result.per_mixture["mean_depth"].eq(depth).to_numpy()
-        _reliability(
-            left, *_labelled(result.true[rows], result.probability[rows]), color=shade, label=f"depth {depth:g}"
-        )
+        labelled = _labelled(result.true[rows], result.probability[rows])
+        _reliability(left, *labelled, color=shade, label=f"depth {depth:g}")
     _diagonal(left)
     left.set_title(f"{result.arm}: calibration by depth")
     left.legend()
@@ -67,13 +66,13 @@ def calibration(result: ArmResult) -> Figure | None:
 
 
 def _labelled(true: Array, probability: Array) -> tuple[metrics.Mask, Array]:
-    """Give of the entries that are absent or present, not traces, which are present, and their probability."""
+    """Return which of the absent and present entries, traces left out, are present, and their probabilities."""
     labelled = metrics.absent(true) | metrics.present(true)
     return metrics.present(true)[labelled], probability[labelled]
 
 
 def _reliability(axes: Axes, present: metrics.Mask, probability: Array, **look: object) -> None:
-    """Plot which proportion of the entries of similar presence probability is present, in the bins of the ECE."""
+    """Plot the proportion of present entries against the mean presence probability, in the bins of the ECE."""
     bins = calibration_bins(probability)
     number = np.bincount(bins, minlength=CALIBRATION_BINS)
     enough = number >= _FEWEST
@@ -83,21 +82,19 @@ def _reliability(axes: Axes, present: metrics.Mask, probability: Array, **look: 
 
 
 def _diagonal(axes: Axes) -> None:
-    """Draw the line of perfect calibration."""
     axes.axline((0, 0), slope=1, color=TRUTH, linewidth=0.7)
     axes.set(xlabel="presence probability", ylabel="proportion that is present", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
 
 
 @drawing
 def tradeoff(results: list[ArmResult]) -> Figure:
-    """Plot missed tissues against false positives for all values of the setting that trades them, if an arm has one."""
+    """Plot missed tissues against false positives for all values of the setting of an arm that trades them off."""
     figure = Figure(figsize=(11, 4.2))
     left, right = figure.subplots(1, 2)
     for result in serious(results):
         table = result.tradeoff
-        false, missed = (
-            table[name].clip(lower=LEAST_ERRORS) for name in ("spurious_per_mixture", "missed_per_mixture")
-        )
+        errors = table[["spurious_per_mixture", "missed_per_mixture"]].clip(lower=LEAST_ERRORS)
+        false, missed = (errors[name] for name in errors)
         name = result.arm if len(table) == 1 else f"{result.arm}: {table['setting'].iloc[0]}"
         left.plot(false, missed, ".-", color=colour(result.arm), linewidth=1, label=name)
         left.plot(false[table["chosen"]], missed[table["chosen"]], "o", color=colour(result.arm), markersize=9)
@@ -105,9 +102,8 @@ def tradeoff(results: list[ArmResult]) -> Figure:
             for x, y, value in zip(false, missed, table["value"], strict=True):
                 left.annotate(f"{value:g} ", (x, y), fontsize=7, ha="right", va="top", color=colour(result.arm))
             _errors_by_threshold(right, table, colour(result.arm))
-    left.set(
-        xscale="log", yscale="log", xlabel="false-positive tissues per mixture", ylabel="missed tissues per mixture"
-    )
+    left.set(xscale="log", xlabel="false-positive tissues per mixture")
+    left.set(yscale="log", ylabel="missed tissues per mixture")
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
@@ -132,7 +128,7 @@ def _errors_by_threshold(axes: Axes, table: pd.DataFrame, shade: str) -> None:
 
 @drawing
 def intervals(result: ArmResult) -> Figure | None:
-    """Plot the coverage of one arm's intervals and some examples; None if it gives none."""
+    """Plot the coverage of one arm's intervals and some examples; None if it gives no intervals."""
     if np.isnan(result.low).all():
         return None
     figure = Figure(figsize=(12, 3.4))
@@ -141,10 +137,8 @@ def intervals(result: ArmResult) -> Figure | None:
     covered = metrics.covered(result.true, result.low, result.high)
     depth = result.per_mixture["mean_depth"].to_numpy()
     depths = np.unique(depth)
-    first.bar(
-        range(len(depths)), [covered[depth == d][present[depth == d]].mean() for d in depths], color=colour(result.arm)
-    )
-    first.set_xticks(range(len(depths)), [f"{d:g}" for d in depths])
+    coverage = [covered[depth == d][present[depth == d]].mean() for d in depths]
+    first.bar([f"{d:g}" for d in depths], coverage, color=colour(result.arm))
     first.set(title="coverage by depth", xlabel="mean depth")
     second.bar(range(len(result.tissues)), result.per_tissue["interval_coverage_present"], color=colour(result.arm))
     second.set_title("coverage by tissue, where present")

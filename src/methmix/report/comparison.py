@@ -17,51 +17,39 @@ _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
 
 
 def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
-    """Make the table with a row per arm.
-
-    Each metric has its interval in ``<metric>_low`` and ``<metric>_high``; what the reader must know of the data is
-    in ``notes``.
-    """
+    """Make the table: one row per arm, with each metric, its interval (``<metric>_low``, ``_high``), costs and notes."""
     rows = []
     for result in results:
         row: dict[str, Any] = {"arm": result.arm}
-        for name in metric_names(result):
-            row[name] = result.metrics[name]
+        for name in _with_interval(result):
             low, high = result.metrics[f"{name}_ci95"]
-            row[f"{name}_low"], row[f"{name}_high"] = low, high
-        row.update({name: result.metrics[name] for name in _COSTS})
-        row["notes"] = "; ".join(result.metrics["notes"])
-        rows.append(row)
+            row |= {name: result.metrics[name], f"{name}_low": low, f"{name}_high": high}
+        row |= {name: result.metrics[name] for name in _COSTS}
+        rows.append({**row, "notes": "; ".join(result.metrics["notes"])})
     return pd.DataFrame(rows)
 
 
-def metric_names(result: ArmResult) -> list[str]:
-    """List the metrics that have an interval."""
+def _with_interval(result: ArmResult) -> list[str]:
     return [name for name in result.metrics if f"{name}_ci95" in result.metrics]
 
 
 def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> dict[str, Any]:
     """Make the content of comparison.json."""
-    by_name = {result.arm: result for result in results}
+    by_name, first = {result.arm: result for result in results}, results[0].metrics
     content: dict[str, Any] = {
         "arms": {
-            r.arm: {
-                **{k: r.metrics[k] for name in metric_names(r) for k in (name, f"{name}_ci95")},
-                **{name: r.metrics[name] for name in _COSTS},
-                "choices": r.metrics["choices"],
-                **({"grouped": r.metrics["grouped"]} if "grouped" in r.metrics else {}),
+            arm: {
+                **{key: r.metrics[key] for name in _with_interval(r) for key in (name, f"{name}_ci95")},
+                **{name: r.metrics[name] for name in (*_COSTS, "choices", "grouped") if name in r.metrics},
             }
-            for r in results
+            for arm, r in by_name.items()
         }
     }
     if {MAIN, BASELINE} <= set(by_name):
-        content["sparse_minus_original"] = paired_difference(by_name[MAIN], by_name[BASELINE], n_bootstrap, seed)
-    first = results[0].metrics
+        content["sparse_minus_original"] = _paired_difference(by_name[MAIN], by_name[BASELINE], n_bootstrap, seed)
     content["provenance"] = {
         **first["provenance"],
-        "phase": first["phase"],
-        "split": first["split"],
-        "n_mixtures": first["n_mixtures"],
+        **{name: first[name] for name in ("phase", "split", "n_mixtures")},
         "n_bootstrap": n_bootstrap,
         "notes": first["notes"],
         "commit": provenance.commit(),
@@ -72,22 +60,19 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
     return finite
 
 
-def paired_difference(sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Compare two arms by a bootstrap over the same mixtures: metric of sparse minus metric of original.
+def _paired_difference(
+    sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Subtract the metrics of original from those of sparse, with intervals from a bootstrap over the same mixtures.
 
     ``distance_of_prediction_ratio_from_1`` is added, since a ratio is good when it is near 1, not when it is low.
     """
     pair = [Scores(r.true, r.predicted, r.probability, background=r.background) for r in (sparse, original)]
     estimates = [scores.estimate() for scores in pair]
     drawn = [replicates(scores, n_bootstrap, seed) for scores in pair]
-    name = "distance_of_prediction_ratio_from_1"
-    for estimate, replicate in zip(estimates, drawn, strict=True):
-        estimate[name] = abs(estimate["prediction_ratio"] - 1)
-        replicate[name] = np.abs(replicate["prediction_ratio"] - 1)
+    for values in (*estimates, *drawn):
+        values["distance_of_prediction_ratio_from_1"] = np.abs(values["prediction_ratio"] - 1)
     return {
-        name: {
-            "estimate": float(estimates[0][name] - estimates[1][name]),
-            "ci95": interval(drawn[0][name] - drawn[1][name]),
-        }
-        for name in estimates[0]
+        name: {"estimate": float(value - estimates[1][name]), "ci95": interval(drawn[0][name] - drawn[1][name])}
+        for name, value in estimates[0].items()
     }

@@ -13,19 +13,8 @@ from methmix.config.load import load_experiment
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.render import render
 from methmix.pages.style import Image, embed, image, save
-from methmix.report.arm_figures import (
-    background,
-    classes,
-    errors_by_abundance,
-    headings,
-    per_tissue,
-    scatter,
-    strata,
-    summary,
-    training,
-)
+from methmix.report import arm_figures, certainty_figures
 from methmix.report.arm_results import ArmResult, read_arms, serious
-from methmix.report.certainty_figures import LEAST_ERRORS, calibration, intervals, presence, tradeoff
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
@@ -44,24 +33,24 @@ _DIFFERENCES = chosen(
 )  # fmt: skip
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
 _FIGURES = (
-    ("arms", summary, "Arms compared in four metrics", ""),
-    ("scatter", scatter, "Predicted against true proportions", "Red, left of 0: absent entries that are called."),
-    ("abundance", errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
-    ("background", background, "Predicted against true background", ""),
-    ("tissues", per_tissue, "Errors by tissue", ""),
-    ("tissues", strata, "Errors by depth and number of tissues", ""),
-    ("presence", presence, "Calibration and precision-recall", ""),
-    ("tradeoff", tradeoff, "False-positive against missed tissues", ""),
-    ("training", training, "Training curves", ""),
+    ("arms", arm_figures.summary, "Arms compared in four metrics", ""),
+    ("scatter", arm_figures.scatter, "Predicted against true proportions", "Red, left of 0: absent but called."),
+    ("abundance", arm_figures.errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
+    ("background", arm_figures.background, "Predicted against true background", ""),
+    ("tissues", arm_figures.per_tissue, "Errors by tissue", ""),
+    ("tissues", arm_figures.strata, "Errors by depth and number of tissues", ""),
+    ("presence", certainty_figures.presence, "Calibration and precision-recall", ""),
+    ("tradeoff", certainty_figures.tradeoff, "False-positive against missed tissues", ""),
+    ("training", arm_figures.training, "Training curves", ""),
 )
 _FIGURES_OF_ARMS = (
-    ("presence", calibration, "Calibration by depth and tissue"),
-    ("intervals", intervals, "Intervals"),
+    ("presence", certainty_figures.calibration, "Calibration by depth and tissue"),
+    ("intervals", certainty_figures.intervals, "Intervals"),
 )
 
 
 def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Path | None, output: Path) -> None:
-    """Compare the arms of one phase.
+    """Write ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html`` of one phase.
 
     Parameters
     ----------
@@ -72,46 +61,31 @@ def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Pa
     arms
         In the order of the table.
     benchmarks
-        Folder of Snakemake's benchmark files.
+        Folder of Snakemake's benchmark files, if there is one.
     output
-        Folder for ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html``.
+        Folder to write to.
     """
     experiment = load_experiment(config)
     results = read_arms(folder, arms)
     phase, notes = results[0].metrics["phase"], results[0].metrics["notes"]
     content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
     recipe = experiment.mixtures.recipes[phase].words
+    note = "\n".join(filter(None, (f"Each mixture: {recipe}.", "; ".join(notes))))
     plots = {}
     for result in results:
-        note = "\n".join(filter(None, (f"A mixture: {recipe}.", "; ".join(notes))))
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
         save(figure, output / f"miami_{result.arm}.png")
         plots[result.arm] = Image(embed(figure), f"Miami plot of {result.arm}")
     write_csv(output / "comparison.csv", comparison_table(results))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
     jobs = read_jobs(benchmarks, folder, phase, arms)
-    write_text(output / "report.html", page(results, content, plots, jobs, recipe))
+    write_text(output / "report.html", _page(results, content, plots, jobs, recipe))
     logger.info("report written to %s", output / "report.html")
 
 
-def page(
+def _page(
     results: list[ArmResult], comparison: dict[str, Any], plots: dict[str, Image], jobs: pd.DataFrame, recipe: str
 ) -> str:
-    """Render the page.
-
-    Parameters
-    ----------
-    results
-        All arms.
-    comparison
-        Content of comparison.json.
-    plots
-        Arm -> its Miami plot.
-    jobs
-        What the run's jobs used (`read_jobs`); may be empty.
-    recipe
-        What a mixture of the phase consists of, in words.
-    """
     table = results[0].per_tissue[results[0].per_tissue["shared_donors"] != "none"]
     shared = dict(zip(table["tissue"], table["shared_donors"], strict=True))
     return render(
@@ -126,21 +100,21 @@ def page(
         differences=_DIFFERENCES,
         figures=_figures(results, jobs),
         plots=plots,
-        abundance_headings=headings(results),
-        abundance={result.arm: classes(result) for result in serious(results)},
+        abundance_headings=arm_figures.headings(results),
+        abundance={result.arm: arm_figures.classes(result) for result in serious(results)},
         worked=worked_mixtures(results),
         jobs=rows(jobs),
         elapsed_seconds=jobs["end"].max() - jobs["start"].min(),
         total_seconds=jobs["seconds"].sum(),
         peak_memory=jobs["memory_mb"].max(),
-        least_errors=LEAST_ERRORS,
+        least_errors=certainty_figures.LEAST_ERRORS,
         shared=[f"{tissue} ({splits})" for tissue, splits in shared.items()],
         test_shared=[tissue for tissue, splits in shared.items() if "test" in splits],
     )
 
 
 def _figures(results: list[ArmResult], jobs: pd.DataFrame) -> dict[str, list[Image]]:
-    """Draw the figures of each section."""
+    """Draw all figures; section -> its images."""
     figures = defaultdict(list, cost=image(efficiency(jobs), "Resources used / requested"))
     for section, draw, alt, caption in _FIGURES:
         figures[section] += image(draw(results), alt, caption)

@@ -1,4 +1,4 @@
-"""The folds: all arms on the test mixtures of several folds, each with other test donors, pooled."""
+"""The folds: all arms on the pooled test mixtures of several folds, each with different test donors."""
 
 import json
 import logging
@@ -26,23 +26,19 @@ from methmix.scores import Scores
 
 logger = logging.getLogger("methmix")
 
-# Of each mixture, whatever the number of its entries.
+# Averages over mixtures, not over entries.
 _PER_MIXTURE = ("spurious_per_mixture", "missed_per_mixture", "false_mass", "predicted_tissues")
 _SHOWN = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio")
 _ALL, _JOINED = "all folds", "all folds, grouped"
 
 
 def write_folds(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
-    """Write ``folds.csv``, ``folds.json``, ``folds.png`` and ``report.html``; parameters as for an ablation.
-
-    Raises
-    ------
-    InputError
-        There is one fold only, or a run lacks a file.
-    """
+    """Write ``folds.csv``, ``folds.json``, ``folds.png`` and ``report.html``; each run is a ``results/<name>/<phase>``."""
     experiment = load_experiment(config)
     if len(runs) < 2:
-        raise InputError("--runs: there is one fold only", "name further ones in the configuration: repeats.folds")
+        raise InputError(
+            "--runs: expected at least two folds, found one", "add folds to the configuration: repeats.folds"
+        )
     settings, seed = experiment.evaluation, seeds.integer(experiment.seed, "bootstrap")
     content = pool_folds(runs, arms, settings.look_alikes, settings.n_bootstrap, seed)
     table, figure = folds_table(content), folds_figure(content)
@@ -56,7 +52,7 @@ def write_folds(config: Path, runs: list[Path], arms: list[str], output: Path) -
 def pool_folds(
     runs: list[Path], arms: list[str], groups: dict[str, list[str]], n_bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """Score the test mixtures of all folds together, and say how the folds differ.
+    """Score the test mixtures of all folds together, and compare the folds.
 
     Returns
     -------
@@ -69,7 +65,7 @@ def pool_folds(
     first = by_run[0][0]
     for run, results in zip(runs, by_run, strict=True):
         if results[0].tissues != first.tissues:
-            raise InputError(f"{run}: has other tissues than {runs[0]}", "folds must be of one reference")
+            raise InputError(f"{run}: tissues differ from those of {runs[0]}", "folds must use the same reference")
     donors = first.per_tissue.filter(regex="^donors_").sum(axis=1)
     return {
         "arms": {
@@ -83,14 +79,12 @@ def pool_folds(
 
 
 def _pooled_arm(results: list[ArmResult], groups: dict[str, list[str]], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Score one arm over all folds, and in each."""
     parts = [[getattr(r, name) for r in results] for name in ("true", "predicted", "probability", "low", "high")]
     if any(np.isnan(low).all() for low in parts[3]):
         parts = parts[:3]
     entry = _pooled(parts, n_bootstrap, seed)
-    metrics = [name for name in entry if not name.endswith("_ci95")]
-    entry["folds"] = {name: [r.metrics[name] for r in results] for name in metrics}
-    entry["spread"] = {name: _spread(values) for name, values in entry["folds"].items()}
+    folds = {name: [r.metrics[name] for r in results] for name in entry if not name.endswith("_ci95")}
+    entry |= {"folds": folds, "spread": {name: _spread(values) for name, values in folds.items()}}
     if groups:
         joined = [grouped(r.tissues, groups, r.true, r.predicted, r.probability) for r in results]
         entry["grouped"] = _pooled([list(values) for values in zip(*joined, strict=True)], n_bootstrap, seed)
@@ -98,10 +92,11 @@ def _pooled_arm(results: list[ArmResult], groups: dict[str, list[str]], n_bootst
 
 
 def _pooled(parts: list[list[np.ndarray]], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Score what each fold has of ``parts``, [n_mixtures, n_tissues] each, together.
+    """Score ``parts`` (truth, predictions, ...; of each fold [n_mixtures, n_tissues]) over all folds together.
 
-    Mixture by mixture the folds have the same proportions and depths, of other donors. So a mixture's entries in all
-    folds make one row, and a resample takes or leaves them together: as mixtures of their own they would seem more.
+    Corresponding mixtures of the folds have the same proportions and depths, of different donors. A mixture's entries
+    in all folds therefore form one row, which a resample draws as a whole; separate rows would overstate the number of
+    independent mixtures.
     """
     rows = [np.concatenate(values, axis=1) for values in parts]
     entry = with_intervals(Scores(*rows), n_bootstrap, seed)
@@ -117,14 +112,14 @@ def _spread(values: list[float | None]) -> float | None:
 
 
 def folds_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Make the table: a row per arm and fold, one for all folds, and one for all with look-alikes joined."""
+    """Make the table: one row per arm and fold, one for all folds, and one for all with look-alikes joined."""
     rows = []
     for arm, entry in content["arms"].items():
-        for number, name in enumerate(content["folds"]):
-            rows.append({"arm": arm, "mixtures": name, **{m: entry["folds"][m][number] for m in HEADLINE}})
-        rows.append({"arm": arm, "mixtures": _ALL, **{m: entry[m] for m in HEADLINE}})
-        if "grouped" in entry:
-            rows.append({"arm": arm, "mixtures": _JOINED, **{m: entry["grouped"][m] for m in HEADLINE}})
+        parts = {
+            name: {metric: entry["folds"][metric][n] for metric in HEADLINE} for n, name in enumerate(content["folds"])
+        }
+        parts |= {_ALL: entry} | ({_JOINED: entry["grouped"]} if "grouped" in entry else {})
+        rows += [{"arm": arm, "mixtures": name, **{m: part[m] for m in HEADLINE}} for name, part in parts.items()]
     return pd.DataFrame(rows)
 
 
@@ -157,15 +152,15 @@ def _page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
         ]
         lines.append((f"{row['arm']}, {row['mixtures']}", whole, cells))
     groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
+    joined = f"; lines pool all folds with indistinguishable tissues scored as one ({groups})" if groups else ""
     again = ", ".join(content["tested_again"])
     return repeated_page(
-        f"{content['folds'][0]}: {len(content['folds'])} folds, each with other test donors",
+        f"{content['folds'][0]}: {len(content['folds'])} folds, each with different test donors",
         f"The same arms on test mixtures of {', '.join(content['folds'])}.",
         figure,
         lines,
-        "In the figure a bar is over the mixtures of all folds, a dot a fold"
-        + (f", a line all folds with tissues that cannot be distinguished scored as one ({groups})" if groups else "")
-        + "; axes are cut where long bars would hide the differences. The proportions and depths of the mixtures "
-        "are the same in every fold; intervals are by resampling mixtures with all their folds."
-        + (f" With fewer donors than folds, tested again with the same: {again}." if again else ""),
+        f"In the figure, bars pool the mixtures of all folds and dots are folds{joined}. Axes are truncated where long "
+        "bars would hide the differences. The mixtures of every fold have the same proportions and depths; intervals "
+        "resample mixtures together with all their folds."
+        + (f" Tissues with fewer donors than folds, tested with the same donors again: {again}." if again else ""),
     )

@@ -1,7 +1,6 @@
-"""What the jobs of a run used, beside what they had requested from the cluster."""
+"""What the jobs of a run used, compared with what they had requested from the cluster."""
 
 import ast
-import json
 import math
 from collections.abc import Hashable
 from pathlib import Path
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from methmix.pages.axes import labelled_rows, percent_axis
 from methmix.pages.style import EMPTY, TRUTH, drawing
+from methmix.report.arm_results import read_result
 
 _MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
 _ASKED = ("asked_minutes", "asked_memory_mb", "asked_cores", "asked_gpus")
@@ -26,8 +26,8 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
     benchmarks
         Folder of Snakemake's benchmark files.
     folder, arms
-        ``results/<name>/<phase>`` with a folder per arm; a training's own record has more than Snakemake measures,
-        and is all there is for one that was submitted by hand.
+        ``results/<name>/<phase>`` with a folder per arm. The record of a training has more than Snakemake measures,
+        and is the only one of a training that was submitted by hand.
 
     Returns
     -------
@@ -37,13 +37,12 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
         ``asked_*``; NaN where something was not measured or not requested.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for path in sorted(benchmarks.glob("*.tsv")) if benchmarks and benchmarks.is_dir() else []:
+    for path in sorted(benchmarks.glob("*.tsv")) if benchmarks else []:
         if "phase" not in path.stem or f"_{phase}_" in path.stem:
             rows[path.stem] = _of_benchmark(path)
     for arm in arms:
-        record = folder / arm / "logs" / "training_record.json"
+        record, name = folder / arm / "logs" / "training_record.json", f"train_{phase}_{arm}"
         if record.is_file():
-            name = f"train_{phase}_{arm}"
             rows[name] = _with_record(rows.get(name, {}), record)
     numbers = [*_MEASURED, *_ASKED]
     table = pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=["job", *numbers])
@@ -53,13 +52,8 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
 def _of_benchmark(path: Path) -> dict[str, Any]:
     measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
     end, seconds = path.stat().st_mtime, float(measured["s"])
-    row = {
-        "start": end - seconds,
-        "end": end,
-        "seconds": seconds,
-        "memory_mb": float(measured["max_rss"]),
-        "cores": float(measured["cpu_time"]) / seconds if seconds else np.nan,
-    }
+    cores = float(measured["cpu_time"]) / seconds if seconds else np.nan
+    row = {"start": end - seconds, "end": end, "seconds": seconds, "memory_mb": measured["max_rss"], "cores": cores}
     asked = ast.literal_eval(measured["resources"]) if "resources" in measured.index else {}
     if "slurm_partition" in asked:
         row["asked_minutes"] = asked.get("runtime", np.nan)
@@ -70,11 +64,11 @@ def _of_benchmark(path: Path) -> dict[str, Any]:
 
 
 def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
-    record = json.loads(path.read_text())["record"]
+    record = read_result(path, "train again: python -m methmix.training")["record"]
     end, seconds = path.stat().st_mtime, float(record["train_seconds"])
     row = {"start": end - seconds, "end": end, "seconds": 0.0, **row}
     if seconds > row["seconds"]:
-        # Over several starts; Snakemake has measured the last one.
+        # The record sums over restarts; Snakemake measured the last one only.
         row["seconds"], row["cores"] = seconds, record["n_ranks"] * record["cpu_seconds"] / seconds
     row["memory_mb"] = np.nanmax([row.get("memory_mb", np.nan), record["n_ranks"] * record["peak_memory_mb"]])
     if record["gpu_peak_memory_mb"]:
@@ -88,21 +82,20 @@ def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def enough(used: float, asked: float, spare: float, step: float) -> float:
-    """Give what would have been enough: some times what was used, rounded up; never more than was requested."""
+    """Return a sufficient request: ``spare`` times the use, rounded up to ``step``; at most what was requested."""
     return min(asked, math.ceil(used * spare / step) * step)
 
 
 def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
-    """Give the table of the page: used / requested, and what would be enough next time."""
+    """Make the table of the page: used / requested, and what would be enough next time."""
     table = []
     for job in jobs.to_dict("records"):
-        minutes = job["seconds"] / 60
-        memory, asked_memory, asked_minutes = job["memory_mb"], job["asked_memory_mb"], job["asked_minutes"]
+        minutes, memory = job["seconds"] / 60, job["memory_mb"]
+        asked_minutes, asked_memory = job["asked_minutes"], job["asked_memory_mb"]
         next_time = ""
         if not np.isnan([memory, asked_memory, asked_minutes]).any():
-            next_time = (
-                f"{enough(memory, asked_memory, 1.5, 500):.0f} MB, {enough(minutes, asked_minutes, 2, 5):.0f} min"
-            )
+            next_memory, next_minutes = enough(memory, asked_memory, 1.5, 500), enough(minutes, asked_minutes, 2, 5)
+            next_time = f"{next_memory:.0f} MB, {next_minutes:.0f} min"
         table.append(
             {
                 "job": job["job"],
@@ -119,8 +112,8 @@ def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
 def _pair(used: float, asked: float, unit: str, digits: int) -> str:
     if np.isnan(used):
         return "not measured"
-    text = f"{used:.{digits}f}"
-    return f"{text} {unit}".strip() if np.isnan(asked) else f"{text} / {asked:.0f} {unit}".strip()
+    requested = "" if np.isnan(asked) else f" / {asked:.0f}"
+    return f"{used:.{digits}f}{requested} {unit}".strip()
 
 
 def _gpu(job: dict[Hashable, Any]) -> str:
@@ -133,7 +126,7 @@ def _gpu(job: dict[Hashable, Any]) -> str:
 
 @drawing
 def efficiency(jobs: pd.DataFrame) -> Figure | None:
-    """Draw which fraction of what was requested each job used; None where nothing was requested."""
+    """Draw the fraction of the requested resources that each job used; None where nothing was requested."""
     asked = jobs[jobs["asked_memory_mb"].notna()]
     if not len(asked):
         return None

@@ -1,4 +1,4 @@
-"""What reports of the same experiment several times have in common: bars with one dot per run, and the page."""
+"""What the reports of repeated experiments (seeds, folds) have in common: bars with one dot per run, and the page."""
 
 from collections.abc import Sequence
 
@@ -16,18 +16,9 @@ Line = tuple[str, bool, list[tuple[str, str]]]
 
 @drawing
 def bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metrics: Sequence[str]) -> Figure:
-    """Draw one panel per metric, with one row per label: a bar for all runs together, and a dot for each.
+    """Draw one panel per metric and one row per label: a bar for all runs together, and a dot for each run.
 
-    Parameters
-    ----------
-    whole
-        Index: labels; one column per metric.
-    runs
-        The same for each run, so that every label occurs as often as there are runs.
-    colours
-        Of the bars.
-    metrics
-        Of the panels.
+    Both tables have the labels as index and a column per metric; in ``runs`` each label occurs once per run.
     """
     figure = Figure(figsize=(13, 0.34 * len(whole) + 1.1))
     for axes, metric in zip(figure.subplots(1, len(metrics), sharey=True), metrics, strict=True):
@@ -40,7 +31,5 @@ def bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metric
 
 def repeated_page(title: str, lead: str, figure: Figure, lines: list[Line], legend: str) -> str:
     """Render the page."""
-    images = image(figure, title)
-    return render(
-        "report/repeated_runs.html", title=title, lead=lead, images=images, columns=HEADLINE, lines=lines, legend=legend
-    )
+    content = {"title": title, "lead": lead, "images": image(figure, title), "lines": lines, "legend": legend}
+    return render("report/repeated_runs.html", columns=HEADLINE, **content)
