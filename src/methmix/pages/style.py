@@ -1,14 +1,17 @@
-"""One look for all figures: a palette, and a style that applies while a figure is drawn and written, never globally."""
+"""One look for all figures: palette, axes, and a style that applies while a figure is drawn, never globally."""
 
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from methmix.arms import ARMS
 from methmix.files.atomic import atomic_path
@@ -29,11 +32,7 @@ _STYLE = {
 
 # Colour-blind safe (Okabe and Ito 2008); red is reserved for errors.
 BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
-SPURIOUS = "#d62728"
-TRUTH = "#4d4d4d"
-EMPTY = "#e5e5e5"
-# Two alternating shades separate neighbouring tissues without a legend of forty colours.
-TISSUE_SHADES = (BLUE, LIGHT_BLUE)
+SPURIOUS, TRUTH, EMPTY = "#d62728", "#4d4d4d", "#e5e5e5"
 
 
 def colour(arm: str) -> str:
@@ -82,3 +81,26 @@ def embed(figure: Figure) -> str:
 def image(figure: Figure | None, alt: str, caption: str = "") -> list[Image]:
     """Make the images of a page from a figure: one, or none where nothing was drawn."""
     return [] if figure is None else [Image(embed(figure), alt, caption)]
+
+
+def percent_axis(axis: Axis, decimals: int | None = None, ticks: int | None = None) -> None:
+    """Label an axis of proportions in per cent, with at most ``ticks`` intervals between its ticks."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=decimals))
+    if ticks:
+        axis.set_major_locator(MaxNLocator(ticks))
+
+
+def labelled_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Label the rows 0, 1, ... from the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def tissue_columns(axes: Axes, tissues: Sequence[str]) -> None:
+    """Label the columns 0, 1, ... with tissues."""
+    axes.set_xticks(range(len(tissues)), tissues, rotation=90)
+
+
+def mark(axes: Axes, value: float) -> None:
+    """Draw a dotted vertical line at a value for comparison."""
+    axes.axvline(value, color=TRUTH, linewidth=0.8, linestyle=":")

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix.files.reference import SPLITS
-from methmix.pages.axes import labelled_rows, tissue_columns
-from methmix.pages.style import BLUE, GREEN, ORANGE, drawing
+from methmix.pages.style import BLUE, GREEN, ORANGE, drawing, labelled_rows, tissue_columns
 from methmix.reference.quality import CLEAR_DIFFERENCE, LOW_PURITY, Quality
 
 # Each split has its own marker, too.

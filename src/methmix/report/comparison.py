@@ -17,7 +17,7 @@ _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
 
 
 def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
-    """Make the table: one row per arm, with each metric, its interval (``<metric>_low``, ``_high``), costs and notes."""
+    """Make the table: a row per arm, with each metric, its interval (``<metric>_low``, ``_high``), costs and notes."""
     rows = []
     for result in results:
         row: dict[str, Any] = {"arm": result.arm}

@@ -6,20 +6,21 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from methmix import seeds
+from methmix import metrics, seeds
+from methmix.arms import names
 from methmix.config.load import load_experiment
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.render import render
 from methmix.pages.style import Image, embed, image, save
-from methmix.report import arm_figures, certainty_figures
+from methmix.report import comparison_figures as figures
 from methmix.report.arm_results import ArmResult, read_arms, serious
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
 from methmix.report.miami import miami
-from methmix.report.worked_mixtures import worked_mixtures
 
 logger = logging.getLogger("methmix")
 
@@ -31,39 +32,30 @@ _DIFFERENCES = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "background_mae",
     "distance_of_prediction_ratio_from_1",
 )  # fmt: skip
+# Mixtures that a reader of the page can choose from.
+_WORKED = 30
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
 _FIGURES = (
-    ("arms", arm_figures.summary, "Arms compared in four metrics", ""),
-    ("scatter", arm_figures.scatter, "Predicted against true proportions", "Red, left of 0: absent but called."),
-    ("abundance", arm_figures.errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
-    ("background", arm_figures.background, "Predicted against true background", ""),
-    ("tissues", arm_figures.per_tissue, "Errors by tissue", ""),
-    ("tissues", arm_figures.strata, "Errors by depth and number of tissues", ""),
-    ("presence", certainty_figures.presence, "Calibration and precision-recall", ""),
-    ("tradeoff", certainty_figures.tradeoff, "False-positive against missed tissues", ""),
-    ("training", arm_figures.training, "Training curves", ""),
+    ("arms", figures.summary, "Arms compared in four metrics", ""),
+    ("scatter", figures.scatter, "Predicted against true proportions", "Red, left of 0: absent but called."),
+    ("abundance", figures.errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
+    ("background", figures.background, "Predicted against true background", ""),
+    ("tissues", figures.per_tissue, "Errors by tissue", ""),
+    ("tissues", figures.strata, "Errors by depth and number of tissues", ""),
+    ("presence", figures.presence, "Calibration and precision-recall", ""),
+    ("tradeoff", figures.tradeoff, "False-positive against missed tissues", ""),
+    ("training", figures.training, "Training curves", ""),
 )
 _FIGURES_OF_ARMS = (
-    ("presence", certainty_figures.calibration, "Calibration by depth and tissue"),
-    ("intervals", certainty_figures.intervals, "Intervals"),
+    ("presence", figures.calibration, "Calibration by depth and tissue"),
+    ("intervals", figures.intervals, "Intervals"),
 )
 
 
 def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Path | None, output: Path) -> None:
     """Write ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html`` of one phase.
 
-    Parameters
-    ----------
-    config
-        The experiment.
-    folder
-        ``results/<name>/<phase>``, with a folder per arm.
-    arms
-        In the order of the table.
-    benchmarks
-        Folder of Snakemake's benchmark files, if there is one.
-    output
-        Folder to write to.
+    ``folder`` is ``results/<name>/<phase>``, with a folder per arm; ``benchmarks`` has Snakemake's benchmark files.
     """
     experiment = load_experiment(config)
     results = read_arms(folder, arms)
@@ -98,27 +90,57 @@ def _page(
         columns=_COLUMNS,
         main_columns=HEADLINE,
         differences=_DIFFERENCES,
-        figures=_figures(results, jobs),
+        figures=_images(results, jobs),
         plots=plots,
-        abundance_headings=arm_figures.headings(results),
-        abundance={result.arm: arm_figures.classes(result) for result in serious(results)},
-        worked=worked_mixtures(results),
+        abundance_headings=figures.headings(results),
+        abundance={result.arm: figures.classes(result) for result in serious(results)},
+        worked=_worked_mixtures(results),
         jobs=rows(jobs),
         elapsed_seconds=jobs["end"].max() - jobs["start"].min(),
         total_seconds=jobs["seconds"].sum(),
         peak_memory=jobs["memory_mb"].max(),
-        least_errors=certainty_figures.LEAST_ERRORS,
+        least_errors=figures.LEAST_ERRORS,
         shared=[f"{tissue} ({splits})" for tissue, splits in shared.items()],
         test_shared=[tissue for tissue, splits in shared.items() if "test" in splits],
     )
 
 
-def _figures(results: list[ArmResult], jobs: pd.DataFrame) -> dict[str, list[Image]]:
+def _images(results: list[ArmResult], jobs: pd.DataFrame) -> dict[str, list[Image]]:
     """Draw all figures; section -> its images."""
-    figures = defaultdict(list, cost=image(efficiency(jobs), "Resources used / requested"))
+    images = defaultdict(list, cost=image(efficiency(jobs), "Resources used / requested"))
     for section, draw, alt, caption in _FIGURES:
-        figures[section] += image(draw(results), alt, caption)
+        images[section] += image(draw(results), alt, caption)
     for section, draw_arm, alt in _FIGURES_OF_ARMS:
         for result in results:
-            figures[section] += image(draw_arm(result), f"{alt} of {result.arm}")
-    return figures
+            images[section] += image(draw_arm(result), f"{alt} of {result.arm}")
+    return images
+
+
+def _worked_mixtures(results: list[ArmResult]) -> list[dict[str, Any]]:
+    """List the first mixtures, each with the tissues that it contains or that one of the selected arms calls."""
+    arms = [result for result in results if result.arm in names("trained", "control", selected=True)]
+    return [_mixture(results[0], arms, row) for row in range(min(_WORKED, len(results[0].mixtures)))]
+
+
+def _mixture(first: ArmResult, arms: list[ArmResult], row: int) -> dict[str, Any]:
+    true, predicted = first.true[row], [result.predicted[row] for result in arms]
+    shown = np.any([true > 0, *map(metrics.called, predicted)], axis=0)
+    return {
+        "name": first.mixtures[row],
+        "depth": f"{first.per_mixture['mean_depth'].iloc[row]:g}",
+        "arms": [result.arm for result in arms],
+        "tissues": [
+            {"name": first.tissues[t], "true": _short(true[t]), "cells": [_cell(true[t], p[t]) for p in predicted]}
+            for t in np.argsort(-true, kind="stable")
+            if shown[t]
+        ],
+    }
+
+
+def _cell(true: float, predicted: float) -> dict[str, str]:
+    kind = "wrong" if metrics.spurious(true, predicted) else "lost" if metrics.missed(true, predicted) else ""
+    return {"text": _short(predicted), "kind": kind}
+
+
+def _short(value: float) -> str:
+    return "0" if value == 0 else f"{100 * value:.1f} %"

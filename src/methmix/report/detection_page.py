@@ -13,9 +13,8 @@ from matplotlib.ticker import NullLocator
 from methmix.arms import MAIN
 from methmix.detection.limits import shown_limit
 from methmix.files.atomic import write_text
-from methmix.pages.axes import percent_axis
 from methmix.pages.render import render
-from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, save
+from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, percent_axis, save
 from methmix.pages.wording import percent
 from methmix.report.arm_results import read_result
 

@@ -10,12 +10,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from methmix.pages.axes import labelled_rows, percent_axis
-from methmix.pages.style import EMPTY, TRUTH, drawing
+from methmix.pages.style import EMPTY, TRUTH, drawing, labelled_rows, percent_axis
 from methmix.report.arm_results import read_result
 
 _MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
-_ASKED = ("asked_minutes", "asked_memory_mb", "asked_cores", "asked_gpus")
+# Column -> its name in the resources of Snakemake, and in the record of a training.
+_ASKED = {
+    "asked_minutes": ("runtime", "minutes"),
+    "asked_memory_mb": ("mem_mb", "memory_mb"),
+    "asked_cores": ("cpus_per_task", "cpus"),
+    "asked_gpus": ("gpu", "gpus"),
+}
 
 
 def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
@@ -56,10 +61,8 @@ def _of_benchmark(path: Path) -> dict[str, Any]:
     row = {"start": end - seconds, "end": end, "seconds": seconds, "memory_mb": measured["max_rss"], "cores": cores}
     asked = ast.literal_eval(measured["resources"]) if "resources" in measured.index else {}
     if "slurm_partition" in asked:
-        row["asked_minutes"] = asked.get("runtime", np.nan)
-        row["asked_memory_mb"] = asked.get("mem_mb", np.nan)
-        row["asked_cores"] = asked.get("cpus_per_task", measured["threads"])
-        row["asked_gpus"] = asked.get("gpu", 0)
+        asked = {"cpus_per_task": measured["threads"], "gpu": 0, **asked}
+        row |= {column: asked.get(name, np.nan) for column, (name, _) in _ASKED.items()}
     return row
 
 
@@ -75,10 +78,8 @@ def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
         row["gpu_memory_mb"] = record["gpu_peak_memory_mb"]
     if record["gpu_samples"]:
         row["gpu_utilisation"] = record["gpu_utilisation"]
-    for name, asked in (("minutes", "minutes"), ("memory_mb", "memory_mb"), ("cpus", "cores"), ("gpus", "gpus")):
-        if record["slurm"].get(name):
-            row[f"asked_{asked}"] = record["slurm"][name]
-    return row
+    # Where SLURM recorded nothing, what Snakemake requested stays.
+    return row | {column: found for column, (_, name) in _ASKED.items() if (found := record["slurm"].get(name))}
 
 
 def enough(used: float, asked: float, spare: float, step: float) -> float:

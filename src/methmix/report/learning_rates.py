@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from methmix.files.atomic import write_csv
-from methmix.pages.axes import percent_axis
-from methmix.pages.style import colour, drawing, save
+from methmix.pages.style import colour, drawing, percent_axis, save
 from methmix.report.arm_results import read_result
 
 logger = logging.getLogger("methmix")

@@ -6,11 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.pages.style import SPURIOUS, TISSUE_SHADES, drawing
+from methmix.pages.style import BLUE, LIGHT_BLUE, SPURIOUS, drawing
 from methmix.pages.wording import percent
 
 Array = npt.NDArray[np.float64]
 
+# Two alternating shades separate neighbouring tissues without a legend of forty colours.
+_SHADES = (BLUE, LIGHT_BLUE)
 # Space between two tissues, relative to the bars of an average tissue.
 _GAP = 0.15
 
@@ -65,7 +67,7 @@ def _tissue(axes: Axes, left: float, true: Array, predicted: Array, wrong: metri
 
     Of thousands of bars each is narrower than a pixel: a common outline blends them, where single bars would vanish.
     """
-    edges, shade = left + np.arange(len(true) + 1), TISSUE_SHADES[rank % 2]
+    edges, shade = left + np.arange(len(true) + 1), _SHADES[rank % 2]
     below = (-np.where(wrong, 0, predicted), shade), (-np.where(wrong, predicted, 0), SPURIOUS)
     for height, fill in ((true, shade), *below):
         axes.stairs(height, edges, baseline=0, fill=True, facecolor=fill, edgecolor="none", snap=False)
