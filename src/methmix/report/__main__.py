@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _comparison(options: argparse.Namespace) -> None:
-    from methmix.report.comparison_page import write_comparison
+    from methmix.report.comparison import write_comparison
 
     write_comparison(options.config, options.folder, options.arms, options.jobs, options.output)
 

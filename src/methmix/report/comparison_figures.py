@@ -152,15 +152,18 @@ def strata(results: list[ArmResult]) -> Figure:
     """Plot the error by depth, and error and false positives by number of tissues."""
     figure = Figure(figsize=(11, 3.2))
     panels = figure.subplots(1, 3)
-    columns = (("mean_depth", "mae"), ("n_tissues", "mae"), ("n_tissues", "spurious"))
-    titles = ("MAE by depth", "MAE by number of tissues", "false positives by number of tissues")
-    for axes, (by, column), title in zip(panels, columns, titles, strict=True):
+    columns = {
+        "MAE by depth": ("mean_depth", "mae"),
+        "MAE by number of tissues": ("n_tissues", "mae"),
+        "false positives by number of tissues": ("n_tissues", "spurious"),
+    }
+    for axes, (title, (by, column)) in zip(panels, columns.items(), strict=True):
         for result in serious(results):
             means = result.per_mixture.groupby(by)[column].mean()
             axes.plot(means.index, means, "o-", color=colour(result.arm), label=result.arm)
-        axes.set(title=title, xlabel="mean depth" if by == "mean_depth" else "tissues in the mixture", ylim=(0, None))
+        axes.set(title=title, xlabel="tissues in the mixture", ylim=(0, None))
         if by == "mean_depth":
-            axes.set_xscale("log")
+            axes.set(xlabel="mean depth", xscale="log")
         if column == "mae":
             percent_axis(axes.yaxis, decimals=1)
         ticks = sorted(results[0].per_mixture[by].unique())
@@ -207,14 +210,13 @@ def presence(results: list[ArmResult]) -> Figure:
     left, right = figure.subplots(1, 2)
     for result in serious(results):
         ece, area = (shown(result.metrics[name], 4) for name in ("presence_ece", "presence_auprc"))
-        present, probability = _labelled(result.true, result.probability)
-        _reliability(left, present, probability, color=colour(result.arm), label=f"{result.arm}, ECE {ece}")
+        present, probability = _reliability(
+            left, result.true, result.probability, color=colour(result.arm), label=f"{result.arm}, ECE {ece}"
+        )
         precision, recall, _ = precision_recall_curve(present, probability)
         right.step(recall, precision, where="post", color=colour(result.arm), label=f"{result.arm}, AUPRC {area}")
-    _diagonal(left)
-    left.set_title("calibration")
+    _diagonal(left, "calibration")
     right.set(xlabel="recall", ylabel="precision", title="precision and recall", xlim=(0.5, 1.01))
-    left.legend()
     right.legend(loc="lower left")
     return figure
 
@@ -229,37 +231,34 @@ def calibration(result: ArmResult) -> Figure | None:
     depths = sorted(result.per_mixture["mean_depth"].unique())
     for depth, shade in zip(depths, mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(depths))), strict=True):
         rows = result.per_mixture["mean_depth"].eq(depth).to_numpy()
-        labelled = _labelled(result.true[rows], result.probability[rows])
-        _reliability(left, *labelled, color=shade, label=f"depth {depth:g}")
-    _diagonal(left)
-    left.set_title(f"{result.arm}: calibration by depth")
-    left.legend()
-    table = result.per_tissue
-    right.bar(range(len(table)), table["presence_ece"], color=colour(result.arm))
+        _reliability(left, result.true[rows], result.probability[rows], color=shade, label=f"depth {depth:g}")
+    _diagonal(left, f"{result.arm}: calibration by depth")
+    right.bar(range(len(result.tissues)), result.per_tissue["presence_ece"], color=colour(result.arm))
     tissue_columns(right, result.tissues)
     right.set_title(f"{result.arm}: expected calibration error by tissue")
     return figure
 
 
-def _labelled(true: Array, probability: Array) -> tuple[metrics.Mask, Array]:
-    """Return which of the absent and present entries, traces left out, are present, and their probabilities."""
+def _reliability(axes: Axes, true: Array, probability: Array, **look: Any) -> tuple[metrics.Mask, Array]:
+    """Plot the proportion of present entries against the mean presence probability, in the bins of the ECE.
+
+    Returns which entries are present, and their probabilities; traces are left out.
+    """
     labelled = metrics.absent(true) | metrics.present(true)
-    return metrics.present(true)[labelled], probability[labelled]
-
-
-def _reliability(axes: Axes, present: metrics.Mask, probability: Array, **look: object) -> None:
-    """Plot the proportion of present entries against the mean presence probability, in the bins of the ECE."""
+    present, probability = metrics.present(true)[labelled], probability[labelled]
     bins = calibration_bins(probability)
     number = np.bincount(bins, minlength=CALIBRATION_BINS)
     enough = number >= _FEWEST
-    mean = np.bincount(bins, probability, CALIBRATION_BINS)[enough] / number[enough]
-    found = np.bincount(bins, present, CALIBRATION_BINS)[enough] / number[enough]
-    axes.plot(mean, found, "o-", markersize=4, **look)  # type: ignore[arg-type]
+    mean, found = (np.bincount(bins, of, CALIBRATION_BINS)[enough] / number[enough] for of in (probability, present))
+    axes.plot(mean, found, "o-", markersize=4, **look)
+    return present, probability
 
 
-def _diagonal(axes: Axes) -> None:
+def _diagonal(axes: Axes, title: str) -> None:
     axes.axline((0, 0), slope=1, color=TRUTH, linewidth=0.7)
     axes.set(xlabel="presence probability", ylabel="proportion that is present", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    axes.set_title(title)
+    axes.legend()
 
 
 @drawing
@@ -278,8 +277,9 @@ def tradeoff(results: list[ArmResult]) -> Figure:
             for x, y, value in zip(false, missed, table["value"], strict=True):
                 left.annotate(f"{value:g} ", (x, y), fontsize=7, ha="right", va="top", color=colour(result.arm))
             _errors_by_threshold(right, table, colour(result.arm))
-    left.set(xscale="log", xlabel="false-positive tissues per mixture")
-    left.set(yscale="log", ylabel="missed tissues per mixture")
+    left.set(
+        xlabel="false-positive tissues per mixture", ylabel="missed tissues per mixture", xscale="log", yscale="log"
+    )
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
@@ -312,9 +312,8 @@ def intervals(result: ArmResult) -> Figure | None:
     present = metrics.present(result.true)
     covered = metrics.covered(result.true, result.low, result.high)
     depth = result.per_mixture["mean_depth"].to_numpy()
-    depths = np.unique(depth)
-    coverage = [covered[depth == d][present[depth == d]].mean() for d in depths]
-    first.bar([f"{d:g}" for d in depths], coverage, color=colour(result.arm))
+    coverage = {f"{d:g}": covered[depth == d][present[depth == d]].mean() for d in np.unique(depth)}
+    first.bar([*coverage], [*coverage.values()], color=colour(result.arm))
     first.set(title="coverage by depth", xlabel="mean depth")
     second.bar(range(len(result.tissues)), result.per_tissue["interval_coverage_present"], color=colour(result.arm))
     second.set_title("coverage by tissue, where present")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from methmix.pages.style import EMPTY, TRUTH, drawing, labelled_rows, percent_axis
 from methmix.report.arm_results import read_result
 
-_MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
+_MEASURED = ["start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation"]
 # Column -> its name in the resources of Snakemake, and in the record of a training.
 _ASKED = {
     "asked_minutes": ("runtime", "minutes"),
@@ -24,15 +24,9 @@ _ASKED = {
 
 
 def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
-    """Read what the jobs of one phase used.
+    """Read what the jobs of one phase used, from Snakemake's benchmark files and the records of the trainings.
 
-    Parameters
-    ----------
-    benchmarks
-        Folder of Snakemake's benchmark files.
-    folder, arms
-        ``results/<name>/<phase>`` with a folder per arm. The record of a training has more than Snakemake measures,
-        and is the only one of a training that was submitted by hand.
+    A record has more than Snakemake measures, and is all there is of a training that was submitted by hand.
 
     Returns
     -------
@@ -49,9 +43,8 @@ def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]
         record, name = folder / arm / "logs" / "training_record.json", f"train_{phase}_{arm}"
         if record.is_file():
             rows[name] = _with_record(rows.get(name, {}), record)
-    numbers = [*_MEASURED, *_ASKED]
-    table = pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=["job", *numbers])
-    return table.astype(dict.fromkeys(numbers, float))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*_MEASURED, *_ASKED], dtype=float)
+    return table.rename_axis("job").reset_index()
 
 
 def _of_benchmark(path: Path) -> dict[str, Any]:
@@ -91,22 +84,15 @@ def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
     """Make the table of the page: used / requested, and what would be enough next time."""
     table = []
     for job in jobs.to_dict("records"):
-        minutes, memory = job["seconds"] / 60, job["memory_mb"]
-        asked_minutes, asked_memory = job["asked_minutes"], job["asked_memory_mb"]
-        next_time = ""
+        minutes, asked_minutes, next_time = job["seconds"] / 60, job["asked_minutes"], ""
+        memory, asked_memory = job["memory_mb"], job["asked_memory_mb"]
         if not np.isnan([memory, asked_memory, asked_minutes]).any():
             next_memory, next_minutes = enough(memory, asked_memory, 1.5, 500), enough(minutes, asked_minutes, 2, 5)
             next_time = f"{next_memory:.0f} MB, {next_minutes:.0f} min"
-        table.append(
-            {
-                "job": job["job"],
-                "time": _pair(minutes, asked_minutes, "min", 1),
-                "memory": _pair(memory, asked_memory, "MB", 0),
-                "cores": _pair(job["cores"], job["asked_cores"], "", 1),
-                "gpu": _gpu(job),
-                "enough": next_time,
-            }
-        )
+        time, memory = _pair(minutes, asked_minutes, "min", 1), _pair(memory, asked_memory, "MB", 0)
+        cores = _pair(job["cores"], job["asked_cores"], "", 1)
+        row = {"job": job["job"], "time": time, "memory": memory, "cores": cores, "gpu": _gpu(job), "enough": next_time}
+        table.append(row)
     return table
 
 

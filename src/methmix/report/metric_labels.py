@@ -7,10 +7,7 @@ from methmix.pages.wording import percent
 
 
 class Label(NamedTuple):
-    """Names of a metric: heading of a column, title of a panel or row, and explanation (by default the title).
-
-    ``unit`` is ``%``, or empty for a number.
-    """
+    """Column heading, title of a panel or row, unit (``%`` or none) and explanation (by default the title)."""
 
     short: str
     long: str
@@ -38,9 +35,7 @@ LABELS = {
         "ECE", "calibration error (ECE)", "", "expected calibration error of the presence probability"
     ),
     "background_mae": Label("MAE of the background", "mean absolute error of the background", "%"),
-    "distance_of_prediction_ratio_from_1": Label(
-        "distance of pred. / true from 1", "distance of predicted / true from 1"
-    ),
+    "distance_of_prediction_ratio_from_1": Label("pred. / true from 1", "distance of predicted / true from 1"),
 }  # fmt: skip
 
 

@@ -45,21 +45,17 @@ def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str
     axes.set_xticks(centres, [tissues[i] for i in order], rotation=90)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    axes.set_title(_title(arm, true, predicted, wrong))
+    number, mass = int(wrong.sum()), float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
+    axes.set_title(
+        f"{arm}: {len(true)} test mixtures, {number} false positives ({number / len(true):.2f} per mixture), "
+        f"{percent(mass, 1)} of the predicted mass on absent tissues"
+    )
     caption = (
         "Truth above, prediction mirrored below, one bar per mixture. Red: false positives, absent but predicted at "
         f"{percent(metrics.PRESENT)} or more."
     )
     figure.supxlabel("\n".join(filter(None, (caption, note))), fontsize=8, color="#666666", x=0.01, ha="left")
     return figure
-
-
-def _title(arm: str, true: Array, predicted: Array, wrong: metrics.Mask) -> str:
-    number, mass = int(wrong.sum()), float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
-    return (
-        f"{arm}: {len(true)} test mixtures, {number} false positives ({number / len(true):.2f} per mixture), "
-        f"{percent(mass, 1)} of the predicted mass on absent tissues"
-    )
 
 
 def _tissue(axes: Axes, left: float, true: Array, predicted: Array, wrong: metrics.Mask, rank: int) -> None:
