@@ -32,21 +32,19 @@ _STREAMED = (1000, 3000)
 _LEAST_SECONDS = 0.05
 
 
-def in_turn(
-    calls: Mapping[Any, Callable[[], object]], rounds: int, threads: int = 1, clock: Callable[[], float] = timer
-) -> pd.DataFrame:
+def in_turn(calls: Mapping[Any, Callable[[], object]], rounds: int, threads: int = 1) -> pd.DataFrame:
     """Time calls one after the other: seconds per call, a row per round and a column per name.
 
     Other work slows neighbouring calls equally but changes from second to second, so compare within rounds:
-    ``(times["b"] / times["a"]).median()``. The default clock waits for a GPU.
+    ``(times["b"] / times["a"]).median()``. The clock waits for a GPU.
     """
-    timers = [Timer("call()", globals={"call": call}, num_threads=threads, timer=clock) for call in calls.values()]
+    timers = [Timer("call()", globals={"call": call}, num_threads=threads, timer=timer) for call in calls.values()]
     taken = [[each.blocked_autorange(min_run_time=_LEAST_SECONDS).median for each in timers] for _ in range(rounds)]
     return pd.DataFrame(taken, columns=[*calls])
 
 
 def growth(times: pd.DataFrame) -> float:
-    """Return the largest factor by which doubling the size (ascending columns) multiplies the time; median of rounds."""
+    """Return the largest factor by which doubling the size multiplies the time; columns are sizes, ascending."""
     powers = np.diff(np.log(times), axis=1) / np.diff(np.log(times.columns.to_numpy(float)))
     return float(2 ** np.median(powers, axis=0).max())
 
@@ -72,23 +70,23 @@ def _opened(inputs: Path) -> tuple[Reference, Mixtures]:
 
 
 def streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]]:
-    """Write a smaller and a larger file of mixtures, deconvolve both, and record the peak memory after each.
+    """Record the peak memory after writing a smaller and a larger file of mixtures, and after NNLS of each.
 
-    ``growth_per_byte`` is the increase of the peak from the first file to the second, per additional byte of the
-    file. NNLS comes last, since it always needs more memory than the writing.
+    ``growth_per_byte`` is the increase of the peak per additional byte of the file. NNLS comes last, since it always
+    needs more memory than the writing.
     """
-    reference, _ = _opened(inputs)
-    profiles, paths = reference.complete_profiles("train"), [inputs / f"{n}.h5" for n in _STREAMED]
+    reference = read_reference(inputs / "reference.h5")
+    profiles, paths = reference.complete_profiles("train"), {n: inputs / f"{n}.h5" for n in _STREAMED}
     written, solved = [], []
-    for n, path in zip(_STREAMED, paths, strict=True):
+    for n, path in paths.items():
         _write(experiment, reference, n, path)
         written.append(peak_memory())
-    for path in paths:
+    for path in paths.values():
         streamed = read_mixtures(path)
         weighted_nnls(profiles, streamed.methylation, streamed.depth)
         solved.append(peak_memory())
-    sizes = [path.stat().st_size / 2**20 for path in paths]
-    of_files = {"regions": len(reference.regions), "mixtures": [*_STREAMED], "file_mb": sizes}
+    sizes = [path.stat().st_size / 2**20 for path in paths.values()]
+    of_files = {"regions": len(reference.regions), "mixtures": [*paths], "file_mb": sizes}
     return {
         name: {**of_files, "resident_mb": peaks, "growth_per_byte": np.ptp(peaks) / np.ptp(sizes)}
         for name, peaks in (("write", written), ("nnls", solved))
@@ -123,30 +121,23 @@ def solver(inputs: Path, rounds: int) -> dict[str, Any]:
 def training(
     arm: ArmSettings, experiment: Experiment, inputs: dict[int, Path], rounds: int, threads: int, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Train one arm and record the peak memory of this process, then time its steps.
+    """Train one arm and record the peak memory of this process, then time its steps, with one thread and with several.
 
-    ``inputs`` are the folders of `prepare` by number of regions, the experiment's own number first. Everything is
-    timed with one thread; mixtures per second also with several ``threads``.
+    ``inputs`` are the folders of `prepare` by number of regions, the experiment's own number first.
     """
-
-    def trainer_of(folder: Path) -> Trainer:
-        return Trainer(arm, experiment, *_opened(folder), folder / arm.arm, device)
-
     whole, batch_size = next(iter(inputs)), arm.training.batch_size
-    trainer = trainer_of(inputs[whole])
+    # Made one by one, so that the others take no memory while the first one trains.
+    trainers = (Trainer(arm, experiment, *_opened(inputs[n]), inputs[n] / arm.arm, device) for n in inputs)
+    trainer = next(trainers)
     trainer.run()
     memory = {"peak_mb": peak_memory(), "gpu_mb": trainer.state.record["gpu_peak_memory_mb"]}
-    calls = {n: _calls(trainer if n == whole else trainer_of(inputs[n])) for n in sorted(inputs)}
+    calls = dict(sorted(zip(inputs, map(_calls, (trainer, *trainers)), strict=True)))
     times = in_turn({(what, n): call for n in calls for what, call in calls[n].items()}, rounds)
     several = in_turn(calls[whole], max(1, rounds // 2), threads)
     seconds = pd.DataFrame({str(threads): several.median(), "1": times.xs(whole, axis=1, level=1).median()})
     step = {"batch_size": batch_size, "mixtures_per_second": (batch_size / seconds).to_dict()}
-    scaling = {
-        "regions": [*calls],
-        "seconds": {what: [*times[what].median()] for what in calls[whole]},
-        "growth": growth(times["training"]),
-        "growth_of_drawing": growth(times["drawing"]),
-    }
+    scaling = {"regions": [*calls], "seconds": {what: [*times[what].median()] for what in calls[whole]}}
+    scaling |= {"growth": growth(times["training"]), "growth_of_drawing": growth(times["drawing"])}
     return {"training_step": step | attribution(trainer, rounds), "scaling": scaling, "memory": memory}
 
 
@@ -158,52 +149,37 @@ def _calls(trainer: Trainer) -> dict[str, Callable[[], Any]]:
 
 def attribution(trainer: Trainer, rounds: int) -> dict[str, Any]:
     """Attribute the time of a step to its parts; ratios are taken within each step, medians over ``rounds``."""
-    for part, owner, method in (
-        ("episode", trainer.batches.episodes, "draw"),
-        ("mixing_and_reads", trainer.batches.sampler, "sample"),
-        ("forward", trainer.model, "loss"),
-        ("optimiser", trainer.optimiser, "step"),
-    ):
+    made = {"episode": (trainer.batches.episodes, "draw"), "mixing_and_reads": (trainer.batches.sampler, "sample")}
+    learned = {"forward": (trainer.model, "loss"), "optimiser": (trainer.optimiser, "step")}
+    for part, (owner, method) in (made | learned).items():
         if owner is not None:
             setattr(owner, method, record_function(part)(getattr(owner, method)))
     step = _calls(trainer)["training"]
     # The first profile also sets the profiler up.
     profiles = pd.DataFrame([_profiled(step, trainer.device) for _ in range(1 + rounds)][1:])
     median, of_step = profiles.median(), profiles.div(profiles["step"], axis=0).median()
-    return {
-        "repetitions": rounds,
-        "taken": "median",
-        "step_seconds": median["step"],
-        "part_seconds": median[[*PARTS]].to_dict(),
-        "products_seconds": median["products"],
-        "products_gflop": median["gflop"],
-        "products_gflop_per_second": median["gflop"] / median["products"],
-        "step_over_products": 1 / of_step["products"],
-        "generation_over_step": of_step["mixing_and_reads"],
-        "episode_over_step": of_step["episode"],
-    }
+    seconds = {"step_seconds": median["step"], "part_seconds": median[[*PARTS]].to_dict()}
+    products = {"products_seconds": median["products"], "products_gflop": median["gflop"]}
+    products["products_gflop_per_second"] = median["gflop"] / median["products"]
+    ratios = {"generation_over_step": of_step["mixing_and_reads"], "episode_over_step": of_step["episode"]}
+    ratios["step_over_products"] = 1 / of_step["products"]
+    return {"repetitions": rounds, "taken": "median", **seconds, **products, **ratios}
 
 
 def _profiled(step: Callable[[], Any], device: torch.device) -> dict[str, float]:
-    """Profile one step: seconds of it, of its parts and of its matrix products, and the GFLOP of the products.
-
-    Products in double precision are left out: they belong to the small systems of equations of a solver. On a GPU
-    all seconds except those of the whole step are kernel times.
-    """
+    """Profile one step: seconds of it, of its parts and of its matrix products, and the GFLOP of the products."""
     gpu = device.type == "cuda"
     with profile(record_shapes=True, with_flops=True) as profiled, record_function("step"):
         step()
         if gpu:
             torch.cuda.synchronize(device)
     events = [event for event in profiled.events() or [] if event.device_type.name == "CPU"]
+    # On a GPU, parts and products are kernel times.
     kind = "device_time_total" if gpu else "cpu_time_total"
     parts = {name: sum(getattr(event, kind) for event in events if event.name == name) / 1e6 for name in PARTS}
     whole = next(event.cpu_time_total for event in events if event.name == "step") / 1e6
+    # Products in double precision belong to the small systems of equations of a solver.
     products = [event for event in events if event.name in _PRODUCTS and "double" not in event.input_dtypes]
-    return {
-        "step": whole,
-        **parts,
-        "backward": whole - sum(parts.values()),
-        "products": sum(getattr(event, f"self_{kind}") for event in products) / 1e6,
-        "gflop": sum(event.flops or 0 for event in products) / 1e9,
-    }
+    measured = {"step": whole, **parts, "backward": whole - sum(parts.values())}
+    measured["products"] = sum(getattr(event, f"self_{kind}") for event in products) / 1e6
+    return measured | {"gflop": sum(event.flops or 0 for event in products) / 1e9}

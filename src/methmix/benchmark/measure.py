@@ -77,8 +77,7 @@ def measure(
     }
     experiment = load_experiment(config)
     reference = build_reference(experiment)
-    overrides = {**experiment.overrides, **_SHORT}
-    arms = [load_arm(Path(path), overrides=overrides) for path in experiment.arms[PHASE].values()]
+    arms = [load_arm(Path(path), overrides=experiment.overrides | _SHORT) for path in experiment.arms[PHASE].values()]
     numbers = [round(multiple * len(reference.regions)) for multiple in multiples]
     with tempfile.TemporaryDirectory(prefix=".benchmark.", dir=folder) as room:
         inputs = {n: prepare(experiment, reference, n, n_mixtures, Path(room)) for n in numbers}
@@ -92,8 +91,8 @@ def measure(
     counted = {"tissues": reference.tissue_names, "regions": reference.regions, "donors": reference.donors}
     sizes: dict[str, Any] = {name: len(of) for name, of in counted.items()}
     sizes["batch_size"] = {arm.arm: arm.training.batch_size for arm in arms}
-    seconds = time.monotonic() - started
-    return {"machine": machine, "seconds": seconds, "sizes": sizes, "checks": checks(results), **results}
+    content = {"machine": machine, "seconds": time.monotonic() - started, "sizes": sizes}
+    return content | {"checks": checks(results)} | results
 
 
 def checks(content: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -150,9 +149,8 @@ def _overview(content: dict[str, Any]) -> Figure:
     per_second = {f"{name}, {what}": rate for name, rates in timed.items() for what, rate in rates.items()}
     bars = speed.barh([*per_second], [*per_second.values()], color=BLUE)
     speed.bar_label(bars, [number(rate) for rate in per_second.values()], padding=3)
-    speed.margins(x=0.25)
+    speed.set(title="mixtures per second", xmargin=0.25)
     speed.invert_yaxis()
-    speed.set_title("mixtures per second")
     for arm, measured in content["scaling"].items():
         for what, line in (("training", "o-"), ("drawing", "o:")):
             seconds = measured["seconds"][what]

@@ -72,9 +72,8 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     mixtures, tissues = (list(dict.fromkeys(predictions[name])) for name in ("mixture_id", "tissue"))
     n, n_tissues = len(mixtures), len(tissues)
     if len(predictions) != n * n_tissues:
-        raise InputError(
-            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {n} x {n_tissues}", remedy
-        )
+        path = evaluation / "predictions.csv"
+        raise InputError(f"{path}: {len(predictions)} rows, expected {n} x {n_tissues}", remedy)
     values = (predictions[name].to_numpy(dtype=float).reshape(n, n_tissues) for name in _VALUES)
     history = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     return ArmResult(arm, metrics, mixtures, tissues, *values, **tables, log=history)
@@ -86,10 +85,8 @@ def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
     first = results[0]
     for other in results[1:]:
         if other.tissues != first.tissues or not np.array_equal(other.true, first.true):
-            raise InputError(
-                f"{folder}: {first.arm} and {other.arm} were evaluated on different mixtures",
-                "evaluate all arms again on one test file",
-            )
+            different = f"{folder}: {first.arm} and {other.arm} were evaluated on different mixtures"
+            raise InputError(different, "evaluate all arms again on one test file")
     return results
 
 

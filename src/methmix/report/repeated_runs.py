@@ -51,11 +51,7 @@ def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path
 def read_ablation(runs: list[Path], arms: list[str], variants: dict[str, Variant]) -> pd.DataFrame:
     """Read the metrics of arms and variants in every run.
 
-    Returns
-    -------
-    DataFrame
-        One row per run and arm or variant: ``what``, ``label``, ``variant`` (whether it is one), ``run``, ``seed``,
-        and the metrics.
+    The columns are ``what``, ``label``, ``variant`` (whether it is one), ``run``, ``seed``, and the metrics.
     """
     labels = {arm: arm for arm in arms} | {name: variant.label for name, variant in variants.items()}
     rows = []
@@ -72,22 +68,14 @@ def read_ablation(runs: list[Path], arms: list[str], variants: dict[str, Variant
 def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Compute the mean and standard deviation over runs of each row, and its paired differences from sparse.
 
-    Returns
-    -------
-    DataFrame
-        Index ``label``; for each metric ``<metric>_mean``, ``_sd``, ``_minus_sparse`` (the mean difference), and the
-        lowest and highest difference of a run, ``_minus_sparse_low`` and ``_minus_sparse_high``.
+    The columns are ``<metric>_mean``, ``_sd``, ``_minus_sparse`` (the mean difference), and the lowest and highest
+    difference of a run, ``_minus_sparse_low`` and ``_minus_sparse_high``; the index is ``label``.
     """
     values = table.set_index(["what", "run"])[list(HEADLINE)]
     difference = values.sub(values.loc[MAIN], level="run")
     by_what, differences = (frame.groupby("what", sort=False) for frame in (values, difference))
-    parts = {
-        "mean": by_what.mean(),
-        "sd": by_what.std(ddof=1),
-        "minus_sparse": differences.mean(),
-        "minus_sparse_low": differences.min(),
-        "minus_sparse_high": differences.max(),
-    }
+    parts = {"mean": by_what.mean(), "sd": by_what.std(ddof=1), "minus_sparse": differences.mean()}
+    parts |= {"minus_sparse_low": differences.min(), "minus_sparse_high": differences.max()}
     summary = pd.concat([part.add_suffix(f"_{name}") for name, part in parts.items()], axis=1)
     return summary.rename(index=dict(zip(table["what"], table["label"], strict=True)))
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from experiments import tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 
+from methmix.benchmark import costs
 from methmix.benchmark.costs import PARTS, growth, in_turn
 from methmix.benchmark.costs import attribution as attribute
 from methmix.training.loop import Trainer
@@ -68,10 +69,11 @@ class SlowedMachine:
         self.calls += 1
 
 
-def test_ratios_within_rounds_are_those_of_the_work_whatever_the_machine_does():
+def test_ratios_within_rounds_are_those_of_the_work_whatever_the_machine_does(monkeypatch):
     machine = SlowedMachine()
+    monkeypatch.setattr(costs, "timer", lambda: machine.now)
     calls = {"once": lambda: machine.work(1), "twice": lambda: machine.work(2)}
-    times = in_turn(calls, 5, clock=lambda: machine.now)
+    times = in_turn(calls, 5)
     assert times["once"].tolist() == [1, 7, 1, 7, 1]
     assert times["twice"].tolist() == [2, 14, 2, 14, 2]
 
