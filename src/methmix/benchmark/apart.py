@@ -22,8 +22,7 @@ def apart(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str,
 
 def _prepare() -> None:
     os.environ.update(_ENVIRONMENT)
-    # As a command line does (`methmix.cli.run`).
-    keep_freed_memory()
+    keep_freed_memory()  # as every command line does
 
 
 def peak_memory() -> float:

@@ -33,14 +33,14 @@ _LEAST_SECONDS = 0.05
 
 
 def in_turn(calls: Mapping[Any, Callable[[], object]], rounds: int, threads: int = 1) -> pd.DataFrame:
-    """Time calls one after the other: seconds per call, a row per round and a column per name.
+    """Time calls one after the other: seconds per call, a row per round and a column per name (a tuple: levels).
 
     Other work slows neighbouring calls equally but changes from second to second, so compare within rounds:
     ``(times["b"] / times["a"]).median()``. The clock waits for a GPU.
     """
     timers = [Timer("call()", globals={"call": call}, num_threads=threads, timer=timer) for call in calls.values()]
     taken = [[each.blocked_autorange(min_run_time=_LEAST_SECONDS).median for each in timers] for _ in range(rounds)]
-    return pd.DataFrame(taken, columns=[*calls])
+    return pd.DataFrame(dict(zip(calls, np.transpose(taken), strict=True)))
 
 
 def growth(times: pd.DataFrame) -> float:
@@ -72,8 +72,7 @@ def _opened(inputs: Path) -> tuple[Reference, Mixtures]:
 def streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]]:
     """Record the peak memory after writing a smaller and a larger file of mixtures, and after NNLS of each.
 
-    ``growth_per_byte`` is the increase of the peak per additional byte of the file. NNLS comes last, since it always
-    needs more memory than the writing.
+    NNLS comes last: it needs more memory than the writing. The growth is that of the peak per byte of the file.
     """
     reference = read_reference(inputs / "reference.h5")
     profiles, paths = reference.complete_profiles("train"), {n: inputs / f"{n}.h5" for n in _STREAMED}
@@ -121,10 +120,8 @@ def solver(inputs: Path, rounds: int) -> dict[str, Any]:
 def training(
     arm: ArmSettings, experiment: Experiment, inputs: dict[int, Path], rounds: int, threads: int, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Train one arm and record the peak memory of this process, then time its steps, with one thread and with several.
-
-    ``inputs`` are the folders of `prepare` by number of regions, the experiment's own number first.
-    """
+    """Train one arm and record the peak memory of this process, then time its steps, with one thread and with several."""
+    # The experiment's own number of regions comes first.
     whole, batch_size = next(iter(inputs)), arm.training.batch_size
     # Made one by one, so that the others take no memory while the first one trains.
     trainers = (Trainer(arm, experiment, *_opened(inputs[n]), inputs[n] / arm.arm, device) for n in inputs)

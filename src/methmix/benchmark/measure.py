@@ -7,7 +7,6 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ from methmix.reference.build import build_reference
 
 logger = logging.getLogger("methmix")
 
-# Measurement, key of its results, quantity, relation, target. Memory may grow with streamed mixtures, but little:
-# their donors and proportions, some kilobytes each, are kept, and the allocator is not exact.
+# Measurement, key of its results, quantity, relation, target. Some kilobytes per streamed mixture are kept in memory.
 _TARGETS = (
     ("training_step", "step_over_products", "step / its matrix products", "<=", 1.6),
     ("training_step", "generation_over_step", "mixing and reads / step", "<=", 0.3),
@@ -61,7 +59,7 @@ def benchmark(config: Path, output: Path, mode: str, device: str) -> None:
 
 
 def measure(
-    config: Path, rounds: int, n_mixtures: int, multiples: Sequence[float], device: torch.device, folder: Path
+    config: Path, rounds: int, n_mixtures: int, multiples: tuple[float, ...], device: torch.device, folder: Path
 ) -> dict[str, Any]:
     """Make all measurements, each in a process of its own; their temporary files are below ``folder``."""
     started, threads = time.monotonic(), torch.get_num_threads()
@@ -120,9 +118,8 @@ def page(content: dict[str, Any]) -> str:
 
 def number(value: float) -> str:
     """Write a number with three significant digits."""
-    if value and (abs(value) < 1e-3 or abs(value) >= 1e7):
-        return f"{value:.2g}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    form = ".2g" if value and not 1e-3 <= abs(value) < 1e7 else ",.0f" if abs(value) >= 100 else ".3g"
+    return f"{value:{form}}"
 
 
 @drawing
@@ -148,13 +145,13 @@ def _overview(content: dict[str, Any]) -> Figure:
     timed["NNLS"] = content["nnls"]["batched_nnls"]["mixtures_per_second"]
     per_second = {f"{name}, {what}": rate for name, rates in timed.items() for what, rate in rates.items()}
     bars = speed.barh([*per_second], [*per_second.values()], color=BLUE)
-    speed.bar_label(bars, [number(rate) for rate in per_second.values()], padding=3)
+    speed.bar_label(bars, fmt=number, padding=3)
     speed.set(title="mixtures per second", xmargin=0.25)
     speed.invert_yaxis()
     for arm, measured in content["scaling"].items():
         for what, line in (("training", "o-"), ("drawing", "o:")):
-            seconds = measured["seconds"][what]
-            growth.plot(measured["regions"], seconds, line, color=colour(arm), label=f"{arm}, {what}")
+            points = measured["regions"], measured["seconds"][what]
+            growth.plot(*points, line, color=colour(arm), label=f"{arm}, {what}")
         memory.bar(arm, content["memory"][f"train_{arm}"]["peak_mb"], color=colour(arm))
     growth.set(title="seconds of a step", xlabel="regions", xlim=(0, None), ylim=(0, None))
     growth.legend(fontsize=8)

@@ -26,14 +26,10 @@ _ASKED = {
 def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
     """Read what the jobs of one phase used, from Snakemake's benchmark files and the records of the trainings.
 
-    A record has more than Snakemake measures, and is all there is of a training that was submitted by hand.
-
-    Returns
-    -------
-    DataFrame
-        A row per job: ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
-        ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
-        ``asked_*``; NaN where something was not measured or not requested.
+    A record has more than Snakemake measures, and is all there is of a training that was submitted by hand. The
+    columns are ``job``, ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
+    ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
+    ``asked_*``; NaN where something was not measured or not requested.
     """
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(benchmarks.glob("*.tsv")) if benchmarks else []:

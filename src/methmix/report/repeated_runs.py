@@ -145,12 +145,9 @@ def pool_folds(
 ) -> dict[str, Any]:
     """Score the test mixtures of all folds together, and compare the folds.
 
-    Returns
-    -------
-    dict
-        ``arms``: for each the metrics over all mixtures with ``<metric>_ci95``; ``folds``: metric -> value in each
-        fold; ``spread``: metric -> standard deviation between them; ``grouped``: the metrics with look-alikes joined.
-        ``tested_again``: tissues with fewer donors than there are folds.
+    Each of the ``arms`` has the metrics over all mixtures with ``<metric>_ci95``, the values in each of the ``folds``
+    and their standard deviation, ``spread``, and ``grouped``, the metrics with look-alikes joined. Tissues with fewer
+    donors than there are folds are ``tested_again``.
     """
     by_run = [read_arms(run, arms) for run in runs]
     first = by_run[0][0]
@@ -158,11 +155,9 @@ def pool_folds(
         if results[0].tissues != first.tissues:
             raise InputError(f"{run}: tissues differ from those of {runs[0]}", "folds must use the same reference")
     donors = first.per_tissue.filter(regex="^donors_").sum(axis=1)
+    by_arm = zip(arms, zip(*by_run, strict=True), strict=True)
     return {
-        "arms": {
-            arm: _pooled_arm(list(results), groups, n_bootstrap, seed)
-            for arm, results in zip(arms, zip(*by_run, strict=True), strict=True)
-        },
+        "arms": {arm: _pooled_arm(list(results), groups, n_bootstrap, seed) for arm, results in by_arm},
         "folds": [run.parent.name for run in runs],
         "groups": groups,
         "tested_again": [t for t, n in zip(first.tissues, donors, strict=True) if n < len(runs)],
