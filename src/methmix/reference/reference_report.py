@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from methmix.files.atomic import write_text
 from methmix.files.reference import SPLITS, Reference
-from methmix.pages.axes import labelled_rows, tissue_columns
 from methmix.pages.render import render
-from methmix.pages.style import BLUE, GREEN, ORANGE, drawing, image, save
+from methmix.pages.style import BLUE, GREEN, ORANGE, drawing, image, labelled_rows, save, tissue_columns
 from methmix.reference.quality import CLEAR_DIFFERENCE, ENOUGH_DONORS, INVENTED_DONORS, LOW_PURITY, Quality, assess
 
 _N_SIMILAR = 8
