@@ -82,7 +82,7 @@ def _of_model(arm: str, path: Path, reference: Reference, validation: Mixtures, 
         raise InputError(f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}")
     both = [predict(model, mixtures.methylation, mixtures.depth) for mixtures in (validation, test)]
     dial = None
-    if both[1].share_logits is not None:
+    if both[1].proportion_logits is not None:
         threshold = float(checkpoint.arm["model"]["presence_threshold"])
         dial = Dial("presence_threshold", threshold, _THRESHOLDS, both[1].at_threshold)
     return Estimates(both[0], both[1], dial, record={**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")})

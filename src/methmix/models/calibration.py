@@ -7,22 +7,21 @@ from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
-from methmix.models.deconvolver import Deconvolver
+from methmix.models.deconvolver import Deconvolver, noise_of_reads
 from methmix.models.heads import TwoStageHead
-from methmix.models.limits import noise_of_reads
 from methmix.models.prediction import batches
 from methmix.rows import Rows
 
-# Share of the mixtures of nothing but known tissues whose misfit is within its limit.
+# Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99
 
 
-class Checked(NamedTuple):
+class _Checked(NamedTuple):
     """Predictions beside the truth.
 
-    Of each tissue that is present, [n_present]: by how many standard errors it ``misses`` its interval as learned, the
-    ``ratio`` of its proportion to the standard error, and whether it is ``called`` (given mass); the last also of those
-    that are absent, [n_absent]. Of each mixture, [batch]: its ``misfit`` and the ``noise`` of its reads.
+    Of each present tissue, [n_present]: by how many standard errors it ``misses`` its uncalibrated interval, the
+    ``ratio`` of its proportion to the standard error, and whether it is ``called`` (given mass); the last also of the
+    absent ones, [n_absent]. Of each mixture, [batch]: its ``misfit`` and the ``noise`` of its reads.
     """
 
     misses: Tensor
@@ -37,16 +36,9 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
     """Set intervals, limit of detection and limit of the misfit to what these mixtures need.
 
     The intervals are shifted to their level. The limit of detection becomes that number of standard errors from which
-    on `metrics.SENSITIVITY` of the tissues that are present are given mass. The limit of the misfit becomes a line in
+    on `metrics.SENSITIVITY` of the present tissues are given mass. The limit of the misfit becomes a line in
     `noise_of_reads` that 1 % of the mixtures exceed (quantile regression, Koenker and Bassett 1978, Econometrica
     46:33).
-
-    Parameters
-    ----------
-    model
-        Left in evaluation mode.
-    methylation, depth, true
-        [n_mixtures, n_regions] twice, as for `predict`, and true proportions [n_mixtures, n_tissues].
 
     Returns
     -------
@@ -58,7 +50,7 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
     model.eval()
     with torch.inference_mode():
         parts = [_check(model, *batch) for batch in batches(model, methylation, depth, true)]
-    checked = Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
+    checked = _Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
     ratio, order = checked.ratio.double().sort()
     called = checked.called[order].double()
     line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(checked.noise[:, None].double(), checked.misfit.double())
@@ -74,17 +66,17 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
     }
 
 
-def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> Checked:
-    features, head, there = model(methylation, depth), model.head, true > 0
+def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> _Checked:
+    features, head, present = model(methylation, depth), model.head, true > 0
     # For the type checker: only such a model has intervals.
     assert isinstance(head, TwoStageHead) and head.intervals is not None
     stages = head(features)
-    place, called = head.place(features, stages), head.gate(stages.presence_logits)
-    return Checked(
-        misses=head.intervals.misses(place, true)[there],
-        ratio=(true / place.error)[there],
-        called=called[there],
-        called_absent=called[~there],
+    place = head.place(features, stages)
+    return _Checked(
+        misses=head.intervals.misses(place, true)[present],
+        ratio=(true / place.error)[present],
+        called=stages.gate[present],
+        called_absent=stages.gate[~present],
         misfit=features.misfit,
         noise=noise_of_reads(depth),
     )

@@ -9,9 +9,33 @@ from torch import Tensor, nn
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Features
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
-from methmix.models.limits import Limits
 from methmix.models.losses import weighted
 from methmix.models.prediction import Prediction
+
+
+class Limits(nn.Module):
+    """Limit of detection and limit of the misfit, infinite until calibrated (`methmix.models.calibration`).
+
+    A tissue is detected in most mixtures from ``detection_ratio`` standard errors on. Few mixtures of the model's
+    tissues alone exceed ``a + b / sqrt(mean depth)`` in misfit, whose coefficients are ``misfit_curve``.
+    """
+
+    detection_ratio: Tensor
+    misfit_curve: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("detection_ratio", torch.tensor(torch.inf))
+        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0]))
+
+    def of_misfit(self, depth: Tensor) -> Tensor:
+        """Compute the limit of the misfit, [batch], of mixtures of depth [batch, n_regions]."""
+        return self.misfit_curve[0] + self.misfit_curve[1] * noise_of_reads(depth)
+
+
+def noise_of_reads(depth: Tensor) -> Tensor:
+    """Compute what the misfit's limit depends on, ``1 / sqrt(mean depth)``, [batch], of depth [batch, n_regions]."""
+    return depth.mean(dim=1).clamp(min=1e-3).rsqrt()
 
 
 class Deconvolver(nn.Module):
@@ -37,12 +61,12 @@ class Deconvolver(nn.Module):
 
     @property
     def profiles(self) -> Profiles | None:
-        """Profiles of the tissues that the model has in it; None for one that learns everything."""
+        """Profiles of the tissues in the model; None for the backbone ``mlp``."""
         return self.backbone.profiles
 
     @property
     def needs_depth(self) -> bool:
-        """Whether the model needs to know how many reads there are in each region."""
+        """Whether the model uses the depth of each region."""
         return self.profiles is not None
 
     @property
@@ -50,7 +74,7 @@ class Deconvolver(nn.Module):
         """Names of the fields of `Prediction` that this model estimates; a limit only once it is calibrated."""
         names = {"proportions"}
         if isinstance(self.head, TwoStageHead):
-            names |= {"presence_probability", "share_logits"}
+            names |= {"presence_probability", "proportion_logits"}
         if self.limits is not None:
             names |= {"low", "high", "error", "misfit", "rmse"}
             finite = {"limit": self.limits.detection_ratio, "misfit_limit": self.limits.misfit_curve}
@@ -73,19 +97,11 @@ class Deconvolver(nn.Module):
     def loss(
         self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
     ) -> dict[str, Tensor]:
-        """Compute the loss of a batch with its terms, named as in `methmix.models.losses.LOSSES`.
-
-        Parameters
-        ----------
-        methylation, depth, profiles
-            As in `forward`.
-        true
-            True proportions, [batch, n_tissues].
-        """
+        """Compute the loss of a batch and its terms, named as in `methmix.models.losses.LOSSES`; see `forward`."""
         return weighted(self.head.scored(self(methylation, depth, profiles), true), self.weights)
 
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Prediction[Tensor]:
-        """Predict mixtures, [batch, n_regions]; a model without profiles does not use the depth."""
+        """Predict mixtures, [batch, n_regions]."""
         features = self(methylation, depth)
         found = self.head.infer(features)
         if self.limits is None or self.profiles is None or depth is None:
