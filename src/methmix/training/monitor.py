@@ -12,34 +12,24 @@ from methmix.models.losses import LOSSES, TOTAL
 
 _BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
 _VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
-COLUMNS = (
-    "epoch",
-    "step",
+TAGS = (
     "train/learning_rate",
     *(f"train/{name}" for name in _BOTH),
     *(f"val/{name}" for name in (*_BOTH, *_VALIDATION)),
-    "seconds",
-    "slurm_job_id",
-    "node",
 )
+COLUMNS = ("epoch", "step", *TAGS, "seconds", "slurm_job_id", "node")
 
 
 class Monitor:
-    """Writes ``training_log.csv`` and TensorBoard events.
+    """Writes ``training_log.csv`` and TensorBoard events to the run's ``logs`` folder.
 
-    Parameters
-    ----------
-    folder
-        The run's ``logs`` folder.
-    history
-        Epochs that an earlier, interrupted process has finished.
+    ``history`` has the epochs that an earlier, interrupted process has finished.
     """
 
     def __init__(self, folder: Path, history: list[dict[str, Any]]) -> None:
         self._csv = folder / "training_log.csv"
         # What an interrupted process wrote after its last checkpoint is overwritten, not shown twice.
-        first_new = len(history) + 1
-        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=first_new)
+        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1)
 
     def epoch(self, history: list[dict[str, Any]]) -> None:
         """Report the last row of ``history``; the CSV is written anew, so it is always whole."""
@@ -48,10 +38,8 @@ class Monitor:
         writer.writeheader()
         writer.writerows(history)
         write_text(self._csv, text.getvalue())
-        row = history[-1]
-        for name in COLUMNS:
-            if "/" in name:
-                self._tensorboard.add_scalar(name, row[name], int(row["epoch"]))
+        for tag in TAGS:
+            self._tensorboard.add_scalar(tag, history[-1][tag], history[-1]["epoch"])
         self._tensorboard.flush()
 
     def __enter__(self) -> "Monitor":

@@ -18,18 +18,10 @@ _LOGGED = ("presence_accuracy", "mae", "predicted_tissues", "spurious_per_mixtur
 
 
 def check_mixtures(mixtures: Mixtures, reference: Reference, phase: str) -> None:
-    """Check that an epoch may be chosen on these mixtures.
-
-    Raises
-    ------
-    InputError
-        They are of another reference, split or phase.
-    """
+    """Check that an epoch may be chosen on these mixtures: they are of this reference, split and phase."""
     if mixtures.attributes.get("reference_digest") != reference.content_digest:
-        raise InputError(
-            "the validation mixtures were made of another reference",
-            "make them again: python -m methmix.mixtures",
-        )
+        message = "the validation mixtures were made of another reference"
+        raise InputError(message, "make them again: python -m methmix.mixtures")
     made_for = (mixtures.attributes.get("split"), mixtures.attributes.get("phase"))
     if made_for != ("validation", phase):
         raise InputError(
@@ -43,20 +35,14 @@ def validate(model: Deconvolver, mixtures: Mixtures) -> dict[str, float]:
     true = mixtures.proportions
     predicted = predict(model, mixtures.methylation, mixtures.depth).proportions
     scores = Scores(true, predicted)
+    sums: Counter[str] = Counter()
+    with torch.inference_mode():
+        for methylation, depth, part in batches(model, mixtures.methylation, mixtures.depth, true):
+            losses = model.loss(methylation, part, depth)
+            sums.update({name: len(part) * loss.item() for name, loss in losses.items()})
     return {
-        **_losses(model, mixtures),
+        **{f"val/{name}": sums[name] / len(mixtures) for name in LOSSES},
         # As at inference; the loss, as in training, opens the gate for the tissues that are present.
         "val/mse_loss": float(np.square(predicted - true).mean()),
         **{f"val/{name}": scores.value(name) for name in _LOGGED},
     }
-
-
-def _losses(model: Deconvolver, mixtures: Mixtures) -> dict[str, float]:
-    """Average the losses over the mixtures; 0 for those that the model has not."""
-    sums: Counter[str] = Counter()
-    model.eval()
-    with torch.inference_mode():
-        for methylation, depth, true in batches(model, mixtures.methylation, mixtures.depth, mixtures.proportions):
-            parts = model.loss(methylation, true, depth)
-            sums.update({name: len(true) * part.item() for name, part in parts.items()})
-    return {f"val/{name}": sums[name] / len(mixtures) for name in LOSSES}

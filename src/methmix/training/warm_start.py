@@ -14,17 +14,7 @@ from methmix.training.checkpoint import arm_of, check_same_data, load_checkpoint
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Weights to start with.
-
-    Parameters
-    ----------
-    path
-        Their checkpoint.
-    weights
-        State dictionary, buffers included.
-    digest
-        Of the weights.
-    """
+    """Weights to start with, buffers included, their digest, and the checkpoint that they are of."""
 
     path: Path
     weights: dict[str, Tensor]
@@ -34,11 +24,8 @@ class WarmStart:
 def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
     """Read the best weights of the phase that ``training.warm_start`` of an arm names.
 
-    Raises
-    ------
-    InputError
-        The checkpoint is missing, damaged or of an unfinished training, or is of another phase, arm, model or
-        reference. Other donors are refused too: a model of the backbone ``reference`` would bring their profiles.
+    InputError unless they are of a finished training of that phase, the same arm, model and reference. Other donors are
+    refused too: a model of the backbone ``reference`` would bring their profiles.
     """
     phase = arm.training.warm_start
     train_first = f"train the {arm.arm} arm of {phase} first"
@@ -60,12 +47,7 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
         raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
     if not found.finished:
         raise InputError(f"{path}: that training is not finished", train_first)
-    return WarmStart(path, found.model, _digest(found.model))
-
-
-def _digest(weights: dict[str, Tensor]) -> str:
-    made = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        made.update(tensor.contiguous().numpy().tobytes())
-    return made.hexdigest()[:16]
+    digest = hashlib.sha256()
+    for name, tensor in sorted(found.model.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
+    return WarmStart(path, found.model, digest.hexdigest()[:16])
