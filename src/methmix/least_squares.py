@@ -35,16 +35,10 @@ _SMALLEST = 1e-4
 
 @dataclass(frozen=True)
 class Profiles:
-    """What a reference knows of its tissues; float32 tensors, [n_tissues, n_regions] each, without NaN.
+    """Methylation of tissues; float32 tensors, [n_tissues, n_regions] each, without NaN.
 
-    Parameters
-    ----------
-    mean
-        Methylation, 0-1.
-    spread
-        Variance between donors of a tissue.
-    noise
-        Sampling variance of ``mean``; 0 where it is no estimate (nobody has observed the region).
+    ``mean``, 0-1; ``spread``, the variance between donors of a tissue; ``noise``, the sampling variance of ``mean``, 0
+    where it is no estimate (the region was not observed).
     """
 
     mean: Tensor
@@ -135,12 +129,12 @@ def deconvolve(
     regression = _Regression(data.at(slice(None, None, step)))
     regression.weigh(None)
     for _ in range(_REWEIGHTINGS):
-        regression.weigh(regression.solve().proportions)
+        regression.weigh(regression.solve())
     if step > 1:
-        proportions = regression.solve().proportions
+        proportions = regression.solve()
         regression = _Regression(data)
         regression.weigh(proportions)
-    proportions, gram, right_side, scale = regression.solve()
+    proportions, (gram, right_side, scale) = regression.solve(), regression.equations
     unconstrained, standard_error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
     # The multiplier of "sums to 1" is the gradient of the tissues that are present.
@@ -170,21 +164,15 @@ class _Data:
         return _Data(self.profiles.at(regions), *values, self.floor, self.sum_to_one)
 
 
-class _Solved(NamedTuple):
-    """Proportions, and the normal equations divided by ``scale``; float64."""
-
-    proportions: Tensor
-    gram: Tensor
-    right_side: Tensor
-    scale: Tensor
-
-
 class _Regression:
     """Iteratively reweighted least squares.
 
     What has a region axis is in single precision: it holds reads, which are far less precise. The normal equations
     are in double precision, since tissues are similar.
     """
+
+    # Gram matrix and right side, divided by a scale, and that scale.
+    equations: tuple[Tensor, Tensor, Tensor]
 
     def __init__(self, data: _Data) -> None:
         self._n_tissues = len(data.profiles.mean)
@@ -197,18 +185,18 @@ class _Regression:
         for block in self._blocks:
             block.weigh(proportions)
 
-    def solve(self) -> _Solved:
-        """Solve with the present weights."""
+    def solve(self) -> Tensor:
+        """Set up the equations with the present weights and solve them; returns proportions, float64 [n, n_tissues]."""
         parts = [block.equations() for block in self._blocks]
         entries, noise, right_side = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
+        self.equations = gram, right_side, scale
         proportions = nnls.solve(gram + self._penalty, right_side + self._penalty)
         total = proportions.sum(dim=1, keepdim=True)
         # Where nothing is known, all tissues get the same.
-        proportions = torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
-        return _Solved(proportions, gram, right_side, scale)
+        return torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
 
     def misfit(self, proportions: Tensor) -> Tensor:
         """Compute the weighted mean square of the residuals, float64 [n]."""

@@ -133,7 +133,5 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
 def normalise(coefficients: Array) -> npt.NDArray[np.float64]:
     """Divide each row by its sum; a row of zeros stays zero."""
     total = coefficients.sum(axis=-1, keepdims=True)
-    proportions: npt.NDArray[np.float64] = np.divide(
-        coefficients, total, out=np.zeros_like(coefficients, dtype=float), where=total > 0
-    )
-    return proportions
+    proportions = np.zeros_like(coefficients, dtype=float)
+    return np.divide(coefficients, total, out=proportions, where=total > 0)

@@ -1,7 +1,5 @@
 """Calibration on validation mixtures of what a model estimates beside its proportions, which stay as they are."""
 
-from typing import NamedTuple
-
 import torch
 from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
@@ -14,22 +12,6 @@ from methmix.rows import Rows
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99
-
-
-class _Checked(NamedTuple):
-    """Predictions beside the truth.
-
-    Of each present tissue, [n_present]: by how many standard errors it ``misses`` its uncalibrated interval, the
-    ``ratio`` of its proportion to the standard error, and whether it is ``called`` (given mass); the last also of the
-    absent ones, [n_absent]. Of each mixture, [batch]: its ``misfit`` and the ``noise`` of its reads.
-    """
-
-    misses: Tensor
-    ratio: Tensor
-    called: Tensor
-    called_absent: Tensor
-    misfit: Tensor
-    noise: Tensor
 
 
 def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) -> dict[str, float]:
@@ -50,33 +32,33 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
     model.eval()
     with torch.inference_mode():
         parts = [_check(model, *batch) for batch in batches(model, methylation, depth, true)]
-    checked = _Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
-    ratio, order = checked.ratio.double().sort()
-    called = checked.called[order].double()
-    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(checked.noise[:, None].double(), checked.misfit.double())
+    misses, ratio, called, called_absent, noise, misfit = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    ratio, order = ratio.double().sort()
+    called = called[order].double()
+    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(noise[:, None].double(), misfit.double())
     with torch.no_grad():
-        model.head.intervals.conform(checked.misses)
+        model.head.intervals.conform(misses)
         model.limits.detection_ratio.fill_(metrics.limit_of_detection(ratio.numpy(), called.numpy()))
         model.limits.misfit_curve.copy_(torch.tensor([line.intercept_, line.coef_[0]]))
     return {
-        "calibration/n_mixtures": len(checked.misfit),
+        "calibration/n_mixtures": len(misfit),
         "calibration/n_there": len(called),
         "calibration/n_there_not_called": int((called == 0).sum()),
-        "calibration/absent_called": float(checked.called_absent.double().mean()),
+        "calibration/absent_called": float(called_absent.double().mean()),
     }
 
 
-def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> _Checked:
+def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> tuple[Tensor, ...]:
+    """Compare predictions of a batch with the truth.
+
+    Of each present tissue: by how many standard errors it misses its uncalibrated interval, the ratio of its proportion
+    to the standard error, and whether it is called (given mass); the last also of the absent ones. Of each mixture: the
+    noise of its reads, and its misfit.
+    """
     features, head, present = model(methylation, depth), model.head, true > 0
     # For the type checker: only such a model has intervals.
     assert isinstance(head, TwoStageHead) and head.intervals is not None
     stages = head(features)
     place = head.place(features, stages)
-    return _Checked(
-        misses=head.intervals.misses(place, true)[present],
-        ratio=(true / place.error)[present],
-        called=stages.gate[present],
-        called_absent=stages.gate[~present],
-        misfit=features.misfit,
-        noise=noise_of_reads(depth),
-    )
+    misses, ratio = head.intervals.misses(place, true)[present], (true / place.error)[present]
+    return misses, ratio, stages.gate[present], stages.gate[~present], noise_of_reads(depth), features.misfit

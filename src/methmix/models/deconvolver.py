@@ -39,17 +39,10 @@ def noise_of_reads(depth: Tensor) -> Tensor:
 
 
 class Deconvolver(nn.Module):
-    """Estimates the proportions of tissues in mixtures.
+    """Estimates the proportions of tissues in mixtures; ``weights`` are of the `TERMS` that its loss consists of.
 
-    Parameters
-    ----------
-    backbone
-        Maps methylation to features: hidden layers, or least squares on the tissues' profiles and a small network.
-    head
-        Maps features to proportions: sigmoids, or two stages. The latter on least squares also gives intervals, a limit
-        of detection and a goodness of fit.
-    weights
-        Weight of each of `methmix.models.losses.TERMS` that the loss consists of.
+    The backbone maps methylation to features, the head these to proportions. Two stages on least squares also estimate
+    intervals, a limit of detection and a goodness of fit.
     """
 
     def __init__(self, backbone: Backbone, head: SigmoidHead | TwoStageHead, weights: Mapping[str, float]) -> None:
@@ -82,14 +75,9 @@ class Deconvolver(nn.Module):
         return frozenset(names)
 
     def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
-        """Map mixtures to the features that the head reads.
+        """Map mixtures, [batch, n_regions], to features; methylation is NaN where missing, which is where depth is 0.
 
-        Parameters
-        ----------
-        methylation, depth
-            [batch, n_regions]; methylation is NaN where missing, which is where depth is 0.
-        profiles
-            Profiles to use instead of the own; in training those without the donors in the mixtures.
+        ``profiles`` replace the model's own; in training by those without the donors in the mixtures.
         """
         features: Features = self.backbone(methylation, depth, profiles)
         return features

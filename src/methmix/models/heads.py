@@ -61,21 +61,11 @@ class TwoStageHead(nn.Module):
     A gate of the first stage decides among which tissues the second divides the mass. It masks mass, not logits: a
     tissue that is gated out is exactly 0. Where no tissue reaches the threshold, the most probable one gets all.
 
-    In training the second stage meets the gate of inference, opened also for the tissues that are truly present: it
-    learns what to give to a false positive of the gate, and no present tissue is left without a gradient. The first
-    stage learns from its own labels only, so that its output remains a probability.
+    In training the second stage meets the gate of inference, opened also for the tissues that are truly present
+    (``teacher_forcing``): it learns what to give to a false positive of the gate, and no present tissue is left without
+    a gradient. The first stage learns from its own labels only, so that its output remains a probability.
 
-    Parameters
-    ----------
-    backbone
-        Whose features are read. With least squares, the second stage corrects their proportions, and there are
-        `Intervals`.
-    threshold
-        Presence probability from which the gate admits a tissue, 0-1.
-    label_threshold
-        True proportion from which a tissue is labelled present, 0-1.
-    teacher_forcing
-        Whether the gate is opened for present tissues in training.
+    On a backbone that solves least squares, the second stage corrects their proportions, and there are `Intervals`.
     """
 
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:

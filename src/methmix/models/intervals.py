@@ -48,7 +48,8 @@ class Intervals(nn.Module):
 
     def ends(self, place: Place, outwards: Tensor | float = 0.0) -> Tensor:
         """Compute the `QUANTILES` of the true proportions, [batch, n_tissues, 3], uncalibrated if not shifted."""
-        return place.centre[:, :, None] + place.error[:, :, None] * (self.quantiles(place.hidden) + outwards)
+        distances: Tensor = self.quantiles(place.hidden) + outwards
+        return place.centre[:, :, None] + place.error[:, :, None] * distances
 
     def forward(self, place: Place, proportions: Tensor) -> tuple[Tensor, Tensor]:
         """Compute lower and upper ends, [batch, n_tissues] each; they enclose the proportions themselves."""

@@ -71,12 +71,9 @@ class Prediction(Generic[Values]):
 
 
 def predict(model: "Deconvolver", methylation: Rows, depth: Rows | None = None) -> Prediction:
-    """Predict mixtures batch by batch; the model is left in evaluation mode.
+    """Predict mixtures, [n_mixtures, n_regions], NaN and 0 where missing; the model is left in evaluation mode.
 
-    Parameters
-    ----------
-    methylation, depth
-        [n_mixtures, n_regions], NaN and 0 where missing; ValueError if a model that needs the depth is given none.
+    ValueError if a model that needs the depth is given none.
     """
     if depth is None and model.needs_depth:
         raise ValueError("this model needs the depth: without it there are no reads")

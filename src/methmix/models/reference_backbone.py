@@ -66,7 +66,10 @@ class ReferenceBackbone(nn.Module):
     def forward(self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None) -> Features:
         """Map mixtures to features; arguments as for `Deconvolver.forward`."""
         with torch.no_grad():
-            solution = self._solve(profiles or self.profiles, methylation, depth)
+            settings, used = self._settings, profiles or self.profiles
+            if not settings.errors_in_variables:
+                used = used.exact()
+            solution = deconvolve(used, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
             features = self._features(solution, depth)
         n, n_tissues, _ = features.shape
         proportions = solution.proportions.float()
@@ -80,11 +83,6 @@ class ReferenceBackbone(nn.Module):
         # Without reads nothing is known, but no proportion is off by more than all.
         error = solution.standard_error.float().clamp(max=1)
         return Features(hidden, proportions.clamp(min=_LEAST), error, solution.misfit.float())
-
-    def _solve(self, profiles: Profiles, methylation: Tensor, depth: Tensor) -> Solution:
-        settings = self._settings
-        used = profiles if settings.errors_in_variables else profiles.exact()
-        return deconvolve(used, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
 
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
         """Compute what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""

@@ -14,14 +14,9 @@ from methmix.models.reference_backbone import ReferenceBackbone
 def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Deconvolver:
     """Build the model of an arm with its initial weights.
 
-    A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.
-
-    Parameters
-    ----------
-    profiles
-        Methylation of each tissue in the training donors, [n_tissues, n_regions], 0-1, no NaN.
-    tissues
-        Profiles of the backbone ``reference``; by default ``profiles``, as if they were exact.
+    A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included. ``profiles`` are the
+    methylation of each tissue in the training donors, [n_tissues, n_regions], 0-1, no NaN; the backbone ``reference``
+    uses ``tissues`` instead or, by default, takes them as exact.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

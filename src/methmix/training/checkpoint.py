@@ -1,9 +1,10 @@
-"""Checkpoints: a model with everything that is needed to use it elsewhere and to resume its training.
+"""Checkpoints: a model with everything that is needed to use it elsewhere, to resume its training or to start another.
 
 A checkpoint is a dictionary of tensors, numbers, strings and lists, so that ``torch.load(weights_only=True)``
 reads it. The random state needs no place in it: each step derives its own streams from its number.
 """
 
+import hashlib
 import logging
 import pickle
 import zipfile
@@ -31,21 +32,15 @@ _OTHER_DATA = "use the checkpoint that was trained on this reference, or train a
 
 @dataclass
 class Checkpoint:
-    """State of a training.
+    """State of a training: its configuration and data, where it stands, and its record.
 
     Parameters
     ----------
-    arm
-        Resolved configuration of the arm, as plain data.
-    seed
-        Master seed of the experiment.
     tissue_names
         Order of the outputs.
     regions
         ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
         (int64 tensors): order of the inputs. Further ``measure`` (str).
-    genome
-        Genome build of the coordinates.
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
@@ -53,16 +48,12 @@ class Checkpoint:
         where all are the same.
     model, optimiser
         State dictionaries; the latter empty in ``checkpoint_best.pt``, which is for use, not for resuming.
-    step
-        Optimiser steps done.
     epoch_sums
         Sums of the unfinished epoch's training losses.
     history
         A row of the training log per finished epoch.
     best
         Validation metrics of the best epoch so far, and what its calibration rests on.
-    finished
-        Whether training has ended.
     record
         Where, how long and with what this was trained.
     """
@@ -208,6 +199,47 @@ def check_same_data(
         raise InputError(message, _OTHER_DATA)
 
 
+@dataclass(frozen=True)
+class WarmStart:
+    """Weights to start with, buffers included, their digest, and the checkpoint that they are of."""
+
+    path: Path
+    weights: dict[str, Tensor]
+    digest: str
+
+
+def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
+    """Read the best weights of the phase that ``training.warm_start`` of an arm names: from easy mixtures to hard ones.
+
+    InputError unless they are of a finished training of that phase, the same arm, model and reference. Other donors are
+    refused too: a model of the backbone ``reference`` would bring their profiles.
+    """
+    phase = arm.training.warm_start
+    train_first = f"train the {arm.arm} arm of {phase} first"
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint, with which training.warm_start begins", train_first)
+    found = load_checkpoint(path)
+    for what, of_start, expected in (("phase", found.arm["phase"], phase), ("arm", found.arm["arm"], arm.arm)):
+        if of_start != expected:
+            raise InputError(
+                f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
+                "a training starts from the same arm in the phase that training.warm_start names",
+            )
+    own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
+    if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
+        differences = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
+        raise InputError(f"{path}: is of another model: {differences}", "give both phases the same model")
+    check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")
+    if found.identity["reference"] != reference.content_digest:
+        raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
+    if not found.finished:
+        raise InputError(f"{path}: that training is not finished", train_first)
+    weights = hashlib.sha256()
+    for name, tensor in sorted(found.model.items()):
+        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
+    return WarmStart(path, found.model, weights.hexdigest()[:16])
+
+
 def last_checkpoint(folder: Path) -> Path:
     """Where the state of a training is saved after every epoch, and when it is stopped."""
     return folder / "checkpoints" / "checkpoint_last.pt"
@@ -226,12 +258,16 @@ def resumable(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
     try:
         found = load_checkpoint(path)
     except InputError as error:
-        return _set_aside(folder, str(error))
-    if differs := [name for name, value in identity.items() if found.identity.get(name) != value]:
-        return _set_aside(folder, f"it is another training, of other {', '.join(differs)}")
-    if found.best and not best_checkpoint(folder).is_file():
-        return _set_aside(folder, "its checkpoint_best.pt is missing")
-    return found
+        reason = str(error)
+    else:
+        if differs := [name for name, value in identity.items() if found.identity.get(name) != value]:
+            reason = f"it is another training, of other {', '.join(differs)}"
+        elif found.best and not best_checkpoint(folder).is_file():
+            reason = "its checkpoint_best.pt is missing"
+        else:
+            return found
+    _set_aside(folder, reason)
+    return None
 
 
 def _set_aside(folder: Path, reason: str) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -144,10 +145,8 @@ class RunLock:
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
-            try:
+            with suppress(OSError):
                 os.utime(self.path)
-            except OSError as error:
-                logger.debug("%s: %s", self.path, error)
 
 
 def _is_gone(owner: Owner, me: Owner) -> bool | None:

@@ -34,6 +34,7 @@ from methmix.scores import Scores
 from methmix.training.batches import Batch, training_batches
 from methmix.training.checkpoint import (
     Checkpoint,
+    WarmStart,
     best_checkpoint,
     last_checkpoint,
     load_checkpoint,
@@ -43,11 +44,9 @@ from methmix.training.checkpoint import (
 )
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.lock import RunLock
-from methmix.training.monitor import Monitor
+from methmix.training.monitor import Monitor, check_mixtures, validate
 from methmix.training.parallel import Ranks, parallel_loss
 from methmix.training.record import identity_of, log_kept, record_of, write_record
-from methmix.training.validation import check_mixtures, validate
-from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
 
@@ -64,23 +63,10 @@ def learning_rate(step: int, total_steps: int, peak: float, warmup_fraction: flo
 
 
 class Trainer:
-    """Trains one arm, or resumes an interrupted training.
+    """Trains one arm, or resumes an interrupted training, in a run folder; validation mixtures choose the best epoch.
 
-    Parameters
-    ----------
-    reference
-        Donors; only those of the train split are mixed.
-    validation
-        Validation mixtures, by which the best epoch is chosen.
-    folder
-        Run folder; checkpoints and logs are written below it.
-    ranks
-        This process among those that train together. Each takes its part of the rows of every batch, so that the
-        weights are those of a single process but for rounding; rank 0 alone validates and writes.
-    job
-        The SLURM job around this process, for the record.
-    start
-        Weights to start with; by default random ones.
+    Each of several ranks takes its part of the rows of every batch, so that the weights are those of a single process
+    but for rounding; rank 0 alone validates and writes. Without a ``start``, the initial weights are random.
     """
 
     def __init__(
