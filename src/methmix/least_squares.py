@@ -1,13 +1,13 @@
-"""Least squares that accounts for its errors: reads, donors that differ, and profiles that are estimates.
+"""Least squares that accounts for its errors: reads, inter-individual variability, and estimated profiles.
 
 A mixture's methylation is ``y_r = sum_t x_t P_tr + error`` with proportions ``x >= 0`` that sum to 1. Three errors
 matter. Reads: variance ``p (1 - p) / depth``. Donors: the donor in the mixture differs from the mean of its tissue,
 variance ``sum_t x_t^2 V_tr``. Profiles: P is the mean of a few donors and their reads, variance N_tr. All weigh
-regions. The third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from tissues that are
-there and gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
+regions. The third also makes ``P W P'`` too large by ``W N`` on its diagonal, which takes mass from present tissues
+and gives it to others, so that is subtracted (errors in variables; Fuller 1987, Measurement Error Models, ch. 2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -15,17 +15,17 @@ from torch import Tensor
 
 from methmix import nnls
 
-# Of a mixture's methylation: what remains uncertain with any number of reads, as a variance; and where the whole
-# genome of a donor is shifted, so that no single region can be trusted.
+# Variance of a mixture's methylation that remains at any depth; and that of marker regions, where no single one can be
+# trusted because a donor may be shifted across the whole genome.
 _FLOOR, _FLOOR_OF_MARKERS = 1e-3, 1e-2
-# How a marker is chosen: the distance from the nearest other tissue, and some of that from their median, in units of
-# what donors differ by, which is at least this variance.
+# A marker's score: the distance from the nearest other tissue plus this much of that from their median, in units of the
+# standard deviation between donors, whose variance is at least this.
 _FROM_MEDIAN, _LEAST_SPREAD = 0.25, 0.003
-_CHANCES = (0.002, 0.998)
+_PROBABILITY_RANGE = (0.002, 0.998)
 _REWEIGHTINGS = 2
 # Weights depend so little on the proportions that this many regions suffice for them.
 _ENOUGH_REGIONS = 8192
-# Regions that are worked on together: what is computed of them for a batch stays in the cache.
+# Regions that are computed together: their intermediates for a batch stay in the cache.
 _BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0
@@ -35,16 +35,10 @@ _SMALLEST = 1e-4
 
 @dataclass(frozen=True)
 class Profiles:
-    """What a reference knows of its tissues; float32 tensors, [n_tissues, n_regions] each, without NaN.
+    """Methylation of tissues; float32 tensors, [n_tissues, n_regions] each, without NaN.
 
-    Parameters
-    ----------
-    mean
-        Methylation, 0-1.
-    spread
-        Variance between donors of a tissue.
-    noise
-        Variance of ``mean`` as an estimate; 0 where it is not one (nobody has observed the region).
+    ``mean``, 0-1; ``spread``, the variance between donors of a tissue; ``noise``, the sampling variance of ``mean``, 0
+    where it is no estimate (the region was not observed).
     """
 
     mean: Tensor
@@ -52,35 +46,34 @@ class Profiles:
     noise: Tensor
 
     def at(self, regions: Tensor | slice) -> "Profiles":
-        """Give the same of some regions."""
+        """Select regions."""
         return Profiles(self.mean[:, regions], self.spread[:, regions], self.noise[:, regions])
 
     def replaced(self, tissues: list[int], others: "Profiles") -> "Profiles":
-        """Give the same with other profiles, [n, n_regions], of n tissues."""
+        """Replace the profiles of n tissues by others, [n, n_regions]."""
         mean, spread, noise = self.mean.clone(), self.spread.clone(), self.noise.clone()
         mean[tissues], spread[tissues], noise[tissues] = others.mean, others.spread, others.noise
         return Profiles(mean, spread, noise)
 
     def exact(self) -> "Profiles":
-        """Give the same as if the means were no estimates."""
-        return Profiles(self.mean, self.spread, torch.zeros_like(self.noise))
+        """Treat the means as exact."""
+        return replace(self, noise=torch.zeros_like(self.noise))
 
 
 class Solution(NamedTuple):
-    """Estimates of the proportions and what is known of them, float64, [n, n_tissues] if not said otherwise.
+    """Estimated proportions and their uncertainty, float64, [n, n_tissues] if not said otherwise.
 
     Parameters
     ----------
     proportions
         >= 0, sum 1.
     unconstrained
-        The same without ``>= 0``; they sum to 1 also where ``proportions`` were left free to sum to anything.
-    error
-        Standard error of ``unconstrained``.
-    active_error
-        Standard error on the active set: of those of ``proportions`` that are not 0, the others being fixed at 0; 1
-        for the others.
-    multiplier
+        The same without ``>= 0``; they sum to 1 even where the sum of ``proportions`` was not constrained.
+    standard_error
+        Of ``unconstrained``.
+    active_set_error
+        Standard error on the active set: of the nonzero ``proportions``, the others being fixed at 0; 1 for the others.
+    kkt_multiplier
         Scaled multiplier (Karush, Kuhn and Tucker) of ``>= 0``: by how many of its standard errors a proportion that is
         0 is pushed below.
     misfit
@@ -89,16 +82,17 @@ class Solution(NamedTuple):
 
     proportions: Tensor
     unconstrained: Tensor
-    error: Tensor
-    active_error: Tensor
-    multiplier: Tensor
+    standard_error: Tensor
+    active_set_error: Tensor
+    kkt_multiplier: Tensor
     misfit: Tensor
 
 
 def marker_weights(profiles: Profiles, per_tissue: int) -> Tensor:
-    """Count of how many tissues each region is among the best markers, [n_regions]; 0 for most regions.
+    """Count the tissues of which each region is among the best markers, [n_regions]; 0 for most regions.
 
-    A marker of a tissue is a region whose methylation is far from that of all others, as donors differ.
+    In a marker of a tissue, its methylation is far from that of all other tissues, relative to the variation between
+    donors.
     """
     n = min(per_tissue, profiles.mean.shape[1])
     scale = (_LEAST_SPREAD + profiles.spread.mean(dim=0)).sqrt()
@@ -118,151 +112,136 @@ def deconvolve(
 
     Parameters
     ----------
-    profiles
-        Of the tissues.
     methylation, depth
         [n, n_regions]; methylation is NaN where depth is 0.
     markers_per_tissue
-        Use only so many regions of each tissue (`marker_weights`); 0 uses all.
+        Use only this many regions of each tissue (`marker_weights`); 0 uses all.
     sum_to_one
-        Whether the proportions are made to sum to 1 in the solution, or only afterwards: left free, their sum takes up
-        what shifts the methylation of all regions alike.
+        Constrain the solution to sum to 1; otherwise it is normalised afterwards, and the sum absorbs a shift in the
+        methylation of all regions.
     """
-    importance, floor = torch.ones_like(profiles.mean[0]), _FLOOR
+    data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), _FLOOR, sum_to_one)
     if markers_per_tissue:
         weights = marker_weights(profiles, markers_per_tissue)
         used = weights > 0
-        importance, floor = weights[used], _FLOOR_OF_MARKERS
-        profiles, methylation, depth = profiles.at(used), methylation[:, used], depth[:, used]
-    every = slice(None, None, max(1, len(importance) // _ENOUGH_REGIONS))
-    some = _Regression(profiles.at(every), methylation[:, every], depth[:, every], importance[every], floor, sum_to_one)
-    some.weigh_by_reads()
+        data = replace(data.at(used), importance=weights[used], floor=_FLOOR_OF_MARKERS)
+    step = max(1, len(data.importance) // _ENOUGH_REGIONS)
+    regression = _Regression(data.at(slice(None, None, step)))
+    regression.weigh(None)
     for _ in range(_REWEIGHTINGS):
-        some.weigh(some.solve().proportions)
-    whole = some
-    if every.step > 1:
-        proportions = some.solve().proportions
-        whole = _Regression(profiles, methylation, depth, importance, floor, sum_to_one)
-        whole.weigh(proportions)
-    proportions, gram, right_side, scale = whole.solve()
-    unconstrained, error = _unconstrained(gram, right_side, scale)
+        regression.weigh(regression.solve())
+    if step > 1:
+        proportions = regression.solve()
+        regression = _Regression(data)
+        regression.weigh(proportions)
+    proportions, (gram, right_side, scale) = regression.solve(), regression.equations
+    unconstrained, standard_error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
     # The multiplier of "sums to 1" is the gradient of the tissues that are present.
     gradient = gradient - (gradient * proportions).sum(dim=1, keepdim=True)
-    multiplier = gradient.clamp(min=0) * scale[:, None] * error
-    active_error = _active_error(gram, scale, proportions > 0)
-    return Solution(proportions, unconstrained, error, active_error, multiplier, whole.misfit(proportions))
+    multiplier = gradient.clamp(min=0) * scale[:, None] * standard_error
+    active_set_error = _active_set_error(gram, scale, proportions > 0)
+    misfit = regression.misfit(proportions)
+    return Solution(proportions, unconstrained, standard_error, active_set_error, multiplier, misfit)
 
 
-class _Solved(NamedTuple):
-    """Shares, and the normal equations divided by ``scale``; float64."""
+@dataclass(frozen=True)
+class _Data:
+    """What some mixtures are regressed on.
 
-    proportions: Tensor
-    gram: Tensor
-    right_side: Tensor
-    scale: Tensor
+    ``importance``, [n_regions], multiplies the weights of regions; ``floor`` is added to the variance of each value.
+    """
+
+    profiles: Profiles
+    methylation: Tensor
+    depth: Tensor
+    importance: Tensor
+    floor: float
+    sum_to_one: bool
+
+    def at(self, regions: Tensor | slice) -> "_Data":
+        values = (self.methylation[:, regions], self.depth[:, regions], self.importance[regions])
+        return _Data(self.profiles.at(regions), *values, self.floor, self.sum_to_one)
 
 
 class _Regression:
-    """The least squares of some mixtures in some regions; arguments as in `deconvolve`.
+    """Iteratively reweighted least squares.
 
     What has a region axis is in single precision: it holds reads, which are far less precise. The normal equations
     are in double precision, since tissues are similar.
     """
 
-    def __init__(
-        self,
-        profiles: Profiles,
-        methylation: Tensor,
-        depth: Tensor,
-        importance: Tensor,
-        floor: float,
-        sum_to_one: bool,
-    ) -> None:
-        self._n_tissues = len(profiles.mean)
-        self._penalty = _SUM_TO_ONE if sum_to_one else 0.0
-        starts = range(0, len(importance), _BLOCK)
-        self._blocks = [
-            _Block(profiles.at(block), methylation[:, block], depth[:, block], importance[block], floor, sum_to_one)
-            for block in (slice(start, start + _BLOCK) for start in starts)
-        ]
+    # Gram matrix and right side, divided by a scale, and that scale.
+    equations: tuple[Tensor, Tensor, Tensor]
 
-    def weigh_by_reads(self) -> None:
-        """Weigh each value by its reads."""
+    def __init__(self, data: _Data) -> None:
+        self._n_tissues = len(data.profiles.mean)
+        self._penalty = _SUM_TO_ONE if data.sum_to_one else 0.0
+        starts = range(0, len(data.importance), _BLOCK)
+        self._blocks = [_Block(data.at(slice(start, start + _BLOCK))) for start in starts]
+
+    def weigh(self, proportions: Tensor | None) -> None:
+        """Weigh each value by the inverse of its variance at these proportions, or else by its reads."""
         for block in self._blocks:
-            block.weigh_by_reads()
+            block.weigh(proportions)
 
-    def weigh(self, proportions: Tensor) -> None:
-        """Weigh each value by the inverse of its variance, if the proportions are these."""
-        for block in self._blocks:
-            block.weigh(proportions.float())
-
-    def solve(self) -> _Solved:
-        """Solve with the present weights."""
+    def solve(self) -> Tensor:
+        """Set up the equations with the present weights and solve them; returns proportions, float64 [n, n_tissues]."""
         parts = [block.equations() for block in self._blocks]
         entries, noise, right_side = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
+        self.equations = gram, right_side, scale
         proportions = nnls.solve(gram + self._penalty, right_side + self._penalty)
         total = proportions.sum(dim=1, keepdim=True)
         # Where nothing is known, all tissues get the same.
-        proportions = torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
-        return _Solved(proportions, gram, right_side, scale)
+        return torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
 
     def misfit(self, proportions: Tensor) -> Tensor:
-        """Give the weighted mean square of the residuals, float64 [n]."""
-        parts = [block.residuals(proportions.float()) for block in self._blocks]
+        """Compute the weighted mean square of the residuals, float64 [n]."""
+        parts = [block.residuals(proportions) for block in self._blocks]
         squares, observed = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         return squares / observed.clamp(min=1)
 
 
 class _Block:
-    """The regions of a regression that are worked on together."""
+    """The regions of a regression that are computed together."""
 
-    def __init__(
-        self,
-        profiles: Profiles,
-        methylation: Tensor,
-        depth: Tensor,
-        importance: Tensor,
-        floor: float,
-        sum_to_one: bool,
-    ) -> None:
-        self._importance = importance
-        self._centre = profiles.mean.mean(dim=0) * sum_to_one
+    def __init__(self, data: _Data) -> None:
+        profiles = data.profiles
+        self._depth, self._importance, self._noise = data.depth, data.importance, profiles.noise
+        self._centre = profiles.mean.mean(dim=0) * data.sum_to_one
         self._contrasts = profiles.mean - self._centre
         self._products = nnls.pairs(self._contrasts)
         self._donors = profiles.spread + profiles.noise
-        self._floor = torch.full_like(self._centre, floor)
-        self._noise = profiles.noise
-        self._depth = depth
-        self._values = (methylation - self._centre).nan_to_num_(nan=0.0)
+        self._floor = torch.full_like(self._centre, data.floor)
+        self._values = (data.methylation - self._centre).nan_to_num_(nan=0.0)
 
-    def weigh_by_reads(self) -> None:
-        self._weight = self._depth * self._importance
-
-    def weigh(self, proportions: Tensor) -> None:
-        chance = torch.addmm(self._centre, proportions, self._contrasts).clamp_(*_CHANCES)
+    def weigh(self, proportions: Tensor | None) -> None:
+        if proportions is None:
+            self._weight = self._depth * self._importance
+            return
+        proportions = proportions.float()
+        p = torch.addmm(self._centre, proportions, self._contrasts).clamp_(*_PROBABILITY_RANGE)
         # Without reads this is infinite, and the weight 0.
-        of_reads = chance.addcmul_(chance, chance, value=-1).div_(self._depth)
+        of_reads = p.addcmul_(p, p, value=-1).div_(self._depth)
         variance = torch.addmm(self._floor, proportions.square(), self._donors).add_(of_reads)
         self._weight = torch.div(self._importance, variance, out=variance)
 
     def equations(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the entries of the Gram matrix (`nnls.pairs`), the noise in its diagonal, and the right side."""
+        """Compute the entries of the Gram matrix (`nnls.pairs`), the noise in its diagonal, and the right side."""
         weight = self._weight
         right_side = (weight * self._values) @ self._contrasts.T
         return (weight @ self._products.T).double(), (weight @ self._noise.T).double(), right_side.double()
 
     def residuals(self, proportions: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the sum of the weighted squared residuals, and of how many, [n] each."""
-        squares = (self._values - proportions @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
+        """Compute the sum of the weighted squared residuals and the number of observed regions, [n] each."""
+        squares = (self._values - proportions.float() @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
         return squares.double(), (self._depth > 0).sum(dim=1)
 
 
-def _active_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
-    """Give the standard errors of the proportions in a support, the others being fixed at 0."""
+def _active_set_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
     inside = support[:, :, None] & support[:, None, :]
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     # Without a read, or with two equal profiles, there is no inverse otherwise.
@@ -272,12 +251,12 @@ def _active_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
 
 
 def _unconstrained(gram: Tensor, right_side: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Solve with ``sum x = 1`` alone; give also the standard errors."""
+    """Solve with ``sum x = 1`` alone; return the estimates and their standard errors."""
     values, vectors = torch.linalg.eigh(gram)
     inverse = (vectors / values.clamp(min=_SMALLEST)[:, None, :]) @ vectors.transpose(1, 2)
     ones = inverse.sum(dim=2)
     total = ones.sum(dim=1, keepdim=True)
-    free = (inverse @ right_side[:, :, None])[:, :, 0]
-    free = free + ones * (1 - free.sum(dim=1, keepdim=True)) / total
+    estimate = (inverse @ right_side[:, :, None])[:, :, 0]
+    estimate = estimate + ones * (1 - estimate.sum(dim=1, keepdim=True)) / total
     variance = (inverse.diagonal(dim1=1, dim2=2) - ones.square() / total) / scale[:, None]
-    return free, variance.clamp(min=1e-10).sqrt()
+    return estimate, variance.clamp(min=1e-10).sqrt()

@@ -35,20 +35,18 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
     Parameters
     ----------
     profiles
-        Methylation of each tissue, shape [n_tissues, n_regions], fractions 0-1, no NaN.
+        Methylation, 0-1, [n_tissues, n_regions], no NaN.
     values
-        Methylation of each mixture, shape [n_mixtures, n_regions]; ignored (may be NaN) where the weight is 0. It and
-        the weights are read in blocks of rows.
+        Methylation, [n_mixtures, n_regions]; ignored (may be NaN) where the weight is 0.
     weights
-        Weight of each value, shape [n_mixtures, n_regions], >= 0; the depth, for binomial counts.
+        Of each value, [n_mixtures, n_regions], >= 0; the depth, for binomial counts.
     cost
-        What a coefficient of 1 costs, [n_tissues], as a weighted mean of half the squared differences; by default 0.
+        Of a coefficient of 1, [n_tissues], as a weighted mean of half the squared differences; by default 0.
 
     Returns
     -------
     ndarray
-        Coefficients >= 0, shape [n_mixtures, n_tissues]; they sum to about 1 but are not normalised. A mixture
-        without any weight has all coefficients 0.
+        Coefficients >= 0, [n_mixtures, n_tissues], not normalised; all 0 for a mixture without any weight.
     """
     n_tissues = profiles.shape[0]
     # Tissues are similar (all are near 0.9 in most regions), so the normal equations need double precision.
@@ -68,10 +66,7 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
 
 def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.float64]:
     """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for one mixture; see `solve`."""
-    solution = solve(
-        torch.from_numpy(np.asarray(gram, float))[None], torch.from_numpy(np.asarray(right_side, float))[None]
-    )
-    return solution[0].numpy()
+    return solve(*(torch.from_numpy(np.asarray(part, float))[None] for part in (gram, right_side)))[0].numpy()
 
 
 def pairs(profiles: Tensor) -> Tensor:
@@ -96,14 +91,9 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
     Parameters
     ----------
     gram
-        G = A W A', float64 [n, n_tissues, n_tissues], symmetric positive semi-definite.
+        G = A W A', float64 [n, n_tissues, n_tissues], symmetric positive semi-definite; where it is 0, so is x.
     right_side
         b = A W y, float64 [n, n_tissues].
-
-    Returns
-    -------
-    Tensor
-        float64 [n, n_tissues]; zeros where G is 0.
     """
     n, n_tissues = right_side.shape
     scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1)
@@ -113,18 +103,18 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
     gram = gram / scale[:, None, None] + _RIDGE * identity
     right_side = right_side / scale[:, None]
     solution = torch.zeros_like(right_side)
-    free = torch.linalg.solve(gram, right_side) > 0
+    passive = torch.linalg.solve(gram, right_side) > 0
     fewest = torch.full((n,), n_tissues + 1, device=gram.device)
     patience = torch.full((n,), _PATIENCE, device=gram.device)
     todo = torch.nonzero(some)[:, 0]
-    # It ends long before, but for matrices that are not positive definite (an over-corrected `least_squares` problem).
+    # It converges long before, but for matrices that are not positive definite (over-corrected by `least_squares`).
     for _ in range(_MOST_ROUNDS):
         if not len(todo):
             break
-        g, b, f = gram[todo], right_side[todo], free[todo]
-        x = torch.linalg.solve(torch.where(f[:, :, None] & f[:, None, :], g, identity), torch.where(f, b, 0))
+        g, b, p = gram[todo], right_side[todo], passive[todo]
+        x = torch.linalg.solve(torch.where(p[:, :, None] & p[:, None, :], g, identity), torch.where(p, b, 0))
         gradient = (g @ x[:, :, None])[:, :, 0] - b
-        wrong = torch.where(f, x, gradient) < -_TOLERANCE
+        wrong = torch.where(p, x, gradient) < -_TOLERANCE
         count = wrong.sum(dim=1)
         solution[todo] = x.clamp(min=0)
         left = count > 0
@@ -134,7 +124,7 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
         fewest[todo] = torch.minimum(count, fewest[todo])
         last = torch.where(wrong, torch.arange(n_tissues, device=gram.device), -1).argmax(dim=1)
         single = torch.nn.functional.one_hot(last, n_tissues).bool()
-        free[todo] ^= torch.where((patience[todo] >= 0)[:, None], wrong, single)
+        passive[todo] ^= torch.where((patience[todo] >= 0)[:, None], wrong, single)
     if len(todo):
         logger.warning("NNLS: %d of %d problems did not converge in %d exchanges", len(todo), n, _MOST_ROUNDS)
     return solution
@@ -143,7 +133,5 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
 def normalise(coefficients: Array) -> npt.NDArray[np.float64]:
     """Divide each row by its sum; a row of zeros stays zero."""
     total = coefficients.sum(axis=-1, keepdims=True)
-    proportions: npt.NDArray[np.float64] = np.divide(
-        coefficients, total, out=np.zeros_like(coefficients, dtype=float), where=total > 0
-    )
-    return proportions
+    proportions = np.zeros_like(coefficients, dtype=float)
+    return np.divide(coefficients, total, out=proportions, where=total > 0)

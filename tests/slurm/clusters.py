@@ -108,7 +108,7 @@ def stops(run: Path) -> list[tuple[int, int]]:
     text = (run / "logs" / "training.txt").read_text()
     stopped, resumed = (
         [int(step) for step in re.findall(pattern, text)]
-        for pattern in (r"stopped at step (\d+)", r"going on from \S+ at step (\d+)")
+        for pattern in (r"stopped at step (\d+)", r"resuming from \S+ at step (\d+)")
     )
     return list(zip(stopped, resumed, strict=True))
 

@@ -136,7 +136,7 @@ def test_node_lost_while_its_process_runs_on(cluster, checkout, run, uninterrupt
     cluster.wait(job, "COMPLETED", seconds=300)
     assert_same_training(run, uninterrupted(LONG))
     told = (run / "logs/training.txt").read_text()
-    assert re.search(r"going on from \S+ at step [1-9]", told)  # from the last epoch, not from the beginning
+    assert re.search(r"resuming from \S+ at step [1-9]", told)  # from the last epoch, not from the beginning
     assert "its training is taken over" in log_of(checkout, job)
 
 
@@ -204,5 +204,5 @@ def test_time_limit_without_warning(cluster, limited, checkout):
     assert "SIGTERM: stopped at step" in log_of(checkout, job)
     step = load_checkpoint(run / "checkpoints/checkpoint_last.pt").step
     again = cluster.sbatch(checkout, *TRAIN, *ENDLESS, f"--output={run}")
-    until(lambda: f"checkpoint_last.pt at step {step}" in log_of(checkout, again), 120, "going on from there")
+    until(lambda: f"checkpoint_last.pt at step {step}" in log_of(checkout, again), 120, "resuming from there")
     cluster.run("scancel", again)

@@ -99,7 +99,7 @@ def test_cancelled_pipeline_cancels_its_jobs_and_goes_on(cluster, fresh):
     again = cluster.sbatch(fresh, *command)
     told = fresh / "results/tiny/phase2/sparse/logs/training.txt"
     log = fresh / f"logs/methmix-pipeline-{again}.log"
-    until(lambda: "going on from" in told.read_text(), 180, "going on", lambda: told.read_text() + log.read_text())
+    until(lambda: "resuming from" in told.read_text(), 180, "resuming", lambda: told.read_text() + log.read_text())
     assert_nothing_was_repeated(fresh / "results/tiny/phase2/sparse")
     cluster.run("scancel", again)
     until(lambda: f"methmix-{again}_" not in cluster.run(*mine), 120, "the job is cancelled too")

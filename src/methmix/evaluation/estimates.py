@@ -67,7 +67,7 @@ def _of_model(arm: str, path: Path, reference: Reference, validation: Mixtures, 
     if checkpoint.arm["arm"] != arm:
         raise InputError(f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}")
     of_test, dial = predict_mixtures(model, test), None
-    if of_test.share_logits is not None:
+    if of_test.proportion_logits is not None:
         threshold = float(checkpoint.arm["model"]["presence_threshold"])
         dial = Dial("presence_threshold", threshold, _THRESHOLDS, of_test.at_threshold)
     record = {**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")}

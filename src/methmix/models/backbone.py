@@ -16,9 +16,9 @@ _MINIMUM_SCALE = 0.02
 class Features(NamedTuple):
     """What a backbone makes of mixtures: what a head reads, and the estimates of one that solves least squares.
 
-    ``hidden`` is [batch, n_features], or of each tissue, [batch, n_tissues, n_features]. ``proportions``, at least a
-    little above 0 so that they can be corrected, and their standard ``error``, at most 1, are [batch, n_tissues];
-    ``misfit``, the weighted mean square of the residuals, is [batch].
+    ``hidden`` is [batch, n_features], or of each tissue, [batch, n_tissues, n_features]. ``proportions``, clamped above
+    0 so that they can be corrected, and their standard ``error``, at most 1, are [batch, n_tissues]; ``misfit``, the
+    weighted mean square of the residuals, is [batch].
     """
 
     hidden: Tensor
@@ -28,13 +28,7 @@ class Features(NamedTuple):
 
 
 class Standardise(nn.Module):
-    """Centre and scale each region by the tissues of the reference; a missing value becomes 0, "as usual".
-
-    Parameters
-    ----------
-    profiles
-        Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
-    """
+    """Centre and scale each region by the tissues of the reference; a missing value becomes 0, the mean tissue."""
 
     centre: Tensor
     scale: Tensor
@@ -50,11 +44,9 @@ class Standardise(nn.Module):
 
 
 class BatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation by the whole batch, also where this process has a shard of it.
+    """Batch normalisation by the whole batch, also where this process has a shard of it; only with torch's defaults.
 
-    `torch.nn.SyncBatchNorm` would do so on GPUs but refuses tensors on a CPU. Parameters and buffers are those of
-    `torch.nn.BatchNorm1d`.
-
+    `torch.nn.SyncBatchNorm` would do so on GPUs but refuses tensors on a CPU.
     """
 
     momentum: float
@@ -62,12 +54,8 @@ class BatchNorm1d(nn.BatchNorm1d):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, n_features: int) -> None:
-        # Only the defaults: `forward` computes no other variant.
-        super().__init__(n_features)
-
     def forward(self, values: Tensor) -> Tensor:
-        """Normalise values [rows, n_features]; in training, update the running statistics, alike on all ranks."""
+        """Normalise values [rows, n_features]; in training, update the running statistics identically on all ranks."""
         shard = current_shard()
         if shard is None or not self.training:
             return super().forward(values)
@@ -100,7 +88,7 @@ class Dropout(nn.Dropout):
 
 
 class MlpReadout(nn.ModuleDict):
-    """Linear maps from the features of a mixture to one number for each tissue, by name."""
+    """One linear map per name from the features of a mixture to one number for each tissue."""
 
     def forward(self, hidden: Tensor) -> dict[str, Tensor]:
         """Map [batch, n_features] to [batch, n_tissues] each."""
@@ -108,19 +96,9 @@ class MlpReadout(nn.ModuleDict):
 
 
 class MlpBackbone(nn.Sequential):
-    """Standardised regions -> hidden layers, each linear, batch normalisation, ReLU, dropout.
+    """Standardised regions -> hidden layers, each linear, batch normalisation, ReLU, dropout."""
 
-    Parameters
-    ----------
-    profiles
-        As for `Standardise`.
-    hidden_sizes
-        Width of each hidden layer; the last is the number of features.
-    dropout
-        Dropout probability, 0-1.
-    """
-
-    # It needs to know neither how the donors of a tissue differ nor how deep a mixture was sequenced.
+    # It uses neither profiles nor depth.
     profiles: Profiles | None = None
 
     def __init__(self, profiles: Tensor, hidden_sizes: Sequence[int], dropout: float) -> None:
@@ -134,7 +112,7 @@ class MlpBackbone(nn.Sequential):
         self.n_features = size
 
     def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
-        """Map methylation [batch, n_regions], NaN where missing, to features; depth and profiles are not used."""
+        """Map methylation [batch, n_regions], NaN where missing, to features."""
         return Features(super().forward(methylation))  # type: ignore[no-untyped-call]
 
     def readout(self, **initial: float) -> MlpReadout:

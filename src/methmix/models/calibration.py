@@ -1,52 +1,26 @@
 """Calibration on validation mixtures of what a model estimates beside its proportions, which stay as they are."""
 
-from typing import NamedTuple
-
 import torch
 from sklearn.linear_model import QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
-from methmix.models.calibrated_limits import noise_of_reads
-from methmix.models.deconvolver import Deconvolver
+from methmix.models.deconvolver import Deconvolver, noise_of_reads
 from methmix.models.heads import TwoStageHead
 from methmix.models.prediction import batches
 from methmix.rows import Rows
 
-# Share of the mixtures of nothing but known tissues whose misfit is within its limit.
+# Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99
-
-
-class Checked(NamedTuple):
-    """Predictions beside the truth.
-
-    Of each tissue that is present, [n_present]: by how many standard errors it ``misses`` its interval as learned, the
-    ``ratio`` of its proportion to the standard error, and whether it is ``called`` (given mass); the last also of those
-    that are absent, [n_absent]. Of each mixture, [batch]: its ``misfit`` and the ``noise`` of its reads.
-    """
-
-    misses: Tensor
-    ratio: Tensor
-    called: Tensor
-    called_absent: Tensor
-    misfit: Tensor
-    noise: Tensor
 
 
 def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) -> dict[str, float]:
     """Set intervals, limit of detection and limit of the misfit to what these mixtures need.
 
     The intervals are shifted to their level. The limit of detection becomes that number of standard errors from which
-    on `metrics.SENSITIVITY` of the tissues that are present are given mass. The limit of the misfit becomes a line in
+    on `metrics.SENSITIVITY` of the present tissues are given mass. The limit of the misfit becomes a line in
     `noise_of_reads` that 1 % of the mixtures exceed (quantile regression, Koenker and Bassett 1978, Econometrica
     46:33).
-
-    Parameters
-    ----------
-    model
-        Left in evaluation mode.
-    methylation, depth, true
-        [n_mixtures, n_regions] twice, as for `predict`, and true proportions [n_mixtures, n_tissues].
 
     Returns
     -------
@@ -58,33 +32,33 @@ def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) ->
     model.eval()
     with torch.inference_mode():
         parts = [_check(model, *batch) for batch in batches(model, methylation, depth, true)]
-    checked = Checked(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
-    ratio, order = checked.ratio.double().sort()
-    called = checked.called[order].double()
-    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(checked.noise[:, None].double(), checked.misfit.double())
+    misses, ratio, called, called_absent, noise, misfit = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    ratio, order = ratio.double().sort()
+    called = called[order].double()
+    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(noise[:, None].double(), misfit.double())
     with torch.no_grad():
-        model.head.intervals.conform(checked.misses)
+        model.head.intervals.conform(misses)
         model.limits.detection_ratio.fill_(metrics.limit_of_detection(ratio.numpy(), called.numpy()))
         model.limits.misfit_curve.copy_(torch.tensor([line.intercept_, line.coef_[0]]))
     return {
-        "calibration/n_mixtures": len(checked.misfit),
+        "calibration/n_mixtures": len(misfit),
         "calibration/n_there": len(called),
         "calibration/n_there_not_called": int((called == 0).sum()),
-        "calibration/absent_called": float(checked.called_absent.double().mean()),
+        "calibration/absent_called": float(called_absent.double().mean()),
     }
 
 
-def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> Checked:
-    features, head, there = model(methylation, depth), model.head, true > 0
+def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> tuple[Tensor, ...]:
+    """Compare predictions of a batch with the truth.
+
+    Of each present tissue: by how many standard errors it misses its uncalibrated interval, the ratio of its proportion
+    to the standard error, and whether it is called (given mass); the last also of the absent ones. Of each mixture: the
+    noise of its reads, and its misfit.
+    """
+    features, head, present = model(methylation, depth), model.head, true > 0
     # For the type checker: only such a model has intervals.
     assert isinstance(head, TwoStageHead) and head.intervals is not None
     stages = head(features)
-    place, called = head.place(features, stages), head.gate(stages.presence_logits)
-    return Checked(
-        misses=head.intervals.misses(place, true)[there],
-        ratio=(true / place.error)[there],
-        called=called[there],
-        called_absent=called[~there],
-        misfit=features.misfit,
-        noise=noise_of_reads(depth),
-    )
+    place = head.place(features, stages)
+    misses, ratio = head.intervals.misses(place, true)[present], (true / place.error)[present]
+    return misses, ratio, stages.gate[present], stages.gate[~present], noise_of_reads(depth), features.misfit

@@ -7,10 +7,7 @@ from torch import Tensor, nn
 def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
     """Open the gate for the tissues whose presence probability reaches the threshold, or for the most probable one.
 
-    Returns
-    -------
-    Tensor
-        Boolean [batch, n_tissues], at least one true in each row.
+    Boolean [batch, n_tissues], at least one true in each row.
     """
     probability = torch.sigmoid(presence_logits)
     most_probable = nn.functional.one_hot(probability.argmax(dim=1), probability.shape[1]).bool()
@@ -19,19 +16,11 @@ def open_gate(presence_logits: Tensor, threshold: float) -> Tensor:
 
 
 def share_mass(logits: Tensor, gate: Tensor) -> Tensor:
-    """Divide the mass among the tissues behind the gate: a softmax over those, exactly 0 elsewhere.
-
-    Parameters
-    ----------
-    logits
-        [batch, n_tissues].
-    gate
-        Boolean [batch, n_tissues], at least one true in each row.
-    """
+    """Divide the mass among the tissues behind the gate, [batch, n_tissues]: a softmax over those, 0 elsewhere."""
     return torch.softmax(logits.masked_fill(~gate, float("-inf")), dim=1)
 
 
-def share_if_let_in(logits: Tensor, gate: Tensor) -> Tensor:
-    """Give each tissue the proportion that it has, or would have were it let through the gate beside the others."""
+def proportion_if_admitted(logits: Tensor, gate: Tensor) -> Tensor:
+    """Compute the proportion of each tissue, or the one it would have if the gate admitted it beside the others."""
     inside = torch.logsumexp(logits.masked_fill(~gate, float("-inf")), dim=1, keepdim=True)
     return torch.where(gate, torch.exp(logits - inside), torch.sigmoid(logits - inside))

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from methmix.models.backbone import Features, MlpBackbone
-from methmix.models.gate import open_gate, share_if_let_in, share_mass
-from methmix.models.intervals import SURE, Place, ProportionIntervals
+from methmix.models.gate import open_gate, proportion_if_admitted, share_mass
+from methmix.models.intervals import CERTAIN, Place, ProportionIntervals
 from methmix.models.losses import Scored
 from methmix.models.prediction import Prediction
 from methmix.models.reference_backbone import ReferenceBackbone
@@ -21,15 +21,7 @@ _EDGE = 1e-4
 
 
 class SigmoidHead(nn.Module):
-    """Head of the original model (design note): sigmoids divided by their sum.
-
-    A sigmoid is never 0, so every tissue gets something: this is what the two stages are compared with.
-
-    Parameters
-    ----------
-    backbone
-        Whose features are read.
-    """
+    """Head of the original model (design note): sigmoids divided by their sum, so that no proportion is exactly 0."""
 
     intervals: ProportionIntervals | None = None
 
@@ -47,7 +39,7 @@ class SigmoidHead(nn.Module):
         return proportions
 
     def scored(self, features: Features, true: Tensor) -> Scored:
-        """Give what the loss of a batch is computed from."""
+        """Collect what the loss of a batch is computed from."""
         return Scored(true, self(features))
 
     def infer(self, features: Features) -> Prediction[Tensor]:
@@ -56,34 +48,24 @@ class SigmoidHead(nn.Module):
 
 
 class Stages(NamedTuple):
-    """Logits of both stages, [batch, n_tissues]: what the mass is divided by (`share_mass`), and that of presence."""
+    """Logits of both stages, and which tissues get mass; [batch, n_tissues]."""
 
-    share_logits: Tensor
+    proportion_logits: Tensor
     presence_logits: Tensor
+    gate: Tensor
 
 
 class TwoStageHead(nn.Module):
     """Head of the sparse model: first which tissues are present, then their proportions.
 
-    A gate of the first stage decides which tissues share the mass in the second. It masks mass, not logits: a tissue
-    that is gated out is exactly 0 and the others share everything. Where no tissue reaches the threshold, the most
-    probable one gets all.
+    A gate of the first stage decides among which tissues the second divides the mass. It masks mass, not logits: a
+    tissue that is gated out is exactly 0. Where no tissue reaches the threshold, the most probable one gets all.
 
-    In training the second stage meets the gate of inference, opened also for the tissues that are really present: it
-    learns what to give to a tissue that the gate lets through wrongly, and no present tissue is left without a
-    gradient. The first stage learns from its own labels only, so that its output remains a probability.
+    In training the second stage meets the gate of inference, opened also for the tissues that are truly present
+    (``teacher_forcing``): it learns what to give to a false positive of the gate, and no present tissue is left without
+    a gradient. The first stage learns from its own labels only, so that its output remains a probability.
 
-    Parameters
-    ----------
-    backbone
-        Whose features are read. With least squares, the second stage corrects their proportions, and there are
-        `ProportionIntervals`.
-    threshold
-        Presence probability from which the gate lets a tissue through, 0-1.
-    label_threshold
-        True proportion from which a tissue is labelled present, 0-1.
-    teacher_forcing
-        Whether the gate is opened for present tissues in training.
+    On a backbone that solves least squares, the second stage corrects their proportions, and there are `ProportionIntervals`.
     """
 
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
@@ -98,37 +80,32 @@ class TwoStageHead(nn.Module):
     def forward(self, features: Features) -> Stages:
         """Read both stages off the features."""
         read = self.readout(features.hidden)
-        share_logits = read["proportion"]
+        logits = read["proportion"]
         if features.proportions is not None:
-            share_logits = features.proportions.log() + share_logits
-        return Stages(share_logits, read["presence"])
-
-    def gate(self, presence_logits: Tensor) -> Tensor:
-        """Decide which tissues get mass; boolean [batch, n_tissues], at least one true in each row."""
-        return open_gate(presence_logits, self.threshold)
+            logits = features.proportions.log() + logits
+        return Stages(logits, read["presence"], open_gate(read["presence"], self.threshold))
 
     def scored(self, features: Features, true: Tensor) -> Scored:
-        """Give what the loss of a batch is computed from; ``true`` is [batch, n_tissues]."""
+        """Collect what the loss of a batch is computed from; ``true`` is [batch, n_tissues]."""
         stages = self(features)
-        gate = self.gate(stages.presence_logits)
-        proportions = share_mass(stages.share_logits, gate | (true > 0) if self._teacher_forcing else gate)
+        gate = stages.gate | (true > 0) if self._teacher_forcing else stages.gate
         ends = None if self.intervals is None else self.intervals.ends(self.place(features, stages))
+        proportions = share_mass(stages.proportion_logits, gate)
         return Scored(true, proportions, stages.presence_logits, self._label_threshold, ends)
 
     def infer(self, features: Features) -> Prediction[Tensor]:
-        """Predict mixtures, with intervals where the backbone knows standard errors."""
+        """Predict mixtures, with intervals where the backbone estimates standard errors."""
         stages = self(features)
-        proportions = share_mass(stages.share_logits, self.gate(stages.presence_logits))
+        proportions = share_mass(stages.proportion_logits, stages.gate)
         low, high = None, None
         if self.intervals is not None:
             low, high = self.intervals(self.place(features, stages), proportions)
-        return Prediction(proportions, torch.sigmoid(stages.presence_logits), stages.share_logits, low, high)
+        return Prediction(proportions, torch.sigmoid(stages.presence_logits), stages.proportion_logits, low, high)
 
     def place(self, features: Features, stages: Stages) -> Place:
-        """Give what intervals are placed by; only with least squares."""
+        """Collect what intervals are placed by; only with least squares."""
         assert features.error is not None  # for the type checker: there are no intervals otherwise
-        gate = self.gate(stages.presence_logits)
-        sure = gate & (torch.sigmoid(stages.presence_logits) >= SURE)
-        # Intervals learn from features and proportions that they do not change.
-        centre = share_if_let_in(stages.share_logits, gate).detach()
-        return Place(features.hidden.detach(), centre, features.error, sure)
+        certain = stages.gate & (torch.sigmoid(stages.presence_logits) >= CERTAIN)
+        # ProportionIntervals learn from features and proportions that they do not change.
+        centre = proportion_if_admitted(stages.proportion_logits, stages.gate).detach()
+        return Place(features.hidden.detach(), centre, features.error, certain)

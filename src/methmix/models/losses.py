@@ -18,9 +18,8 @@ from methmix.models.ranks import part_of_mean, total
 class Scored(NamedTuple):
     """What the loss of a batch is computed from; what a model does not estimate is None and has no term.
 
-    True proportions, estimated ones and presence logits are [batch, n_tissues]; the ends of intervals are
-    [batch, n_tissues, 3]. From ``label_threshold`` on a true proportion is labelled present; below it, if not 0, it is
-    a trace.
+    [batch, n_tissues], ``interval_ends`` [batch, n_tissues, 3]. From ``label_threshold`` on a true proportion is
+    labelled present; below it, if not 0, it is a trace.
     """
 
     true: Tensor
@@ -30,38 +29,24 @@ class Scored(NamedTuple):
     interval_ends: Any = None
 
 
-def squared_error(scored: Scored) -> Tensor:
-    """Mean squared error over mixtures and tissues."""
-    return part_of_mean(functional.mse_loss(scored.proportions, scored.true))
-
-
-def absolute_error(scored: Scored) -> Tensor:
-    """Mean absolute error over mixtures and tissues."""
-    return part_of_mean(functional.l1_loss(scored.proportions, scored.true))
-
-
 def presence_cross_entropy(scored: Scored) -> Tensor:
-    """Mean binary cross-entropy of presence over entries that are absent or present.
-
-    An entry is absent where its true proportion is 0 and present from the label threshold on; a trace, between, says
-    nothing about presence and carries no loss.
-    """
-    labelled = (scored.true == 0) | (scored.true >= scored.label_threshold)
-    target = (scored.true >= scored.label_threshold).to(scored.presence_logits.dtype)
+    """Mean binary cross-entropy of presence over the entries that are absent or present, but for traces."""
+    present = scored.true >= scored.label_threshold
+    labelled, target = (scored.true == 0) | present, present.to(scored.presence_logits.dtype)
     losses = functional.binary_cross_entropy_with_logits(scored.presence_logits, target, reduction="none")
     return torch.where(labelled, losses, 0).sum() / total(labelled.sum())
 
 
 def expected_presence(scored: Scored) -> Tensor:
-    """Mean presence probability, 0-1: unlike the L1 norm of proportions, which is 1 whatever they are, it can fall."""
+    """Mean presence probability, 0-1: unlike the L1 norm of proportions, which is always 1, it can fall."""
     return part_of_mean(torch.sigmoid(scored.presence_logits).mean())
 
 
 class Term(NamedTuple):
-    """A term of the loss: how it is computed, without its weight, and whether it is weighed relative to a guess.
+    """A term of the loss: its function, without its weight, and whether it is in units of that of a uniform guess.
 
-    Relative means in units of the term of a uniform guess, so that 1 is no better than that. A squared proportion is
-    some hundred times smaller than a cross-entropy; in this unit a weight of 1 for each makes both count.
+    A squared proportion is some hundred times smaller than a cross-entropy; in this unit a weight of 1 for each makes
+    both count.
     """
 
     of: Callable[[Scored], Tensor]
@@ -69,39 +54,26 @@ class Term(NamedTuple):
 
 
 TERMS = {
-    "mse": Term(squared_error, relative=True),
-    "mae": Term(absolute_error, relative=True),
+    "mse": Term(lambda scored: part_of_mean(functional.mse_loss(scored.proportions, scored.true)), relative=True),
+    "mae": Term(lambda scored: part_of_mean(functional.l1_loss(scored.proportions, scored.true)), relative=True),
     "presence": Term(presence_cross_entropy),
     "sparsity": Term(expected_presence),
     "interval": Term(lambda scored: interval_loss(scored.interval_ends, scored.true)),
 }
 TOTAL = "total_loss"
-# Of all models; a training logs 0 for what its own has not.
+# Of all models; a training logs 0 for the terms that its own does not have.
 LOSSES = (TOTAL, *(f"{name}_loss" for name in TERMS))
 
 
 def weighted(scored: Scored, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """Compute a loss with its terms.
-
-    Parameters
-    ----------
-    scored
-        A batch.
-    weights
-        Of each of the `TERMS` that are computed.
-
-    Returns
-    -------
-    dict
-        Scalars, named as in `LOSSES`: the weighted total, and the terms without their weights.
-    """
+    """Compute the weighted total of some `TERMS`, and these without their weights; scalars, named as `LOSSES`."""
     parts = {name: TERMS[name].of(scored) for name in weights}
     summed = sum(weight * (parts[name] / _unit(TERMS[name], scored)) for name, weight in weights.items())
     return {TOTAL: torch.as_tensor(summed), **{f"{name}_loss": part for name, part in parts.items()}}
 
 
 def _unit(term: Term, scored: Scored) -> Tensor | float:
-    """Give the term of a uniform guess of the whole batch, or 1."""
+    """Compute the term of a uniform guess of the whole batch, or 1."""
     if not term.relative:
         return 1.0
     guess = torch.full_like(scored.true, 1 / scored.true.shape[1])

@@ -31,31 +31,18 @@ class Shard:
 
     @property
     def fraction(self) -> float:
-        """Share of the batch in this process, 0-1; the sum over the ranks is 1."""
+        """Fraction of the batch in this process."""
         return (self.last - self.first) / self.whole
 
 
 # A forward pass reaches its layers through torch's containers, which hand on no argument of ours.
 _shard: ContextVar[Shard | None] = ContextVar("shard", default=None)
+# The shard of this process, or None where the batch is not divided.
+current_shard = _shard.get
 
 
 def shard(whole: int, rank: int, n_ranks: int) -> Shard:
-    """Divide a batch into contiguous shards, whose sizes differ by at most one.
-
-    Parameters
-    ----------
-    whole
-        Rows in the batch.
-    rank
-        The process whose shard is wanted, 0 to ``n_ranks - 1``.
-    n_ranks
-        Number of processes.
-
-    Raises
-    ------
-    InputError
-        The batch has fewer rows than there are processes.
-    """
+    """Divide a batch into contiguous shards, whose sizes differ by at most one; InputError if one would be empty."""
     if whole < n_ranks:
         raise InputError(
             f"a batch of {whole} mixtures cannot be divided over {n_ranks} processes: each needs at least one",
@@ -68,9 +55,9 @@ def shard(whole: int, rank: int, n_ranks: int) -> Shard:
 def sharing(shard: Shard) -> Iterator[None]:
     """Let what is computed inside be that of the whole batch, of which this process has a shard.
 
-    Every rank must enter with its own shard of the same batch, do the same inside, and have seeded torch alike.
+    Every rank must enter with its own shard of the same batch, do the same inside, and have seeded torch identically.
     """
-    # A shard that is all of the batch is shared with nobody.
+    # A shard that is all of the batch is not divided.
     token = _shard.set(shard if shard.fraction < 1 else None)
     try:
         yield
@@ -78,13 +65,8 @@ def sharing(shard: Shard) -> Iterator[None]:
         _shard.reset(token)
 
 
-def current_shard() -> Shard | None:
-    """Give the shard of this process, or None where the batch is not shared."""
-    return _shard.get()
-
-
 def total(values: Tensor) -> Tensor:
-    """Sum over the ranks, the same on all of them; ``values`` itself where the batch is not shared.
+    """Sum over the ranks, the same on all of them; ``values`` itself where the batch is not divided.
 
     All ranks use the sum, so the gradient of ``values`` is the sum over the ranks of their gradients of the sum.
     """

@@ -1,4 +1,4 @@
-"""A backbone that knows the reference: least squares first, then a small network that learns what they miss."""
+"""A backbone with the reference's profiles: least squares first, then a small network that corrects them."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from methmix.config.arm import ReferenceBackboneSettings
 from methmix.least_squares import Profiles, Solution, deconvolve
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
-# Least proportion that a tissue has before it is corrected, so that it can be given one.
+# Least proportion of a tissue before its correction, which multiplies it.
 _LEAST = 0.003
 _FEATURES = 17
 # The few features that are logarithms or quotients are far out for mixtures of one tissue.
@@ -35,13 +35,6 @@ class ReferenceBackbone(nn.Module):
     """Features of each tissue: its least-squares proportion and error, the proportions of similar tissues, the mixture.
 
     Every tissue has the same small network, which sees its own features and, twice, a summary of the others'.
-
-    Parameters
-    ----------
-    settings
-        How the least squares are done, ``head_size`` and dropout.
-    profiles
-        Of the training donors.
     """
 
     mean: Tensor
@@ -52,9 +45,8 @@ class ReferenceBackbone(nn.Module):
     def __init__(self, settings: ReferenceBackboneSettings, profiles: Profiles) -> None:
         super().__init__()
         self._settings = settings
-        self.register_buffer("mean", profiles.mean)
-        self.register_buffer("spread", profiles.spread)
-        self.register_buffer("noise", profiles.noise)
+        for name in ("mean", "spread", "noise"):
+            self.register_buffer(name, getattr(profiles, name))
         self.register_buffer("similarity", _similarity(profiles.mean.double()).float())
         self.n_features = settings.head_size
         self.normalise = BatchNorm1d(_FEATURES)
@@ -72,17 +64,12 @@ class ReferenceBackbone(nn.Module):
         return TissueReadout(self.n_features, initial)
 
     def forward(self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None) -> Features:
-        """Map mixtures to features.
-
-        Parameters
-        ----------
-        methylation, depth
-            [batch, n_regions]; methylation is NaN where depth is 0.
-        profiles
-            Profiles to use instead of the own; in training those without the donors in the mixtures.
-        """
+        """Map mixtures to features; arguments as for `Deconvolver.forward`."""
         with torch.no_grad():
-            solution = self._solve(profiles or self.profiles, methylation, depth)
+            settings, used = self._settings, profiles or self.profiles
+            if not settings.errors_in_variables:
+                used = used.exact()
+            solution = deconvolve(used, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
             features = self._features(solution, depth)
         n, n_tissues, _ = features.shape
         proportions = solution.proportions.float()
@@ -94,39 +81,32 @@ class ReferenceBackbone(nn.Module):
             seen = [hidden, *(part.expand_as(hidden) for part in context), self.similarity @ weighted]
             hidden = hidden + self.dropout(torch.relu(step(torch.cat(seen, dim=2))))
         # Without reads nothing is known, but no proportion is off by more than all.
-        error = solution.error.float().clamp(max=1)
+        error = solution.standard_error.float().clamp(max=1)
         return Features(hidden, proportions.clamp(min=_LEAST), error, solution.misfit.float())
 
-    def _solve(self, profiles: Profiles, methylation: Tensor, depth: Tensor) -> Solution:
-        settings = self._settings
-        used = profiles if settings.errors_in_variables else profiles.exact()
-        return deconvolve(used, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
-
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
-        """Give what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""
+        """Compute what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""
         proportions = solution.proportions
         similar = proportions @ self.similarity.double().T
         of_tissue = [
             proportions,
             (proportions + 2e-3).log(),
             solution.unconstrained.clamp(-0.2, 1),
-            solution.error.log(),
-            (solution.unconstrained / solution.error).clamp(-10, 30),
-            solution.multiplier.clamp(max=20),
+            solution.standard_error.log(),
+            (solution.unconstrained / solution.standard_error).clamp(-10, 30),
+            solution.kkt_multiplier.clamp(max=20),
             similar,
             (similar + 1e-3).log(),
-            # With few tissues present, a proportion is better known than among all that could be.
-            (proportions / solution.active_error).clamp(max=30).sqrt(),
-            solution.active_error.clamp(max=0.05).log(),
+            # With few tissues present, a proportion is more precise than among all that are possible.
+            (proportions / solution.active_set_error).clamp(max=30).sqrt(),
+            solution.active_set_error.clamp(max=0.05).log(),
         ]
         largest = proportions.sort(dim=1, descending=True).values
         largest = nn.functional.pad(largest, (0, max(0, 5 - proportions.shape[1])))
         of_mixture = [
             (depth.mean(dim=1).double() + 1e-3).log(),
             (solution.misfit + 1e-6).log(),
-            largest[:, 0],
-            largest[:, 2],
-            largest[:, 4],
+            *largest[:, [0, 2, 4]].unbind(dim=1),
             1 - largest[:, :5].sum(dim=1),
             (proportions > 0.005).sum(dim=1).double(),
         ]

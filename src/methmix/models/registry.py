@@ -2,14 +2,7 @@
 
 import torch
 
-from methmix.config.arm import (
-    ArmSettings,
-    MlpSettings,
-    OriginalLossSettings,
-    OriginalModelSettings,
-    SparseArm,
-    SparseModelSettings,
-)
+from methmix.config.arm import ArmSettings, MlpSettings, OriginalLossSettings, SparseArm
 from methmix.least_squares import Profiles
 from methmix.models.backbone import MlpBackbone
 from methmix.models.deconvolver import Deconvolver
@@ -21,43 +14,29 @@ from methmix.models.reference_backbone import ReferenceBackbone
 def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Deconvolver:
     """Build the model of an arm with its initial weights.
 
-    A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included.
-
-    Parameters
-    ----------
-    arm
-        Configuration.
-    profiles
-        Methylation of each tissue in the training donors, shape [n_tissues, n_regions], 0-1, no NaN.
-    seed
-        Seed of the initial weights.
-    tissues
-        What the backbone ``reference`` knows; by default the profiles, as if they were exact.
+    A sparse arm with ``use_two_stage: false`` gives exactly the original model, weights included. ``profiles`` are the
+    methylation of each tissue in the training donors, [n_tissues, n_regions], 0-1, no NaN; the backbone ``reference``
+    uses ``tissues`` instead or, by default, takes them as exact.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = _backbone(arm.model, profiles, tissues)
-        head = _head(arm, backbone)
+        backbone: Backbone
+        if isinstance(arm.model, MlpSettings):
+            backbone = MlpBackbone(profiles, arm.model.hidden_sizes, arm.model.dropout)
+        else:
+            mean = profiles.float()
+            exact = Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean))
+            backbone = ReferenceBackbone(arm.model, tissues or exact)
+        head: SigmoidHead | TwoStageHead
+        if isinstance(arm, SparseArm) and arm.model.use_two_stage:
+            head = TwoStageHead(backbone, arm.model.gate_threshold, arm.loss.label_threshold, arm.loss.teacher_forcing)
+        else:
+            head = SigmoidHead(backbone)
     return Deconvolver(backbone, head, _weights(arm.loss, head))
 
 
-def _backbone(
-    settings: OriginalModelSettings | SparseModelSettings, profiles: torch.Tensor, tissues: Profiles | None
-) -> Backbone:
-    if isinstance(settings, MlpSettings):
-        return MlpBackbone(profiles, settings.hidden_sizes, settings.dropout)
-    mean = profiles.float()
-    return ReferenceBackbone(settings, tissues or Profiles(mean, torch.zeros_like(mean), torch.zeros_like(mean)))
-
-
-def _head(arm: ArmSettings, backbone: Backbone) -> SigmoidHead | TwoStageHead:
-    if isinstance(arm, SparseArm) and arm.model.use_two_stage:
-        return TwoStageHead(backbone, arm.model.gate_threshold, arm.loss.label_threshold, arm.loss.teacher_forcing)
-    return SigmoidHead(backbone)
-
-
 def _weights(settings: OriginalLossSettings, head: SigmoidHead | TwoStageHead) -> dict[str, float]:
-    """Give the weight of each term of the loss: ``<term>_weight`` of the configuration."""
+    """Collect the weight of each term of the loss: ``<term>_weight`` of the configuration."""
     weights = {name: getattr(settings, f"{name}_weight") for name in TERMS if hasattr(settings, f"{name}_weight")}
     if head.intervals is not None:
         # Intervals learn from nothing else, and what they learn from does not change: their weight has no effect.

@@ -15,45 +15,36 @@ from methmix import arms, cli
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.training", __doc__ or "")
-    arguments.add_argument("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
-    arguments.add_argument("--experiment", type=Path, help="the experiment; by default the one that --config names")
-    arguments.add_argument("--arm", choices=arms.names("trained"), help="fail unless --config is for this arm")
-    arguments.add_argument("--reference", type=Path, help="by default that of the experiment's results")
-    arguments.add_argument("--validation", type=Path, help="mixtures; by default those of the experiment's results")
-    arguments.add_argument(
+    add = arguments.add_argument
+    add("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
+    add("--experiment", type=Path, help="the experiment; by default the one that --config names")
+    add("--arm", choices=arms.names("trained"), help="fail unless --config is for this arm")
+    add("--reference", type=Path, help="by default that of the experiment's results")
+    add("--validation", type=Path, help="mixtures; by default those of the experiment's results")
+    add(
         "--warm-start",
         type=Path,
         metavar="PATH",
         help="checkpoint of the phase that training.warm_start names; by default that of the experiment's results; "
         "a dry run, of fewer regions, starts without",
     )
-    arguments.add_argument("--output", type=Path, help="run folder; by default results/<name>/<phase>/<arm>")
-    arguments.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key, e.g. training.epochs=3",
-    )
-    arguments.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
-    arguments.add_argument(
+    add("--output", type=Path, help="run folder; by default results/<name>/<phase>/<arm>")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. training.epochs=3")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
+    add(
         "--allow-cpu",
         action="store_true",
         default=os.environ.get("METHMIX_ALLOW_CPU") == "1",
         help="train on the CPU where a GPU was asked for and none is found; METHMIX_ALLOW_CPU=1 does the same",
     )
-    arguments.add_argument(
+    add(
         "--processes",
         type=int,
         default=1,
         help="train with so many processes on this node, one for each GPU; "
         "for several nodes start this command with srun or torchrun instead",
     )
-    arguments.add_argument(
-        "--debug",
-        action="store_true",
-        help="dry run: one epoch on small data made on the spot, every output written",
-    )
+    add("--debug", action="store_true", help="dry run: one epoch on small data made on the spot, every output written")
     return cli.run(_body, arguments)
 
 

@@ -1,9 +1,11 @@
-"""Checkpoints: a model with everything that is needed to use it elsewhere and to resume its training.
+"""Checkpoints: a model with everything that is needed to use it elsewhere, to resume its training or to start another.
 
 A checkpoint is a dictionary of tensors, numbers, strings and lists, so that ``torch.load(weights_only=True)``
 reads it. The random state needs no place in it: each step derives its own streams from its number.
 """
 
+import hashlib
+import logging
 import pickle
 import zipfile
 from collections import Counter
@@ -22,45 +24,36 @@ from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
 
+logger = logging.getLogger("methmix")
+
 FORMAT_VERSION = 2
+_OTHER_DATA = "use the checkpoint that was trained on this reference, or train again"
 
 
 @dataclass
 class Checkpoint:
-    """State of a training.
+    """State of a training: its configuration and data, where it stands, and its record.
 
     Parameters
     ----------
-    arm
-        Resolved configuration of the arm, as plain data.
-    seed
-        Master seed of the experiment.
     tissue_names
         Order of the outputs.
     regions
         ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
         (int64 tensors): order of the inputs. Further ``measure`` (str).
-    genome
-        Genome build of the coordinates.
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
         Digests of what determines the weights (configuration, reference, mixtures, code); a training is resumed only
         where all are the same.
-    model
-        State dictionary.
-    optimiser
-        State dictionary; empty in ``checkpoint_best.pt``, which is for use, not for resuming.
-    step
-        Optimiser steps done.
+    model, optimiser
+        State dictionaries; the latter empty in ``checkpoint_best.pt``, which is for use, not for resuming.
     epoch_sums
         Sums of the unfinished epoch's training losses.
     history
         A row of the training log per finished epoch.
     best
         Validation metrics of the best epoch so far, and what its calibration rests on.
-    finished
-        Whether training has ended.
     record
         Where, how long and with what this was trained.
     """
@@ -96,12 +89,17 @@ class Checkpoint:
 def new_checkpoint(
     arm: ArmSettings, seed: int, reference: Reference, identity: dict[str, str], record: dict[str, Any]
 ) -> Checkpoint:
-    """Make the state of a training before its first step; arguments as for `Checkpoint` and `Trainer`."""
+    """Make the state of a training before its first step."""
+    columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
     return Checkpoint(
         arm=arm.model_dump(mode="json"),
         seed=seed,
         tissue_names=reference.tissue_names,
-        regions=_regions(reference),
+        regions={
+            "chrom": [str(name) for name in reference.regions["chrom"]],
+            **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
+            "measure": reference.measure,
+        },
         genome=str(reference.attributes.get("genome", "unknown")),
         reference_digest=reference.digest,
         identity=identity,
@@ -109,16 +107,6 @@ def new_checkpoint(
         optimiser={},
         record=record,
     )
-
-
-def _regions(reference: Reference) -> dict[str, Any]:
-    """Turn region coordinates, and what is counted in a region, into what a checkpoint can hold."""
-    columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
-    return {
-        "chrom": [str(name) for name in reference.regions["chrom"]],
-        **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
-        "measure": reference.measure,
-    }
 
 
 def donors(reference: Reference) -> dict[str, list[int]]:
@@ -135,25 +123,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, not a checkpoint of ours or of another version.
-    """
+    """Read a checkpoint onto the CPU; InputError if it is missing, damaged or of another version."""
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-    ) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: is damaged or not a checkpoint ({first_line})") from None
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -163,8 +138,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             "it was written by another version of methmix, or is not one of its checkpoints: train again",
         )
     expected = {f.name for f in fields(Checkpoint)}
-    missing = sorted(expected - set(content))
-    if missing:
+    if missing := sorted(expected - set(content)):
         raise InputError(f"{path}: {missing[0]} is missing", "the checkpoint is incomplete: train again")
     checkpoint = Checkpoint(**{name: content[name] for name in expected})
     checkpoint.model = _present_names(checkpoint.model)
@@ -174,7 +148,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the weights of a checkpoint the names that they have now: heads were no modules of their own once."""
+    """Rename the weights of a checkpoint that was written when heads were no modules of their own."""
     of_tissues = "backbone.mean" in weights
     former = {
         "proportion_head": "head.readout" if of_tissues else "head.readout.proportion",
@@ -190,13 +164,7 @@ def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
-    """Read a checkpoint and rebuild its model.
-
-    Raises
-    ------
-    InputError
-        As for `load_checkpoint`, or the weights do not fit the configuration in the checkpoint.
-    """
+    """Read a checkpoint and rebuild its model, in evaluation mode."""
     checkpoint = load_checkpoint(path)
     arm = arm_of(checkpoint)
     shape = (len(checkpoint.tissue_names), len(checkpoint.regions["chrom"]))
@@ -209,38 +177,106 @@ def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
 
 
 def arm_of(checkpoint: Checkpoint) -> ArmSettings:
-    """Give the configuration of the arm that a checkpoint belongs to.
-
-    Raises
-    ------
-    InputError
-        This version of methmix does not know one of its keys.
-    """
+    """Read the configuration of a checkpoint's arm; InputError if this version of methmix does not know a key."""
     return arm_of_record(checkpoint.arm)
 
 
 def check_same_data(
     path: Path, checkpoint: Checkpoint, tissue_names: list[str], reference_digest: str, what: str
 ) -> None:
-    """Check that a checkpoint is for the tissues and regions of some data.
-
-    Raises
-    ------
-    InputError
-        Tissues or regions differ; the message says which.
-    """
+    """Check that a checkpoint is for the tissues and regions of some data."""
     if checkpoint.tissue_names != tissue_names:
-        only_model = sorted(set(checkpoint.tissue_names) - set(tissue_names))
-        only_data = sorted(set(tissue_names) - set(checkpoint.tissue_names))
+        only_model = ", ".join(sorted(set(checkpoint.tissue_names) - set(tissue_names))) or "none"
+        only_data = ", ".join(sorted(set(tissue_names) - set(checkpoint.tissue_names))) or "none"
         raise InputError(
             f"{path}: is a model of other tissues than {what}: "
-            f"only in the model: {', '.join(only_model) or 'none'}; only in the data: "
-            f"{', '.join(only_data) or 'none'}",
-            "use the checkpoint that was trained on this reference, or train again",
+            f"only in the model: {only_model}; only in the data: {only_data}",
+            _OTHER_DATA,
         )
     if checkpoint.reference_digest != reference_digest:
-        raise InputError(
-            f"{path}: is a model of another region set than {what} (the model has "
-            f"{len(checkpoint.regions['chrom'])} regions)",
-            "use the checkpoint that was trained on this reference, or train again",
-        )
+        n_regions = len(checkpoint.regions["chrom"])
+        message = f"{path}: is a model of another region set than {what} (the model has {n_regions} regions)"
+        raise InputError(message, _OTHER_DATA)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Weights to start with, buffers included, their digest, and the checkpoint that they are of."""
+
+    path: Path
+    weights: dict[str, Tensor]
+    digest: str
+
+
+def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
+    """Read the best weights of the phase that ``training.warm_start`` of an arm names: from easy mixtures to hard ones.
+
+    InputError unless they are of a finished training of that phase, the same arm, model and reference. Other donors are
+    refused too: a model of the backbone ``reference`` would bring their profiles.
+    """
+    phase = arm.training.warm_start
+    train_first = f"train the {arm.arm} arm of {phase} first"
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint, with which training.warm_start begins", train_first)
+    found = load_checkpoint(path)
+    for what, of_start, expected in (("phase", found.arm["phase"], phase), ("arm", found.arm["arm"], arm.arm)):
+        if of_start != expected:
+            raise InputError(
+                f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
+                "a training starts from the same arm in the phase that training.warm_start names",
+            )
+    own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
+    if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
+        differences = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
+        raise InputError(f"{path}: is of another model: {differences}", "give both phases the same model")
+    check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")
+    if found.identity["reference"] != reference.content_digest:
+        raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
+    if not found.finished:
+        raise InputError(f"{path}: that training is not finished", train_first)
+    weights = hashlib.sha256()
+    for name, tensor in sorted(found.model.items()):
+        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
+    return WarmStart(path, found.model, weights.hexdigest()[:16])
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where the state of a training is saved after every epoch, and when it is stopped."""
+    return folder / "checkpoints" / "checkpoint_last.pt"
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """Where the model of the best epoch is saved."""
+    return folder / "checkpoints" / "checkpoint_best.pt"
+
+
+def resumable(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
+    """Read the state to resume from, if its identity is this one; a run that cannot be resumed is set aside."""
+    path = last_checkpoint(folder)
+    if not path.is_file():
+        return None
+    try:
+        found = load_checkpoint(path)
+    except InputError as error:
+        reason = str(error)
+    else:
+        if differs := [name for name, value in identity.items() if found.identity.get(name) != value]:
+            reason = f"it is another training, of other {', '.join(differs)}"
+        elif found.best and not best_checkpoint(folder).is_file():
+            reason = "its checkpoint_best.pt is missing"
+        else:
+            return found
+    _set_aside(folder, reason)
+    return None
+
+
+def _set_aside(folder: Path, reason: str) -> None:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.replaced-{number}")).exists():
+        number += 1
+    aside.mkdir(parents=True)
+    for part in ("checkpoints", "logs"):
+        if (folder / part).exists():
+            (folder / part).rename(aside / part)
+    message = "the training in %s cannot be resumed: %s; it is kept in %s, and training starts anew"
+    logger.warning(message, folder, reason, aside)

@@ -1,7 +1,8 @@
-"""What a training runs in and what it uses: the SLURM job around it, processors, GPU."""
+"""What a training runs in and what it uses: the SLURM job around it, signals that stop it, processors, GPU."""
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -13,7 +14,30 @@ import torch
 
 from methmix import provenance
 
+# Exit codes of a training that was asked to stop and has saved its state. The script around it must distinguish a
+# scheduler's warning (SIGUSR1) from the order to end (SIGTERM): only after a warning may the job be started again.
+STOPPED = {signal.SIGUSR1: 75, signal.SIGTERM: 128 + signal.SIGTERM}
 _SAMPLE_SECONDS = 2.0
+
+
+class StopSignal:
+    """While entered, notes the ``number`` of a signal that asks to stop, for the end of the current step; else 0."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __enter__(self) -> "StopSignal":
+        self._previous = {number: signal.signal(number, self._note) for number in STOPPED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: Any) -> None:
+        # The order to end outranks the warning, whichever comes first.
+        self.number = max(self.number, number)
 
 
 @dataclass(frozen=True)
@@ -21,7 +45,7 @@ class SlurmJob:
     """The SLURM job that this process belongs to, as ``squeue`` shows it.
 
     ``restarts`` is how often SLURM has started the job again; processors, GPUs, memory and time are those asked for, 0
-    where they are not known or not limited.
+    if unknown or unlimited.
     """
 
     id: str
@@ -40,10 +64,10 @@ class SlurmJob:
 
 
 def slurm_job(environment: Mapping[str, str] = os.environ) -> SlurmJob | None:
-    """Find out about the SLURM job around this process; None outside SLURM.
+    """Describe the SLURM job around this process; None outside SLURM.
 
-    The controller is asked, because a job step's environment does not say what was asked for and loses part of
-    the rest on its way through Snakemake; if it does not answer, the environment must do.
+    The controller is asked, because a job step's environment lacks what was asked for and loses part of the rest on its
+    way through Snakemake; if it does not answer, the environment must do.
     """
     job_id = environment.get("SLURM_JOB_ID")
     if not job_id:
@@ -52,7 +76,7 @@ def slurm_job(environment: Mapping[str, str] = os.environ) -> SlurmJob | None:
     # SLURM 23 has two names for what SLURM 22 called TRES.
     tres = shown.get("AllocTRES") or shown.get("ReqTRES") or shown.get("TRES", "")
     asked = dict(item.split("=", 1) for item in tres.split(",") if "=" in item)
-    gpus = [int(count) for name, count in asked.items() if name == "gres/gpu"]
+    gpus = int(asked.get("gres/gpu", 0))
     return SlurmJob(
         id=job_id,
         name=shown.get("JobName", environment.get("SLURM_JOB_NAME", "unknown")),
@@ -60,17 +84,16 @@ def slurm_job(environment: Mapping[str, str] = os.environ) -> SlurmJob | None:
         node=environment.get("SLURMD_NODENAME", shown.get("BatchHost", "unknown")),
         restarts=int(shown.get("Restarts", environment.get("SLURM_RESTART_COUNT", "0"))),
         cpus=int(shown.get("NumCPUs", "0").split("-")[0]),
-        gpus=sum(gpus) or _gpus(shown.get("TresPerNode", "") or shown.get("TresPerJob", "")),
+        gpus=gpus or _gpus(shown.get("TresPerNode", "") or shown.get("TresPerJob", "")),
         memory_mb=_megabytes(asked.get("mem", "")),
         minutes=_minutes(shown.get("TimeLimit", "")),
     )
 
 
 def _scontrol(job_id: str) -> dict[str, str]:
+    command = ["scontrol", "show", "job", job_id, "--oneliner"]
     try:
-        answer = subprocess.run(
-            ["scontrol", "show", "job", job_id, "--oneliner"], capture_output=True, text=True, timeout=20
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return {}
     # A value may have spaces in it; it ends where the next name begins.
@@ -98,15 +121,9 @@ def _minutes(text: str) -> float:
 
 
 class Usage:
-    """Measures what this process uses from its start on.
+    """Measures what this process uses; ``before`` has the `totals` of interrupted processes of the same training."""
 
-    Parameters
-    ----------
-    device
-        Where the training computes.
-    before
-        What earlier, interrupted processes of the same training have used (`totals` of theirs).
-    """
+    names = ("train_seconds", "cpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "gpu_utilisation", "gpu_samples")
 
     def __init__(self, device: torch.device, before: Mapping[str, Any]) -> None:
         self._device = device
@@ -117,22 +134,12 @@ class Usage:
         if device.type == "cuda":
             threading.Thread(target=self._sample, name="usage", daemon=True).start()
 
-    names = (
-        "train_seconds",
-        "cpu_seconds",
-        "peak_memory_mb",
-        "gpu_peak_memory_mb",
-        "gpu_utilisation",
-        "gpu_samples",
-    )
-
     def totals(self) -> dict[str, float]:
-        """Give seconds, CPU seconds, peak memory (MiB; also of the GPU) and mean GPU utilisation (0-1) so far."""
+        """Sum up seconds, CPU seconds, peak memory (MiB; also of the GPU) and mean GPU utilisation (0-1) so far."""
         before = self._before
         samples = before["gpu_samples"] + len(self._samples)
         busy = before["gpu_utilisation"] * before["gpu_samples"] + sum(self._samples)
-        gpu = self._device.type == "cuda"
-        gpu_peak = torch.cuda.max_memory_allocated(self._device) / 2**20 if gpu else 0.0
+        gpu_peak = torch.cuda.max_memory_allocated(self._device) / 2**20 if self._device.type == "cuda" else 0.0
         return {
             "train_seconds": before["train_seconds"] + time.monotonic() - self._started,
             "cpu_seconds": before["cpu_seconds"] + time.process_time() - self._cpu_started,

@@ -1,7 +1,7 @@
-"""One writer on a run folder: a lock that says who trains there, and that outlives nobody.
+"""One writer on a run folder: a lock that names its owner and does not outlive it.
 
-A lock file alone would stay behind when its owner is killed or its node is lost, so whoever finds one asks whether
-its owner is still there: the operating system on the same host, SLURM for a job, and otherwise the file itself,
+A lock file alone would stay behind when its owner is killed or its node is lost, so whoever finds one checks whether
+its owner still exists: by the operating system on the same host, by SLURM for a job, and otherwise by the file itself,
 which its owner touches every few seconds. A node that was only cut off may still compute when its job has been
 started elsewhere; its process finds the lock taken over before it writes the next time, and stops.
 """
@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -61,15 +62,7 @@ class Owner:
 
 
 class RunLock:
-    """The lock of a run folder.
-
-    Parameters
-    ----------
-    folder
-        Run folder; made if it is not there.
-    job
-        The SLURM job that this process belongs to, if any.
-    """
+    """The lock of a run folder, which is made if it does not exist; ``job`` is the SLURM job around this process."""
 
     def __init__(self, folder: Path, job: SlurmJob | None) -> None:
         self.path = folder / "training.lock"
@@ -83,28 +76,22 @@ class RunLock:
             restarts=job.restarts if job else 0,
             since=time.strftime("%Y-%m-%d %H:%M:%S"),
         )
+        self._text = json.dumps(asdict(self._me), indent=2) + "\n"
         self._ended = threading.Event()
 
     def __enter__(self) -> "RunLock":
-        """Take the lock; wait a little for an owner that is about to end.
-
-        Raises
-        ------
-        RunError
-            Another process trains here.
-        """
+        """Take the lock; wait a little for an owner that is about to end. RunError if another process trains here."""
         began = time.monotonic()
         beat, beat_seen = self._beat(), began
         announced = False
-        while not create_text(self.path, self._text()):
+        while not create_text(self.path, self._text):
             owner = self._read()
             if owner is None:
                 continue
             if owner == self._me:
                 # Over NFS an answer can be lost: it was created all the same.
                 break
-            gone = _is_gone(owner, self._me)
-            now = time.monotonic()
+            gone, now = _is_gone(owner, self._me), time.monotonic()
             if gone is None:
                 if self._beat() != beat:
                     beat, beat_seen, gone = self._beat(), now, False
@@ -112,7 +99,7 @@ class RunLock:
                     gone = True
             if gone and self._read() == owner:
                 logger.warning("%s: its owner (%s) is gone; its training is taken over", self.path, owner)
-                write_text(self.path, self._text())
+                write_text(self.path, self._text)
                 break
             if gone is False and now - began > _WAIT_SECONDS:
                 remedy = f"wait for it, or end it: {f'scancel {owner.job_id}' if owner.job_id else 'kill it'}"
@@ -131,13 +118,7 @@ class RunLock:
             self.path.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Make sure, before something is written, that the lock is still ours.
-
-        Raises
-        ------
-        RunError
-            Another process has taken it over.
-        """
+        """Make sure, before something is written, that the lock is still ours; else RunError."""
         owner = self._read()
         if owner != self._me:
             raise RunError(
@@ -146,9 +127,6 @@ class RunLock:
                 "nothing is lost if the other one continues; otherwise start the training again",
             )
 
-    def _text(self) -> str:
-        return json.dumps(asdict(self._me), indent=2) + "\n"
-
     def _read(self) -> Owner | None:
         try:
             content = json.loads(self.path.read_text())
@@ -156,9 +134,8 @@ class RunLock:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            raise RunError(
-                f"{self.path}: is not a lock of ours", "remove it if no training runs in this folder"
-            ) from None
+            remedy = "remove it if no training runs in this folder"
+            raise RunError(f"{self.path}: is not a lock of ours", remedy) from None
 
     def _beat(self) -> float:
         try:
@@ -168,14 +145,12 @@ class RunLock:
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
-            try:
+            with suppress(OSError):
                 os.utime(self.path)
-            except OSError as error:
-                logger.debug("%s: %s", self.path, error)
 
 
 def _is_gone(owner: Owner, me: Owner) -> bool | None:
-    """Find out whether the owner of a lock is gone; None where nobody can say."""
+    """Whether the owner of a lock is gone; None if unknown."""
     if owner.job_id and owner.job_id == me.job_id and owner.restarts < me.restarts:
         # SLURM has started this job again, so it holds the earlier start for dead.
         return True
@@ -193,6 +168,6 @@ def _job_is_gone(job_id: str) -> bool | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    # A job that is not shown may be another cluster's, or hidden from us: that says nothing.
+    # A job that is not shown may be another cluster's, or hidden from us.
     state = answer.stdout.strip()
     return state in _ENDED_IN_SLURM if answer.returncode == 0 and state else None

@@ -32,49 +32,41 @@ from methmix.models.registry import build_model
 from methmix.reference.profiles import training_profiles
 from methmix.scores import Scores
 from methmix.training.batches import Batch, training_batches
-from methmix.training.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, save_checkpoint
-from methmix.training.identity import identity_of
-from methmix.training.job import SlurmJob, Usage
+from methmix.training.checkpoint import (
+    Checkpoint,
+    WarmStart,
+    best_checkpoint,
+    last_checkpoint,
+    load_checkpoint,
+    new_checkpoint,
+    resumable,
+    save_checkpoint,
+)
+from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.lock import RunLock
-from methmix.training.monitor import Monitor
+from methmix.training.monitor import Monitor, check_mixtures, validate
 from methmix.training.parallel import Ranks, parallel_loss
-from methmix.training.record import log_kept, record_of, write_record
-from methmix.training.resume import best_checkpoint, last_checkpoint, resumable
-from methmix.training.schedule import learning_rate
-from methmix.training.signals import STOPPED, StopSignal
-from methmix.training.validation import check_mixtures, validate
-from methmix.training.warm_start import WarmStart
+from methmix.training.record import identity_of, log_kept, record_of, write_record
 
 logger = logging.getLogger("methmix")
 
 
+def learning_rate(step: int, total_steps: int, peak: float, warmup_fraction: float) -> float:
+    """Compute the learning rate of one optimiser step: a linear rise to the peak, then a cosine to 0.
+
+    ``warmup_fraction`` is the fraction of all steps that the rise takes.
+    """
+    warmup = max(1, round(warmup_fraction * total_steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
+
+
 class Trainer:
-    """Trains one arm, or resumes an interrupted training.
+    """Trains one arm, or resumes an interrupted training, in a run folder; validation mixtures choose the best epoch.
 
-    Parameters
-    ----------
-    arm, experiment
-        Configuration.
-    reference
-        Donors; only those of the train split are mixed.
-    validation
-        Validation mixtures, by which the best epoch is chosen.
-    folder
-        Run folder; checkpoints and logs are written below it.
-    device
-        Where to compute.
-    ranks
-        This process among those that train together. Each takes its part of the rows of every batch, so that the
-        weights are those of a single process but for rounding; rank 0 alone validates and writes.
-    job
-        The SLURM job around this process, for the record.
-    start
-        Weights to start with; by default random ones.
-
-    Raises
-    ------
-    InputError
-        The validation mixtures are of another reference, split or phase.
+    Each of several ranks takes its part of the rows of every batch, so that the weights are those of a single process
+    but for rounding; rank 0 alone validates and writes. Without a ``start``, the initial weights are random.
     """
 
     def __init__(
@@ -91,6 +83,7 @@ class Trainer:
     ) -> None:
         check_mixtures(validation, reference, arm.phase)
         self.arm, self.experiment, self.folder, self.device = arm, experiment, folder, device
+        self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
         self._validation, self._ranks, self._job, self._start = validation, ranks, job, start
         self._lock, self._stop = RunLock(folder, job), StopSignal()
         settings = arm.training
@@ -114,29 +107,8 @@ class Trainer:
         profiles = torch.from_numpy(reference.complete_profiles("train"))
         return build_model(self.arm, profiles, seeds.integer(self.experiment.seed, "model", self.arm.phase), tissues)
 
-    @property
-    def last_checkpoint(self) -> Path:
-        """Where the state is saved after every epoch."""
-        return last_checkpoint(self.folder)
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """Where the model of the best epoch is saved."""
-        return best_checkpoint(self.folder)
-
     def run(self) -> int:
-        """Train to the end.
-
-        Returns
-        -------
-        int
-            0, or the value of `STOPPED` for the signal that asked to stop; the state is then saved.
-
-        Raises
-        ------
-        RunError
-            The loss is not a number, or another process trains in this folder.
-        """
+        """Train to the end; returns 0, or the value of `STOPPED` for a signal that has stopped it, the state saved."""
         first = self._ranks.first
         with self._ranks.joined(), self._lock if first else nullcontext(), self._stop:
             self._resume()
@@ -153,14 +125,21 @@ class Trainer:
         return 0
 
     def _train(self) -> Signals | None:
-        """Do the steps that are left; give the signal if one has stopped the training."""
+        """Do the remaining steps; returns the signal if one has stopped the training."""
         state, last = self.state, self.arm.training.total_steps
-        self._announce()
+        if state.step:
+            logger.info("resuming from %s at step %d", self.last_checkpoint, state.step)
+        elif self._start:
+            logger.info("starting with the weights of %s", self._start.path)
+        steps: Iterable[int] = range(state.step, last)
+        if self._ranks.first:
+            write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
+            steps = cli.progress(steps, f"{self.arm.arm} steps", last - state.step)
         with (
             Usage(self.device, before=state.record) as usage,
             Monitor(self.folder / "logs", state.history) if self._ranks.first else nullcontext() as monitor,
         ):
-            for step in self._shown(range(state.step, last)):
+            for step in steps:
                 self.train_step(step, self.batches.batch(step, self._shard.rows))
                 state.step = step + 1
                 if state.step % self.arm.training.steps_per_epoch == 0:
@@ -176,15 +155,7 @@ class Trainer:
         return None
 
     def train_step(self, step: int, batch: Batch) -> None:
-        """Do one optimiser step.
-
-        Parameters
-        ----------
-        step
-            Its number, from 0; decides the learning rate and what dropout draws.
-        batch
-            The rows of this process of the batch of that step.
-        """
+        """Do one optimiser step; its number, from 0, decides the learning rate and what dropout draws."""
         settings = self.arm.training
         rate = learning_rate(step, settings.total_steps, settings.learning_rate, settings.warmup_fraction)
         for group in self.optimiser.param_groups:
@@ -205,7 +176,7 @@ class Trainer:
 
     @cached_property
     def _loss(self) -> nn.Module:
-        """The loss of the model, of all ranks; made when they are joined and have the weights to start with."""
+        """The loss of all ranks; made when they are joined and have the weights to start with."""
         return parallel_loss(self.model, self._ranks)
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
@@ -214,7 +185,7 @@ class Trainer:
         sums = self._take_sums()
         state.epoch_sums = {}
         state.record.update(usage.totals())
-        # One rank looks at the validation mixtures; all must come to the same decision.
+        # One rank validates; all must come to the same decision.
         row = self._ranks.of_first(self._row(sums) if self._ranks.first else None)
         state.history.append(row)
         improved = not state.best or row["val/mae"] < state.best["val/mae"]
@@ -231,7 +202,7 @@ class Trainer:
             {**row, "epochs": settings.epochs, "best": " (best)" if improved else ""},
         )
         if waited >= settings.early_stopping_patience:
-            logger.info("no better validation MAE for %d epochs: training ends here", waited)
+            logger.info("no lower validation MAE for %d epochs: training ends here", waited)
 
     def _row(self, sums: dict[str, float]) -> dict[str, Any]:
         """Make the row of the training log for the epoch that ends here."""
@@ -251,21 +222,13 @@ class Trainer:
         }
 
     def _take_sums(self) -> dict[str, float]:
-        """Give the sums of the losses of all ranks in this epoch so far, and begin anew.
-
-        Raises
-        ------
-        RunError
-            One is not a number.
-        """
+        """Return the sums of the losses of all ranks in this epoch so far, and begin anew."""
         sums = self._ranks.summed({name: value.item() for name, value in self._sums.items()})
         self._sums = {}
         if not all(math.isfinite(value) for value in sums.values()):
-            raise RunError(
-                f"the training loss is {sums[TOTAL]} in epoch "
-                f"{(self.state.step - 1) // self.arm.training.steps_per_epoch + 1}",
-                "lower training.learning_rate; the last good state is in checkpoint_last.pt",
-            )
+            epoch = (self.state.step - 1) // self.arm.training.steps_per_epoch + 1
+            remedy = "lower training.learning_rate; the last good state is in checkpoint_last.pt"
+            raise RunError(f"the training loss is {sums[TOTAL]} in epoch {epoch}", remedy)
         return sums
 
     def _stop_here(self, stop: Signals, usage: Usage) -> None:
@@ -275,7 +238,7 @@ class Trainer:
         state.epoch_sums = self._take_sums()
         if self._ranks.first:
             self._save(self.last_checkpoint, self._snapshot(optimiser=True))
-        # A rank that has nothing to save must not end, and its job with it, while the first one saves.
+        # A rank that saves nothing must not end, and its job with it, while the first one saves.
         self._ranks.largest(0)
         last = self.arm.training.total_steps
         logger.warning("%s: stopped at step %d of %d; the same command resumes from there", stop.name, state.step, last)
@@ -300,7 +263,7 @@ class Trainer:
         save_checkpoint(path, checkpoint)
 
     def _resume(self) -> None:
-        """Take up the state that lies in the run folder, if it is of this training; or the weights to start with."""
+        """Load the state in the run folder, if it is of this training; or the weights to start with."""
         found = resumable(self.folder, self.state.identity) if self._ranks.first else None
         if not self._ranks.of_first(found is not None):
             if self._start:
@@ -318,21 +281,10 @@ class Trainer:
             # Those of all ranks.
             self._sums = {name: torch.tensor(v, dtype=torch.float64) for name, v in found.epoch_sums.items()}
         if not found.finished:
-            # Where it is resumed is recorded; what it has cost so far is kept.
+            # The record is of where it is resumed, but includes what it has cost so far.
             spent = {name: found.record[name] for name in Usage.names if name in found.record}
             found.record = {**self.state.record, **spent}
         self.state = found
-
-    def _announce(self) -> None:
-        if self.state.step:
-            logger.info("going on from %s at step %d", self.last_checkpoint, self.state.step)
-        elif self._start:
-            logger.info("starting with the weights of %s", self._start.path)
-        if self._ranks.first:
-            write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
-
-    def _shown(self, steps: range) -> Iterable[int]:
-        return cli.progress(steps, f"{self.arm.arm} steps", len(steps)) if self._ranks.first else steps
 
 
 def _mixed_precision(arm: ArmSettings, device: torch.device) -> torch.autocast:

@@ -25,14 +25,8 @@ _PATIENCE = timedelta(minutes=30)
 class Ranks:
     """Which process this is among those that train together; by default there is no other.
 
-    Parameters
-    ----------
-    rank
-        Number of this process, 0 to n_ranks - 1. Rank 0 alone validates, logs and writes files.
-    n_ranks
-        How many train together.
-    local_rank
-        Number of this process on its node; says which of the node's GPUs is its own.
+    Rank 0 alone validates, logs and writes files. ``local_rank``, the number of this process on its node, decides which
+    of the node's GPUs is its own.
     """
 
     rank: int = 0
@@ -41,13 +35,7 @@ class Ranks:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Ranks":
-        """Read what torchrun or srun has passed to this process.
-
-        Raises
-        ------
-        InputError
-            srun has started several tasks but nobody says where rank 0 listens.
-        """
+        """Read what torchrun or srun has passed to this process; InputError if the address of rank 0 is missing."""
         if "RANK" in environment and "WORLD_SIZE" in environment:
             names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         elif int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
@@ -81,27 +69,24 @@ class Ranks:
             dist.destroy_process_group()
 
     def of_first(self, value: Any) -> Any:
-        """Give every rank the value that rank 0 has."""
-        if self.n_ranks == 1:
-            return value
+        """Return rank 0's value on every rank."""
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        if self.n_ranks > 1:
+            dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def largest(self, number: int) -> int:
-        """Give every rank the largest of the numbers that they have."""
-        if self.n_ranks == 1:
-            return number
+        """Return the largest of the ranks' numbers on every rank."""
         tensor = torch.tensor(number)
-        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        if self.n_ranks > 1:
+            dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor)
 
     def summed(self, numbers: dict[str, float]) -> dict[str, float]:
-        """Give every rank the sums, by name, of the numbers that they have; all have the same names."""
-        if self.n_ranks == 1 or not numbers:
-            return numbers
+        """Return the sums of the ranks' numbers, by name, on every rank; all have the same names."""
         tensor = torch.tensor(list(numbers.values()), dtype=torch.float64)
-        dist.all_reduce(tensor)
+        if self.n_ranks > 1 and numbers:
+            dist.all_reduce(tensor)
         return dict(zip(numbers, tensor.tolist(), strict=True))
 
 
@@ -125,14 +110,6 @@ class _Loss(nn.Module):
 
 
 def torchrun(processes: int, module: str, arguments: list[str]) -> NoReturn:
-    """Become torchrun, which starts several processes of a module on this node.
-
-    Parameters
-    ----------
-    processes
-        How many.
-    module, arguments
-        What each runs: ``python -m module arguments``.
-    """
+    """Become torchrun, which starts so many ``python -m module arguments`` on this node."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     os.execv(sys.executable, [*command, "-m", module, *arguments])

@@ -1,5 +1,6 @@
-"""The record of a training: what it is of, where it ran, what it cost, and the log of its run folder."""
+"""The record of a training: what determines its weights, where it ran, what it cost, and the log of its run folder."""
 
+import hashlib
 import json
 import logging
 import platform
@@ -12,15 +13,39 @@ from typing import Any
 import torch
 
 from methmix import cli, provenance
+from methmix.config.arm import ArmSettings, settings_digest
+from methmix.config.experiment import Experiment
 from methmix.files.atomic import write_text
+from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver, n_parameters
-from methmix.training.checkpoint import Checkpoint, donors
+from methmix.rows import blocks
+from methmix.training.checkpoint import Checkpoint, WarmStart, donors
 from methmix.training.job import SlurmJob
 from methmix.training.parallel import Ranks
-from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
+
+_BLOCK = 100
+
+
+def identity_of(
+    arm: ArmSettings, experiment: Experiment, reference: Reference, validation: Mixtures, start: WarmStart | None
+) -> dict[str, str]:
+    """Digest what determines the weights of a training, by name: it is resumed only where all are the same."""
+    mixtures = experiment.mixtures
+    drawn = f"{experiment.seed} {mixtures.recipes[arm.phase]} {mixtures.mean_depths}"
+    reads = hashlib.sha256()
+    for rows in blocks(len(validation), _BLOCK):
+        reads.update(validation.methylation[rows].tobytes())
+    return {
+        "configuration": settings_digest(arm),
+        "reference": reference.content_digest,
+        "mixtures": hashlib.sha256(drawn.encode()).hexdigest()[:16],
+        "validation mixtures": reads.hexdigest()[:16],
+        "initial weights": start.digest if start else "random",
+        "code": provenance.source_digest("methmix.training"),
+    }
 
 
 def record_of(
@@ -31,7 +56,7 @@ def record_of(
     start: WarmStart | None,
     reference: Reference,
 ) -> dict[str, Any]:
-    """Collect what is trained, where and with what; arguments as for `Trainer`."""
+    """Collect what is trained, where and with what."""
     return {
         "n_parameters": n_parameters(model),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",

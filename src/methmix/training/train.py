@@ -19,27 +19,24 @@ from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.reference.build import build_reference
+from methmix.training.checkpoint import best_checkpoint, read_start
 from methmix.training.job import slurm_job
 from methmix.training.loop import Trainer
 from methmix.training.parallel import Ranks, torchrun
-from methmix.training.resume import best_checkpoint
-from methmix.training.warm_start import read_start
 
 logger = logging.getLogger("methmix")
 
 # Size of the dry run.
-_DEBUG_REGIONS = 500
-_DEBUG_MIXTURES = 64
-_DEBUG_STEPS = 4
+_DEBUG_REGIONS, _DEBUG_MIXTURES, _DEBUG_STEPS = 500, 64, 4
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train an arm as the options of ``python -m methmix.training`` say; gives the exit code."""
+    """Train an arm; ``options`` are those of ``python -m methmix.training``. Returns the exit code."""
     ranks = Ranks.of(os.environ)
     if options.processes > 1 and ranks.n_ranks == 1:
         torchrun(options.processes, "methmix.training", sys.argv[1:])
     if not ranks.first:
-        # What happens is reported once.
+        # Every event is reported once.
         logger.setLevel(logging.ERROR)
     trainer = _trainer(options, ranks)
     record, settings = trainer.state.record, trainer.arm.training
@@ -52,7 +49,6 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
-    """Read what is trained on."""
     arm, experiment = _configuration(options)
     device, job = _device(options.device, options.allow_cpu, ranks), slurm_job()
     results = Path(experiment.results)

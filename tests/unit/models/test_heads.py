@@ -22,12 +22,6 @@ def test_every_gated_tissue_is_exactly_zero_at_inference(profiles, batch):
     assert np.allclose(prediction.proportions.sum(axis=1), 1, atol=1e-9)
 
 
-def test_gate_keeps_the_most_probable_tissue_where_all_are_absent(profiles):
-    model = build_model(tiny_arm("sparse"), profiles, seed=0)
-    gate = model.head.gate(torch.tensor([[-3.0, -1.0, -2.0, -5.0, -4.0]]))
-    assert gate.tolist() == [[False, True, False, False, False]]
-
-
 def test_original_never_gives_zero(profiles, batch):
     prediction = predict(build_model(tiny_arm("original"), profiles, seed=0), batch[0].numpy())
     assert prediction.presence_probability is None

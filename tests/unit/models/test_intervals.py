@@ -1,4 +1,4 @@
-"""Intervals of proportions."""
+"""ProportionIntervals of proportions."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from experiments import tiny_arm
 
 from methmix.metrics import INTERVAL_LEVEL
-from methmix.models.intervals import QUANTILES, SURE, ProportionIntervals, pinball_loss
+from methmix.models.intervals import CERTAIN, QUANTILES, ProportionIntervals, pinball_loss
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 
@@ -47,7 +47,7 @@ def test_zero_is_in_the_interval_of_a_tissue_that_may_be_absent(tissues, reads):
 
 def test_there_is_one_level():
     assert pytest.approx(((1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2, INTERVAL_LEVEL)) == QUANTILES
-    assert pytest.approx(1 - QUANTILES[0]) == SURE
+    assert pytest.approx(1 - QUANTILES[0]) == CERTAIN
     intervals = ProportionIntervals(n_features=1)
     intervals.conform(torch.arange(1.0, 100.0))
     assert intervals.shift.item() == round(INTERVAL_LEVEL * 100)

@@ -17,8 +17,7 @@ from methmix.mixtures.sampler import MixtureSampler
 from methmix.training.__main__ import main
 from methmix.training.batches import TrainingBatches
 from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
-from methmix.training.loop import Trainer
-from methmix.training.schedule import learning_rate
+from methmix.training.loop import Trainer, learning_rate
 
 TAGS = {
     *(
@@ -151,9 +150,9 @@ def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_p
 
 @pytest.mark.parametrize("arm", ["original", "sparse", "sparse on the reference"])
 @pytest.mark.parametrize(
-    ("stop_after", "told", "code"), [(2, signal.SIGTERM, 143), (4, signal.SIGUSR1, 75), (7, signal.SIGUSR1, 75)]
+    ("stop_after", "sent", "code"), [(2, signal.SIGTERM, 143), (4, signal.SIGUSR1, 75), (7, signal.SIGUSR1, 75)]
 )
-def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monkeypatch, arm, stop_after, told, code):
+def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monkeypatch, arm, stop_after, sent, code):
     """Stopped in the middle of an epoch, at its end (4 steps), and in a later one."""
     whole = trainer(arm, tmp_path / "whole")
     assert whole.run() == 0
@@ -163,7 +162,7 @@ def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monk
     def stop(number, *rest):
         step(number, *rest)
         if number + 1 == stop_after:
-            os.kill(os.getpid(), told)
+            os.kill(os.getpid(), sent)
 
     monkeypatch.setattr(first, "train_step", stop)
     assert first.run() == code

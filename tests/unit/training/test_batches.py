@@ -1,4 +1,4 @@
-"""What donors tell of their tissues, and training on donors that are not in the profiles."""
+"""Profiles estimated from donors, and training on donors that are not in the profiles."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from methmix.files.reference import Reference, mean_of_observed
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 from methmix.reference.profiles import SpreadFunction, purified, training_profiles
-from methmix.training.episodes import Episodes
+from methmix.training.batches import Episodes
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_an_episode_is_repeated_by_its_stream(reference):
 
 
 def test_untrained_backbone_is_least_squares(reference, tmp_path):
-    """Before any training a tissue's share is its least-squares share: there is no correction yet."""
+    """Before any training a tissue's proportion is its least-squares proportion: there is no correction yet."""
     mixtures = tiny_mixtures(reference, "validation", tmp_path)
     arm = tiny_arm("sparse", **{"model.backbone": "reference", "model.presence_threshold": 0.2})
     episodes = Episodes(reference, purify=False)
