@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Features
-from methmix.models.calibrated_limits import Limits
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
 from methmix.models.losses import weighted
 from methmix.models.prediction import Prediction

@@ -65,7 +65,7 @@ class TwoStageHead(nn.Module):
     (``teacher_forcing``): it learns what to give to a false positive of the gate, and no present tissue is left without
     a gradient. The first stage learns from its own labels only, so that its output remains a probability.
 
-    On a backbone that solves least squares, the second stage corrects their proportions, and there are `ProportionIntervals`.
+    On a backbone that solves least squares, the second stage corrects its proportions, and there are intervals.
     """
 
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
