@@ -133,8 +133,9 @@ def training(
     several = in_turn(calls[whole], max(1, rounds // 2), threads)
     seconds = pd.DataFrame({str(threads): several.median(), "1": times.xs(whole, axis=1, level=1).median()})
     step = {"batch_size": batch_size, "mixtures_per_second": (batch_size / seconds).to_dict()}
-    scaling = {"regions": [*calls], "seconds": {what: [*times[what].median()] for what in calls[whole]}}
-    scaling |= {"growth": growth(times["training"]), "growth_of_drawing": growth(times["drawing"])}
+    by_part: dict[str, Any] = {what: times.xs(what, axis=1, level=0) for what in calls[whole]}
+    scaling: dict[str, Any] = {"regions": [*calls], "seconds": {k: of.median().tolist() for k, of in by_part.items()}}
+    scaling |= {"growth": growth(by_part["training"]), "growth_of_drawing": growth(by_part["drawing"])}
     return {"training_step": step | attribution(trainer, rounds), "scaling": scaling, "memory": memory}
 
 

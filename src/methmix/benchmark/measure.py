@@ -83,10 +83,16 @@ def measure(
         nnls = apart(solver, inputs[numbers[0]], rounds)
         trained = {arm.arm: apart(training, arm, experiment, inputs, rounds, threads, device) for arm in arms}
     # Measurement -> what was measured -> results.
-    results = {name: {arm: of[name] for arm, of in trained.items()} for name in ("training_step", "scaling")}
+    results: dict[str, dict[str, Any]] = {
+        name: {str(arm): of[name] for arm, of in trained.items()} for name in ("training_step", "scaling")
+    }
     results["nnls"] = {"batched_nnls": nnls}
     results["memory"] = memory | {f"train_{arm}": of["memory"] for arm, of in trained.items()}
-    counted = {"tissues": reference.tissue_names, "regions": reference.regions, "donors": reference.donors}
+    counted: dict[str, Any] = {
+        "tissues": reference.tissue_names,
+        "regions": reference.regions,
+        "donors": reference.donors,
+    }
     sizes: dict[str, Any] = {name: len(of) for name, of in counted.items()}
     sizes["batch_size"] = {arm.arm: arm.training.batch_size for arm in arms}
     content = {"machine": machine, "seconds": time.monotonic() - started, "sizes": sizes}

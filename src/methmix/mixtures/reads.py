@@ -19,7 +19,9 @@ from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, deviates
 # Fraction of a mixture that must be observed in a region: with less, a gap of its main donor would expose the
 # methylation of a trace undiluted.
 LEAST_KNOWN = 0.5
-_Weights, _Numbers, _Seeds = npt.NDArray[np.float32], npt.NDArray[np.floating], npt.NDArray[np.uint64]
+_Weights = npt.NDArray[np.float32]
+_Numbers = npt.NDArray[np.floating]
+_Seeds = npt.NDArray[np.uint64]
 # As signed 64-bit integers, which wrap around as unsigned ones do.
 _GOLDEN, _FIRST, _SECOND = (
     int(np.uint64(constant).astype(np.int64))

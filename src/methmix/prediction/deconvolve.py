@@ -74,9 +74,16 @@ def predict_samples(
 def _region_set(checkpoint: Checkpoint) -> RegionSet:
     """Collect the regions of a model, to which samples are aligned."""
     found = checkpoint.regions
-    start, end, *cpgs = (found[name].numpy() if name in found else None for name in ("start", "end", *CPG_COLUMNS))
-    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
-    return RegionSet(found["chrom"], start, end, checkpoint.genome, *cpgs, measure, digest)
+    columns: dict[str, Any] = {
+        name: found[name].numpy() if name in found else None for name in ("start", "end", *CPG_COLUMNS)
+    }
+    return RegionSet(
+        chrom=found["chrom"],
+        **columns,
+        genome=checkpoint.genome,
+        measure=cast(Measure, checkpoint.measure),
+        reference_digest=checkpoint.identity.get("reference"),
+    )
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:

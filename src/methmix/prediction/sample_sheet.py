@@ -110,8 +110,8 @@ def _table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: is not a readable table ({error})", _HINT) from None
     for name in _NEEDED:
         if name not in table:
-            raise InputError(f"{path}: column {name} is missing; found {', '.join(table)}", _HINT)
-    for name in table:
+            raise InputError(f"{path}: column {name} is missing; found {', '.join(table.columns)}", _HINT)
+    for name in table.columns:
         if name not in _NEEDED + _OPTIONAL:
             raise InputError(f"{path}: unknown column {name!r}", _HINT)
     if table.empty:

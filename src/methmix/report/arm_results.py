@@ -74,9 +74,9 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     if len(predictions) != n * n_tissues:
         path = evaluation / "predictions.csv"
         raise InputError(f"{path}: {len(predictions)} rows, expected {n} x {n_tissues}", remedy)
-    values = (predictions[name].to_numpy(dtype=float).reshape(n, n_tissues) for name in _VALUES)
-    history = pd.read_csv(log) if log.is_file() else pd.DataFrame()
-    return ArmResult(arm, metrics, mixtures, tissues, *values, **tables, log=history)
+    values = [predictions[name].to_numpy(dtype=float).reshape(n, n_tissues) for name in _VALUES]
+    of_arm: dict[str, Any] = {**tables, "log": pd.read_csv(log) if log.is_file() else pd.DataFrame()}
+    return ArmResult(arm, metrics, mixtures, tissues, *values, **of_arm)
 
 
 def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:

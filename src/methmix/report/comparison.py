@@ -132,7 +132,8 @@ def _paired_difference(
     pair = [Scores(r.true, r.predicted, r.probability, background=r.background) for r in (sparse, original)]
     estimates = [scores.estimate() for scores in pair]
     drawn = [replicates(scores, n_bootstrap, seed) for scores in pair]
-    for values in (*estimates, *drawn):
+    every: list[dict[str, Any]] = [*estimates, *drawn]
+    for values in every:
         values["distance_of_prediction_ratio_from_1"] = np.abs(values["prediction_ratio"] - 1)
     return {
         name: {"estimate": float(value - estimates[1][name]), "ci95": interval(drawn[0][name] - drawn[1][name])}
@@ -198,9 +199,10 @@ def _worked_mixtures(results: list[ArmResult]) -> list[dict[str, Any]]:
     return worked
 
 
-def _cell(true: float, predicted: float) -> dict[str, str]:
-    kind = "wrong" if metrics.spurious(true, predicted) else "lost" if metrics.missed(true, predicted) else ""
-    return {"text": _short(predicted), "kind": kind}
+def _cell(true: np.floating, predicted: np.floating) -> dict[str, str]:
+    both = np.array([true]), np.array([predicted])
+    kind = "wrong" if metrics.spurious(*both)[0] else "lost" if metrics.missed(*both)[0] else ""
+    return {"text": _short(float(predicted)), "kind": kind}
 
 
 def _short(value: float) -> str:

@@ -39,9 +39,9 @@ def _figure(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str,
     tissues, rates = _tissues(limits), list(dict.fromkeys(limits["fpr"]))
     heights = [2.3 * len(rates) + 0.5, 0.21 * len(tissues) + 1.1]
     figure = Figure(figsize=(12, sum(heights)))
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
-    _curves(upper, sensitivities, rates, record)
-    _maps(lower, limits, tissues, record)
+    panels: Any = figure.subfigures(2, 1, height_ratios=heights)
+    _curves(panels[0], sensitivities, rates, record)
+    _maps(panels[1], limits, tissues, record)
     return figure
 
 
