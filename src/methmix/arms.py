@@ -1,6 +1,6 @@
 """The arms: every method that is compared, and how commands, tables and figures name, draw and use it.
 
-This is the only list of them. A new control is a line here and a function in `methmix.evaluation.controls`.
+A new control is a line here and a function in `methmix.evaluation.controls`.
 """
 
 from dataclasses import dataclass
@@ -11,39 +11,26 @@ Kind = Literal["trained", "control", "bound", "trivial"]
 
 @dataclass(frozen=True)
 class Arm:
-    """One method of a comparison.
+    """One method of a comparison."""
 
-    Parameters
-    ----------
-    name
-        As in files, configurations and commands.
-    label
-        As in figures.
-    legend
-        What the method does, in half a sentence.
-    colour
-        Safe for colour-blind readers (Okabe and Ito 2008).
-    kind
-        ``trained``: has a checkpoint; ``control``: classical deconvolution; ``bound``: knows what no method for new
-        donors can know; ``trivial``: a constant answer, which figures leave out.
-    cut
-        Whether its proportions below a threshold, chosen on validation, are set to 0 and the others renormalised.
-    compared
-        Whether it is in the comparison of a phase; if not, only in the ablation and the folds.
-    selected
-        Whether it is one of the few that the ablation, the errors by tissue and the worked mixtures show.
-    detection
-        Whether its limit of detection is measured, which takes thousands of mixtures.
-    """
-
+    # As in files, configurations and commands.
     name: str
+    # As in figures.
     label: str
+    # What the method does, in half a sentence.
     legend: str
+    # Safe for colour-blind readers (Okabe and Ito 2008).
     colour: str
+    # trained: has a checkpoint; control: classical deconvolution; bound: knows what no method can know of new donors;
+    # trivial: a constant answer, which figures leave out.
     kind: Kind
+    # Whether proportions below a threshold, chosen on validation, are set to 0 and the others renormalised.
     cut: bool = False
+    # Whether it is in the comparison of a phase; if not, only in the ablation and the folds.
     compared: bool = True
+    # Whether it is one of the few that the ablation, the errors by tissue and the worked mixtures show.
     selected: bool = False
+    # Whether its limit of detection is measured, which takes thousands of mixtures.
     detection: bool = False
 
 
@@ -101,8 +88,5 @@ def names(*kinds: Kind, **having: Any) -> list[str]:
     >>> names("control", detection=True)
     ['nnls', 'em']
     """
-    return [
-        arm.name
-        for arm in ARMS.values()
-        if (not kinds or arm.kind in kinds) and all(getattr(arm, field) == value for field, value in having.items())
-    ]
+    of_kind = [arm for arm in ARMS.values() if arm.kind in kinds or not kinds]
+    return [arm.name for arm in of_kind if all(getattr(arm, field) == value for field, value in having.items())]

@@ -1,9 +1,8 @@
 """The metrics of the contract, each written once, in `METRICS`.
 
 A metric is a function of how often each mixture is counted: all once gives the estimate, the counts of a bootstrap
-resample a replicate. Training, tables and intervals use the same functions. Absent, present, trace and called are
-defined in `methmix.metrics`. Confusion counts are of the calls, so that an arm is judged by the proportions that it
-gives, whatever its presence probability.
+resample a replicate. Absent, present, trace and called are defined in `methmix.metrics`. Confusion counts are of the
+calls, so that an arm is judged by the proportions that it reports, whatever its presence probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,16 +24,8 @@ _NOT_GIVEN = np.empty((0, 0))
 class Scores:
     """Predictions beside the truth, each mixture counted some times: what a metric is computed from.
 
-    Parameters
-    ----------
-    true, predicted
-        Proportions, [n_mixtures, n_tissues].
-    probability
-        Probability that each tissue is present, [n_mixtures, n_tissues], 0-1.
-    low, high
-        Interval of each proportion, of the same shape.
-    background
-        Columns of the tissues that make up the background.
+    True and predicted proportions, the probability that each tissue is present, and the ends of the intervals of the
+    proportions are of shape [n_mixtures, n_tissues]; ``background`` are columns of tissues.
     """
 
     def __init__(
@@ -56,11 +47,10 @@ class Scores:
         # A trace is neither.
         self.labelled = self.absent | self.present
         self.everything = np.ones(true.shape, dtype=bool)
-        # [n_replicates, n_mixtures]
         self.counts: Array = np.ones((1, len(true)))
 
     def counted(self, counts: Array) -> Self:
-        """Give the same with other numbers of times that each mixture is counted, [n_replicates, n_mixtures]."""
+        """Count each mixture so many times, [n_replicates, n_mixtures]; here it is once in one replicate."""
         other = copy(self)
         other.counts = counts
         return other
@@ -70,11 +60,11 @@ class Scores:
         return {name: metric.of(self) for name, metric in METRICS.items() if len(getattr(self, metric.needs))}
 
     def estimate(self) -> dict[str, float]:
-        """Compute every metric of the first replicate."""
+        """Compute every metric, of the first replicate."""
         return {name: float(values[0]) for name, values in self.compute().items()}
 
     def value(self, name: str) -> float:
-        """Compute one metric of the first replicate."""
+        """Compute one metric, of the first replicate."""
         return float(METRICS[name].of(self)[0])
 
     def sum(self, values: npt.NDArray[Any]) -> Array:
@@ -88,7 +78,7 @@ class Scores:
         return _ratio(self.sum(np.where(marked, values, 0)), self.sum(marked))
 
     def per_mixture(self, values: npt.NDArray[Any]) -> Array:
-        """Average the sum of a mixture's values over the mixtures; [n_replicates]."""
+        """Average the sum of each mixture's values over the mixtures; [n_replicates]."""
         mean: Array = self.sum(values) / self.counts.sum(axis=1)
         return mean
 
@@ -98,7 +88,7 @@ class Scores:
 
 
 def calibration_bins(probability: Array) -> npt.NDArray[np.intp]:
-    """Give the number of the bin, 0 to `CALIBRATION_BINS` - 1, that each probability falls into."""
+    """Give the number of the bin that each probability falls into."""
     return np.minimum((probability * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
 
 
