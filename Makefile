@@ -1,20 +1,23 @@
 # Two commands for a fresh clone; they need git, make and Python >= 3.11.
 #   make compare   the phase 2 experiment on the default configuration
-#   make test      the whole test suite
+#   make test      the test suite; make test-all adds the slow tests and those on a SLURM
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 # Snakemake rules call `python`, which must be that of the environment.
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: compare test lint environment clean
+.PHONY: compare test test-all lint environment clean
 
 compare: environment
 	$(RUN) snakemake compare_phase2
 	@echo "The report is results/default/phase2/comparison/report.html"
 
 test: $(VENV)/.ready-dev
-	$(RUN) python -m pytest -n 2 --dist loadfile
+	$(RUN) python -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
+
+test-all: test
+	$(RUN) python -m pytest -n 2 --dist loadfile -m "slow or slurm"
 
 lint: $(VENV)/.ready-dev
 	$(RUN) ruff check src tests

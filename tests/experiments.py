@@ -1,5 +1,6 @@
 """Small experiments that tests share."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,18 @@ ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"
 
 
+@cache
 def tiny_experiment() -> Experiment:
     return load_experiment(TINY)
 
 
+@cache
 def tiny_reference() -> Reference:
-    return build_reference(tiny_experiment())
+    """Simulate the reference of config/tiny.yaml, once for all tests; nobody changes its arrays."""
+    reference = build_reference(tiny_experiment())
+    for counts in (reference.methylated, reference.depth):
+        counts.flags.writeable = False
+    return reference
 
 
 def tiny_mixtures(reference: Reference, split: Any, folder: Path, phase: str = "phase2") -> Mixtures:

@@ -13,13 +13,7 @@ from methmix.errors import InputError
 
 @contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``final``, renamed to it when the block ends well and removed otherwise.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be made or written to.
-    """
+    """Give a temporary path beside ``final``, renamed to it when the block ends well and removed otherwise."""
     with _beside(final) as temporary:
         yield temporary
         temporary.replace(final)
@@ -32,13 +26,7 @@ def write_text(final: Path, text: str) -> None:
 
 
 def create_text(final: Path, text: str) -> bool:
-    """Write a text file atomically unless there is one; of several processes only one succeeds, also over NFS.
-
-    Returns
-    -------
-    bool
-        Whether it was written.
-    """
+    """Write a text file atomically unless it exists; return whether. One of several processes succeeds, even on NFS."""
     with _beside(final) as temporary:
         temporary.write_text(text)
         try:

@@ -10,23 +10,16 @@ from methmix.errors import InputError
 
 
 def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datasets: dict[str, int]) -> h5py.File:
-    """Open a file for reading and check that it is what it should be.
+    """Open a file for reading and check its version and datasets.
 
     Parameters
     ----------
-    path
-        The file.
     made_by
         The command that makes such a file, for the hint; None for a file that is not of ours.
     schema_version
         Version that the reader understands; None if such files have none.
     datasets
         Name of each dataset that must be there -> its number of axes.
-
-    Raises
-    ------
-    InputError
-        The file is missing, truncated, not HDF5, of another schema version, or lacks a dataset.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file", f"it is made by {made_by}" if made_by else "")
@@ -49,13 +42,7 @@ def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datas
 
 @contextmanager
 def readable(path: Path, made_by: str | None) -> Iterator[None]:
-    """Turn the failure to read a file inside of the block into a clear error.
-
-    Raises
-    ------
-    InputError
-        The file is damaged.
-    """
+    """Report a failure to read the file in the block as damage of the file."""
     try:
         yield
     except OSError as error:

@@ -24,13 +24,7 @@ _DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture
 
 
 class FileRows:
-    """The rows of a dataset, read when they are indexed: ``rows[2:5]``, ``rows[7]``, ``rows[:]``.
-
-    Parameters
-    ----------
-    dataset
-        Of a file that stays open as long as this.
-    """
+    """The rows of a dataset of an open file, read when they are indexed: ``rows[2:5]``, ``rows[7]``, ``rows[:]``."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._dataset = dataset
@@ -40,13 +34,7 @@ class FileRows:
         return self.shape[0]
 
     def __getitem__(self, rows: int | slice) -> npt.NDArray[Any]:
-        """Read one row or some.
-
-        Raises
-        ------
-        InputError
-            The file is damaged there.
-        """
+        """Read one row or some."""
         with readable(Path(self._dataset.file.filename), _MADE_BY):
             found: npt.NDArray[Any] = self._dataset[rows]
         return found
@@ -58,17 +46,13 @@ class Mixtures:
 
     Parameters
     ----------
-    methylation
-        Observed methylation, float32 [n_mixtures, n_regions], 0-1, NaN where not observed; to be read in blocks of
-        rows.
-    depth
-        Reads behind each value, [n_mixtures, n_regions]; 0 exactly where methylation is NaN; likewise.
+    methylation, depth
+        Observed methylation, float32, 0-1, NaN where not observed, and the number of reads, 0 exactly there;
+        [n_mixtures, n_regions] each, to be read in blocks of rows.
     proportions
         True proportions, float32 [n_mixtures, n_tissues]; rows sum to 1.
     info
         Per mixture: donors, proportions, mean depth, seed.
-    tissue_names
-        Name of each tissue.
     attributes
         phase, split, seed, the digest of tissues and regions, and what the reference was.
     """
@@ -139,24 +123,12 @@ def mixture_ids(n: int) -> list[str]:
 
 
 def open_mixtures(path: Path) -> h5py.File:
-    """Open a mixtures file, to read some rows of it.
-
-    Raises
-    ------
-    InputError
-        See `methmix.files.hdf5.open_hdf5`.
-    """
+    """Open a mixtures file, to read some rows of it."""
     return open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
 
 
 def read_mixtures(path: Path) -> Mixtures:
-    """Open a mixtures file and validate it; its reads stay in the file.
-
-    Raises
-    ------
-    InputError
-        See `methmix.files.hdf5.open_hdf5`; also where shapes or values contradict each other.
-    """
+    """Open a mixtures file and validate shapes and values; its reads stay in the file."""
     file = open_mixtures(path)
     attributes = dict(file.attrs)
     if "tissue_names" not in attributes:

@@ -37,11 +37,6 @@ class Fractions:
     """Methylation of donors, computed for those that are indexed: all of them may be more than memory holds.
 
     ``fractions[rows]`` is float32 [n_rows, n_regions] (``fractions[row]``: [n_regions]), 0-1, NaN where not observed.
-
-    Parameters
-    ----------
-    methylated, depth
-        As in `Reference`.
     """
 
     def __init__(self, methylated: npt.NDArray[np.int32], depth: npt.NDArray[np.int32]) -> None:
@@ -72,11 +67,6 @@ class Reference:
         Columns chrom, start, end and, where the source has them, start_cpg, end_cpg; n_regions rows.
     attributes
         source, seed, genome, measure, versions, sha256 of inputs, and notes for the user.
-
-    Raises
-    ------
-    InputError
-        Shapes do not match, a count is impossible, or a donor is a duplicate.
     """
 
     methylated: npt.NDArray[np.int32]
@@ -130,7 +120,7 @@ class Reference:
     def pool(self, split: Split) -> dict[str, list[int]]:
         """List the donors (row numbers) that mixtures of a split are made of, per tissue.
 
-        A tissue without a donor of that split lends its training donors (see `shared_tissues`).
+        A tissue without a donor of that split uses its training donors (see `shared_tissues`).
         """
         pool = {}
         for tissue in self.tissue_names:
@@ -147,12 +137,8 @@ class Reference:
     def profiles(self, split: Split = "train") -> npt.NDArray[np.float64]:
         """Average the donors of a split into one methylation profile per tissue.
 
-        Every donor counts the same, however deep it was sequenced, since donors differ more than reads do.
-
-        Returns
-        -------
-        ndarray
-            Shape [n_tissues, n_regions], 0-1, NaN where no donor of the tissue observed the region.
+        Every donor counts the same, however deep it was sequenced, since donors differ more than reads do. The result
+        is [n_tissues, n_regions], 0-1, NaN where no donor of the tissue observed the region.
         """
         return np.stack([mean_of_observed(self.fractions[rows]) for rows in self.pool(split).values()])
 
@@ -216,13 +202,7 @@ def write_reference(path: Path, reference: Reference) -> None:
 
 
 def read_reference(path: Path) -> Reference:
-    """Read a reference.
-
-    Raises
-    ------
-    InputError
-        See `methmix.files.hdf5.open_hdf5` and `Reference`.
-    """
+    """Read a reference; its counts are mapped into memory."""
     made_by = "python -m methmix.reference build"
     with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file, readable(path, made_by):
         regions = {

@@ -327,5 +327,5 @@ def _numbers(
         name, found = block.columns[column], f"{values[row, column]:g}"
     raise InputError(
         f"{path}: line {line + row}, column {name}: expected {expected}, found {found}",
-        "a region without reads has METH 0 and DEPTH 0, or NA",
+        "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same" if "NA" in expected else "",
     )

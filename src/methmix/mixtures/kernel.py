@@ -126,10 +126,10 @@ def draw(  # type: ignore[no-untyped-def]
                     mixed[j] += weight * own[j] if own[j] == own[j] else float32(0)
             for j in range(n):
                 reads = mean_depth[i] * coverage[start + j] if known[j] >= least_known else float32(0)
-                share = mixed[j] / known[j]
-                share = min(share, float32(1)) if known[j] >= least_known else float32(0)
-                mean_0[j] = reads * share
-                mean_1[j] = reads * (float32(1) - share)
+                fraction = mixed[j] / known[j]
+                fraction = min(fraction, float32(1)) if known[j] >= least_known else float32(0)
+                mean_0[j] = reads * fraction
+                mean_1[j] = reads * (float32(1) - fraction)
             first = seeds[i] + uint64(2 * start) * uint64(_GOLDEN)
             for j in range(n):
                 random = _hash(first + uint64(2 * j + 1) * uint64(_GOLDEN))

@@ -19,6 +19,7 @@ from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, deviates
 # Fraction of a mixture that must be observed in a region: with less, a gap of its main donor would expose the
 # methylation of a trace undiluted.
 LEAST_KNOWN = 0.5
+_Weights, _Numbers, _Seeds = npt.NDArray[np.float32], npt.NDArray[np.floating], npt.NDArray[np.uint64]
 # As signed 64-bit integers, which wrap around as unsigned ones do.
 _GOLDEN, _FIRST, _SECOND = (
     int(np.uint64(constant).astype(np.int64))
@@ -27,11 +28,7 @@ _GOLDEN, _FIRST, _SECOND = (
 
 
 def draw_mixtures(
-    weights: npt.NDArray[np.float32],
-    fractions: Tensor,
-    mean_depth: npt.NDArray[np.floating],
-    coverage: Tensor,
-    seeds: npt.NDArray[np.uint64],
+    weights: _Weights, fractions: Tensor, mean_depth: _Numbers, coverage: Tensor, seeds: _Seeds
 ) -> tuple[Tensor, Tensor]:
     """Mix donors and sample reads.
 
@@ -41,12 +38,10 @@ def draw_mixtures(
         Proportion of each donor in each mixture, float32 [n, n_donors]; rows sum to 1.
     fractions
         Methylation of each donor, float32 [n_donors, n_regions], 0-1, NaN where not observed; on any device.
-    mean_depth
-        Mean reads a region, [n].
+    mean_depth, seeds
+        Mean reads per region, and seed, of each mixture, [n].
     coverage
         Relative coverage of each region, float32 [n_regions], mean 1; on the same device.
-    seeds
-        Of each mixture, [n].
 
     Returns
     -------
@@ -61,10 +56,7 @@ def draw_mixtures(
 def mix(weights: Tensor, fractions: Tensor) -> Tensor:
     """Average fractions [n_donors, n_regions] with weights [n, n_donors], over the donors that were observed.
 
-    Returns
-    -------
-    Tensor
-        [n, n_regions], 0-1; NaN where less than half of a mixture was observed.
+    The result is [n, n_regions], 0-1, and NaN where less than half of a mixture was observed.
     """
     missing = torch.isnan(fractions)
     known = weights @ (~missing).to(weights.dtype)
@@ -74,11 +66,7 @@ def mix(weights: Tensor, fractions: Tensor) -> Tensor:
 
 
 def in_tensors(
-    weights: npt.NDArray[np.float32],
-    fractions: Tensor,
-    mean_depth: npt.NDArray[np.floating],
-    coverage: Tensor,
-    seeds: npt.NDArray[np.uint64],
+    weights: _Weights, fractions: Tensor, mean_depth: _Numbers, coverage: Tensor, seeds: _Seeds
 ) -> tuple[Tensor, Tensor]:
     """Compute `draw_mixtures` in operations on whole tensors, on any device."""
     device = fractions.device
@@ -94,7 +82,7 @@ def in_tensors(
     return methylated / depth, depth
 
 
-def normal_deviates(seeds: npt.NDArray[np.uint64], n_regions: int, device: torch.device) -> Tensor:
+def normal_deviates(seeds: _Seeds, n_regions: int, device: torch.device) -> Tensor:
     """Draw normal deviates, float32 [n, n_regions], a row for each seed; their ends are at four standard deviations."""
     if device.type == "cpu":
         drawn = torch.empty(len(seeds), n_regions)
@@ -116,11 +104,7 @@ def _shift(value: Tensor, places: int) -> Tensor:
 
 
 def _in_loops(
-    weights: npt.NDArray[np.float32],
-    fractions: Tensor,
-    mean_depth: npt.NDArray[np.floating],
-    coverage: Tensor,
-    seeds: npt.NDArray[np.uint64],
+    weights: _Weights, fractions: Tensor, mean_depth: _Numbers, coverage: Tensor, seeds: _Seeds
 ) -> tuple[Tensor, Tensor]:
     observed, depth = (torch.empty(len(weights), fractions.shape[1]) for _ in range(2))
     mean_depth = mean_depth.astype(np.float32)

@@ -10,13 +10,7 @@ Proportions = npt.NDArray[np.float64]
 
 
 def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
-    """Check that these tissues allow a recipe.
-
-    Raises
-    ------
-    InputError
-        There are too few tissues, or one of the background is not among them.
-    """
+    """Refuse a recipe that needs more tissues, or others in its background, than these."""
     match recipe:
         case PairsRecipe():
             needed = 2
@@ -32,32 +26,16 @@ def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
                     )
     if needed > len(tissue_names):
         raise InputError(
-            f"mixtures.recipes: a mixture needs up to {needed} tissues, the reference has {len(tissue_names)}"
+            f"mixtures.recipes: mixtures need up to {needed} tissues, the reference has {len(tissue_names)}"
         )
 
 
-def draw_proportions(
-    recipe: Recipe,
-    tissue_names: list[str],
-    n: int,
-    rng: np.random.Generator,
-) -> Proportions:
+def draw_proportions(recipe: Recipe, tissue_names: list[str], n: int, rng: np.random.Generator) -> Proportions:
     """Draw the true proportions of ``n`` mixtures.
 
     The background has the proportion b, uniform in its range; its tissues, of composition c, have b times
     Dirichlet(background_concentration c), whose mean is b c. The k other tissues have ``s + (1 - b - k s) d`` each,
     where s is ``smallest_share`` and d is symmetric Dirichlet(concentration).
-
-    Parameters
-    ----------
-    recipe
-        Recipe of the phase.
-    tissue_names
-        Tissues of the reference.
-    n
-        Number of mixtures.
-    rng
-        Random generator.
 
     Returns
     -------
@@ -68,21 +46,21 @@ def draw_proportions(
     match recipe:
         case PairsRecipe():
             larger = rng.choice(recipe.larger_shares, n)
-            shares = np.stack([larger, 1 - larger], axis=1)
-            return _scatter(shares, _choose(np.full(n, 2), np.arange(n_tissues), rng), n_tissues)
+            drawn = np.stack([larger, 1 - larger], axis=1)
+            return _scatter(drawn, _choose(np.full(n, 2), np.arange(n_tissues), rng), n_tissues)
         case DirichletRecipe():
             number = rng.choice(recipe.n_tissues, n)
-            shares = _dirichlet(number, recipe.concentration, rng)
-            return _scatter(shares, _choose(number, np.arange(n_tissues), rng), n_tissues)
+            drawn = _dirichlet(number, recipe.concentration, rng)
+            return _scatter(drawn, _choose(number, np.arange(n_tissues), rng), n_tissues)
         case BackgroundRecipe():
             background = [tissue_names.index(name) for name in recipe.composition]
             others = np.delete(np.arange(n_tissues), background)
             number = rng.choice(recipe.n_others, n)
             total = rng.uniform(*recipe.background_range, n)
             beyond = 1 - total - number * recipe.smallest_share
-            shares = _dirichlet(number, recipe.concentration, rng) * beyond[:, None]
-            shares[np.arange(shares.shape[1]) < number[:, None]] += recipe.smallest_share
-            proportions = _scatter(shares, _choose(number, others, rng), n_tissues)
+            drawn = _dirichlet(number, recipe.concentration, rng) * beyond[:, None]
+            drawn[np.arange(drawn.shape[1]) < number[:, None]] += recipe.smallest_share
+            proportions = _scatter(drawn, _choose(number, others, rng), n_tissues)
             alpha = recipe.background_concentration * np.array(list(recipe.composition.values()))
             proportions[:, background] = total[:, None] * rng.dirichlet(alpha, n)
             return proportions
@@ -99,8 +77,8 @@ def _dirichlet(number: npt.NDArray[np.integer], concentration: float, rng: np.ra
     # A gamma of small shape can underflow to 0, which would silently remove a tissue.
     weights = np.maximum(weights, np.finfo(float).tiny)
     weights[np.arange(weights.shape[1]) >= number[:, None]] = 0
-    shares: Proportions = weights / weights.sum(axis=1, keepdims=True)
-    return shares
+    drawn: Proportions = weights / weights.sum(axis=1, keepdims=True)
+    return drawn
 
 
 def _choose(
@@ -112,7 +90,7 @@ def _choose(
     return chosen
 
 
-def _scatter(shares: Proportions, chosen: npt.NDArray[np.integer], n_tissues: int) -> Proportions:
-    proportions = np.zeros((len(shares), n_tissues))
-    np.put_along_axis(proportions, chosen, shares, axis=1)
+def _scatter(drawn: Proportions, chosen: npt.NDArray[np.integer], n_tissues: int) -> Proportions:
+    proportions = np.zeros((len(drawn), n_tissues))
+    np.put_along_axis(proportions, chosen, drawn, axis=1)
     return proportions

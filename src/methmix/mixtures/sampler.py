@@ -18,14 +18,12 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class MixtureBatch:
-    """Mixtures drawn together.
+    """Mixtures drawn together; tensors are on the device of the mixer.
 
     Parameters
     ----------
-    methylation
-        Observed, float32 [n, n_regions], NaN where not observed; on the device of the mixer.
-    depth
-        Reads behind it, float32 [n, n_regions], 0 where not observed; on the same device.
+    methylation, depth
+        Observed, float32 [n, n_regions]; NaN and 0 where not observed.
     proportions
         True proportions, float32 [n, n_tissues].
     donors
@@ -43,22 +41,13 @@ class MixtureBatch:
 
 
 class DonorMixer:
-    """Mixes donors of one split of a reference in given proportions and samples reads.
+    """Mixes donors of one split of a reference (see `Reference.pool`) in given proportions and samples reads.
 
     Each tissue of a mixture comes from one donor of the split. A region's methylation is the sum of the donors'
     methylation, weighted by the proportions, over the donors that were observed there; it is missing where those
     have less than half of the mass. (Were it missing where any of them was not observed, the gaps of an atlas would
     reveal which tissues are present.) The reads of a region are Poisson around the mean depth times the region's
     relative coverage in the training donors, and the methylated ones binomial.
-
-    Parameters
-    ----------
-    reference
-        Donors and their splits.
-    split
-        Donors of which split to use (see `Reference.pool`).
-    device
-        Where to mix.
     """
 
     def __init__(self, reference: Reference, split: Split, device: torch.device = _CPU) -> None:
@@ -73,7 +62,7 @@ class DonorMixer:
 
     @cached_property
     def _fractions(self) -> Tensor:
-        """Methylation of the split's donors, where they are what is mixed."""
+        """Methylation of the split's donors; not needed where others are given."""
         return torch.from_numpy(self._reference.fractions[self._donors]).to(self._device)
 
     def mix(
@@ -92,8 +81,6 @@ class DonorMixer:
             True proportions, float32 [n, n_tissues]; rows sum to 1.
         mean_depths
             Mean reads per region, one of which is drawn for each mixture with equal probability.
-        rng
-            Random generator.
         given
             Methylation of one donor per tissue, float32 [n_tissues, n_regions], NaN where unknown, to mix instead of
             the split's donors; on the device of this mixer.
@@ -108,12 +95,9 @@ class DonorMixer:
         if given is None:
             weights = np.zeros((n, len(self._donors)), dtype=np.float32)
             np.put_along_axis(weights, np.searchsorted(self._donors, donors), proportions, axis=1)
+        fractions = self._fractions if given is None else given
         observed, depth = draw_mixtures(
-            weights[rows],
-            self._fractions if given is None else given,
-            mean_depth[rows],
-            self._relative_coverage,
-            seeds[rows],
+            weights[rows], fractions, mean_depth[rows], self._relative_coverage, seeds[rows]
         )
         return MixtureBatch(observed, depth, proportions[rows], donors[rows], mean_depth[rows])
 
@@ -121,32 +105,14 @@ class DonorMixer:
 class MixtureSampler(DonorMixer):
     """Draws mixtures of one split of a reference by a recipe; `DonorMixer` describes the mixing.
 
-    Parameters
-    ----------
-    reference
-        Donors and their splits.
-    split
-        Donors of which split to use (see `Reference.pool`).
-    recipe
-        Recipe of the phase.
-    mean_depths
-        Mean reads per region, drawn with equal probability.
-    device
-        Where to mix.
-
     Raises
     ------
     InputError
-        The recipe cannot be followed with this reference.
+        The tissues of the reference do not allow the recipe.
     """
 
     def __init__(
-        self,
-        reference: Reference,
-        split: Split,
-        recipe: Recipe,
-        mean_depths: list[float],
-        device: torch.device = _CPU,
+        self, reference: Reference, split: Split, recipe: Recipe, mean_depths: list[float], device: torch.device = _CPU
     ) -> None:
         check_recipe(recipe, reference.tissue_names)
         super().__init__(reference, split, device)
@@ -161,20 +127,9 @@ class MixtureSampler(DonorMixer):
         given: Tensor | None = None,
         rows: slice = slice(None),
     ) -> MixtureBatch:
-        """Draw ``n`` mixtures, a fraction of which consists of one tissue only.
-
-        Parameters
-        ----------
-        n, rng, pure_fraction
-            Number, random stream, and fraction of mixtures of a single tissue.
-        given, rows
-            Methylation to mix instead of the split's donors, and which mixtures to make (see `mix`).
-        """
+        """Draw ``n`` mixtures, a fraction of which consists of one tissue only; ``given`` and ``rows`` as in `mix`."""
         n_pure = round(pure_fraction * n)
-        proportions = np.concatenate(
-            [
-                draw_pure(len(self.tissue_names), n_pure, rng),
-                draw_proportions(self.recipe, self.tissue_names, n - n_pure, rng),
-            ]
-        ).astype(np.float32)
-        return self.mix(rng.permutation(proportions), self.mean_depths, rng, given, rows)
+        pure = draw_pure(len(self.tissue_names), n_pure, rng)
+        others = draw_proportions(self.recipe, self.tissue_names, n - n_pure, rng)
+        proportions = rng.permutation(np.concatenate([pure, others]).astype(np.float32))
+        return self.mix(proportions, self.mean_depths, rng, given, rows)

@@ -100,7 +100,7 @@ def test_tissues_are_told_from_names(source, table):
         ("0 0 7 9", "0 0 -7 9", ["line 3, column Liver-2_METH", "whole number >= 0", "found -7"]),
         ("0 0 7 9", "0 0 seven 9", ["line 3, column Liver-2_METH", "whole number >= 0", "'seven'"]),
         ("0 0 7 9", "0 0 7.5 9", ["line 3, column Liver-2_METH", "whole number >= 0", "found 7.5"]),
-        ("0 0 7 9", "0 no 7 9", ["line 3, column Liver-1_DEPTH", "'no'", "METH 0 and DEPTH 0, or NA"]),
+        ("0 0 7 9", "0 no 7 9", ["line 3, column Liver-1_DEPTH", "'no'", "METH 0 and DEPTH 0"]),
         ("0 0 7 9", "0 0 7 9e99", ["line 3, column Liver-2_DEPTH", "found 9e+99"]),
         ("chr2 100 200", "chr2 x 200", ["line 4, column START", "'x'"]),
         ("chr2 100 200", "chr2 200 200", ["line 4: end must be larger than start"]),

@@ -12,6 +12,7 @@ from methmix.reference.download import content_sha256
 from methmix.reference.fit_variation import between_donor_variance, fit, read_replicates
 
 
+@pytest.mark.slow
 def test_fit_recovers_what_the_donors_were_drawn_with():
     parameters = fit(drawn_donors(KNOWN_VARIATION), seed=1)["parameters"]
     assert parameters.keys() == {"healthy"}
@@ -23,6 +24,7 @@ def test_fit_recovers_what_the_donors_were_drawn_with():
     assert found["mean_admixture"] < 0.01
 
 
+@pytest.mark.slow
 def test_fit_tells_admixture_from_independent_variation():
     impure = fit(drawn_donors(replace(KNOWN_VARIATION, mean_admixture=0.08)), seed=1)["parameters"]["healthy"]
     assert 0.05 < impure["mean_admixture"] < 0.11
@@ -42,6 +44,7 @@ def test_fit_needs_replicates():
         fit(drawn_donors(KNOWN_VARIATION, n_donors=1, n_regions=50), seed=1)
 
 
+@pytest.mark.slow
 def test_fit_needs_donors_that_differ():
     with pytest.raises(InputError, match="differ no more than reads do"):
         fit(drawn_donors(NO_VARIATION, depth=1000, seed=2), seed=1)
@@ -65,6 +68,7 @@ def test_replicates_are_read_in_one_order(tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_shipped_parameters_are_what_the_fit_gives(data_file):
     path = data_file("metdecode/atlas_with_replicates.tsv.gz")
     shipped = json.loads(files("methmix.reference").joinpath("donor_variation.json").read_text())
