@@ -8,9 +8,9 @@ from typing import Any, Final
 import yaml
 
 from methmix import arms
-from methmix.config.ablation import Variant
 from methmix.config.arm import ArmSettings
 from methmix.config.configured import check_arms, configured_arm, effective_variants, fold_runs, seed_runs
+from methmix.config.experiment import Variant
 from methmix.config.load import check_experiment
 from methmix.files.atomic import write_text
 from methmix.prediction.prediction_section import options, sheet_and_files

@@ -1,12 +1,11 @@
-"""The arms and variants of an experiment, as it configures them."""
+"""The arms, variants and runs of an experiment, as it configures them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from methmix.config.ablation import Variant
 from methmix.config.arm import ArmSettings
-from methmix.config.experiment import ArmName, Experiment
+from methmix.config.experiment import ArmName, Experiment, Variant
 from methmix.config.load import load_ablation, load_arm
 from methmix.config.phases import Phase
 from methmix.errors import InputError
@@ -15,21 +14,7 @@ from methmix.errors import InputError
 def configured_arm(
     experiment: Experiment, phase: Phase, name: ArmName, changes: Mapping[str, Any] | None = None
 ) -> ArmSettings:
-    """Read an arm with the experiment's overrides.
-
-    Parameters
-    ----------
-    experiment, phase, name
-        Which arm.
-    changes
-        What is changed in it beyond those: dotted key -> value.
-
-    Raises
-    ------
-    InputError
-        The experiment has no such arm, its file cannot be read or is for another one, or it starts from a phase in
-        which the experiment has no such arm.
-    """
+    """Read an arm with the experiment's overrides, and with further changes: dotted key -> value."""
     file = experiment.arms.get(phase, {}).get(name)
     if file is None:
         raise InputError(
@@ -49,21 +34,16 @@ def configured_arm(
 
 
 def check_arms(experiment: Experiment) -> None:
-    """Check that all arms can be trained; errors as `configured_arm`."""
+    """Check that all arms can be trained."""
     for phase, arms in experiment.arms.items():
         for name in arms:
             configured_arm(experiment, phase, name)
 
 
 def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Variant]:
-    """Give the variants of an experiment that change something in it: its own overrides may have done so before.
+    """Give the variants that change something in an experiment: its own overrides may have done so before.
 
     Those of an arm that it does not have, or that start from one, are left out.
-
-    Raises
-    ------
-    InputError
-        The ablation or an arm cannot be read, or a variant changes a key that its arm has not.
     """
     found = {}
     for name, variant in load_ablation(Path(experiment.ablation)).variants.items():
@@ -74,3 +54,22 @@ def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Varian
         if configured_arm(experiment, phase, variant.arm, variant.set) != as_configured:
             found[name] = variant
     return found
+
+
+def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors, mixtures and weights as ``<name>-seed<n>``."""
+    return _runs(content, {f"seed{seed}": {"seed": seed} for seed in seeds})
+
+
+def fold_runs(content: dict[str, Any], folds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors in the test as ``<name>-fold<n>``."""
+    reference = content["reference"]
+    split = {fold: {**reference["split"], "fold": fold} for fold in folds}
+    return _runs(content, {f"fold{fold}": {"reference": {**reference, "split": split[fold]}} for fold in folds})
+
+
+def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give the experiment and its changed runs, none of which is repeated itself."""
+    name = content["name"]
+    changed = {f"{name}-{suffix}": {**content, **change, "repeats": {}} for suffix, change in changes.items()}
+    return {name: content, **{run: {**settings, "name": run} for run, settings in changed.items()}}

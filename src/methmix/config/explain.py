@@ -1,6 +1,7 @@
 """What is wrong with a configuration, in the user's words."""
 
 import difflib
+import re
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,7 +27,7 @@ def nearest(key: str, adapter: TypeAdapter[Any]) -> str:
 
 
 def _explained_one(problem: dict[str, Any], document: Document, adapter: TypeAdapter[Any]) -> tuple[Location, str]:
-    """Give the place that a problem is at, and what it is."""
+    """Give the place of a problem and what it is."""
     kind, message, context = problem["type"], problem["msg"].removeprefix("Value error, "), problem.get("ctx", {})
     location = _as_written(problem["loc"], kind, document.content)
     if kind.startswith("union_tag"):
@@ -39,9 +40,11 @@ def _explained_one(problem: dict[str, Any], document: Document, adapter: TypeAda
     if kind == "union_tag_invalid":
         return location, f"{key}: unknown value {context['tag']!r}; expected one of {context['expected_tags']}"
     if kind == "value_error":
-        # The message begins with the key inside of the section that was checked.
-        inner = (*location, *message.partition(":")[0].split("."))
-        return inner if inner in document.places else location, f"{key}.{message}" if key else message
+        # The message of a section begins with the key inside of it.
+        within = re.match(r"([\w.]+): ", message)
+        inner = (*location, *within[1].split(".")) if within else location
+        what = f"{key}{'.' if within else ': '}{message}" if key else message
+        return inner if inner in document.places else location, what
     return location, f"{key}: {message}, found {problem['input']!r}"
 
 

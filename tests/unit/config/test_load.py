@@ -51,7 +51,6 @@ def _line(path: Path, text: str) -> str:
 def test_small_experiment_is_valid(settings, write_yaml):
     experiment = load_experiment(write_yaml(settings))
     assert experiment.reference.n_regions == 400
-    assert str(experiment.results) == "results/small"
 
 
 def test_missing_key(settings, write_yaml):
@@ -154,7 +153,7 @@ def test_exponent_without_a_dot_is_a_number(write_yaml):
     ("change", "fragment"),
     [
         ({"n_donors": 17}, "n_donors: 17 is too few, 6 tissues need at least 18"),
-        ({"tissues": {"a": ["Blood", "Liver"], "b": ["Blood"]}}, "a tissue is named twice"),
+        ({"tissues": {"a": ["Blood", "Liver"], "b": ["Blood"]}}, "tissues: Blood is named twice"),
         ({"tissues": {"a": ["Blood"]}}, "at least two tissues"),
     ],
 )
