@@ -6,6 +6,8 @@ A new control is a line here and a function in `methmix.evaluation.controls`.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+# Has a checkpoint; classical deconvolution; knows what no method can know of new donors; a constant answer, which
+# figures leave out.
 Kind = Literal["trained", "control", "bound", "trivial"]
 
 
@@ -13,25 +15,15 @@ Kind = Literal["trained", "control", "bound", "trivial"]
 class Arm:
     """One method of a comparison."""
 
-    # As in files, configurations and commands.
     name: str
-    # As in figures.
-    label: str
-    # What the method does, in half a sentence.
-    legend: str
-    # Safe for colour-blind readers (Okabe and Ito 2008).
-    colour: str
-    # trained: has a checkpoint; control: classical deconvolution; bound: knows what no method can know of new donors;
-    # trivial: a constant answer, which figures leave out.
+    label: str  # in figures
+    legend: str  # what the method does, in half a sentence
+    colour: str  # safe for colour-blind readers (Okabe and Ito 2008)
     kind: Kind
-    # Whether proportions below a threshold, chosen on validation, are set to 0 and the others renormalised.
-    cut: bool = False
-    # Whether it is in the comparison of a phase; if not, only in the ablation and the folds.
-    compared: bool = True
-    # Whether it is one of the few that the ablation, the errors by tissue and the worked mixtures show.
-    selected: bool = False
-    # Whether its limit of detection is measured, which takes thousands of mixtures.
-    detection: bool = False
+    cut: bool = False  # whether proportions below the best threshold on validation become 0, the others renormalised
+    compared: bool = True  # in a phase; if not, only in the ablation and the folds
+    selected: bool = False  # one of the few in the ablation, the errors by tissue and the worked mixtures
+    detection: bool = False  # whether its limit of detection is measured, which takes thousands of mixtures
 
 
 # The arm that this package is about, and the one that it is measured against.

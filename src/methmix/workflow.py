@@ -9,9 +9,8 @@ import yaml
 
 from methmix import arms
 from methmix.config.arm import ArmSettings
-from methmix.config.configured import check_arms, configured_arm, effective_variants, fold_runs, seed_runs
 from methmix.config.experiment import Variant
-from methmix.config.load import check_experiment
+from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants
 from methmix.files.atomic import write_text
 from methmix.prediction.prediction_section import options, sheet_and_files
 
@@ -24,6 +23,25 @@ def checkpoint(record: str) -> str:
     Rules depend on the record, which a training writes last: Snakemake deletes outputs before it restarts a job.
     """
     return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors, mixtures and weights as ``<name>-seed<n>``."""
+    return _runs(content, {f"seed{seed}": {"seed": seed} for seed in seeds})
+
+
+def fold_runs(content: dict[str, Any], folds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors in the test as ``<name>-fold<n>``."""
+    reference = content["reference"]
+    split = {fold: {**reference["split"], "fold": fold} for fold in folds}
+    return _runs(content, {f"fold{fold}": {"reference": {**reference, "split": split[fold]}} for fold in folds})
+
+
+def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give the experiment and its changed runs, none of which is repeated itself."""
+    name = content["name"]
+    changed = {f"{name}-{suffix}": {**content, **change, "repeats": {}} for suffix, change in changes.items()}
+    return {name: content, **{run: {**settings, "name": run} for run, settings in changed.items()}}
 
 
 class Plan:

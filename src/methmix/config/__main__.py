@@ -21,8 +21,9 @@ def _body(options: argparse.Namespace) -> None:
     # Imported here, so that --help is quick.
     from methmix.config.load import load, schema, to_yaml
 
-    made = json.dumps(schema(options.schema), indent=2) + "\n" if options.schema else to_yaml(load(options.config))
-    sys.stdout.write(made)
+    sys.stdout.write(
+        f"{json.dumps(schema(options.schema), indent=2)}\n" if options.schema else to_yaml(load(options.config))
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """One trained arm: its model, loss and training. The keys are those of the design note.
 
-What the arms differ in, the two stages and the weights of the losses, has no default: it is the experiment, and
-stands in every configuration.
+What the arms differ in, the two stages and the weights of the losses, is the experiment and has no defaults.
 """
 
 import hashlib
@@ -16,9 +15,7 @@ from methmix.config.section import Count, Counts, Fraction, Positive, Probabilit
 
 class _Backbone(Section):
     dropout: Fraction = Field(0.1, description="dropout probability")
-    purify_donors: bool = Field(
-        True, description="remove admixture of other tissues from training donors, if the median tissue has three"
-    )
+    purify_donors: bool = Field(True, description="remove admixture from training donors, if the median tissue has 3")
 
 
 class MlpSettings(_Backbone):
@@ -83,9 +80,7 @@ class TrainingSettings(Section):
     epochs: Count = Field(30, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: Count = Field(5000, description="mixtures per epoch, a multiple of batch_size")
     batch_size: int = Field(125, ge=2, description="mixtures in one optimiser step")
-    leave_donors_out: bool = Field(
-        True, description="mix donors that are left out of the profiles, or drawn around them; false: all as they are"
-    )
+    leave_donors_out: bool = Field(True, description="mix donors left out of the profiles, or drawn around them")
     pure_fraction: Fraction = Field(0.2, description="fraction of the training mixtures that consist of one tissue")
     learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
     weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
@@ -95,10 +90,8 @@ class TrainingSettings(Section):
     @model_validator(mode="after")
     def _epoch_is_whole(self) -> Self:
         if self.mixtures_per_epoch % self.batch_size:
-            raise ValueError(
-                f"mixtures_per_epoch: {self.mixtures_per_epoch} is not a multiple of "
-                f"batch_size {self.batch_size}; leftover mixtures would be dropped silently"
-            )
+            number = self.mixtures_per_epoch
+            raise ValueError(f"mixtures_per_epoch: {number} is not a multiple of batch_size {self.batch_size}")
         return self
 
     @property
@@ -122,9 +115,7 @@ class _Arm(Section):
     def _one_backbone(cls, content: Any) -> Any:
         """Accept an earlier record, which has the keys of both backbones; without two stages, a model is an MLP."""
         model = content.get("model")
-        if isinstance(model, dict) and (
-            model.get("use_two_stage") is False or all(model.keys() >= keys for keys in _OF_OTHER.values())
-        ):
+        if isinstance(model, dict) and (model.keys() >= _MLP | _REFERENCE or model.get("use_two_stage") is False):
             return {**content, "model": of_one_backbone(model)}
         return content
 
@@ -153,17 +144,14 @@ class SparseArm(_Arm):
 
 
 ArmSettings = OriginalArm | SparseArm
-# Backbone -> keys that only the other one has.
-_OF_OTHER = {
-    "mlp": ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys(),
-    "reference": MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys(),
-}
-_SECTIONS = {"model": get_args(SparseModelSettings), "loss": (SparseLossSettings,), "training": (TrainingSettings,)}
+# Keys that only one backbone has.
+_MLP = MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys()
+_REFERENCE = ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys()
+_MODELS = [("model", section) for section in get_args(SparseModelSettings)]
 # All dotted keys that some arm has.
 ARM_KEYS = {
     f"{name}.{field.alias or key}"
-    for name, sections in _SECTIONS.items()
-    for section in sections
+    for name, section in [*_MODELS, ("loss", SparseLossSettings), ("training", TrainingSettings)]
     for key, field in section.model_fields.items()
 }
 
@@ -171,7 +159,7 @@ ARM_KEYS = {
 def of_one_backbone(model: dict[str, Any]) -> dict[str, Any]:
     """Drop the keys of the other backbone from the content of a model; one without two stages is an MLP."""
     backbone = "mlp" if model.get("use_two_stage") is False else str(model.get("backbone"))
-    foreign = _OF_OTHER.get(backbone, set())
+    foreign = {"mlp": _REFERENCE, "reference": _MLP}.get(backbone, set())
     return {**{key: value for key, value in model.items() if key not in foreign}, "backbone": backbone}
 
 

@@ -6,33 +6,28 @@ from pydantic import Field, StringConstraints, model_validator
 
 from methmix.arms import ARMS, MAIN
 from methmix.config.phases import BackgroundRecipe, Phase, Recipe, number_of
-from methmix.config.section import (
-    ASCENDING,
-    DISTINCT,
-    Composition,
-    Count,
-    Minority,
-    Positive,
-    Positives,
-    Probability,
-    Section,
-)
+from methmix.config.section import ASCENDING, DISTINCT, Composition, Count, Minority, Positives, Probability, Section
 from methmix.config.sources import ReferenceSettings
 
 # The trained arms of `methmix.arms`, for a type checker.
 ArmName = Literal["original", "sparse"]
+_FolderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+_Value = bool | int | float | str
+_Overrides = dict[str, _Value | list[int]]
+_Tissues = Annotated[list[str], Field(min_length=1)]
+_Cuts = Annotated[list[Minority], Field(min_length=1)]
 _LookAlikes = Annotated[dict[str, Annotated[list[str], Field(min_length=2)]], DISTINCT]
 _Spikes = Annotated[list[Probability], Field(min_length=1), ASCENDING]
 _Seeds = Annotated[list[Annotated[int, Field(ge=0)]], DISTINCT]
 _Folds = Annotated[list[Count], DISTINCT]
-_Depths = Annotated[list[Positive], Field(min_length=1), ASCENDING]
+_Depths = Annotated[Positives, ASCENDING]
 
 
 class MixtureSettings(Section):
     """How many mixtures there are, how deep, and what is in them."""
 
     mean_depths: Positives = Field(
-        [10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region; drawn with equal probability"
+        [10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region, equally likely"
     )
     n_train_preview: Count = Field(100, description="mixtures in the train file, for inspection only")
     n_validation: int = Field(1000, ge=10, description="mixtures in the validation file")
@@ -44,10 +39,8 @@ class EvaluationSettings(Section):
     """How arms are compared."""
 
     n_bootstrap: int = Field(1000, ge=100, description="bootstrap resamples behind each interval")
-    cuts: list[Minority] = Field(
-        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1],
-        min_length=1,
-        description="candidate cuts of nnls_cut and em; the best on validation is used",
+    cuts: _Cuts = Field(
+        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1], description="candidate cuts; validation chooses"
     )
     look_alikes: _LookAlikes = Field({}, description="name -> indistinguishable tissues, which are also scored as one")
 
@@ -71,9 +64,7 @@ class PredictionSettings(Section):
     genome: str | None = Field(None, description="genome build of the samples, if it is to be checked")
     regions_file: str | None = Field(None, description="BED with CpG indices, if the reference has none")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
-    background: list[str] | None = Field(
-        None, min_length=1, description="tissues not of interest in that; by default those of a background recipe"
-    )
+    background: _Tissues | None = Field(None, description="tissues not of interest in that; null: those of a recipe")
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 
@@ -98,9 +89,7 @@ class Experiment(Section):
     reference: ReferenceSettings
     mixtures: MixtureSettings
     arms: dict[Phase, dict[ArmName, str]] = Field(description="configuration file of each trained arm, per phase")
-    overrides: dict[str, bool | int | float | str | list[int]] = Field(
-        {}, description="dotted arm keys (training.epochs) that are set for all arms of this experiment that have them"
-    )
+    overrides: _Overrides = Field({}, description="dotted key (training.epochs) -> value, of all arms that have it")
     evaluation: EvaluationSettings = EvaluationSettings()
     detection: DetectionSettings | None = Field(None, description="nothing is spiked by default")
     prediction: PredictionSettings | None = Field(None, description="no samples are predicted by default")
@@ -110,7 +99,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
-        for phase in self.arms.keys() - self.mixtures.recipes:
+        for phase in sorted(self.arms.keys() - self.mixtures.recipes):
             raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
         if self.seed in self.repeats.seeds:
             raise ValueError(f"repeats.seeds: {self.seed} is the seed of the experiment itself")
@@ -121,24 +110,17 @@ class Experiment(Section):
             raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no {MAIN} arm that could predict")
         if self.prediction.control_group and not self.background:
             raise ValueError(
-                "prediction.background: with a control_group, expected names of tissues, as mixtures.recipes has no "
-                "recipe of kind background"
+                "prediction.background: with a control_group, expected names of tissues; no recipe has any"
             )
         return self
 
     @property
     def background(self) -> list[str]:
-        """Tissues that are not of interest when groups of samples are compared.
-
-        Those of the prediction's section, or of the background of the last phase that has one.
-        """
+        """Tissues not of interest when groups of samples are compared: by default those of the last phase with any."""
         if self.prediction and self.prediction.background:
             return self.prediction.background
-        recipes = self.mixtures.recipes
-        for phase in sorted(recipes, key=number_of, reverse=True):
-            if isinstance(recipe := recipes[phase], BackgroundRecipe):
-                return list(recipe.composition)
-        return []
+        recipes = [self.mixtures.recipes[phase] for phase in sorted(self.mixtures.recipes, key=number_of, reverse=True)]
+        return next((list(recipe.composition) for recipe in recipes if isinstance(recipe, BackgroundRecipe)), [])
 
 
 class Variant(Section):
@@ -146,17 +128,13 @@ class Variant(Section):
 
     label: str = Field(description="what is changed, for the figure")
     arm: ArmName = Field(description="whose configuration is changed")
-    set: dict[str, bool | int | float | str] = Field(
-        min_length=1, description="dotted arm keys (model.purify_donors) and their values"
-    )
+    set: dict[str, _Value] = Field(min_length=1, description="dotted arm key (model.purify_donors) -> value")
 
 
 class Ablation(Section):
     """Variants of the arms, each with something changed."""
 
-    variants: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")], Variant] = Field(
-        min_length=1, description="name, also of a folder -> variant"
-    )
+    variants: dict[_FolderName, Variant] = Field(min_length=1, description="name -> variant")
 
     @model_validator(mode="after")
     def _names_distinguish_them(self) -> Self:

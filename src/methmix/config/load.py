@@ -1,5 +1,7 @@
-"""Read configuration files; what is wrong with one is said with file, line, key, and what was expected."""
+"""Read configuration files, and the arms as an experiment configures them; errors name file, line and key."""
 
+import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -8,12 +10,15 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, of_one_backbone
-from methmix.config.experiment import Ablation, Experiment
-from methmix.config.explain import explained, nearest
+from methmix.config.experiment import Ablation, ArmName, Experiment, Variant
+from methmix.config.phases import Phase
+from methmix.config.section import DISCRIMINATORS
 from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
 
 Settings = TypeVar("Settings")
+# Dotted key of an arm -> value.
+Keys = Mapping[str, Any] | None
 
 _EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
@@ -33,46 +38,64 @@ def load_ablation(path: Path) -> Ablation:
 
 
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
-    """Validate the content of an experiment as Snakemake has it: of a file, with what its command line changes.
-
-    A base is relative to that file, and messages name its lines.
-    """
+    """Validate the content of an experiment as Snakemake has it: of the file, with what its command line changes."""
     document = read(path) if path.is_file() else Document(path, {})
     unchanged = {key for key, value in content.items() if document.content.get(key) == value}
     places = {location: place for location, place in document.places.items() if location[0] in unchanged}
     return _validated(_EXPERIMENT, Document(path, content, places))
 
 
-def load_arm(
-    path: Path,
-    overrides: Mapping[str, Any] | None = None,
-    changes: Mapping[str, Any] | None = None,
-    expected: str | None = None,
-) -> ArmSettings:
+def load_arm(path: Path, overrides: Keys = None, changes: Keys = None, expected: str | None = None) -> ArmSettings:
     """Read and validate the configuration of one arm.
 
-    Parameters
-    ----------
-    path
-        For example ``config/phase2_sparse.yaml``.
-    overrides
-        Dotted key -> value, for all arms of an experiment; keys that only other arms have are skipped.
-    changes
-        Dotted key -> value, for this arm.
-    expected
-        Name of the arm that the file must be for.
+    Overrides are for all arms of an experiment: keys that only other arms have are skipped. Changes are for this arm
+    alone. ``expected`` is the name of the arm that the file must be for.
     """
     document = _with_base(_ARM, read(path))
     found = document.content.get("arm")
     if expected is not None and found != expected:
-        raise InputError(
-            f"{path}: arm: expected {expected}, found {found!r}",
-            f"this is not a configuration of the {expected} arm; "
-            f"config/phase2_{'sparse' if expected == 'sparse' else 'multitissue'}.yaml is one",
-        )
+        example = f"config/phase2_{'sparse' if expected == 'sparse' else 'multitissue'}.yaml"
+        hint = f"this is not a configuration of the {expected} arm; {example} is one"
+        raise InputError(f"{path}: arm: expected {expected}, found {found!r}", hint)
     values, strict = {**(overrides or {}), **(changes or {})}, set(changes or {})
     switches = {key: values.pop(key) for key in _SWITCHES & values.keys()}
     return _changed(_changed(_validated(_ARM, document), path, switches, strict), path, values, strict)
+
+
+def configured_arm(experiment: Experiment, phase: Phase, name: ArmName, changes: Keys = None) -> ArmSettings:
+    """Read an arm with the experiment's overrides and further changes."""
+    file = experiment.arms.get(phase, {}).get(name)
+    if file is None:
+        where = f"arms.{phase}: experiment {experiment.name} has no {name} arm there"
+        raise InputError(where, "name its file, as config/default.yaml does")
+    arm = load_arm(Path(file), experiment.overrides, changes, expected=name)
+    if arm.phase != phase:
+        raise InputError(f"{file}: phase: is {arm.phase}, but the experiment names the file in arms.{phase}")
+    start = arm.training.warm_start
+    if start is not None and name not in experiment.arms.get(start, {}):
+        where = f"{file}: training.warm_start: experiment {experiment.name} has no {name} arm of {start}"
+        raise InputError(where, f"name its file in arms.{start}, or start from null")
+    return arm
+
+
+def check_arms(experiment: Experiment) -> None:
+    """Check that all arms can be trained."""
+    for phase, arms in experiment.arms.items():
+        for name in arms:
+            configured_arm(experiment, phase, name)
+
+
+def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Variant]:
+    """Give the variants that an experiment can train, and that change something beyond its own overrides."""
+
+    def differs(variant: Variant) -> bool:
+        needed = {phase, str(variant.set.get("training.warm_start") or phase)}
+        return all(variant.arm in experiment.arms.get(of, {}) for of in needed) and (
+            configured_arm(experiment, phase, variant.arm, variant.set)
+            != configured_arm(experiment, phase, variant.arm)
+        )
+
+    return {name: v for name, v in load_ablation(Path(experiment.ablation)).variants.items() if differs(v)}
 
 
 def arm_of_record(content: dict[str, Any]) -> ArmSettings:
@@ -116,7 +139,8 @@ def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[
     try:
         return adapter.validate_python(document.content)
     except ValidationError as error:
-        message = explained(error, document, adapter)
+        problems = [_explained(dict(problem), document, adapter) for problem in error.errors()]
+        message = "\n".join(f"{document.place(where)}: {what}" for where, what in problems)
         old = document.content.get("arm") == "sparse" and "missing key" in message
         hint = "an old configuration? compare with config/phase2_sparse.yaml" if old else ""
         raise InputError(message, hint) from None
@@ -131,7 +155,7 @@ def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path,
     if not isinstance(name, str) or not (path.parent / name).is_file():
         raise InputError(f"{place}: base: expected a file, relative to this one, found {name!r}")
     file, above = path.parent / name, (path, *above)
-    if any(file.samefile(other) for other in above):
+    if file.resolve() in {other.resolve() for other in above}:
         raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")
     return Document(path, laid_over(_validated(adapter, read(file), above), content), document.places)
 
@@ -149,7 +173,55 @@ def _changed(arm: ArmSettings, path: Path, values: dict[str, Any], strict: set[s
             section[last] = value
             places[*parents, last] = f"{path}, override"
         elif dotted in strict or dotted not in ARM_KEYS:
-            raise InputError(f"override {dotted}: {path} has no such key{nearest(last, _ARM)}")
+            raise InputError(f"override {dotted}: {path} has no such key{_nearest(last, _ARM)}")
     if _SWITCHES & values.keys():
         content["model"] = of_one_backbone(content["model"])
     return _validated(_ARM, Document(path, content, places))
+
+
+def _nearest(key: str, adapter: TypeAdapter[Any]) -> str:
+    """Say what may have been meant by a key that is unknown where it stands."""
+    schema = adapter.json_schema()
+    known = {name for section in [schema, *schema["$defs"].values()] for name in section.get("properties", {})}
+    if key in known:
+        return "; it belongs to another section, arm or backbone"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    return f" (did you mean {near[0]}?)" if near else "; nothing reads it, remove it"
+
+
+def _explained(problem: dict[str, Any], document: Document, adapter: TypeAdapter[Any]) -> tuple[Location, str]:
+    """Say where a problem that pydantic has found is, and what was expected there."""
+    kind, message, context = problem["type"], problem["msg"].removeprefix("Value error, "), problem.get("ctx", {})
+    location = _as_written(problem["loc"], kind, document.content)
+    if kind.startswith("union_tag"):
+        location = (*location, context["discriminator"].strip("'"))
+    key = ".".join(map(str, location))
+    if kind in {"missing", "union_tag_not_found"}:
+        return location[:-1], f"missing key {key}"
+    if kind == "extra_forbidden":
+        return location, f"unknown key {key}{_nearest(str(location[-1]), adapter)}"
+    if kind == "union_tag_invalid":
+        return location, f"{key}: unknown value {context['tag']!r}; expected one of {context['expected_tags']}"
+    if kind == "value_error":
+        # The message of a section begins with the key inside of it.
+        within = re.match(r"([\w.]+): ", message)
+        inner = (*location, *within[1].split(".")) if within else location
+        what = f"{key}{'.' if within else ': '}{message}" if key else message
+        return inner if inner in document.places else location, what
+    return location, f"{key}: {message}, found {problem['input']!r}"
+
+
+def _as_written(location: Location, kind: str, content: Any) -> Location:
+    """Drop from a location of pydantic what no file has: the tags of alternatives, which follow their section's key."""
+    present, missing = (location[:-1], location[-1:]) if kind == "missing" else (location, ())
+    keys: list[str | int] = []
+    tag = False
+    for part in present:
+        section = content if isinstance(content, dict) else {}
+        absent = isinstance(part, str) and part not in section
+        # A recipe of kind background has a key of that name too.
+        tag = not tag and (absent or part in [section.get(key) for key in DISCRIMINATORS])
+        if not tag:
+            keys.append(part)
+            content = content[part] if isinstance(part, int) else section.get(part)
+    return (*keys, *missing)

@@ -9,8 +9,9 @@ from methmix.config.section import Composition, Counts, Fraction, Positive, Sect
 
 # A curriculum goes by the numbers.
 Phase = Annotated[str, StringConstraints(pattern=r"^phase[1-9][0-9]*$")]
-_Larger = Annotated[float, Field(ge=0.5, lt=1)]
+_Larger = Annotated[list[Annotated[float, Field(ge=0.5, lt=1)]], Field(min_length=1)]
 _Proportion = Annotated[float, Field(ge=0, le=1)]
+_Range = Annotated[tuple[_Proportion, _Proportion], Field(strict=False)]
 _Background = Annotated[
     Annotated[str, Tag("one tissue")] | Annotated[Composition, Tag("composition")],
     Discriminator(lambda value: "composition" if isinstance(value, dict) else "one tissue"),
@@ -26,9 +27,7 @@ class PairsRecipe(Section):
     """Two tissues at fixed ratios, both ways."""
 
     kind: Literal["pairs"]
-    larger_shares: list[_Larger] = Field(
-        [0.5, 0.6, 0.7, 0.8], min_length=1, description="proportion of the larger tissue, which of the two is drawn"
-    )
+    larger_shares: _Larger = Field([0.5, 0.6, 0.7, 0.8], description="proportion of the larger tissue, randomly chosen")
 
     @property
     def words(self) -> str:
@@ -54,12 +53,8 @@ class BackgroundRecipe(Section):
 
     kind: Literal["background"]
     background: _Background = Field(description="dominant tissue, or several with proportions that sum to 1")
-    background_range: tuple[_Proportion, _Proportion] = Field(
-        (0.6, 0.9), strict=False, description="lowest and highest proportion of the background, drawn uniformly"
-    )
-    background_concentration: Positive = Field(
-        50.0, description="Dirichlet concentration of several background tissues: their inter-individual variability"
-    )
+    background_range: _Range = Field((0.6, 0.9), description="ends of its proportion, which is drawn uniformly")
+    background_concentration: Positive = Field(50.0, description="Dirichlet concentration of a background of several")
     n_others: Counts = Field([2, 3, 4, 5, 6], description="numbers of other tissues, drawn with equal probability")
     smallest_share: Fraction = Field(0.001, description="lowest proportion of every other tissue")
     concentration: Positive = Field(0.5, description="Dirichlet concentration of what the others have beyond that")

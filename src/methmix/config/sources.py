@@ -19,9 +19,7 @@ class SplitSettings(Section):
 class MarkerRegions(Section):
     """Keep the most informative marker regions of each tissue, chosen from the training donors."""
 
-    top_k_per_tissue: int = Field(
-        ge=1, description="number of regions kept per tissue; tissues may have some in common"
-    )
+    top_k_per_tissue: int = Field(ge=1, description="regions kept per tissue; tissues may have some in common")
 
 
 # Keys of several sources.
@@ -32,11 +30,9 @@ Regions = Annotated[
     Field(description="all, or top_k_per_tissue: only the most informative marker regions of each tissue"),
 ]
 SampleSheet = Annotated[
-    str | None, Field(description="TSV with columns donor, tissue[, split]; without one, donors are <tissue>-<number>")
+    str | None, Field(description="TSV: donor, tissue[, split]; null: donors are <tissue>-<number>")
 ]
-Variation = Annotated[
-    Literal["healthy", "tumour"], Field(description="which replicates the between-donor variation was fitted to")
-]
+Variation = Annotated[Literal["healthy", "tumour"], Field(description="replicates that the variation was fitted to")]
 _Groups = Annotated[dict[str, list[str]], DISTINCT]
 
 
@@ -77,9 +73,7 @@ class CountsReference(_DonorReference):
     source: Literal["counts"]
     file: str = Field(description="TSV: CHROM START END <donor>_METH <donor>_DEPTH ...; METHMIX_DATA/ may lead")
     sample_sheet: SampleSheet = None
-    duplicate_regions: Literal["error", "deepest"] = Field(
-        "error", description="error, or deepest: keep the row with most reads"
-    )
+    duplicate_regions: Literal["error", "deepest"] = Field("error", description="deepest: keep the row with most reads")
 
 
 class UxmAtlasReference(_Reference):

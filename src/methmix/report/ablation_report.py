@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from methmix.arms import MAIN
-from methmix.config.configured import effective_variants
 from methmix.config.experiment import Variant
-from methmix.config.load import load_experiment
+from methmix.config.load import effective_variants, load_experiment
 from methmix.errors import InputError
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.axes import mark, percent_axis
