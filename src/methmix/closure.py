@@ -57,7 +57,7 @@ def _modules(package: Path) -> dict[str, Path]:
 @functools.cache
 def _read(content: bytes, suffix: str, command: str) -> tuple[bytes, set[str]]:
     """Give what counts of a module or data file, and the names of modules and of data files in it."""
-    names = set()
+    names: set[str] = set()
     if suffix == ".py":
         tree = ast.parse(content)
         _leave_other_commands_out(tree, command)
@@ -72,9 +72,8 @@ def _read(content: bytes, suffix: str, command: str) -> tuple[bytes, set[str]]:
 
 def _strip(node: ast.AST) -> Iterator[str]:
     """Remove docstrings and what only a type checker reads from a tree; yield the names that its statements import."""
-    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-    if documented and ast.get_docstring(node, clean=False) is not None:
-        del node.body[0]
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
     elif isinstance(node, ast.If) and "TYPE_CHECKING" in _names(node.test):
         node.body = []
     for child in ast.iter_child_nodes(node):

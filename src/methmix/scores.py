@@ -43,6 +43,7 @@ class Scores:
             _NOT_GIVEN if values is None else values for values in (probability, low, high)
         )
         self.error = predicted - true
+        self.background_error = np.abs(self.error[:, self.background].sum(axis=1, keepdims=True))
         self.absent, self.present, self.called = metrics.absent(true), metrics.present(true), metrics.called(predicted)
         # A trace is neither.
         self.labelled = self.absent | self.present
@@ -69,8 +70,7 @@ class Scores:
 
     def sum(self, values: npt.NDArray[Any]) -> Array:
         """Add up values of entries, [n_mixtures, n_anything]; [n_replicates]."""
-        total: Array = self.counts @ values.sum(axis=1).astype(float)
-        return total
+        return np.asarray(self.counts @ values.sum(axis=1).astype(float))
 
     def mean(self, values: npt.NDArray[Any], of: metrics.Mask | None = None) -> Array:
         """Average values over the marked entries, by default over all; [n_replicates]."""
@@ -79,8 +79,7 @@ class Scores:
 
     def per_mixture(self, values: npt.NDArray[Any]) -> Array:
         """Average the sum of each mixture's values over the mixtures; [n_replicates]."""
-        mean: Array = self.sum(values) / self.counts.sum(axis=1)
-        return mean
+        return np.asarray(self.sum(values) / self.counts.sum(axis=1))
 
     def spread(self, first: Array, second: Array) -> Array:
         """Sum the products of the deviations from the mean over all entries; [n_replicates]."""
@@ -94,16 +93,14 @@ def calibration_bins(probability: Array) -> npt.NDArray[np.intp]:
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     undefined = np.full(np.shape(denominator), np.nan)
-    quotient: Array = np.divide(numerator, denominator, out=undefined, where=denominator > 0)
-    return quotient
+    return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator > 0))
 
 
 def _pearson_r(s: Scores) -> Array:
     predicted = s.spread(s.predicted, s.predicted)
     # A constant prediction leaves only rounding errors here, not a spread.
     predicted = np.where(predicted > 1e-12 * s.sum(s.everything), predicted, np.nan)
-    correlation: Array = s.spread(s.true, s.predicted) / np.sqrt(s.spread(s.true, s.true) * predicted)
-    return correlation
+    return s.spread(s.true, s.predicted) / np.sqrt(s.spread(s.true, s.true) * predicted)
 
 
 def _f1(s: Scores) -> Array:
@@ -155,11 +152,6 @@ def _median_ratio(s: Scores) -> Array:
     return found
 
 
-def _background_error(s: Scores) -> Array:
-    error: Array = np.abs(s.error[:, s.background].sum(axis=1, keepdims=True))
-    return error
-
-
 class Metric(NamedTuple):
     """The function of a metric, [n_replicates], and the optional field of `Scores` that it needs."""
 
@@ -190,8 +182,8 @@ METRICS = {
     "interval_coverage_present": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.present), "low"),
     "interval_coverage_absent": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.absent), "low"),
     "interval_width_present": Metric(lambda s: s.mean(s.high - s.low, s.present), "low"),
-    "background_mae": Metric(lambda s: s.per_mixture(_background_error(s)), "background"),
+    "background_mae": Metric(lambda s: s.per_mixture(s.background_error), "background"),
     "background_within_3_points": Metric(
-        lambda s: s.per_mixture(_background_error(s) <= metrics.BACKGROUND_MARGIN + metrics.ROUNDING), "background"
+        lambda s: s.per_mixture(s.background_error <= metrics.BACKGROUND_MARGIN + metrics.ROUNDING), "background"
     ),
 }

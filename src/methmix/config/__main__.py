@@ -21,9 +21,8 @@ def _body(options: argparse.Namespace) -> None:
     # Imported here, so that --help is quick.
     from methmix.config.load import load, schema, to_yaml
 
-    sys.stdout.write(
-        f"{json.dumps(schema(options.schema), indent=2)}\n" if options.schema else to_yaml(load(options.config))
-    )
+    made = json.dumps(schema(options.schema), indent=2) + "\n" if options.schema else to_yaml(load(options.config))
+    sys.stdout.write(made)
 
 
 if __name__ == "__main__":

@@ -76,16 +76,20 @@ class SparseLossSettings(OriginalLossSettings):
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
-    warm_start: Phase | None = Field(None, description="earlier phase whose best weights start this one; null: random")
+    warm_start: Phase | None = Field(
+        None, description="earlier phase that gives the initial weights; null: random ones"
+    )
     epochs: Count = Field(30, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: Count = Field(5000, description="mixtures per epoch, a multiple of batch_size")
     batch_size: int = Field(125, ge=2, description="mixtures in one optimiser step")
-    leave_donors_out: bool = Field(True, description="mix donors left out of the profiles, or drawn around them")
+    leave_donors_out: bool = Field(
+        True, description="mix donors that are left out of the profiles, or drawn around them; false: all as they are"
+    )
     pure_fraction: Fraction = Field(0.2, description="fraction of the training mixtures that consist of one tissue")
     learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
     weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
     warmup_fraction: Fraction = Field(0.05, description="fraction of all steps before the peak; a cosine follows it")
-    early_stopping_patience: Count = Field(10, description="epochs without a lower validation MAE before the end")
+    early_stopping_patience: Count = Field(10, description="epochs without a lower validation MAE before it stops")
 
     @model_validator(mode="after")
     def _epoch_is_whole(self) -> Self:

@@ -40,7 +40,7 @@ class EvaluationSettings(Section):
 
     n_bootstrap: int = Field(1000, ge=100, description="bootstrap resamples behind each interval")
     cuts: _Cuts = Field(
-        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1], description="candidate cuts; validation chooses"
+        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1], description="cuts to try; validation chooses the best"
     )
     look_alikes: _LookAlikes = Field({}, description="name -> indistinguishable tissues, which are also scored as one")
 
@@ -62,9 +62,9 @@ class PredictionSettings(Section):
     checkpoint_phase: Phase = Field("phase3", description="phase whose sparse arm predicts; trained first if need be")
     pseudo_depth: Count = Field(30, description="reads that a value of a beta table stands for")
     genome: str | None = Field(None, description="genome build of the samples, if it is to be checked")
-    regions_file: str | None = Field(None, description="BED with CpG indices, if the reference has none")
+    regions_file: str | None = Field(None, description="BED with CpG indices, needed if the reference has none")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
-    background: _Tissues | None = Field(None, description="tissues not of interest in that; null: those of a recipe")
+    background: _Tissues | None = Field(None, description="tissues not of interest; null: the background of a recipe")
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 
@@ -94,7 +94,7 @@ class Experiment(Section):
     detection: DetectionSettings | None = Field(None, description="nothing is spiked by default")
     prediction: PredictionSettings | None = Field(None, description="no samples are predicted by default")
     sweep: SweepSettings = SweepSettings()
-    ablation: str = Field("config/phase2_ablation.yaml", description="file with the variants of the arms")
+    ablation: str = Field("config/phase2_ablation.yaml", description="file with the variants of the arms to compare")
     repeats: RepeatSettings = Field(RepeatSettings(), description="none by default")
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ class PairsRecipe(Section):
     """Two tissues at fixed ratios, both ways."""
 
     kind: Literal["pairs"]
-    larger_shares: _Larger = Field([0.5, 0.6, 0.7, 0.8], description="proportion of the larger tissue, randomly chosen")
+    larger_shares: _Larger = Field([0.5, 0.6, 0.7, 0.8], description="proportion of the larger, either of the two")
 
     @property
     def words(self) -> str:
@@ -52,9 +52,9 @@ class BackgroundRecipe(Section):
     """Cell-free DNA, mostly from a background of one tissue or several."""
 
     kind: Literal["background"]
-    background: _Background = Field(description="dominant tissue, or several with proportions that sum to 1")
-    background_range: _Range = Field((0.6, 0.9), description="ends of its proportion, which is drawn uniformly")
-    background_concentration: Positive = Field(50.0, description="Dirichlet concentration of a background of several")
+    background: _Background = Field(description="dominant tissue (Blood), or several with proportions that sum to 1")
+    background_range: _Range = Field((0.6, 0.9), description="lowest and highest proportion of it, drawn uniformly")
+    background_concentration: Positive = Field(50.0, description="Dirichlet concentration of its tissues, if several")
     n_others: Counts = Field([2, 3, 4, 5, 6], description="numbers of other tissues, drawn with equal probability")
     smallest_share: Fraction = Field(0.001, description="lowest proportion of every other tissue")
     concentration: Positive = Field(0.5, description="Dirichlet concentration of what the others have beyond that")

@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
 )
 
 
@@ -70,8 +70,7 @@ def laid_over(base: Any, changes: Any) -> Any:
     whole = base.model_dump(mode="json") if isinstance(base, Section) else base
     if isinstance(base, Section) and any(changes.get(key, whole.get(key)) != whole.get(key) for key in DISCRIMINATORS):
         return changes
-    inner = dict(base)
-    return {**whole, **{key: laid_over(inner.get(key), value) for key, value in changes.items()}}
+    return {**whole, **{key: laid_over(dict(base).get(key), value) for key, value in changes.items()}}
 
 
 def _lines(node: yaml.Node | None, path: Path, at: Location = ()) -> Iterator[tuple[Location, int]]:
