@@ -6,8 +6,7 @@ A new control is a line here and a function in `methmix.evaluation.controls`.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-# Has a checkpoint; classical deconvolution; knows what no method can know of new donors; a constant answer, which
-# figures leave out.
+# With a checkpoint; classical deconvolution; knowing the test donors; a constant answer, which figures leave out.
 Kind = Literal["trained", "control", "bound", "trivial"]
 
 

@@ -76,9 +76,7 @@ class SparseLossSettings(OriginalLossSettings):
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
-    warm_start: Phase | None = Field(
-        None, description="earlier phase that gives the initial weights; null: random ones"
-    )
+    warm_start: Phase | None = Field(None, description="earlier phase whose weights it starts from; null: random")
     epochs: Count = Field(30, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: Count = Field(5000, description="mixtures per epoch, a multiple of batch_size")
     batch_size: int = Field(125, ge=2, description="mixtures in one optimiser step")

@@ -19,16 +19,12 @@ _Cuts = Annotated[list[Minority], Field(min_length=1)]
 _LookAlikes = Annotated[dict[str, Annotated[list[str], Field(min_length=2)]], DISTINCT]
 _Spikes = Annotated[list[Probability], Field(min_length=1), ASCENDING]
 _Seeds = Annotated[list[Annotated[int, Field(ge=0)]], DISTINCT]
-_Folds = Annotated[list[Count], DISTINCT]
-_Depths = Annotated[Positives, ASCENDING]
 
 
 class MixtureSettings(Section):
     """How many mixtures there are, how deep, and what is in them."""
 
-    mean_depths: Positives = Field(
-        [10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region, equally likely"
-    )
+    mean_depths: Positives = Field([10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region; one is drawn")
     n_train_preview: Count = Field(100, description="mixtures in the train file, for inspection only")
     n_validation: int = Field(1000, ge=10, description="mixtures in the validation file")
     n_test: int = Field(1000, ge=10, description="mixtures in the test file")
@@ -50,7 +46,9 @@ class DetectionSettings(Section):
 
     background: Composition = Field(min_length=1, description="proportion of each tissue in it; all others are spiked")
     spikes: _Spikes = Field([0.001, 0.002, 0.005, 0.01, 0.02, 0.05], description="proportions of the spike, ascending")
-    depths: _Depths = Field([10.0, 30.0, 100.0, 500.0], description="mean reads per region, ascending")
+    depths: Annotated[Positives, ASCENDING] = Field(
+        [10.0, 30.0, 100.0, 500.0], description="reads per region, ascending"
+    )
     n_blank: int = Field(500, ge=100, description="blanks per depth, of test and of validation donors")
     n_spiked: Count = Field(40, description="mixtures per tissue, spike and depth")
 
@@ -78,7 +76,7 @@ class RepeatSettings(Section):
     """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""
 
     seeds: _Seeds = Field([], description="further seeds: other donors, mixtures, weights")
-    folds: _Folds = Field([], description="further folds: another donor of each tissue in test")
+    folds: Annotated[list[Count], DISTINCT] = Field([], description="further folds: other donors in test")
 
 
 class Experiment(Section):

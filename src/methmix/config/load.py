@@ -17,14 +17,12 @@ from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
 
 Settings = TypeVar("Settings")
-# Dotted key of an arm -> value.
-Keys = Mapping[str, Any] | None
+Keys = Mapping[str, Any] | None  # dotted key of an arm -> value
 
 _EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 _ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
-# They decide which other keys a model has.
-_SWITCHES = {"model.backbone", "model.use_two_stage"}
+_SWITCHES = {"model.backbone", "model.use_two_stage"}  # they decide which other keys a model has
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -90,10 +88,10 @@ def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Varian
 
     def differs(variant: Variant) -> bool:
         needed = {phase, str(variant.set.get("training.warm_start") or phase)}
-        return all(variant.arm in experiment.arms.get(of, {}) for of in needed) and (
-            configured_arm(experiment, phase, variant.arm, variant.set)
-            != configured_arm(experiment, phase, variant.arm)
-        )
+        if any(variant.arm not in experiment.arms.get(of, {}) for of in needed):
+            return False
+        plain, changed = (configured_arm(experiment, phase, variant.arm, keys) for keys in (None, variant.set))
+        return plain != changed
 
     return {name: v for name, v in load_ablation(Path(experiment.ablation)).variants.items() if differs(v)}
 

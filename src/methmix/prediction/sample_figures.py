@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from methmix.arms import MAIN
 from methmix.models.prediction import Prediction
 from methmix.pages.style import TRUTH, colour, drawing
 from methmix.prediction.sample_results import Array, Cohort, SampleResult
@@ -23,7 +24,7 @@ _LEAST_SHOWN = 0.001
 _OTHERS = "#dddddd"
 # More names than this beside a heatmap cannot be read.
 _MOST_NAMES = 70
-_METHODS = {"model": ("model", colour("sparse")), "nnls": ("NNLS", colour("nnls"))}
+_METHODS = {"model": ("model", colour(MAIN)), "nnls": ("NNLS", colour("nnls"))}
 
 Answered = list[tuple[SampleResult, Prediction]]
 
