@@ -17,6 +17,7 @@ from methmix.files.reference import Reference
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.mixtures.write import write_mixtures
 from methmix.reference.build import build_reference
+from methmix.reference.fit_variation import variance_sums
 from methmix.reference.simulator import simulate_means
 from methmix.reference.variation import DonorVariation
 from methmix.training.loop import Trainer
@@ -133,3 +134,9 @@ def drawn_donors(variation: DonorVariation, n_donors=8, n_regions=3000, depth=10
         split=["train"] * len(tissues),
         regions=pd.DataFrame({"chrom": "chr1", "start": start, "end": start + 5}),
     )
+
+
+def between_donor_variance(reference: Reference, tissues: list[str]) -> float:
+    """The variance between replicates beyond that of reads, over all regions."""
+    total, number = variance_sums(reference, tissues)
+    return float(total.sum() / number.sum())

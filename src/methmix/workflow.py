@@ -12,7 +12,7 @@ from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Variant
 from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants
 from methmix.files.atomic import write_text
-from methmix.prediction.prediction_section import options, sheet_and_files
+from methmix.prediction.sample_sheet import options, sheet_and_files
 
 _ABLATED_PHASE: Final = "phase2"
 

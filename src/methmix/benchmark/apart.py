@@ -1,4 +1,4 @@
-"""Functions in a process of their own, whose memory is theirs alone, with one thread. For Linux."""
+"""Functions in a process of their own, with one thread and with memory that is theirs alone. For Linux."""
 
 import multiprocessing
 import os
@@ -15,25 +15,17 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_TH
 
 
 def apart(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Run a function of a module in a new process with one thread.
-
-    Of several threads, one that waits for a core keeps the others waiting: on a machine that does other work too,
-    the same computation may take ten times as long, and the more so the more often its threads meet.
-    """
+    """Run a function of a module in a new process; of several threads, one that waits for a core stalls the others."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def _prepare() -> None:
     os.environ.update(_ENVIRONMENT)
-    # As a command line does (`methmix.cli.run`).
-    keep_freed_memory()
+    keep_freed_memory()  # as every command line does
 
 
 def peak_memory() -> float:
-    """Return the largest resident memory of this process so far, MiB, pages of mapped files included.
-
-    Unlike ``ru_maxrss`` (getrusage(2)), it does not begin with the memory of the process that started this one.
-    """
+    """Return the peak resident memory of this process, MiB; ``ru_maxrss`` would start from that of its parent."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024

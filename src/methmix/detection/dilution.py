@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from methmix.files.atomic import atomic_path
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import DonorMixer
+from methmix.models.prediction import Array
 from methmix.rows import blocks
-
-Array = npt.NDArray[np.float64]
 
 # Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
 _BLOCK = 50
@@ -29,16 +29,9 @@ BLANKS: tuple[Split, ...] = ("test", "validation")
 class DilutionScores:
     """Scores of all arms; the higher, the stronger an arm's evidence that the tissue is present.
 
-    Parameters
-    ----------
-    arms, tissues
-        Arms, and the tissues that were spiked.
-    depths, spikes
-        Mean depths, and proportions of the spiked tissue, ascending.
-    spiked
-        Score of the spiked tissue, [n_arms, n_tissues, n_depths, n_spikes, n_spiked].
-    blanks
-        Scores of mixtures without a spike, [n_arms, n_tissues, n_depths, n_blank], of test and of validation donors.
+    Mean ``depths`` and proportions of the ``spikes`` ascend. ``spiked`` are the scores of the spiked tissue, [n_arms,
+    n_tissues, n_depths, n_spikes, n_spiked]; ``blanks`` the scores of mixtures without a spike, [n_arms, n_tissues,
+    n_depths, n_blank], of test and of validation donors.
     """
 
     arms: list[str]
@@ -52,34 +45,18 @@ class DilutionScores:
 def dilution(
     background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
 ) -> npt.NDArray[np.float32]:
-    """Give the proportions of a background that is diluted by the proportion ``spike`` of a tissue.
-
-    Returns
-    -------
-    ndarray
-        float32 [n_tissues]; sums to 1.
-    """
-    proportions = np.zeros(len(tissue_names))
-    for name, proportion in background.items():
-        proportions[tissue_names.index(name)] = proportion * (1 - spike)
-    if spiked is not None:
-        proportions[tissue_names.index(spiked)] += spike
-    return proportions.astype(np.float32)
+    """Dilute a background by the proportion ``spike`` of a tissue; [n_tissues], sums to 1."""
+    proportions = [background.get(name, 0) * (1 - spike) + spike * (name == spiked) for name in tissue_names]
+    return np.array(proportions, dtype=np.float32)
 
 
 def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> list[str]:
-    """List the tissues that are not in the background.
-
-    Raises
-    ------
-    InputError
-        A background tissue is unknown, or all tissues are in the background.
-    """
-    unknown = [name for name in background if name not in tissue_names]
-    if unknown:
-        raise InputError(
-            f"detection.background: {unknown[0]!r} is not a tissue of the reference; it has {', '.join(tissue_names)}"
-        )
+    """List the tissues that are not in the background; `InputError` if it has an unknown tissue, or all of them."""
+    for name in background:
+        if name not in tissue_names:
+            raise InputError(
+                f"detection.background: {name!r} is not a tissue of the reference; it has {', '.join(tissue_names)}"
+            )
     spiked = [name for name in tissue_names if name not in background]
     if not spiked:
         raise InputError("detection.background: has every tissue of the reference, none is left to spike")
@@ -89,26 +66,11 @@ def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> 
 def score_dilutions(
     seed: int, settings: DetectionSettings, reference: Reference, scorers: Mapping[str, Scorer]
 ) -> DilutionScores:
-    """Draw the dilution series and score them.
+    """Draw the dilution series and score them with the scorer of each arm.
 
-    Every block has a random stream of its own, named after what is in it: another tissue, spike, depth or number of
-    mixtures changes no other block.
-
-    Parameters
-    ----------
-    seed
-        Master seed.
-    settings
-        Background, spikes, depths and numbers.
-    reference
-        Spiked mixtures are of its test donors, blanks of its test and of its validation donors.
-    scorers
-        Of each arm (`scorers.make_scorers`).
-
-    Raises
-    ------
-    InputError
-        As `spiked_tissues`.
+    Spiked mixtures are of the reference's test donors, blanks of its test and of its validation donors. Every block has
+    a random stream of its own, named after what is in it: another tissue, spike, depth or number of mixtures changes no
+    other block.
     """
     names = reference.tissue_names
     tissues = spiked_tissues(settings.background, names)
@@ -118,27 +80,26 @@ def score_dilutions(
     spiked = np.empty((*shape, len(settings.spikes), settings.n_spiked))
     blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in BLANKS}
 
-    def score(split: Split, tissue: str | None, depth: float, spike: float, rows: slice) -> Array:
-        """Draw a block and score it, [n_arms, n_mixtures, n_tissues]."""
-        stream = ("detection", split, tissue or "blank", f"depth {depth:g}", f"spike {spike:g}", rows.start)
+    def score(split: Split, tissue: str | None, depth: float, spike: float, n: int) -> Array:
+        """Draw mixtures and score them, [n_arms, n, n_tissues]."""
         proportions = dilution(settings.background, names, tissue, spike)
-        batch = mixers[split].mix(
-            np.tile(proportions, (rows.stop - rows.start, 1)), np.array([depth]), seeds.generator(seed, *stream)
-        )
-        mixtures = Mixtures(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, [], names, {})
-        return np.stack([scorer(mixtures) for scorer in scorers.values()])
+        scores = []
+        for rows in blocks(n, _BLOCK):
+            stream = ("detection", split, tissue or "blank", f"depth {depth:g}", f"spike {spike:g}", rows.start)
+            tiled = np.tile(proportions, (rows.stop - rows.start, 1))
+            batch = mixers[split].mix(tiled, np.array([depth]), seeds.generator(seed, *stream))
+            mixtures = Mixtures(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, [], names, {})
+            scores.append(np.stack([scorer(mixtures) for scorer in scorers.values()]))
+        return np.concatenate(scores, axis=1)
 
-    cells = [(d, t) for d in range(len(settings.depths)) for t in range(len(tissues) + 1)]
-    for d, t in cli.progress(cells, "dilution series, tissues and depths", len(cells)):
-        depth = settings.depths[d]
-        if t == len(tissues):
+    cells = list(product(enumerate(settings.depths), enumerate([*tissues, None])))
+    for (d, depth), (t, tissue) in cli.progress(cells, "dilution series, tissues and depths", len(cells)):
+        if tissue is None:
             for split in BLANKS:
-                for rows in blocks(settings.n_blank, _BLOCK):
-                    blanks[split][:, :, d, rows] = score(split, None, depth, 0, rows)[:, :, columns].swapaxes(1, 2)
-            continue
-        for s, spike in enumerate(settings.spikes):
-            for rows in blocks(settings.n_spiked, _BLOCK):
-                spiked[:, t, d, s, rows] = score("test", tissues[t], depth, spike, rows)[:, :, columns[t]]
+                blanks[split][:, :, d] = score(split, None, depth, 0, settings.n_blank)[:, :, columns].swapaxes(1, 2)
+        else:
+            for s, spike in enumerate(settings.spikes):
+                spiked[:, t, d, s] = score("test", tissue, depth, spike, settings.n_spiked)[:, :, columns[t]]
     return DilutionScores(list(scorers), tissues, np.array(settings.depths), np.array(settings.spikes), spiked, blanks)
 
 

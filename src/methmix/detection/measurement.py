@@ -39,18 +39,17 @@ def write_results(
 ) -> None:
     """Write ``scores.npz``, ``detection.csv``, ``limits.csv`` and ``detection.json``."""
     limits = limits_table(scores)
-    # With few donors behind the blanks, the false-positive rate is theirs alone.
-    background = {
-        split: [reference.donors[row] for name in settings.background for row in reference.pool(split)[name]]
-        for split in BLANKS
-    }
     content = {
         "settings": settings.model_dump(),
         "sensitivity": SENSITIVITY,
         "arms": scores.arms,
         "tissues": scores.tissues,
         "median_limits": _median_limits(limits, scores),
-        "background_donors": background,
+        # If the blanks are of few donors, the false-positive rate holds for these alone.
+        "background_donors": {
+            split: [reference.donors[row] for name in settings.background for row in reference.pool(split)[name]]
+            for split in BLANKS
+        },
         "shared_tissues": {split: reference.shared_tissues(split) for split in BLANKS},
         "notes": json.loads(reference.attributes["notes"]),
         "provenance": {
@@ -74,16 +73,9 @@ def _median_limits(limits: pd.DataFrame, scores: DilutionScores) -> list[dict[st
         median, elsewhere = float(group["limit"].median()), group["fpr_validation_threshold"]
         shown = shown_limit(median, scores.spikes)
         logger.info("%s, depth %g, FPR %g: median limit %s", arm, depth, fpr, shown)
-        rows.append(
-            {
-                "arm": arm,
-                "depth": depth,
-                "fpr": fpr,
-                # JSON has no infinity.
-                "limit": median if np.isfinite(median) else None,
-                "shown": shown,
-                "reached": int(np.isfinite(group["limit"]).sum()),
-                "fpr_validation_threshold": {"median": float(elsewhere.median()), "highest": float(elsewhere.max())},
-            }
-        )
+        limit = median if np.isfinite(median) else None  # JSON has no infinity.
+        row = {"arm": arm, "depth": depth, "fpr": fpr, "limit": limit, "shown": shown}
+        row["reached"] = int(np.isfinite(group["limit"]).sum())
+        row["fpr_validation_threshold"] = {"median": float(elsewhere.median()), "highest": float(elsewhere.max())}
+        rows.append(row)
     return rows

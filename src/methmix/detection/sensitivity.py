@@ -5,14 +5,12 @@ guideline CLSI EP17 (Armbruster and Pry 2008, Clin. Biochem. Rev. 29 Suppl 1:S49
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
 from methmix.detection.dilution import DilutionScores
 from methmix.metrics import limit_of_detection
-
-Array = npt.NDArray[np.float64]
+from methmix.models.prediction import Array
 
 FALSE_POSITIVE_RATES = (0.05, 0.01)
 
@@ -23,15 +21,14 @@ def threshold(blanks: Array, rate: float) -> Array:
     A tissue is called if its score is above this. Where many blanks have the same score, as the exact zeros of
     non-negative least squares, fewer than ``rate`` of them are called.
     """
-    n = blanks.shape[-1]
-    allowed = int(rate * n + 1e-9)
+    allowed = int(rate * blanks.shape[-1] + 1e-9)
     ordered: Array = np.sort(blanks, axis=-1)
-    return ordered[..., n - 1 - allowed]
+    return ordered[..., -1 - allowed]
 
 
-def wilson(proportion: Array, n: int, confidence: float = 0.95) -> tuple[Array, Array]:
-    """Give Wilson's score interval of a proportion of ``n``."""
-    z = norm.ppf((1 + confidence) / 2)
+def wilson(proportion: Array, n: int) -> tuple[Array, Array]:
+    """Compute Wilson's 95 % score interval of a proportion of ``n``."""
+    z = norm.ppf(0.975)
     centre = (proportion + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(proportion * (1 - proportion) / n + z**2 / (4 * n**2))
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
@@ -47,10 +44,10 @@ def shown_limit(value: float, spikes: Array) -> str:
 
 
 def detection_table(scores: DilutionScores) -> pd.DataFrame:
-    """Make the table of sensitivities, one row per arm, tissue, depth, false-positive rate and spike.
+    """Tabulate the sensitivities, one row per arm, tissue, depth, false-positive rate and spike.
 
-    Spike 0 are the test blanks: their "sensitivity" is the false-positive rate that was attained. ``low`` and ``high``
-    are a 95 % interval for more mixtures of the same donors; what other donors would do is not in it.
+    Spike 0 are the test blanks: their "sensitivity" is the attained false-positive rate. ``low`` and ``high`` are a
+    95 % interval for more mixtures of the same donors; it does not include inter-individual variability.
     """
     tables = []
     for rate in FALSE_POSITIVE_RATES:
@@ -60,27 +57,24 @@ def detection_table(scores: DilutionScores) -> pd.DataFrame:
         for spike, values in groups.items():
             called = (values > limits).mean(axis=-1)
             low, high = wilson(called, values.shape[-1])
-            table = _index(scores)
-            table["spike"], table["fpr"] = spike, rate
-            table["sensitivity"], table["low"], table["high"] = called.ravel(), low.ravel(), high.ravel()
-            tables.append(table)
+            columns = {"sensitivity": called.ravel(), "low": low.ravel(), "high": high.ravel()}
+            tables.append(_index(scores).assign(spike=spike, fpr=rate, **columns))
     return pd.concat(tables).sort_values(["fpr", "spike"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def limits_table(scores: DilutionScores) -> pd.DataFrame:
-    """Make the table of limits of detection, one row per arm, tissue, depth and false-positive rate.
+    """Tabulate the limits of detection, one row per arm, tissue, depth and false-positive rate.
 
-    ``limit`` is infinite where it is not reached and ``shown`` gives it in words; ``threshold`` is what the score must
+    ``limit`` is infinite where it is not reached, ``shown`` gives it in words; ``threshold`` is what the score must
     exceed; ``fpr_attained`` the proportion of test blanks above it; ``fpr_validation_threshold`` that of test blanks
-    above the threshold that validation blanks would have set: what a laboratory meets whose blanks are of other people.
+    above the threshold that validation blanks would have set: the rate to expect if the blanks are of other people.
     """
     tables = []
     blanks = scores.blanks
     for rate in FALSE_POSITIVE_RATES:
         here, elsewhere = (threshold(blanks[split], rate)[..., None] for split in ("test", "validation"))
         sensitivity = (scores.spiked > here[..., None]).mean(axis=-1).reshape(-1, len(scores.spikes))
-        table = _index(scores)
-        table["fpr"] = rate
+        table = _index(scores).assign(fpr=rate)
         table["limit"] = [limit_of_detection(scores.spikes, row) for row in sensitivity]
         table["shown"] = [shown_limit(value, scores.spikes) for value in table["limit"]]
         table["threshold"] = here.ravel()

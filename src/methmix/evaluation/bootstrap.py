@@ -23,16 +23,13 @@ def replicates(scores: Scores, n_bootstrap: int, seed: int) -> dict[str, Array]:
 
 
 def interval(values: Array) -> list[float | None]:
-    """Give the 95 % percentile interval of bootstrap replicates as [low, high], None where undefined."""
+    """Compute the 95 % percentile interval of bootstrap replicates, [low, high]; None where undefined."""
     known = values[np.isfinite(values)]
-    if not len(known):
-        return [None, None]
-    low, high = np.quantile(known, [0.025, 0.975])
-    return [float(low), float(high)]
+    return [float(end) for end in np.quantile(known, [0.025, 0.975])] if len(known) else [None, None]
 
 
 def with_intervals(scores: Scores, n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Give each metric, None where it is undefined, and its ``<name>_ci95``."""
+    """Compute each metric, None where it is undefined, and its ``<name>_ci95``."""
     drawn = replicates(scores, n_bootstrap, seed)
     content: dict[str, Any] = {}
     for name, value in scores.estimate().items():

@@ -1,7 +1,7 @@
-"""The controls: classical deconvolution, trivial answers and a bound, each one function.
+"""The controls: classical deconvolution, constant estimates and a bound, each one function.
 
-A control is registered under the names of the arms (`methmix.arms.ARMS`) that it estimates for; how an arm uses it,
-for example whether its proportions are cut, stands in that registry.
+A control is registered under the names of its arms; `methmix.arms.ARMS` states how each arm uses it, for example
+whether its proportions are cut.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from methmix.arms import MAIN
@@ -21,27 +20,17 @@ from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
 from methmix.reference.profiles import training_profiles
 from methmix.rows import blocks
-
-Array = npt.NDArray[np.float64]
 
 _BLOCK = 100
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a control may use beside the mixtures.
-
-    Parameters
-    ----------
-    reference
-        Its training donors; only a bound may use others.
-    experiment, phase
-        What is configured, and of which phase the mixtures are.
-    """
+    """What a control may use beside the mixtures: of the reference the training donors, unless it is a bound."""
 
     reference: Reference
     experiment: Experiment
@@ -49,12 +38,12 @@ class Context:
 
     @cached_property
     def profiles(self) -> Array:
-        """Mean methylation of the training donors as they are, [n_tissues, n_regions], 0-1, no NaN."""
+        """Raw profiles: mean methylation of the training donors, [n_tissues, n_regions], 0-1, no NaN."""
         return self.reference.complete_profiles("train")
 
     @cached_property
     def main_settings(self) -> ReferenceBackboneSettings:
-        """Settings of the main arm's least squares, also where the arm itself has another backbone."""
+        """Settings of the main arm's least squares, even if the arm itself has another backbone."""
         on_reference = {"model.backbone": "reference", "model.use_two_stage": True}
         settings = configured_arm(self.experiment, self.phase, MAIN, on_reference).model
         assert isinstance(settings, ReferenceBackboneSettings)  # for the type checker: just chosen
@@ -62,7 +51,7 @@ class Context:
 
     @cached_property
     def main_profiles(self) -> Profiles:
-        """Profiles of the main arm, with their errors; of purified training donors, if it is so configured."""
+        """Profiles of the main arm, with their errors; of purified training donors, if so configured."""
         return training_profiles(self.reference, self.main_settings.purify_donors)
 
 
@@ -98,29 +87,24 @@ def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by the least squares that the main arm is built on, without its network."""
     settings = context.main_settings
     profiles = context.main_profiles if settings.errors_in_variables else context.main_profiles.exact()
-    solved = [
-        deconvolve(
-            profiles,
-            torch.from_numpy(mixtures.methylation[rows]),
-            torch.from_numpy(mixtures.depth[rows].astype(np.float32)),
-            settings.markers_per_tissue,
-            settings.sum_to_one,
-        ).proportions.numpy()
-        for rows in blocks(len(mixtures), _BLOCK)
-    ]
+    solved = []
+    for rows in blocks(len(mixtures), _BLOCK):
+        methylation = torch.from_numpy(mixtures.methylation[rows])
+        depth = torch.from_numpy(mixtures.depth[rows].astype(np.float32))
+        solution = deconvolve(profiles, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
+        solved.append(solution.proportions.numpy())
     return Prediction(np.concatenate(solved))
 
 
 @control("uniform")
 def uniform(context: Context, mixtures: Mixtures) -> Prediction:
     """Give every tissue the same proportion."""
-    shape = mixtures.proportions.shape
-    return Prediction(np.full(shape, 1 / shape[1]))
+    return Prediction(np.full(mixtures.proportions.shape, 1 / len(mixtures.tissue_names)))
 
 
 @control("all_absent")
 def all_absent(context: Context, mixtures: Mixtures) -> Prediction:
-    """Call every tissue absent; these rows sum to 0, which no method may, but it shows what accuracy is worth."""
+    """Call every tissue absent: the accuracy that most tissues being absent already gives; rows sum to 0."""
     nothing = np.zeros(mixtures.proportions.shape)
     return Prediction(nothing, nothing)
 
@@ -129,8 +113,8 @@ def all_absent(context: Context, mixtures: Mixtures) -> Prediction:
 def oracle(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by NNLS with the profiles of the very donors that are in each mixture.
 
-    No method that must work on new donors knows these; this is the bound that read noise alone leaves. A tissue
-    that is absent has the mean profile of the donors of the mixtures' split.
+    No method for new donors can know these: this is the bound that read noise alone leaves. An absent tissue has the
+    mean profile of the donors of the mixtures' split.
     """
     reference = context.reference
     means = reference.complete_profiles(mixtures.attributes["split"])
@@ -140,8 +124,8 @@ def oracle(context: Context, mixtures: Mixtures) -> Prediction:
     for number, info in enumerate(mixtures.info):
         profiles = means.copy()
         for tissue, donor in info["donors"].items():
-            own = fractions[row_of[donor]]
-            profiles[tissues.index(tissue)] = np.where(np.isnan(own), means[tissues.index(tissue)], own)
+            own, row = fractions[row_of[donor]], tissues.index(tissue)
+            profiles[row] = np.where(np.isnan(own), means[row], own)
         weighted = profiles * mixtures.depth[number].astype(float)
         value = np.nan_to_num(mixtures.methylation[number]).astype(float)
         solved[number] = solve_normal_equations(weighted @ profiles.T, weighted @ value)

@@ -5,10 +5,10 @@ import pandas as pd
 
 from methmix import metrics
 from methmix.evaluation.bootstrap import interval, resamples
-from methmix.evaluation.estimates import Array, Dial
+from methmix.evaluation.estimates import Dial
 from methmix.files.mixtures import Mixtures, mixture_ids
 from methmix.files.reference import SPLITS, Reference
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.reference.quality import INVENTED_DONORS
 from methmix.scores import Scores
 
@@ -30,44 +30,35 @@ def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
 
 
 def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.DataFrame:
-    """Summarise errors per tissue, with its donors.
-
-    ``shared_donors`` names the splits whose mixtures of the tissue are made of training donors.
-    """
-    shared = {split: reference.shared_tissues(split) for split in SPLITS if split != "train"}
+    """Summarise errors per tissue; ``shared_donors``: splits whose mixtures of it are made of training donors."""
+    shared = {split: reference.shared_tissues(split) for split in SPLITS}
     drawn = "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no"
     given = (true, prediction.proportions, prediction.presence_probability, prediction.low, prediction.high)
     rows = []
     for column, tissue in enumerate(reference.tissue_names):
         scores = Scores(*(None if values is None else values[:, [column]] for values in given))  # type: ignore[arg-type]
         splits = [s for s, name in zip(reference.split, reference.tissues, strict=True) if name == tissue]
+        found = scores.estimate()
         rows.append(
             {
                 "tissue": tissue,
-                **_of_tissue(scores),
+                "n_present": int(scores.present.sum()),
+                "n_absent": int(scores.absent.sum()),
+                "mae": found["mae"],
+                "mae_present": found["mae_present"],
+                "bias_present": float(scores.mean(scores.error, scores.present)[0]),
+                "prediction_ratio": found["prediction_ratio"],
+                "spurious": int((scores.absent & scores.called).sum()),
+                "missed": int((scores.present & ~scores.called).sum()),
+                "false_mass": found["false_mass"],
+                "presence_ece": found.get("presence_ece", np.nan),
+                "interval_coverage_present": found.get("interval_coverage_present", np.nan),
                 **{f"donors_{split}": splits.count(split) for split in SPLITS},
                 "shared_donors": " ".join(split for split, names in shared.items() if tissue in names) or "none",
                 "drawn_donors": drawn,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _of_tissue(scores: Scores) -> dict[str, float]:
-    found = scores.estimate()
-    return {
-        "n_present": int(scores.present.sum()),
-        "n_absent": int(scores.absent.sum()),
-        "mae": found["mae"],
-        "mae_present": found["mae_present"],
-        "bias_present": float(scores.mean(scores.error, scores.present)[0]),
-        "prediction_ratio": found["prediction_ratio"],
-        "spurious": int((scores.absent & scores.called).sum()),
-        "missed": int((scores.present & ~scores.called).sum()),
-        "false_mass": found["false_mass"],
-        "presence_ece": found.get("presence_ece", np.nan),
-        "interval_coverage_present": found.get("interval_coverage_present", np.nan),
-    }
 
 
 def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
@@ -86,46 +77,35 @@ def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
 
 
 def tradeoff(true: Array, predicted: Array, dial: Dial | None) -> pd.DataFrame:
-    """Show what other values of the arm's dial would have given on these mixtures; nothing is chosen by it.
-
-    One row per value; a single one, without a value, for an arm without a dial.
-    """
-    shown = ("mae", "spurious_per_mixture", "missed_per_mixture")
-    tried = dial.tried() if dial else {np.nan: predicted}
-    return pd.DataFrame(
-        [
-            {
-                "setting": dial.name if dial else "none",
-                "value": value,
-                **{name: Scores(true, proportions).value(name) for name in shown},
-                "chosen": dial is None or value == dial.chosen,
-            }
-            for value, proportions in tried.items()
-        ]
-    )
+    """Score every value of the arm's dial, to show what it trades; one row without a value for an arm without one."""
+    name, tried = "none", {np.nan: predicted}
+    if dial:
+        name, tried = dial.name, {value: dial.at(value) for value in sorted({*dial.others, dial.chosen})}
+    rows = []
+    for value, proportions in tried.items():
+        scores = Scores(true, proportions)
+        shown = {metric: scores.value(metric) for metric in ("mae", "spurious_per_mixture", "missed_per_mixture")}
+        rows.append({"setting": name, "value": value, **shown, "chosen": dial is None or value == dial.chosen})
+    return pd.DataFrame(rows)
 
 
 def by_abundance(true: Array, predicted: Array, n_bootstrap: int, seed: int) -> pd.DataFrame:
-    """Summarise the errors of each class of true proportion (`abundance_classes`).
+    """Summarise the errors of each class of true proportion, with a 95 % interval of the mean absolute error.
 
-    Returns
-    -------
-    DataFrame
-        One row per class: ``abundance``, ``n`` (entries), ``mae`` with its 95 % interval ``mae_low`` to ``mae_high``
-        (the resamples are those of `bootstrap.replicates`), ``bias`` (mean of predicted minus true),
-        ``prediction_ratio`` (median of predicted / true), ``share_above_0`` and ``share_called`` (proportions of
-        entries predicted above 0, and at `metrics.PRESENT` or more). NaN where a class has no entries.
+    ``share_above_0`` and ``share_called`` are the proportions of entries predicted above 0, and called. NaN where a
+    class has no entries.
     """
     once = Scores(true, predicted)
     drawn = once.counted(resamples(len(true), n_bootstrap, seed))
+    absolute = np.abs(once.error)
     rows = []
     for name, mask in abundance_classes(true).items():
-        low, high = interval(drawn.mean(np.abs(once.error), mask))
+        low, high = interval(drawn.mean(absolute, mask))
         rows.append(
             {
                 "abundance": name,
                 "n": int(mask.sum()),
-                "mae": once.mean(np.abs(once.error), mask)[0],
+                "mae": once.mean(absolute, mask)[0],
                 "mae_low": low,
                 "mae_high": high,
                 "bias": once.mean(once.error, mask)[0],

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.isotonic import IsotonicRegression
 
@@ -16,29 +15,22 @@ from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import Prediction, predict
+from methmix.models.prediction import Array, Prediction, predict
 from methmix.nnls import normalise
 from methmix.scores import Scores
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
-Array = npt.NDArray[np.float64]
-
-# Settings of the presence threshold that the trade-off is shown for.
+# Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)
 
 
 class Dial(NamedTuple):
-    """A setting that trades false-positive tissues against missed ones: its chosen value, and others to show."""
+    """A setting that trades false-positive tissues against missed ones, and the test proportions at each value."""
 
     name: str
     chosen: float
     others: Sequence[float]
-    # The test proportions at a value.
     at: Callable[[float], Array]
-
-    def tried(self) -> dict[float, Array]:
-        """Give the test proportions at every value, ascending."""
-        return {value: self.at(value) for value in sorted({*self.others, self.chosen})}
 
 
 @dataclass(frozen=True)
@@ -55,50 +47,49 @@ class Estimates:
 def estimate(
     arm: str, context: Context, validation: Mixtures, test: Mixtures, checkpoint: Path | None = None
 ) -> Estimates:
-    """Predict both sets of mixtures by an arm.
-
-    Raises
-    ------
-    InputError
-        The arm is trained and its checkpoint is missing, damaged or another arm's.
-    """
+    """Predict both sets of mixtures by an arm."""
     if ARMS[arm].kind == "trained":
         if checkpoint is None:
             raise InputError(f"--checkpoint: arm {arm} is trained, name its checkpoint_best.pt")
         return _of_model(arm, checkpoint, context.reference, validation, test)
-    both = [CONTROLS[arm](context, mixtures) for mixtures in (validation, test)]
+    of_validation, of_test = (CONTROLS[arm](context, mixtures) for mixtures in (validation, test))
     if not ARMS[arm].cut:
-        return Estimates(both[0], both[1])
+        return Estimates(of_validation, of_test)
     candidates = context.experiment.evaluation.cuts
-    chosen = choose_cut(both[0].proportions, validation.proportions.astype(np.float64), candidates)
-    at_chosen = [Prediction(cut(prediction.proportions, chosen)) for prediction in both]
-    dial = Dial("cut", chosen, (0.0, *candidates), lambda threshold: cut(both[1].proportions, threshold))
-    return Estimates(at_chosen[0], at_chosen[1], dial, {"cut": chosen})
+    chosen = choose_cut(of_validation.proportions, validation.proportions.astype(np.float64), candidates)
+    dial = Dial("cut", chosen, (0.0, *candidates), lambda threshold: cut(of_test.proportions, threshold))
+    of_validation = Prediction(cut(of_validation.proportions, chosen))
+    return Estimates(of_validation, Prediction(dial.at(chosen)), dial, {"cut": chosen})
 
 
 def _of_model(arm: str, path: Path, reference: Reference, validation: Mixtures, test: Mixtures) -> Estimates:
     model, checkpoint = load_for(path, reference)
     if checkpoint.arm["arm"] != arm:
         raise InputError(f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}")
-    both = [predict(model, mixtures.methylation, mixtures.depth) for mixtures in (validation, test)]
-    dial = None
-    if both[1].share_logits is not None:
+    of_test, dial = predict_mixtures(model, test), None
+    if of_test.share_logits is not None:
         threshold = float(checkpoint.arm["model"]["presence_threshold"])
-        dial = Dial("presence_threshold", threshold, _THRESHOLDS, both[1].at_threshold)
-    return Estimates(both[0], both[1], dial, record={**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")})
+        dial = Dial("presence_threshold", threshold, _THRESHOLDS, of_test.at_threshold)
+    record = {**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")}
+    return Estimates(predict_mixtures(model, validation), of_test, dial, record=record)
+
+
+def predict_mixtures(model: Deconvolver, mixtures: Mixtures) -> Prediction:
+    """Predict mixtures by a trained model."""
+    return predict(model, mixtures.methylation, mixtures.depth)
 
 
 def load_for(path: Path, reference: Reference) -> tuple[Deconvolver, Checkpoint]:
-    """Load a model onto the GPU, if there is one; `InputError` if it is not for the reference's tissues and regions."""
+    """Load a model onto the GPU, if there is one, and check that it has the reference's tissues and regions."""
     model, checkpoint = load_model(path)
     check_same_data(path, checkpoint, reference.tissue_names, reference.digest, "the reference")
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), checkpoint
 
 
 def with_probability(estimates: Estimates, validation: Mixtures) -> Prediction:
-    """Give a test prediction without a presence probability one, so that calibration is compared fairly.
+    """Add a presence probability to a test prediction without one, so that calibration is compared fairly.
 
-    It is the proportion of present tissues among validation entries of like predicted proportion (isotonic regression).
+    It is an isotonic regression, on validation, of presence on predicted proportion.
     """
     if estimates.test.presence_probability is not None:
         return estimates.test
@@ -110,11 +101,11 @@ def with_probability(estimates: Estimates, validation: Mixtures) -> Prediction:
 
 
 def cut(proportions: Array, threshold: float) -> Array:
-    """Set proportions below a threshold to 0 and normalise the others; the largest is always kept."""
+    """Set proportions below a threshold to 0 and renormalise; the largest is always kept."""
     kept = (proportions >= threshold) | (proportions == proportions.max(axis=1, keepdims=True))
     return normalise(np.where(kept, proportions, 0))
 
 
 def choose_cut(proportions: Array, true: Array, candidates: Sequence[float]) -> float:
-    """Choose the cut with the lowest mean absolute error; for validation mixtures only."""
+    """Choose the cut with the lowest mean absolute error, on validation mixtures only."""
     return min(candidates, key=lambda threshold: Scores(true, cut(proportions, threshold)).value("mae"))

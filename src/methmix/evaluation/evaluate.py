@@ -30,15 +30,9 @@ logger = logging.getLogger("methmix")
 
 def evaluate_files(options: argparse.Namespace) -> None:
     """Evaluate what a command line names (`methmix.evaluation.__main__`)."""
-    evaluate_arm(
-        options.arm,
-        load_experiment(options.config),
-        read_reference(options.reference),
-        read_mixtures(options.validation),
-        read_mixtures(options.test),
-        options.checkpoint,
-        options.output,
-    )
+    experiment, reference = load_experiment(options.config), read_reference(options.reference)
+    validation, test = read_mixtures(options.validation), read_mixtures(options.test)
+    evaluate_arm(options.arm, experiment, reference, validation, test, options.checkpoint, options.output)
 
 
 def evaluate_arm(
@@ -52,12 +46,7 @@ def evaluate_arm(
 ) -> None:
     """Evaluate an arm and write ``metrics.json`` and its tables, each as ``<name>.csv``.
 
-    Whatever is chosen or calibrated is chosen on ``validation``; ``test`` is only predicted and scored.
-
-    Raises
-    ------
-    InputError
-        Files do not belong together, or a trained arm has no checkpoint.
+    Everything is chosen and calibrated on ``validation``; ``test`` is only predicted and scored.
     """
     for split, mixtures in (("validation", validation), ("test", test)):
         _check(split, mixtures, reference)
@@ -90,29 +79,24 @@ def evaluate_arm(
 
 
 def _check(split: str, mixtures: Mixtures, reference: Reference) -> None:
-    if mixtures.attributes.get("reference_digest") != reference.content_digest:
-        raise InputError(
-            f"the {split} mixtures were made of another reference", "make them again: python -m methmix.mixtures"
-        )
-    if mixtures.attributes.get("split") != split:
-        raise InputError(f"the {split} mixtures are those of split {mixtures.attributes.get('split')!r}")
+    made_of, found = (mixtures.attributes.get(name) for name in ("reference_digest", "split"))
+    if made_of != reference.content_digest:
+        hint = "make them again: python -m methmix.mixtures"
+        raise InputError(f"the {split} mixtures were made of another reference", hint)
+    if found != split:
+        raise InputError(f"the {split} mixtures are those of split {found!r}")
 
 
 def _metrics(
     experiment: Experiment, test: Mixtures, prediction: Prediction, bootstrap: tuple[int, int]
 ) -> dict[str, Any]:
-    """Compute every metric with its interval, and those with look-alikes joined where the experiment names some."""
+    """Compute every metric with its interval; also with look-alikes joined, if the experiment names some."""
     # Only some phases have a background.
     recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
     background = sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []
-    scores = Scores(
-        test.proportions.astype(np.float64),
-        prediction.proportions,
-        prediction.presence_probability,
-        prediction.low,
-        prediction.high,
-        background=[test.tissue_names.index(name) for name in background],
-    )
+    columns = [test.tissue_names.index(name) for name in background]
+    given = prediction.proportions, prediction.presence_probability, prediction.low, prediction.high
+    scores = Scores(test.proportions.astype(np.float64), *given, background=columns)
     content = {"background": background, **with_intervals(scores, *bootstrap)}
     if groups := experiment.evaluation.look_alikes:
         merged = grouped(test.tissue_names, groups, scores.true, scores.predicted, scores.probability)
@@ -121,7 +105,7 @@ def _metrics(
 
 
 def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
-    """Say what the training cost, and where everything comes from."""
+    """Record the cost of the training, and the provenance."""
     record = estimates.record
     of_training = ("device", "host", "commit", "best_epoch", "warm_start")
     return {

@@ -1,49 +1,36 @@
 """Maximum likelihood of reads under fixed tissue profiles.
 
-Each read is methylated with the mixture's probability. This is what the EM algorithm of CelFiE (Caggiano et al. 2021,
-Nat. Commun. 12:2717) converges to with a fixed reference. The log-likelihood ``sum m log(x'A) + u log(x'(1 - A))`` of m
-methylated and u other reads is concave, so its maximum over ``x >= 0`` is found by a projected Newton method, in some
-ten steps instead of thousands. As it grows by ``N log c`` when all x grow by c, the maximum of it minus ``N sum x``, of
-N reads, sums to 1 by itself.
+This is what the EM algorithm of CelFiE (Caggiano et al. 2021, Nat. Commun. 12:2717) converges to with a fixed
+reference. The log-likelihood ``sum m log(x'A) + u log(x'(1 - A))`` of m methylated and u unmethylated reads is concave,
+so that a projected Newton method finds its maximum over ``x >= 0`` in some ten steps instead of thousands. As it grows
+by ``N log c`` when all x grow by a factor c, the maximum of it minus ``N sum x``, of N reads, sums to 1 by itself.
 """
 
 import logging
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from methmix import nnls
 from methmix.files.mixtures import Mixtures
+from methmix.models.prediction import Array
 from methmix.rows import blocks
 
 logger = logging.getLogger("methmix")
 
-Array = npt.NDArray[np.float64]
-
-# No profile is so certain that a read could not be there; one in so many is an error anyway.
+# No read is impossible: one in a thousand is an error anyway.
 _NEVER = 1e-3
-# Of the log-likelihood, in nats.
+# Nats of the log-likelihood.
 _CONVERGED = 0.01
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
 _BLOCK = 100
 
 
 def maximum_likelihood(profiles: Array, mixtures: Mixtures) -> Array:
-    """Find the proportions of the highest likelihood; a warning is logged if some have not converged.
+    """Estimate proportions, [n_mixtures, n_tissues], which sum to about 1 but are not normalised.
 
-    Parameters
-    ----------
-    profiles
-        Methylation of each tissue, [n_tissues, n_regions], 0-1, no NaN.
-    mixtures
-        Reads.
-
-    Returns
-    -------
-    ndarray
-        Coefficients >= 0, [n_mixtures, n_tissues]; they sum to about 1 but are not normalised.
+    ``profiles`` are [n_tissues, n_regions], 0-1, without NaN. A warning is logged if some mixtures do not converge.
     """
     clipped = torch.from_numpy(profiles.clip(_NEVER, 1 - _NEVER))
     products = nnls.pairs(clipped.float())
@@ -55,21 +42,13 @@ def maximum_likelihood(profiles: Array, mixtures: Mixtures) -> Array:
         solved[rows] = x.numpy()
         unconverged += int((~converged).sum())
     if unconverged:
-        logger.warning(
-            "maximum likelihood: %d of %d mixtures did not converge within %d Newton steps; the last step is used",
-            unconverged,
-            len(mixtures),
-            _MOST_STEPS,
-        )
+        what = "maximum likelihood: %d of %d mixtures did not converge within %d Newton steps; the last step is used"
+        logger.warning(what, unconverged, len(mixtures), _MOST_STEPS)
     return solved
 
 
 def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the maximum for some mixtures, float64 [n, n_tissues], and whether each has converged, [n].
-
-    ``methylated`` and ``others`` are reads, [n, n_regions]; ``products`` those of all pairs of profiles, in single
-    precision.
-    """
+    """Find the maximum for numbers of methylated and other reads, [n, n_regions], and whether each has converged."""
     total = (methylated + others).sum(dim=1, keepdim=True)
 
     def chances(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +88,7 @@ def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tens
 def _hessian(of_methylated: Tensor, of_others: Tensor, profiles: Tensor, products: Tensor) -> Tensor:
     """Sum ``m/p^2 A A' + u/q^2 (1 - A)(1 - A)'`` over the regions; [n, n_tissues, n_tissues].
 
-    The first two are [n, n_regions]. It only says where to look next, so that its largest part is in single precision.
+    It only sets the direction of a step, so that its largest part may be in single precision.
     """
     both = (of_methylated + of_others).float()
     hessian = nnls.square((both @ products.T).double(), len(profiles))

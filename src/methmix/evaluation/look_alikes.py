@@ -9,27 +9,10 @@ from methmix.scores import Array
 def grouped(
     tissue_names: list[str], groups: dict[str, list[str]], true: Array, predicted: Array, probability: Array
 ) -> tuple[Array, Array, Array]:
-    """Join the tissues of each group: proportions add up, and a group is present if one of its tissues is.
+    """Join the tissues of each group; true, predicted and probability of [n_mixtures, n_groups + the other tissues].
 
-    Parameters
-    ----------
-    tissue_names
-        Tissues of the columns.
-    groups
-        Group -> its tissues; all other tissues stay as they are.
-    true, predicted, probability
-        [n_mixtures, n_tissues]. Of the probabilities of a group the largest is taken: those of tissues that cannot
-        be distinguished are of one another's.
-
-    Returns
-    -------
-    true, predicted, probability
-        [n_mixtures, n_groups + the other tissues].
-
-    Raises
-    ------
-    InputError
-        A tissue of a group is unknown.
+    Proportions add up. Of the presence probabilities the largest is taken, since those of tissues that cannot be
+    distinguished refer to one another. `InputError` if a tissue of a group is unknown.
     """
     joined = {tissue for members in groups.values() for tissue in members}
     if unknown := sorted(joined - set(tissue_names)):

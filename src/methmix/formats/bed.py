@@ -3,57 +3,38 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.formats.regions import CpgRegions, RegionSet
+from methmix.formats.regions import CpgRegions, Integers, RegionSet
 from methmix.formats.text import UNREADABLE, open_text, unreadable
 
 # What stands for a missing value; nothing at all is an error, since it is what a cut line has.
 MISSING = ["NA", "NaN", "nan"]
 REGION = ["chrom", "start", "end"]
-_COLUMNS = [*REGION, "start_cpg", "end_cpg"]
+_CPGS = ["start_cpg", "end_cpg"]
 
 
 def read_bed(path: Path, cpg_indices: bool) -> pd.DataFrame:
-    """Read regions that are to be used as they are; parameters and errors as `read_regions`.
+    """Read the regions of a BED file, plain or gzip, of which none may be empty or a duplicate.
 
-    Raises
-    ------
-    InputError
-        Also where a region is empty or a duplicate, or has no CpG index.
+    Returns
+    -------
+    DataFrame
+        Columns chrom, start, end and, with ``cpg_indices``, start_cpg, end_cpg: the first CpG and that after the last.
     """
-    regions = read_regions(path, cpg_indices)
+    regions = _read_regions(path, [*REGION, *_CPGS] if cpg_indices else REGION)
     check_extent(path, regions)
     refuse_duplicates(path, regions)
     return regions.reset_index(drop=True)
 
 
-def read_regions(path: Path, cpg_indices: bool, *, converted: bool = False) -> pd.DataFrame:
-    """Read the regions of a BED file, plain or gzip; lines that begin with # are left out.
+def _read_regions(path: Path, columns: list[str], *, converted: bool = False) -> pd.DataFrame:
+    """Read these leading columns of a BED file; the index is the line of the file.
 
-    Parameters
-    ----------
-    path
-        The file; further columns are ignored.
-    cpg_indices
-        Whether start and end are followed by the numbers that wgbstools gives the first CpG and that after the last.
-    converted
-        Whether the file is as ``wgbstools convert`` makes it: with or without a header, NA for the numbers of a region
-        that has no CpG, which is left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns chrom, start, end and, with ``cpg_indices``, start_cpg, end_cpg; the index is the line of the file.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or has no region, a column is missing or a number invalid; the message names the line.
+    ``converted`` files are as ``wgbstools convert`` makes them: with or without a header, and NA for the CpG indices of
+    a region that has no CpG, which is left out.
     """
-    columns = _COLUMNS if cpg_indices else REGION
     try:
         with open_text(path) as file:
             rows = {n: line.split() for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")}
@@ -88,7 +69,7 @@ def refuse_duplicates(path: Path, regions: pd.DataFrame) -> None:
 
 
 def duplicate_region(path: Path, regions: pd.DataFrame, row: int) -> InputError:
-    """Say that a row has a region that another row has too; the index is the line of the file."""
+    """Make the message for a row whose region another row has too; the index is the line of the file."""
     return InputError(
         f"{path}: line {regions.index[row]}: duplicate region {place_name(regions, row)}",
         "keep one row of each region; in a counts reference, duplicate_regions: deepest keeps that with most reads",
@@ -102,14 +83,9 @@ def place_name(regions: pd.DataFrame, row: int) -> str:
 
 
 def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
-    """Give regions in CpG indices, which they have themselves or which a file has (`read_regions`, ``converted``).
+    """Return regions in CpG indices, their own or those of a file (chrom, start, end, start_cpg, end_cpg).
 
     A region that the file does not have is empty, from 1 to 1.
-
-    Raises
-    ------
-    InputError
-        There are no CpG indices, or the file cannot be read or has none of the regions.
     """
     if regions.start_cpg is not None and regions.end_cpg is not None:
         return CpgRegions(regions.chrom, regions.start_cpg, regions.end_cpg, regions.measure)
@@ -118,7 +94,7 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
             "files of wgbstools count in CpG indices, and the model's regions have none",
             "give a regions file with columns chrom, start, end, start_cpg, end_cpg (wgbstools convert makes them)",
         )
-    table = read_regions(regions_file, cpg_indices=True, converted=True)
+    table = _read_regions(regions_file, [*REGION, *_CPGS], converted=True)
     wrong = ((table["start_cpg"] < 1) | (table["end_cpg"] < table["start_cpg"])).to_numpy()
     if wrong.any():
         raise InputError(
@@ -132,13 +108,12 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
             f"it has for example {place_name(table, 0)}, the model {regions.name(0)}",
             f"is it of another genome build than {regions.genome}?",
         )
-    start_cpg, end_cpg = np.ones((2, len(regions)), dtype=np.int64)
-    start_cpg[region[region >= 0]] = table["start_cpg"][region >= 0]
-    end_cpg[region[region >= 0]] = table["end_cpg"][region >= 0]
-    return CpgRegions(regions.chrom, start_cpg, end_cpg, regions.measure)
+    cpgs = np.ones((2, len(regions)), dtype=np.int64)
+    cpgs[:, region[region >= 0]] = table[_CPGS].to_numpy()[region >= 0].T
+    return CpgRegions(regions.chrom, *cpgs, regions.measure)
 
 
-def _whole_numbers(path: Path, column: pd.Series) -> npt.NDArray[np.int64]:
+def _whole_numbers(path: Path, column: pd.Series) -> Integers:
     bad = ~column.str.fullmatch(r"\d{1,18}").to_numpy(dtype=bool)
     if bad.any():
         row = int(bad.argmax())
@@ -146,5 +121,5 @@ def _whole_numbers(path: Path, column: pd.Series) -> npt.NDArray[np.int64]:
             f"{path}: line {column.index[row]}, column {column.name}: expected a whole number >= 0, "
             f"found {column.iloc[row]!r}"
         )
-    numbers: npt.NDArray[np.int64] = column.to_numpy().astype(np.int64)
+    numbers: Integers = column.to_numpy().astype(np.int64)
     return numbers

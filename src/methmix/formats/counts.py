@@ -1,6 +1,6 @@
-"""What every reader of a format is asked for and what it gives."""
+"""What every reader of a format is asked for and what it returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,8 @@ class Request:
 
     Parameters
     ----------
-    regions
-        Regions that the samples are aligned to; None for the regions that the file itself has.
-    store
-        Where samples that are aligned to ``regions`` are put.
+    regions, store
+        Regions that the samples are aligned to, and where they are put; None for the regions of the file itself.
     regions_file
         Regions with CpG indices, for files of wgbstools if ``regions`` has none.
     pseudo_depth
@@ -54,7 +52,7 @@ class Request:
         return cpg_regions(self.target()[0], self.regions_file)
 
     def target(self) -> tuple[RegionSet, CountsStore]:
-        """Give regions and store, for a format that has no regions of its own."""
+        """Return regions and store, for a format that has no regions of its own."""
         if self.regions is None or self.store is None:
             raise ValueError("expected regions, and a store for what is aligned to them")
         return self.regions, self.store
@@ -64,46 +62,26 @@ class Request:
 class Counts:
     """Samples of one file.
 
-    Parameters
-    ----------
-    names
-        Their names.
-    read
-        Gives methylated and depth of some samples, [n, n_regions] each; depth is 0 where there are no reads.
-    found
-        Regions for which the file has a row or a CpG with reads, [n_regions].
-    example
-        A place in the file, to show beside a region of the model.
-    notes
-        What the user should know.
-    regions
-        The file's own regions: columns chrom, start, end and, where the file has them, start_cpg, end_cpg; empty
-        where samples were aligned to given ones.
+    ``read`` returns methylated and depth of some samples, [n, n_regions] each, depth 0 where there are no reads.
+    ``found``, [n_regions]: the file has a row or a CpG with reads. ``example`` is a place in the file, to show beside a
+    region of the model. ``regions`` are the file's own, as `methmix.formats.bed.read_bed` has them; none if aligned.
     """
 
     names: list[str]
     read: Callable[[slice], Pair]
     found: npt.NDArray[np.bool_]
     example: str = ""
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     regions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def all(self) -> Pair:
-        """Give methylated and depth of all samples."""
+        """Return methylated and depth of all samples."""
         return self.read(slice(0, len(self.names)))
 
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """A file that is right as far as can be seen without reading it.
-
-    Parameters
-    ----------
-    names
-        Samples in it.
-    load
-        Reads it to its end.
-    """
+    """A file that is right as far as can be seen without reading it; ``load`` reads it to its end."""
 
     names: list[str]
     load: Callable[[], Counts]
@@ -115,7 +93,7 @@ def stored(store: CountsStore, rows: slice) -> Callable[[slice], Pair]:
 
 
 def one_sample(
-    name: str, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str, notes: list[str]
+    name: str, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str, notes: Sequence[str] = ()
 ) -> Counts:
     """Store methylated and depth, [n_regions] each, of the only sample of a file."""
     methylated, depth = counts

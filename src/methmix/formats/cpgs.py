@@ -1,6 +1,6 @@
 """Files with a line for each CpG, which are summed into regions: Bismark coverage and bedMethyl."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +10,10 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
 from methmix.formats.regions import RENAMED, Intervals, bare_chrom, sums_by_region
-from methmix.formats.text import Beginning, read_rows
+from methmix.formats.text import Beginning, Columns, read_rows
 
-_BISMARK: dict[int, tuple[str, type | str]] = {
-    0: ("chromosome", "category"),
-    1: ("start", int),
-    4: ("methylated", int),
-    5: ("unmethylated", int),
-}
-_BEDMETHYL: dict[int, tuple[str, type | str]] = {
+_BISMARK: Columns = {0: ("chromosome", "category"), 1: ("start", int), 4: ("methylated", int), 5: ("unmethylated", int)}
+_BEDMETHYL: Columns = {
     0: ("chromosome", "category"),
     1: ("position", int),
     3: ("code", "category"),
@@ -28,29 +23,20 @@ _BEDMETHYL: dict[int, tuple[str, type | str]] = {
 
 
 def open_bismark(beginning: Beginning, request: Request) -> OpenedFile:
-    """Open a Bismark coverage file: chromosome, start, end (1-based), percent, methylated, unmethylated.
-
-    Raises
-    ------
-    InputError
-        While loading: the file cannot be read to its end, or a number is invalid (line and column are named).
-    """
-    blocks = partial(_bismark_blocks, beginning.path)
-    return OpenedFile([beginning.sample_name], lambda: _summed(beginning, request, blocks()))
+    """Open a Bismark coverage file: chromosome, start, end (1-based), percent, methylated, unmethylated."""
+    return _opened(beginning, request, _bismark_blocks)
 
 
 def open_bedmethyl(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a bedMethyl file of modkit (18 columns), of which only the lines of 5-methylcytosine (code m) count.
 
     Depth is N_valid_cov, methylated N_mod; CpGs listed for each strand are summed.
-
-    Raises
-    ------
-    InputError
-        As for `open_bismark`; there is no line of code m; N_mod is larger than N_valid_cov.
     """
-    blocks = partial(_bedmethyl_blocks, beginning.path)
-    return OpenedFile([beginning.sample_name], lambda: _summed(beginning, request, blocks()))
+    return _opened(beginning, request, _bedmethyl_blocks)
+
+
+def _opened(beginning: Beginning, request: Request, read: Callable[[Path], Iterator[pd.DataFrame]]) -> OpenedFile:
+    return OpenedFile([beginning.sample_name], partial(_summed, beginning, request, read))
 
 
 def _bismark_blocks(path: Path) -> Iterator[pd.DataFrame]:
@@ -71,7 +57,7 @@ def _bedmethyl_blocks(path: Path) -> Iterator[pd.DataFrame]:
         raise InputError(f"{path}: has no line of code m (5-methylcytosine); it has {', '.join(sorted(codes))}")
 
 
-def _summed(beginning: Beginning, request: Request, blocks: Iterator[pd.DataFrame]) -> Counts:
+def _summed(beginning: Beginning, request: Request, read: Callable[[Path], Iterator[pd.DataFrame]]) -> Counts:
     """Sum CpGs (columns chromosome, position from 0, methylated, depth) over the regions that they lie in."""
     regions, store = request.target()
     names = np.array([bare_chrom(name) for name in regions.chrom])
@@ -79,7 +65,7 @@ def _summed(beginning: Beginning, request: Request, blocks: Iterator[pd.DataFram
     intervals = {name: Intervals(regions.start[rows], regions.end[rows]) for name, rows in rows_of.items()}
     methylated, depth, n_cpgs = totals = np.zeros((3, len(regions)), dtype=np.int64)
     example, renamed = "", False
-    for block in blocks:
+    for block in read(beginning.path):
         _check_reads(beginning.path, block)
         for name, cpgs in block.groupby("chromosome", observed=True):
             position = cpgs["position"].to_numpy()

@@ -2,35 +2,23 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from methmix.errors import InputError
-from methmix.formats.beta_file import open_beta_file
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpgs import open_bedmethyl, open_bismark
 from methmix.formats.mixtures_file import open_mixtures_file
-from methmix.formats.pat import open_pat
 from methmix.formats.region_tables import BETA_COORDINATES, COUNTS_COORDINATES, open_beta_table, open_counts_table
 from methmix.formats.text import HDF5, Beginning, read_beginning
+from methmix.formats.wgbstools import open_beta_file, open_pat
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format that samples can have.
 
-    Parameters
-    ----------
-    name
-        What it is called in the program.
-    description
-        What a user recognises it by.
-    recognise
-        Whether a file that begins so has it.
-    open
-        Its reader: checks what needs no reading of the file, and gives what reads it.
-    fragments
-        Whether it can be taken for counts of fragments.
+    ``description`` is what a user recognises it by. ``recognise`` decides by the beginning of a file; ``open`` checks
+    what needs no reading of the file, and returns what reads it. ``fragments``: it can stand for counts of fragments.
     """
 
     name: str
@@ -92,13 +80,7 @@ FORMATS = (
 
 
 def recognise(path: Path) -> tuple[Format, Beginning]:
-    """Find the format of a file by its content.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty, damaged or of no known format.
-    """
+    """Find the format of a file by its content; an unknown one is an error."""
     beginning = read_beginning(path)
     for known in FORMATS:
         if known.recognise(beginning):
@@ -109,13 +91,7 @@ def recognise(path: Path) -> tuple[Format, Beginning]:
 
 
 def open_file(path: Path, request: Request) -> OpenedFile:
-    """Open a file of any known format: what can be checked without reading it to its end is right.
-
-    Raises
-    ------
-    InputError
-        As for `recognise` and the readers; the format cannot give what the regions' measure asks for.
-    """
+    """Open a file of any known format, after all checks that need not read it to its end."""
     known, beginning = recognise(path)
     if request.regions is not None and request.regions.measure == "fragment" and not known.fragments:
         raise InputError(
@@ -126,12 +102,6 @@ def open_file(path: Path, request: Request) -> OpenedFile:
 
 
 def read_as(name: str, path: Path, request: Request) -> Counts:
-    """Read a file to its end that must have the format of this name.
-
-    Raises
-    ------
-    InputError
-        As for the reader of the format.
-    """
+    """Read a file that must have the format of this name."""
     known = next(known for known in FORMATS if known.name == name)
     return known.open(read_beginning(path), request).load()

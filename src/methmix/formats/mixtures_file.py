@@ -11,13 +11,7 @@ from methmix.formats.text import Beginning
 
 
 def open_mixtures_file(beginning: Beginning, request: Request) -> OpenedFile:
-    """Open a mixtures HDF5, whose regions must be those that are asked for, in their order.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, or has another number of regions. While reading: a value is impossible.
-    """
+    """Open a mixtures HDF5, whose regions must be those that are asked for, in their order."""
     path, (regions, _) = beginning.path, request.target()
     file = open_mixtures(path)
     n, n_regions = file["mixed_methylation"].shape
@@ -30,7 +24,7 @@ def open_mixtures_file(beginning: Beginning, request: Request) -> OpenedFile:
     digest = file.attrs.get("reference_digest")
     if digest is None or digest != regions.reference_digest:
         notes.append(
-            "the mixtures were made of another reference than the model's, or it is not known of which; "
+            "the mixtures were made of another reference than the model's, or of an unknown one; "
             "their regions are taken to be the model's, in its order"
         )
     names = mixture_ids(n)

@@ -17,7 +17,7 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.formats.bed import MISSING, REGION, check_extent, duplicate_region, place_name, refuse_duplicates
 from methmix.formats.counts import Counts, OpenedFile, Request, stored
-from methmix.formats.regions import RENAMED
+from methmix.formats.regions import RENAMED, Integers
 from methmix.formats.store import Pair
 from methmix.formats.text import UNREADABLE, Beginning, first_duplicate, read_beginning, unreadable
 
@@ -47,7 +47,7 @@ class _Table:
     most_reads: int | None = None
 
     def opened(self, request: Request) -> OpenedFile:
-        """Give the table to be loaded as it is asked for."""
+        """Return the table, to be loaded as it is asked for."""
         return OpenedFile(self.names, partial(_own if request.regions is None else _aligned, self, request))
 
 
@@ -55,13 +55,6 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a counts table ``CHROM START END <name>_METH <name>_DEPTH ...``, which is read in blocks of rows.
 
     NA in one of the two columns of a sample means that it has no reads there.
-
-    Raises
-    ------
-    InputError
-        A column is missing, duplicate or has no partner. While loading: the file cannot be read to its end, a count is
-        not a whole number, negative or larger than its depth (line and column are named); a region is a duplicate
-        that ``request.duplicates`` does not allow.
     """
     path, expected = beginning.path, "expected CHROM START END <name>_METH <name>_DEPTH ..."
     header, others = _header(beginning, COUNTS_COORDINATES, expected)
@@ -74,7 +67,7 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
         raise InputError(f"{path}: has no sample; expected columns <name>_METH and <name>_DEPTH")
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        both = _numbers(path, block, line, _whole, "a whole number >= 0 or NA")
+        both = _numbers(path, block, line, "a whole number >= 0")
         methylated, depth = both[:, : len(names)], both[:, len(names) :]
         if (methylated > depth).any():
             row, sample = np.argwhere(methylated > depth)[0]
@@ -93,12 +86,6 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a beta table ``chr start end [startCpG endCpG] <name> ...`` of fractions 0-1 or NA, read in blocks of rows.
 
     Each fraction stands for ``request.pseudo_depth`` reads; methylated is not rounded to whole ones.
-
-    Raises
-    ------
-    InputError
-        A column is missing or duplicate. While loading: the file cannot be read to its end, a value is no fraction
-        (line and column are named); a region is a duplicate that ``request.duplicates`` does not allow.
     """
     header, others = _header(beginning, BETA_COORDINATES, "expected chr start end startCpG endCpG <name> ...")
     names = [name for name in others if name not in _CPGS]
@@ -106,7 +93,7 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
         raise InputError(f"{beginning.path}: has no sample", "expected chr start end startCpG endCpG <name> ...")
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        fractions = _numbers(beginning.path, block, line, _fraction, "a fraction 0-1 or NA")
+        fractions = _numbers(beginning.path, block, line, "a fraction 0-1")
         depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
         return np.nan_to_num(fractions) * depth, depth
 
@@ -116,19 +103,9 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
 def read_atlas(path: Path) -> Counts:
     """Read a UXM atlas ``chr start end startCpG endCpG target name direction <tissue> ...`` with its own regions.
 
-    Its values are proportions of unmethylated fragments (rows of direction U) or of methylated ones (M). A region
-    that is the marker of two tissues has two rows with the same values; it is taken once.
-
-    Returns
-    -------
-    Counts
-        Methylation of each tissue, 0-1, as ``methylated`` at a depth of 1.
-
-    Raises
-    ------
-    InputError
-        A column is missing or duplicate, a value is no fraction, a direction neither U nor M (line and column are
-        named), a region is a duplicate with other values.
+    Its values are proportions of unmethylated fragments (rows of direction U) or of methylated ones (M); they become
+    the methylation of each tissue, 0-1, as ``methylated`` at a depth of 1. A region that is the marker of two tissues
+    has two rows with the same values; it is taken once.
     """
     beginning = read_beginning(path)
     expected = f"expected chr start end startCpG endCpG {' '.join(_ATLAS_TEXT)} <tissue> ..."
@@ -143,7 +120,7 @@ def read_atlas(path: Path) -> Counts:
         if wrong.any():
             row = int(wrong.argmax())
             raise InputError(f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}")
-        found = _numbers(path, block[tissues], line, _fraction, "a fraction 0-1 or NA")
+        found = _numbers(path, block[tissues], line, "a fraction 0-1")
         methylation = np.where((direction == "U")[:, None], 1 - found, found)
         return np.nan_to_num(methylation), (~np.isnan(methylation)).astype(np.int32)
 
@@ -152,7 +129,7 @@ def read_atlas(path: Path) -> Counts:
 
 
 def _header(beginning: Beginning, leading: tuple[str, ...], expected: str) -> tuple[list[str], list[str]]:
-    """Give the columns of a table, and those of them that are not leading ones."""
+    """Return the columns of a table, and those of them that are not leading ones."""
     path, header = beginning.path, beginning.line.split("\t")
     if not beginning.number:
         raise InputError(f"{path}: is not a readable table: it is no text", expected)
@@ -168,12 +145,12 @@ def _header(beginning: Beginning, leading: tuple[str, ...], expected: str) -> tu
 
 
 def _aligned(table: _Table, request: Request) -> Counts:
-    """Put the rows of a table where the regions that are asked for have them."""
+    """Put the rows of a table into the places of the regions that are asked for."""
     regions, store = request.target()
     rows, n_rows = store.extend(len(table.names)), np.zeros(len(regions), dtype=np.int64)
     own_chrom = np.array(regions.chrom, dtype=object)
     example, renamed = "", False
-    for places, *pair in _blocks(table):
+    for places, pair in _blocks(table):
         chrom = places["chrom"].to_numpy(dtype=object)
         example = example or place_name(places, 0)
         region = regions.find(chrom, places["start"].tolist(), places["end"].tolist())
@@ -197,13 +174,13 @@ def _aligned(table: _Table, request: Request) -> Counts:
     if regions.measure == "fragment":
         notes.append(
             "values are taken as proportions of fragments that are not unmethylated, as the model has them; "
-            "the table does not say what they are"
+            "the table does not state what they are"
         )
     read = stored(store, rows)
     return Counts(table.names, _averaged(read, table.most_reads), n_rows > 0, example, notes)
 
 
-def _add(total: npt.NDArray[Any], region: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+def _add(total: npt.NDArray[Any], region: Integers, values: npt.NDArray[Any]) -> None:
     """Add values [n_samples, n] of regions in any order, also the same one several times, to a total per region."""
     unique, position = np.unique(region, return_inverse=True)
     if len(unique) < len(region):
@@ -214,7 +191,7 @@ def _add(total: npt.NDArray[Any], region: npt.NDArray[np.int64], values: npt.NDA
 
 
 def _averaged(read: Callable[[slice], Pair], most_reads: int | None) -> Callable[[slice], Pair]:
-    """Make of the sum of several fractions of one region their average, which is no deeper than one of them."""
+    """Turn the sum of several fractions of one region into their average, which is no deeper than one of them."""
     if most_reads is None:
         return read
 
@@ -227,15 +204,14 @@ def _averaged(read: Callable[[slice], Pair], most_reads: int | None) -> Callable
 
 
 def _own(table: _Table, request: Request) -> Counts:
-    """Take the regions that the table itself has, in its order."""
-    parts = zip(*_blocks(table, [name for name in _CPGS if name in table.header]), strict=True)
-    places, methylated, depth = (list(part) for part in parts)
+    """Take the regions of the table itself, in its order."""
+    places, pairs = zip(*_blocks(table, [name for name in _CPGS if name in table.header]), strict=True)
     regions = pd.concat(places)
-    pair = np.concatenate(methylated), np.concatenate(depth)
+    methylated, depth = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     path = table.beginning.path
     check_extent(path, regions)
-    kept = _kept(path, regions, pair, request.duplicates)
-    columns = [np.ascontiguousarray(values[kept].T) for values in pair]
+    kept = _kept(path, regions, (methylated, depth), request.duplicates)
+    columns = [np.ascontiguousarray(values[kept].T) for values in (methylated, depth)]
     return Counts(
         table.names,
         lambda samples: (columns[0][samples], columns[1][samples]),
@@ -244,7 +220,7 @@ def _own(table: _Table, request: Request) -> Counts:
     )
 
 
-def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> npt.NDArray[np.int64]:
+def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> Integers:
     """Choose the rows that are kept where a region has several."""
     row = np.arange(len(regions))
     if duplicates == "deepest":
@@ -257,18 +233,16 @@ def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> npt
     return row
 
 
-def _blocks(
-    table: _Table, cpgs: Sequence[str] = ()
-) -> Iterator[tuple[pd.DataFrame, npt.NDArray[Any], npt.NDArray[Any]]]:
-    """Yield regions (as `read_regions` has them), methylated and depth [n_rows, n_samples] of some rows at a time."""
+def _blocks(table: _Table, cpgs: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, Pair]]:
+    """Yield regions (as `read_bed` has them), and methylated and depth [n_rows, n_samples] of some rows at a time."""
     path = table.beginning.path
     columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(_CPGS[name] for name in cpgs)), strict=True))
     for line, block in _text_blocks(table):
-        numbers = _numbers(path, block[list(columns)], line, _whole, "a whole number >= 0")
+        numbers = _numbers(path, block[list(columns)], line, "a whole number >= 0", na=False)
         places = pd.DataFrame(numbers.astype(np.int64), columns=list(columns.values()))
         places.insert(0, "chrom", block[table.coordinates[0]].fillna("NA").to_numpy())
         places.index += line
-        yield places, *table.values(block[table.columns], line)
+        yield places, table.values(block[table.columns], line)
 
 
 def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -298,20 +272,14 @@ def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
         raise unreadable(path, error) from None
 
 
-def _whole(values: Values) -> npt.NDArray[np.bool_]:
-    whole: npt.NDArray[np.bool_] = (values >= 0) & (values == np.floor(values)) & (values < 2**31)
-    return whole
+_VALID: dict[str, Callable[[Values], Any]] = {
+    "a whole number >= 0": lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**31),
+    "a fraction 0-1": lambda values: (values >= 0) & (values <= 1),
+}
 
 
-def _fraction(values: Values) -> npt.NDArray[np.bool_]:
-    fraction: npt.NDArray[np.bool_] = (values >= 0) & (values <= 1)
-    return fraction
-
-
-def _numbers(
-    path: Path, block: pd.DataFrame, line: int, valid: Callable[[Values], npt.NDArray[np.bool_]], expected: str
-) -> Values:
-    """Give the numbers of a block whose first row is in ``line``; missing ones (NaN) are valid if they are expected."""
+def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str, na: bool = True) -> Values:
+    """Return the numbers (a kind of `_VALID`) of a block whose first row is in ``line``; NaN for NA where allowed."""
     text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
     if text:
         # As text, since pandas makes truth values of True and False, and these would be numbers.
@@ -320,12 +288,12 @@ def _numbers(
         name, found = text[column], repr(str(block[text[column]].iloc[row]))
     else:
         values = block.to_numpy(dtype=np.float64)
-        bad = ~(valid(values) | (np.isnan(values) & ("NA" in expected)))
+        bad = ~(_VALID[expected](values) | (np.isnan(values) & na))
         if not bad.any():
             return values
         row, column = np.argwhere(bad)[0]
         name, found = block.columns[column], f"{values[row, column]:g}"
     raise InputError(
-        f"{path}: line {line + row}, column {name}: expected {expected}, found {found}",
-        "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same" if "NA" in expected else "",
+        f"{path}: line {line + row}, column {name}: expected {expected}{' or NA' * na}, found {found}",
+        "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same" if na else "",
     )

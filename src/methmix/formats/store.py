@@ -17,19 +17,13 @@ class CountsStore:
     """Two values of each sample and region, such as methylated and depth, in a temporary file (in ``TMPDIR``).
 
     The file has no name, is mapped part by part, so that memory does not grow with the number of samples, and is gone
-    when the ``with`` statement ends that the store is made in.
-
-    Parameters
-    ----------
-    n_regions
-        Regions of each sample.
-    dtype
-        Type of a value: float32 is what models read; whole counts of a reference are int32.
+    when the ``with`` statement ends that the store is made in. Models read float32; counts of a reference are int32.
     """
 
     def __init__(self, n_regions: int, dtype: npt.DTypeLike = np.float32) -> None:
         self._file = tempfile.TemporaryFile(prefix="methmix.")  # noqa: SIM115 (closed by __exit__)
         self._n_regions, self._dtype, self._n = n_regions, np.dtype(dtype), 0
+        self._row_bytes = 2 * n_regions * self._dtype.itemsize
 
     def __enter__(self) -> "CountsStore":
         return self
@@ -41,7 +35,7 @@ class CountsStore:
         return self._n
 
     def extend(self, n: int) -> slice:
-        """Add ``n`` samples without reads and give their rows; what is never written to takes no room."""
+        """Add ``n`` samples without reads and return their rows; what is never written takes no space."""
         rows = slice(self._n, self._n + n)
         self._n = rows.stop
         self._file.truncate(self._n * self._row_bytes)
@@ -55,21 +49,17 @@ class CountsStore:
         return np.memmap(self._file, self._dtype, mode="r+", offset=rows.start * self._row_bytes, shape=shape)
 
     def append(self, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> slice:
-        """Add samples, [n, n_regions] each of the two values, and give their rows."""
+        """Add samples, [n, n_regions] each of the two values, and return their rows."""
         rows = self.extend(len(first))
         mapped = self.mapped(rows)
         mapped[:, 0], mapped[:, 1] = first, second
         return rows
 
     def read(self, rows: slice) -> Pair:
-        """Give the two values of some samples, [n, n_regions] each."""
+        """Return the two values of some samples, [n, n_regions] each."""
         mapped = self.mapped(rows)
         return mapped[:, 0], mapped[:, 1]
 
     def blocks(self, size: int) -> Iterator[Pair]:
         """Yield the two values of all samples, ``size`` at a time."""
         return map(self.read, blocks(self._n, size))
-
-    @property
-    def _row_bytes(self) -> int:
-        return 2 * self._n_regions * self._dtype.itemsize

@@ -1,4 +1,4 @@
-"""Text files that are too long to be held: rows in blocks, and where in the file something is wrong."""
+"""Text files too long to be held in memory: rows in blocks, and the line of what is wrong."""
 
 import gzip
 import io
@@ -8,40 +8,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pandas as pd
 
 from methmix.errors import InputError
 
-# What pandas raises for a file that is empty, ragged, binary, or compressed and damaged.
-UNREADABLE = (
-    pd.errors.EmptyDataError,
-    pd.errors.ParserError,
-    UnicodeDecodeError,
-    EOFError,
-    OSError,
-    zlib.error,
-)
+# What is raised for a file that is missing, empty, ragged, binary, or compressed and damaged.
+UNREADABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError, zlib.error)
 ROWS_PER_BLOCK = 500_000
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _NAME_ENDINGS = re.compile(r"(\.bismark)?(\.cov|\.bed|\.bedmethyl|\.pat|\.beta)?(\.gz)?$", re.IGNORECASE)
 
+# Position of a column in the file -> its name and type; ``int`` columns hold whole numbers >= 0.
+Columns = Mapping[int, tuple[str, type | str]]
+
 
 @dataclass(frozen=True)
 class Beginning:
-    """What the format of a file is recognised by.
+    """What the format of a file is recognised by: its first bytes, and the first line that is no comment (#).
 
-    Parameters
-    ----------
-    path
-        The file.
-    head
-        Its first bytes.
-    line
-        The first line that is no comment (#), without its end; empty where the file is no text.
-    number
-        The number of that line, from 1; 0 where the file is no text.
+    ``line`` has no end of line; it is empty, and its ``number`` 0 instead of counting from 1, where the file is no
+    text.
     """
 
     path: Path
@@ -51,18 +39,12 @@ class Beginning:
 
     @property
     def sample_name(self) -> str:
-        """Name of the sample of a file that has only one: the file's name without what tells the format."""
+        """Name of the only sample of a file: the file's name without the ending of its format."""
         return _NAME_ENDINGS.sub("", self.path.name)
 
 
 def read_beginning(path: Path) -> Beginning:
-    """Look at the beginning of a file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, it is empty, or a damaged gzip file.
-    """
+    """Read the beginning of a file."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as raw:
@@ -83,43 +65,15 @@ def read_beginning(path: Path) -> Beginning:
 
 
 def open_text(path: Path) -> IO[str]:
-    """Open a plain or gzip text file.
-
-    Raises
-    ------
-    InputError
-        There is no such file.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+    """Open a plain or gzip text file."""
     return gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
 
 
-def read_rows(
-    path: Path, columns: Mapping[int, tuple[str, type | str]], sep: str = "\t", rows: IO[str] | None = None
-) -> Iterator[pd.DataFrame]:
-    """Read some columns of a file without header, in blocks.
+def read_rows(path: Path, columns: Columns, sep: str = "\t", rows: IO[str] | None = None) -> Iterator[pd.DataFrame]:
+    """Read some columns of a file without header in blocks; the index counts rows.
 
-    Parameters
-    ----------
-    path
-        Plain or gzip; lines that start with # are skipped.
-    columns
-        Position in the file -> name and type; ``int`` columns hold whole numbers >= 0.
-    sep
-        What separates columns, a tab or a regular expression.
-    rows
-        Some lines of the file, to read instead of all of it.
-
-    Yields
-    ------
-    DataFrame
-        With the named columns; the index counts rows.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read to its end, or a number is invalid (line and column are named).
+    ``sep`` is a tab or a regular expression; lines that start with # are skipped. ``rows`` are lines of the file to be
+    read instead of all of it. An invalid number is an error that names its line and column.
     """
     try:
         with pd.read_csv(
@@ -141,8 +95,6 @@ def read_rows(
                     elif kind is int and (block[name] < 0).any():
                         raise _bad_number(path, columns, sep)
                 yield block
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     except (ValueError, OverflowError):
@@ -150,17 +102,9 @@ def read_rows(
 
 
 def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFrame:
-    """Read a small table with a header, as text; the index is the line of the file.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, or one of ``columns`` is missing.
-    """
+    """Read a small table that must have these columns, as text; the index is the line of the file."""
     try:
         table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     for column in columns:
@@ -170,12 +114,14 @@ def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFr
 
 
 def first_duplicate(names: Iterable[str]) -> str | None:
-    """Give the alphabetically first name that occurs more than once, if any does."""
+    """Return the alphabetically first name that occurs more than once, if any does."""
     return min((name for name, n in Counter(names).items() if n > 1), default=None)
 
 
-def unreadable(path: Path, error: Any) -> InputError:
-    """Say that a file cannot be read to its end."""
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Make the message for a file that cannot be read to its end (`UNREADABLE`)."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: there is no such file")
     if isinstance(error, pd.errors.EmptyDataError):
         return InputError(f"{path}: is empty")
     if isinstance(error, EOFError | zlib.error):
@@ -183,7 +129,7 @@ def unreadable(path: Path, error: Any) -> InputError:
     return InputError(f"{path}: is not a readable table ({error})")
 
 
-def _bad_number(path: Path, columns: Mapping[int, tuple[str, type | str]], sep: str) -> InputError:
+def _bad_number(path: Path, columns: Columns, sep: str) -> InputError:
     """Find the first invalid number, in a second and slower pass over the file."""
     numbers = {position: name for position, (name, kind) in columns.items() if kind is int}
     try:

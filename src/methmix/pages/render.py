@@ -1,4 +1,4 @@
-"""Render the pages: each is one file that opens offline, extends ``base.html`` and writes numbers alike."""
+"""Pages: each is one file that opens offline, extends ``base.html`` and writes numbers with the same filters."""
 
 from typing import Any
 
@@ -10,15 +10,7 @@ from methmix.pages import wording
 
 
 def render(template: str, **content: Any) -> str:
-    """Render a page.
-
-    Parameters
-    ----------
-    template
-        Its path below the package, for example ``report/comparison.html``.
-    **content
-        What it shows; a name that the template uses and that is not given is an error.
-    """
+    """Render a template below the package, for example ``report/comparison.html``; it may use no undefined name."""
     environment = Environment(
         loader=PackageLoader("methmix", "."),
         autoescape=True,

@@ -1,14 +1,17 @@
-"""One look for all figures: a palette, and a style that holds while a figure is drawn and written, never globally."""
+"""One look for all figures: palette, axes, and a style that applies while a figure is drawn, never globally."""
 
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from methmix.arms import ARMS
 from methmix.files.atomic import atomic_path
@@ -27,22 +30,18 @@ _STYLE = {
     "savefig.dpi": 130,
 }
 
-# Colour-blind safe (Okabe and Ito 2008); red is kept for what is wrong.
+# Colour-blind safe (Okabe and Ito 2008); red is reserved for errors.
 BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
-SPURIOUS = "#d62728"
-TRUTH = "#4d4d4d"
-EMPTY = "#e5e5e5"
-# Two alternating shades separate neighbouring tissues without a legend of forty colours.
-TISSUE_SHADES = (BLUE, LIGHT_BLUE)
+SPURIOUS, TRUTH, EMPTY = "#d62728", "#4d4d4d", "#e5e5e5"
 
 
 def colour(arm: str) -> str:
-    """Give the colour of an arm; the truth's grey for what is no arm."""
+    """Return the colour of an arm, and grey for anything else."""
     return ARMS[arm].colour if arm in ARMS else TRUTH
 
 
 def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
-    """Decorate a function that draws a figure: it draws in the common style."""
+    """Decorate a function, so that it draws its figure in the common style."""
 
     @functools.wraps(draw)
     def in_style(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
@@ -53,7 +52,7 @@ def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
 
 
 def png(figure: Figure) -> bytes:
-    """Write a figure as PNG; the same figure gives the same bytes."""
+    """Encode a figure as PNG; identical figures give identical bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -61,13 +60,13 @@ def png(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG file, atomically."""
+    """Write a figure to a PNG file, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(png(figure))
 
 
 class Image(NamedTuple):
-    """A figure of a page: a data URI, so that the page opens offline, what it shows in words, and its caption."""
+    """A figure of a page: its data URI, so that the page opens offline, alternative text, and caption."""
 
     source: str
     alt: str
@@ -75,10 +74,33 @@ class Image(NamedTuple):
 
 
 def embed(figure: Figure) -> str:
-    """Turn a figure into a data URI."""
+    """Encode a figure as data URI."""
     return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
 
 
 def image(figure: Figure | None, alt: str, caption: str = "") -> list[Image]:
-    """Make the image of a page from a figure: a list of one, empty where nothing was drawn."""
+    """Make the images of a page from a figure: one, or none where nothing was drawn."""
     return [] if figure is None else [Image(embed(figure), alt, caption)]
+
+
+def percent_axis(axis: Axis, decimals: int | None = None, ticks: int | None = None) -> None:
+    """Label an axis of proportions in per cent, with at most ``ticks`` intervals between its ticks."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=decimals))
+    if ticks:
+        axis.set_major_locator(MaxNLocator(ticks))
+
+
+def labelled_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Label the rows 0, 1, ... from the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def tissue_columns(axes: Axes, tissues: Sequence[str]) -> None:
+    """Label the columns 0, 1, ... with tissues."""
+    axes.set_xticks(range(len(tissues)), tissues, rotation=90)
+
+
+def mark(axes: Axes, value: float) -> None:
+    """Draw a dotted vertical line at a value for comparison."""
+    axes.axvline(value, color=TRUTH, linewidth=0.8, linestyle=":")

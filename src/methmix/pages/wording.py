@@ -6,7 +6,7 @@ import numpy as np
 
 
 def percent(value: float, digits: int | None = None) -> str:
-    """Write a proportion as per cent, with ``digits`` decimals or as many as it has."""
+    """Write a proportion in per cent, with ``digits`` decimals or as many as needed."""
     return f"{100 * value:g} %" if digits is None else f"{100 * value:.{digits}f} %"
 
 
@@ -16,7 +16,7 @@ def shown(value: float | None, digits: int = 3) -> str:
 
 
 def in_unit(value: float | None, unit: str) -> str:
-    """Write a metric as per cent (``%``) or as a number; it may be undefined."""
+    """Write a metric in per cent (``%``) or as a number; it may be undefined."""
     return percent(value, 2) if unit == "%" and value is not None and not np.isnan(value) else shown(value)
 
 
@@ -26,5 +26,5 @@ def between(ends: Sequence[float | None], unit: str) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """Write a number of things, such as ``1 donor``, ``2 donors``."""
+    """Write a count with its noun, such as ``1 donor``, ``2 donors``."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"

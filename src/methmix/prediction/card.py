@@ -1,7 +1,6 @@
 """The model card: what a checkpoint records of its model, for whoever uses it."""
 
 import json
-import math
 from typing import Any
 
 from methmix.files.reference import SPLITS, Reference
@@ -10,6 +9,12 @@ from methmix.training.checkpoint import Checkpoint, arm_of, donors
 
 # What a card has of the record of the training.
 _RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
+# What calibration sets in the weights.
+_CALIBRATED = {
+    "interval_shift": "head.intervals.shift",
+    "detection_ratio": "limits.detection_ratio",
+    "misfit_limit": "limits.misfit_curve",
+}
 # Values of validation that a card for a terminal shows.
 _METRICS = {
     "mae": "mean absolute error of a proportion",
@@ -21,24 +26,14 @@ _MEASURES = {
     "cpg": "mean methylation of reads and CpGs",
     "fragment": "proportions of fragments that are not unmethylated",
 }
-# Fewer misses than this place a limit badly.
+# Fewer missed tissues than this make a limit of detection imprecise.
 _FEW_MISSES = 30
 
 
 def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> dict[str, Any]:
     """Collect what a checkpoint records of its model, as plain data for JSON.
 
-    Parameters
-    ----------
-    checkpoint
-        Of any arm.
-    reference
-        The reference it was trained on, to count its donors; by default as counted in training.
-
-    Raises
-    ------
-    InputError
-        This version of methmix does not know the configuration in the checkpoint.
+    Donors are those of ``reference``, which it was trained on, or by default as they were counted in training.
     """
     arm, record = arm_of(checkpoint), checkpoint.record
     counts = donors(reference) if reference else record.get("donors", {})
@@ -78,12 +73,11 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
 
 def card_text(card: dict[str, Any]) -> str:
     """Write a card for a terminal."""
-    regions, training = card["regions"], card["training"]
+    regions, training, validation = card["regions"], card["training"], card["validation"]
+    seconds, unfinished = training["train_seconds"] or 0, "" if training["finished"] else ", not finished"
     sections = {
         f"methmix {card['arm']} model, {card['phase']}, backbone {card['backbone']}": [card["statement"]],
-        f"Tissues: {len(card['tissues'])} (donors)": [
-            _tissue(name, card["donors"].get(name)) for name in card["tissues"]
-        ],
+        f"Tissues: {len(card['tissues'])} (donors)": [_tissue(name, card["donors"]) for name in card["tissues"]],
         "Regions": [
             f"{regions['number']:,} of {regions['genome']}, the first {regions['first']}",
             f"values are {_MEASURES.get(regions['measure'], regions['measure'])}",
@@ -94,12 +88,11 @@ def card_text(card: dict[str, Any]) -> str:
             f"{name}: {'not known' if value is None else value}" for name, value in card["calibration"].items()
         ],
         "Validation, best epoch": [
-            f"{what}: {card['validation'][name]:.4g}" for name, what in _METRICS.items() if name in card["validation"]
+            f"{what}: {validation[name]:.4g}" for name, what in _METRICS.items() if name in validation
         ],
         "Training": [
             f"seed {training['seed']}, commit {training['commit']}, on {training['device']} of {training['host']}",
-            f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters, "
-            f"{training['train_seconds'] or 0:.0f} s{'' if training['finished'] else ', not finished'}",
+            f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters, {seconds:.0f} s{unfinished}",
             ", ".join(f"{name} {version}" for name, version in training["versions"].items()),
         ],
         "Limits of use": [*card["limits"], *card["notes"]],
@@ -109,49 +102,44 @@ def card_text(card: dict[str, Any]) -> str:
     )
 
 
-def _tissue(name: str, counts: dict[str, int] | None) -> str:
-    return f"{name} ({', '.join(f'{number} {split}' for split, number in counts.items())})" if counts else name
+def _tissue(name: str, donors: dict[str, dict[str, int]]) -> str:
+    counts = ", ".join(f"{number} {split}" for split, number in donors.get(name, {}).items())
+    return f"{name} ({counts})" if counts else name
 
 
 def _limits(card: dict[str, Any]) -> list[str]:
     """State what the model cannot do, in words."""
     single = [name for name, counts in card["donors"].items() if counts["train"] < 2]
-    calibration, phase = card["calibration"], card["phase"]
+    calibration = card["calibration"]
+    n_missed, n_present = (calibration.get(name, 0) for name in ("n_there_not_called", "n_there"))
     limits = [
         f"Its reference has {len(card['tissues'])} tissues; DNA of any other is attributed to the most similar.",
         f"Samples must be counted over its regions in {card['regions']['genome']}.",
-        f"Its intervals, limits of detection and metrics are of in-silico mixtures as in {phase}; other samples may "
-        "differ more from its donors than these do from each other.",
+        f"Its intervals, limits of detection and metrics are of in-silico mixtures as in {card['phase']}; other "
+        "samples may differ more from its donors than these do from each other.",
     ]
     if single:
         limits.append(f"A single training donor, so no inter-individual variability, for: {', '.join(single)}.")
     if calibration["detection_ratio"] is None:
         limits.append("No limit of detection is available.")
-    elif calibration.get("n_there_not_called", 0) < _FEW_MISSES:
+    elif n_missed < _FEW_MISSES:
         limits.append(
-            f"Its limits of detection rest on {calibration.get('n_there_not_called', 0)} missed tissues of "
-            f"{calibration.get('n_there', 0)} present ones: they are approximate."
+            f"Its limits of detection rest on {n_missed} missed tissues of {n_present} present ones: they are "
+            "approximate."
         )
     return limits
 
 
 def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Give what calibration has set in the model, None where it is not known."""
-    curve = checkpoint.model.get("limits.misfit_curve")
-    return {
-        "interval_shift": _finite(checkpoint.model.get("head.intervals.shift")),
-        "detection_ratio": _finite(checkpoint.model.get("limits.detection_ratio")),
-        "misfit_limit": None
-        if curve is None or _finite(curve) is None
-        else [round(value, 6) for value in curve.tolist()],
-    }
+    """Collect what calibration has set in the model; None if it has not."""
+    found: dict[str, Any] = {}
+    for name, key in _CALIBRATED.items():
+        values = checkpoint.model.get(key)
+        found[name] = None if values is None or not values.isfinite().all() else values.tolist()
+    if found["misfit_limit"]:
+        found["misfit_limit"] = [round(value, 6) for value in found["misfit_limit"]]
+    return found
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:
     return {name.removeprefix(prefix): v for name, v in checkpoint.best.items() if name.startswith(prefix)}
-
-
-def _finite(value: Any) -> float | None:
-    """Give the first number of a tensor, None where it is not finite or there is none."""
-    number = math.inf if value is None else value.flatten()[0].item()
-    return number if math.isfinite(number) else None

@@ -1,7 +1,8 @@
 """Predict the samples of many files, block by block: memory does not grow with their number but for the results."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
+from methmix.files.reference import CPG_COLUMNS
 from methmix.formats.regions import Measure, RegionSet
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
@@ -34,60 +36,34 @@ _QUANTITIES = {
 
 
 def predict_samples(
-    model: Deconvolver,
-    checkpoint: Checkpoint,
-    files: Sequence[Path],
-    sheet: list[Sample] | None = None,
-    *,
-    regions_file: Path | None = None,
-    genome: str | None = None,
-    pseudo_depth: int = 30,
-    unknown: bool = False,
+    model: Deconvolver, checkpoint: Checkpoint, files: list[Path], sheet: list[Sample] | None, options: Namespace
 ) -> Cohort:
-    """Predict samples.
+    """Predict the samples of a sheet, in its order, or without one all samples of the files, as named there.
 
-    Parameters
-    ----------
-    model, checkpoint
-        As `load_model` gives them.
-    files
-        Where the samples are (`data_file`).
-    sheet
-        Which ones of the files, and in which order; by default all, under the names they have there.
-    regions_file, genome, pseudo_depth
-        As for `open_samples`.
-    unknown
-        Whether samples with a poor fit may have a component that the reference lacks (`add_unknown`).
-
-    Raises
-    ------
-    InputError
-        A file cannot be used (`check_files`, `open_samples`), a sample is not in its file or occurs twice, or no
-        sample has enough reads; or the model estimates no goodness of fit (`check_unknown`).
+    ``options`` are those of the command: ``unknown`` for `add_unknown`, the others for `open_samples`.
     """
-    if unknown:
+    if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
-    regions = region_set(checkpoint)
+    regions = _region_set(checkpoint)
     paths = [data_file(str(file)) for file in files]
+    reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
     # What can be refused is refused now: to read all files may take minutes.
-    check_files(paths, regions, regions_file=regions_file, genome=genome)
+    check_files(paths, regions, **reading)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model))
     with CountsStore(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
-            with open_samples(
-                [path], regions, regions_file=regions_file, genome=genome, pseudo_depth=pseudo_depth
-            ) as samples:
+            with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.matching.n_found)
+                    results = predict_block(model, block, of_block, samples.n_found)
                     cohort.results += results
-                    if unknown:
+                    if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
         _warn(cohort)
-        if unknown:
+        if options.unknown:
             add_unknown(cohort, model, poor_fits)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
@@ -95,24 +71,12 @@ def predict_samples(
     return cohort
 
 
-def region_set(checkpoint: Checkpoint) -> RegionSet:
-    """Give the regions of a model, to which samples are aligned.
-
-    Raises
-    ------
-    InputError
-        A region occurs twice.
-    """
-    regions = checkpoint.regions
-    names = ("start", "end", "start_cpg", "end_cpg")
-    columns: dict[str, Any] = {name: regions[name].numpy() if name in regions else None for name in names}
-    return RegionSet(
-        chrom=regions["chrom"],
-        **columns,
-        genome=checkpoint.genome,
-        measure=cast(Measure, checkpoint.measure),
-        reference_digest=checkpoint.identity.get("reference"),
-    )
+def _region_set(checkpoint: Checkpoint) -> RegionSet:
+    """Collect the regions of a model, to which samples are aligned."""
+    found = checkpoint.regions
+    start, end, *cpgs = (found[name].numpy() if name in found else None for name in ("start", "end", *CPG_COLUMNS))
+    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
+    return RegionSet(found["chrom"], start, end, checkpoint.genome, *cpgs, measure, digest)
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:
@@ -122,12 +86,10 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
     else:
         chosen = in_file([sample for sample in sheet if sample.file == file], file, samples.names)
     files = {result.sample.name: result.sample.file for result in cohort.results}
-    for sample in chosen.values():
-        if sample.name in files:
-            raise InputError(
-                f"{file}: sample {sample.name} is in {files[sample.name]} too", "give each its own name in a --sheet"
-            )
-    n_found, notes = samples.matching.n_found, samples.matching.notes
+    for name in (sample.name for sample in chosen.values()):
+        if name in files:
+            raise InputError(f"{file}: sample {name} is in {files[name]} too", "give each its own name in a --sheet")
+    n_found, notes = samples.n_found, samples.notes
     cohort.matching.append({"file": str(file), "n_samples": len(chosen), "n_regions_found": n_found, "notes": notes})
     return chosen
 
@@ -137,9 +99,7 @@ def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
     n_blocks = -(-len(samples.names) // _BLOCK)
     for block in cli.progress(samples.blocks(_BLOCK), "samples", n_blocks):
         rows = [row for row, name in enumerate(block.names) if name in chosen]
-        if len(rows) == len(block.names):
-            yield block
-        elif rows:
+        if rows:
             yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
 
 
@@ -164,7 +124,7 @@ def predict_block(
 def _warn(cohort: Cohort) -> None:
     silent = [result for result in cohort.results if result.prediction is None]
     for result in silent:
-        logger.warning("sample %s: %s: no numbers are given", result.sample.name, result.flags(cohort.n_regions)[0])
+        logger.warning("sample %s: %s: no estimates", result.sample.name, result.flags(cohort.n_regions)[0])
     if len(silent) == len(cohort.results):
         raise InputError(
             f"no sample has enough reads; {silent[0].sample.name}, for example, has reads in "

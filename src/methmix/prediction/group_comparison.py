@@ -9,7 +9,8 @@ import numpy.typing as npt
 from methmix import seeds
 from methmix.errors import InputError
 from methmix.evaluation.bootstrap import interval
-from methmix.prediction.sample_results import Array, Cohort
+from methmix.models.prediction import Array
+from methmix.prediction.sample_results import Cohort
 from methmix.prediction.sample_sheet import Sample
 
 N_BOOTSTRAP = 2000
@@ -20,22 +21,7 @@ FEW = 5
 def check_groups(
     sheet: list[Sample] | None, tissues: Sequence[str], control_group: str | None, background: Sequence[str] | None
 ) -> None:
-    """Check that groups can be compared as wanted, before anything is predicted.
-
-    Parameters
-    ----------
-    sheet
-        The samples, if they are of a sheet.
-    tissues
-        Those of the model.
-    control_group, background
-        As for `compare`; None: nothing is to be compared.
-
-    Raises
-    ------
-    InputError
-        One is given without the other, there is no such group or no other one, or no such tissue.
-    """
+    """Check, before anything is predicted, that `compare` can do what is asked for; all None: nothing is asked for."""
     if control_group is None and background is None:
         return
     if control_group is None or background is None:
@@ -49,11 +35,10 @@ def check_groups(
             f"--control-group: expected one of two or more groups of the samples sheet, found {control_group!r}",
             f"its column group has {', '.join(sorted(groups)) or 'none'}",
         )
-    unknown = [name for name in background if name not in tissues]
-    if unknown:
-        raise InputError(
-            f"--background: {unknown[0]!r} is no tissue of the model", f"it knows {', '.join(sorted(tissues))}"
-        )
+    for name in background:
+        if name not in tissues:
+            hint = f"it knows {', '.join(sorted(tissues))}"
+            raise InputError(f"--background: {name!r} is no tissue of the model", hint)
     if set(tissues) <= set(background):
         raise InputError("--background: has all tissues of the model, so none is of interest")
 
@@ -62,23 +47,12 @@ def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed:
     """Compare each group with the controls, by the summed proportion of all tissues but the background.
 
     Intervals are 95 % percentiles of a bootstrap that draws cases and controls each among themselves; both methods see
-    the same draws, so that their difference is a paired one. Samples without numbers are left out.
-
-    Parameters
-    ----------
-    cohort
-        All samples.
-    control_group
-        The group that the others are compared with.
-    background
-        Tissues that are not of interest.
-    seed
-        Of the bootstrap.
+    the same draws, so that their difference is paired. Samples without estimates are left out.
 
     Returns
     -------
     dict
-        As plain data for JSON. ``groups``, the controls first, have ``n``, ``samples``, and of each method (``model``;
+        Plain data for JSON. ``groups``, the controls first, have ``n``, ``samples``, and of each method (``model``;
         ``nnls``, if the model has profiles) ``sums``, ``mean`` and ``median``; all but the controls have ``auc`` of
         each method and ``model_minus_nnls``, an ``estimate`` with its ``ci95`` each. None where there are no samples.
     """
@@ -126,22 +100,11 @@ def _areas(cases: dict[str, list[float]], controls: dict[str, list[float]], rng:
     }
 
 
-def auc(
-    cases: Array, controls: Array, times_case: npt.NDArray[np.int64], times_control: npt.NDArray[np.int64]
-) -> Array:
-    """Compute the area under the ROC curve: how often a case has more than a control, a tie counting half.
+def auc(cases: Array, controls: Array, times_case: npt.NDArray[Any], times_control: npt.NDArray[Any]) -> Array:
+    """Compute the area under the ROC curve of each draw, [n_draws], in which samples occur so many times.
 
-    Parameters
-    ----------
-    cases, controls
-        Values, [n_cases] and [n_controls].
-    times_case, times_control
-        How often each sample is drawn, [n_draws, n_cases] and [n_draws, n_controls].
-
-    Returns
-    -------
-    ndarray
-        Of each draw, 0-1, [n_draws]: the Mann-Whitney statistic divided by the number of pairs.
+    It is the Mann-Whitney statistic divided by the number of pairs: how often a case has more than a control, a tie
+    counting half. ``times_case`` are [n_draws, n_cases], ``times_control`` [n_draws, n_controls].
     """
     wins = (cases[:, None] > controls) + (cases[:, None] == controls) / 2
     pairs = times_case.sum(axis=1) * times_control.sum(axis=1)

@@ -1,4 +1,4 @@
-"""The record (JSON) of a prediction, and the table (CSV) made from it."""
+"""The outputs of a prediction: the record (JSON), and the table (CSV) and the page (HTML) made from it."""
 
 import math
 from typing import Any
@@ -7,6 +7,11 @@ import pandas as pd
 
 from methmix import provenance
 from methmix.models.prediction import Prediction
+from methmix.pages.render import render as render_page
+from methmix.pages.style import embed
+from methmix.prediction.card import card_text
+from methmix.prediction.group_comparison import FEW
+from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
 from methmix.prediction.statement import STATEMENT
 
@@ -14,20 +19,12 @@ COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
 ]
+# Tissues that the overview of the page names for each sample.
+_LEADING = 4
 
 
 def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Make the record, as plain data for JSON.
-
-    Parameters
-    ----------
-    cohort
-        All samples.
-    card
-        Of the model (`model_card`).
-    groups
-        How they compare (`methmix.prediction.group_comparison.compare`).
-    """
+    """Make the record, as plain data for JSON, with the model's card and the comparison of groups."""
     return {
         "statement": STATEMENT,
         "samples": [_sample(cohort, result) for result in cohort.results],
@@ -41,18 +38,21 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
 
 
 def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
-    """Make the table of all samples and tissues from their record.
+    """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
-    Returns
-    -------
-    DataFrame
-        A row for each sample and tissue, and for the unknown component if it is estimated, with `COLUMNS`, and
-        ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated are missing; of a
-        sample with too few reads, all are.
+    It has `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated
+    are missing; all are of a sample with too few reads.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
-    rows = [_row(sample, tissue, sample["proportions"].get(tissue, {})) for sample in samples for tissue in tissues]
+    rows = []
+    for sample in samples:
+        for tissue in tissues:
+            known = sample["proportions"].get(tissue, {})
+            low, high = known.get("interval") or (None, None)
+            below_limit = known["proportion"] == 0 if known else None
+            own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
+            rows.append({**own, **known, "below_limit": below_limit})
     whole = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("patient", "date", "group"):
         if any(sample[name] for sample in samples):
@@ -60,12 +60,29 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     return whole
 
 
-def _row(sample: dict[str, Any], tissue: str, known: dict[str, Any]) -> list[Any]:
-    proportion, interval = known.get("proportion"), known.get("interval") or [None, None]
-    below_limit = None if proportion is None else proportion == 0
-    quantities = [known.get(name) for name in ("presence_probability", "limit_of_detection", "nnls_proportion")]
-    probability, limit, nnls = quantities
-    return [sample["sample"], tissue, proportion, probability, *interval, limit, below_limit, nnls]
+def render(cohort: Cohort, record: dict[str, Any]) -> str:
+    """Render the page, which opens offline: figures of the samples, numbers of their record."""
+    drawn = {
+        "bars": bars(cohort),
+        "heatmap": heatmap(cohort),
+        "courses": courses(cohort),
+        "groups": group_boxes(record["groups"]) if record["groups"] else None,
+    }
+    return render_page(
+        "prediction/report.html",
+        run=cohort,
+        record=record,
+        card=card_text(record["model"]),
+        figures={name: figure and embed(figure) for name, figure in drawn.items()},
+        by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
+        leading=_LEADING,
+        few=FEW,
+        most_bars=MOST_BARS,
+        most_patients=MOST_PATIENTS,
+        n_answered=len(cohort.answered),
+        n_flagged=sum(result.poor_fit for result in cohort.results),
+        n_courses=len(by_patient(cohort)),
+    )
 
 
 def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
@@ -86,17 +103,13 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
 
 
 def _fit(found: Prediction, result: SampleResult) -> dict[str, Any]:
-    misfit_limit = _number(found.misfit_limit)
-    return {
-        "misfit": _number(found.misfit),
-        "misfit_limit": misfit_limit,
-        "cetygo": _number(found.rmse),
-        "fits": None if misfit_limit is None else not result.poor_fit,
-    }
+    misfit, limit, cetygo = (_number(value) for value in (found.misfit, found.misfit_limit, found.rmse))
+    fits = None if limit is None else not result.poor_fit
+    return {"misfit": misfit, "misfit_limit": limit, "cetygo": cetygo, "fits": fits}
 
 
 def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[str, dict[str, Any]]:
-    """Give the estimates of each tissue, and of the unknown component if there is one."""
+    """Collect the estimates of each tissue, and of the unknown component if there is one."""
     quantities = (found.proportions, found.presence_probability, found.low, found.high, found.limit, result.nnls)
     columns = [[None] * len(names) if values is None else [_number(v) for v in values] for values in quantities]
     known = {name: _tissue(*values) for name, *values in zip(names, *columns, strict=True)}
@@ -120,5 +133,5 @@ def _tissue(
 
 
 def _number(value: Any) -> float | None:
-    """Give a number as JSON has it: None where it is not known."""
+    """Convert to a number of JSON; None where it is not known."""
     return float(value) if value is not None and math.isfinite(value) else None

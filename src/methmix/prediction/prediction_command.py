@@ -16,51 +16,33 @@ from methmix.files.reference import read_reference
 from methmix.prediction.card import card_text, model_card
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
-from methmix.prediction.output import record_of, table
-from methmix.prediction.prediction_page import render
+from methmix.prediction.output import record_of, render, table
 from methmix.prediction.sample_sheet import Sample, files_of_sheet, read_sheet
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_checkpoint, load_model
+from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 logger = logging.getLogger("methmix")
 
 
 def describe(options: argparse.Namespace) -> None:
-    """Print the model card.
-
-    Raises
-    ------
-    InputError
-        The checkpoint cannot be used, or is of other data than the reference.
-    """
-    sys.stdout.write(card_text(_card(options, load_checkpoint(options.checkpoint))))
+    """Print the model card of a checkpoint whose weights fit its model."""
+    _, checkpoint = load_model(options.checkpoint)
+    sys.stdout.write(card_text(_card(options, checkpoint)))
 
 
 def predict_and_write(options: argparse.Namespace) -> None:
-    """Predict samples; write table, record and report, or nothing.
-
-    Raises
-    ------
-    InputError
-        An option, the sheet, the checkpoint or a file of samples cannot be used.
-    """
+    """Predict samples; write table, record and report, or nothing."""
     files, sheet = _inputs(options)
-    outputs = _outputs(options.output)
+    if options.output is None or options.output.suffix != ".csv":
+        hint = ".json and .html are written beside it"
+        raise InputError(f"--output: expected a name that ends in .csv, found {options.output}", hint)
+    outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
-        cohort = predict_samples(
-            model,
-            checkpoint,
-            files,
-            sheet,
-            regions_file=options.regions_file,
-            genome=options.genome,
-            pseudo_depth=options.pseudo_depth,
-            unknown=options.unknown,
-        )
+        cohort = predict_samples(model, checkpoint, files, sheet, options)
         groups = None
         if options.control_group:
             groups = compare(cohort, options.control_group, options.background, checkpoint.seed)
@@ -77,9 +59,8 @@ def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]
     reference = read_reference(options.reference)
     check_same_data(options.checkpoint, checkpoint, reference.tissue_names, reference.digest, str(options.reference))
     if reference.content_digest != checkpoint.identity.get("reference"):
-        logger.warning(
-            "%s: has the tissues and regions of the model, which was trained on other donors", options.reference
-        )
+        what = "%s: has the tissues and regions of the model, which was trained on other donors"
+        logger.warning(what, options.reference)
     return model_card(checkpoint, reference)
 
 
@@ -91,11 +72,3 @@ def _inputs(options: argparse.Namespace) -> tuple[list[Path], list[Sample] | Non
     if options.sheet is None:
         return options.samples, None
     return files_of_sheet(options.sheet), read_sheet(options.sheet)
-
-
-def _outputs(csv_file: Path | None) -> tuple[Path, Path, Path]:
-    if csv_file is None or csv_file.suffix != ".csv":
-        raise InputError(
-            f"--output: expected a name that ends in .csv, found {csv_file}", ".json and .html are written beside it"
-        )
-    return csv_file, csv_file.with_suffix(".json"), csv_file.with_suffix(".html")

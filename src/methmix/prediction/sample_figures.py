@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from methmix.arms import MAIN
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.pages.style import TRUTH, colour, drawing
-from methmix.prediction.sample_results import Array, Cohort, SampleResult
+from methmix.prediction.sample_results import Cohort, SampleResult
 
 MOST_BARS = 40
 MOST_PATIENTS = 24
-# Of the tissues in the bars: the strong colours of the palette, then the light ones; its greys are for the others.
+# Tissues in the bars have the strong colours of the palette, then the light ones; its greys are for the others.
 _STRONG = [number for number in range(0, 20, 2) if number != 14]
 _COLOURS = [mpl.colormaps["tab20"](number + light) for light in (0, 1) for number in _STRONG]
 _LEAST_SHOWN = 0.001
@@ -30,11 +30,9 @@ Answered = list[tuple[SampleResult, Prediction]]
 
 
 @drawing
-def bars(cohort: Cohort) -> Figure | None:
-    """Draw the proportions of the first samples, one stacked bar per sample; None if no sample has numbers."""
+def bars(cohort: Cohort) -> Figure:
+    """Draw the proportions of the first samples, one stacked bar per sample."""
     answered = cohort.answered[:MOST_BARS]
-    if not answered:
-        return None
     values = _matrix(answered)
     order = [t for t in np.argsort(-values.mean(axis=0), kind="stable") if values[:, t].any()]
     own, others = order[: len(_COLOURS)], order[len(_COLOURS) :]
@@ -57,13 +55,10 @@ def bars(cohort: Cohort) -> Figure | None:
 
 
 @drawing
-def heatmap(cohort: Cohort) -> Figure | None:
+def heatmap(cohort: Cohort) -> Figure:
     """Draw the proportions of all samples and tissues on a logarithmic scale; exact zeros stay white."""
     answered = cohort.answered
-    if not answered:
-        return None
-    height = min(0.2 * len(answered), 14) + 2.2
-    figure = Figure(figsize=(max(6.0, 0.28 * len(cohort.tissues) + 3), height))
+    figure = Figure(figsize=(max(6.0, 0.28 * len(cohort.tissues) + 3), min(0.2 * len(answered), 14) + 2.2))
     axes = figure.subplots()
     image = axes.imshow(
         np.ma.masked_less_equal(_matrix(answered), 0), norm=LogNorm(_LEAST_SHOWN, 1), cmap="YlGnBu", aspect="auto",
@@ -100,13 +95,7 @@ def courses(cohort: Cohort) -> Figure | None:
 
 @drawing
 def group_boxes(record: dict[str, Any]) -> Figure:
-    """Draw the summed proportion of each sample, group by group and method by method.
-
-    Parameters
-    ----------
-    record
-        What `methmix.prediction.group_comparison.compare` gives.
-    """
+    """Draw the summed proportion of each sample, by group and method, as `group_comparison.compare` gives them."""
     rows = record["groups"]
     figure = Figure(figsize=(max(5.0, 1.5 * len(rows) + 1), 3.8))
     axes = figure.subplots()
@@ -138,7 +127,7 @@ def group_boxes(record: dict[str, Any]) -> Figure:
 
 
 def by_patient(cohort: Cohort) -> list[Answered]:
-    """Group the samples with numbers by patient, in the order of time; patients with more than one date."""
+    """Group the samples with estimates by patient, in the order of time; patients with more than one date."""
     dated = [pair for pair in cohort.answered if pair[0].sample.patient and pair[0].sample.date]
     dated.sort(key=lambda pair: (pair[0].sample.patient, pair[0].sample.date))
     patients = [list(group) for _, group in groupby(dated, key=lambda pair: pair[0].sample.patient)]
@@ -149,15 +138,11 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
     """Draw the tissues that exceed their limit of detection at any date, without the patient's largest one."""
     values = _matrix(of_patient)
     dates: list[Any] = [result.sample.date for result, _ in of_patient]
+    intervals = [(found.low, found.high) for _, found in of_patient]
     for tissue in _detected(values, of_patient):
         line = axes.plot(dates, values[:, tissue], "o-", markersize=4, label=tissues[tissue])[0]
-        ends: list[Any] = [
-            (found.low[tissue], found.high[tissue])
-            for _, found in of_patient
-            if found.low is not None and found.high is not None
-        ]
-        if ends:
-            low, high = zip(*ends, strict=True)
+        low, high = ([end[tissue] for end in ends if end is not None] for ends in zip(*intervals, strict=True))
+        if low and high:
             axes.fill_between(dates, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     if axes.lines:
         axes.legend(fontsize=7)

@@ -6,39 +6,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from methmix.models.prediction import Prediction
+from methmix.models.prediction import Array, Prediction
 from methmix.prediction.sample_sheet import Sample
-
-Array = npt.NDArray[np.float64]
 
 # Row of the component that the reference lacks.
 UNKNOWN = "unknown"
-# No numbers where the standard error of every tissue exceeds the first; for models without one, with fewer regions.
+# No estimates where the standard error of every tissue exceeds the first; for models without one, with fewer regions.
 _WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
 _FEW_REGIONS = 0.5
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """One sample.
+    """One sample, with the mean depth of the regions in which it has reads; None for what is not estimated.
 
-    Parameters
-    ----------
-    sample
-        Which one.
-    regions_found
-        Regions of the model that its file has.
-    regions_observed
-        Of these, those in which the sample has reads.
-    mean_depth
-        Mean number of reads of the observed regions.
-    prediction
-        The sample's row of the model's prediction: arrays [n_tissues], and numbers for its goodness of fit. A limit of
-        detection that is not available is NaN. None if the reads are too few.
-    nnls
-        Proportions by NNLS on the model's own profiles, [n_tissues]; None for a model without.
-    unknown
-        Proportion of the unknown component, 0-1; None if it is not estimated.
+    ``prediction`` is its row of the model's prediction: arrays [n_tissues], numbers for its goodness of fit; NaN for a
+    limit of detection that is not available; None if the reads are too few. ``nnls`` are the proportions by NNLS on the
+    model's own profiles, [n_tissues], ``unknown`` the proportion of the unknown component, 0-1.
     """
 
     sample: Sample
@@ -68,22 +52,9 @@ class SampleResult:
 
 @dataclass
 class Cohort:
-    """All samples that are predicted together.
+    """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
-    Parameters
-    ----------
-    tissues
-        Names, in the order of every array.
-    n_regions
-        Of the model.
-    results
-        In the order of sheet or files.
-    matching
-        How well each file matches the model's regions.
-    notes
-        What holds for all samples.
-    unknown
-        Whether an unknown component is estimated (`methmix.prediction.unknown_component`).
+    ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
     """
 
     tissues: list[str]
@@ -91,12 +62,16 @@ class Cohort:
     results: list[SampleResult] = field(default_factory=list)
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unknown: bool = False
 
     @property
     def answered(self) -> list[tuple[SampleResult, Prediction]]:
         """The samples with enough reads, each with its prediction."""
         return [(result, result.prediction) for result in self.results if result.prediction is not None]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether an unknown component is estimated (`methmix.prediction.unknown_component`)."""
+        return any(result.unknown is not None for result in self.results)
 
 
 def split(found: Prediction, depth: npt.NDArray[np.float32]) -> list[Prediction | None]:
@@ -108,7 +83,9 @@ def split(found: Prediction, depth: npt.NDArray[np.float32]) -> list[Prediction 
     if found.limit is not None:
         # From a proportion of 1 on it is no limit.
         found = replace(found, limit=np.where(found.limit < 1, found.limit, np.nan))
-    return [_of_sample(found, row) if some else None for row, some in enumerate(enough)]
+    arrays: dict[str, Any] = {quantity.name: getattr(found, quantity.name) for quantity in fields(found)}
+    rows = ({name: v[row] for name, v in arrays.items() if v is not None} for row in range(len(enough)))
+    return [Prediction(**own) if some else None for own, some in zip(rows, enough, strict=True)]
 
 
 def shown(proportion: float, limit: float | None) -> str:
@@ -116,9 +93,3 @@ def shown(proportion: float, limit: float | None) -> str:
     if proportion > 0:
         return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"
     return "0 (limit not known)" if limit is None or np.isnan(limit) else f"0 (below {100 * limit:.2g} %)"
-
-
-def _of_sample(found: Prediction, row: int) -> Prediction:
-    arrays = {quantity.name: getattr(found, quantity.name) for quantity in fields(found)}
-    own: dict[str, Any] = {name: values[row] for name, values in arrays.items() if values is not None}
-    return Prediction(**own)

@@ -1,8 +1,4 @@
-"""Make, describe and fetch references.
-
-A reference holds every donor of every tissue, divided into train, validation and test before
-anything is mixed.
-"""
+"""Make, describe and fetch references: all donors of all tissues, split before anything is mixed."""
 
 import argparse
 import logging
@@ -23,7 +19,7 @@ def main() -> int:
         arguments,
         {
             "build": "Make the reference of an experiment and split its donors.",
-            "report": "Describe a reference: donors, depth, purity, which tissues are alike.",
+            "report": "Describe a reference: donors, depth, purity, similarity of tissues.",
             "fit-variation": "Fit the variation between donors to real replicates.",
             "download": "Fetch the public data of the shipped experiments; needs internet.",
         },
@@ -34,9 +30,7 @@ def main() -> int:
 
     report = commands["report"]
     report.add_argument("--reference", type=Path, required=True, help="the reference, from: build")
-    report.add_argument(
-        "--output", type=Path, required=True, help="the page to write; figures and donors.csv go beside it"
-    )
+    report.add_argument("--output", type=Path, required=True, help="the page; figures and donors.csv go beside it")
 
     fit = commands["fit-variation"]
     fit.add_argument(
@@ -47,11 +41,8 @@ def main() -> int:
 
     fetch = commands["download"]
     fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
-    fetch.add_argument(
-        "--base-url",
-        default=os.environ.get("METHMIX_MIRROR", BASE_URL),
-        help="scheme and host, for a mirror; METHMIX_MIRROR does the same",
-    )
+    mirror = os.environ.get("METHMIX_MIRROR", BASE_URL)
+    fetch.add_argument("--base-url", default=mirror, help="scheme and host, for a mirror, as METHMIX_MIRROR")
     bodies = {"build": _build, "report": _report, "fit-variation": _fit_variation, "download": _download}
     return cli.run(lambda options: bodies[options.command](options), arguments)
 

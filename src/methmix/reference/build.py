@@ -15,18 +15,16 @@ from methmix.config.sources import (
     CountsReference,
     MarkerRegions,
     PatternH5Reference,
-    ReferenceSettings,
     SimulatedReference,
     UxmAtlasReference,
     WgbstoolsReference,
 )
 from methmix.errors import InputError
-from methmix.files.reference import Reference, Split, write_reference
-from methmix.formats.regions import Measure
+from methmix.files.reference import SPLITS, Reference, Split, write_reference
 from methmix.reference.donor_files import read_donor_files
 from methmix.reference.donors import DonorCounts, merge_tissues, read_table_donors
-from methmix.reference.markers import select_markers
 from methmix.reference.pattern_h5 import read_pattern_donors
+from methmix.reference.profiles import select_markers
 from methmix.reference.simulator import simulate_donors
 from methmix.reference.split import check_given_split, split_donors
 from methmix.reference.uxm_atlas import read_atlas_donors
@@ -45,13 +43,7 @@ _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
 
 
 def build_reference(experiment: Experiment) -> Reference:
-    """Make the reference of an experiment.
-
-    Raises
-    ------
-    InputError
-        The input files or the settings do not allow it.
-    """
+    """Make the reference of an experiment, its donors split."""
     settings = experiment.reference
     donors = _SOURCES[type(settings)](settings, seeds.generator(experiment.seed, "reference", "donors"))
     tissues = merge_tissues(donors.tissues, getattr(settings, "merge_tissues", {}))
@@ -107,13 +99,6 @@ def _split(experiment: Experiment, donors: DonorCounts, tissues: list[str]) -> l
     return split
 
 
-def _measure(settings: ReferenceSettings) -> Measure:
-    """Give what is counted in a region."""
-    if isinstance(settings, WgbstoolsReference):
-        return settings.measure
-    return "fragment" if isinstance(settings, UxmAtlasReference) else "cpg"
-
-
 def _check_observed(reference: Reference) -> None:
     silent = (reference.depth > 0).sum(axis=1) == 0
     if silent.any():
@@ -132,8 +117,8 @@ def _attributes(experiment: Experiment, inputs: dict[str, Path]) -> dict[str, An
     return {
         "source": settings.source,
         "seed": experiment.seed,
-        "genome": "none (simulated)" if isinstance(settings, SimulatedReference) else settings.genome,
-        "measure": _measure(settings),
+        "genome": getattr(settings, "genome", "none (simulated)"),
+        "measure": getattr(settings, "measure", "fragment" if settings.source == "uxm_atlas" else "cpg"),
         "settings": settings.model_dump_json(),
         "sha256": json.dumps({name: provenance.sha256(path) for name, path in inputs.items()}),
         "versions": json.dumps(provenance.versions()),
@@ -141,12 +126,10 @@ def _attributes(experiment: Experiment, inputs: dict[str, Path]) -> dict[str, An
 
 
 def _split_notes(reference: Reference) -> list[str]:
-    notes = []
-    for split in ("validation", "test"):
-        shared = reference.shared_tissues(split)  # type: ignore[arg-type]
-        if shared:
-            notes.append(
-                f"{split} mixtures of {', '.join(shared)} take fresh reads of training donors, "
-                f"there being too few donors: their {split} errors are optimistic"
-            )
-    return notes
+    lent = {split: reference.shared_tissues(split) for split in SPLITS}
+    return [
+        f"{split} mixtures of {', '.join(tissues)} take fresh reads of training donors, "
+        f"there being too few donors: their {split} errors are optimistic"
+        for split, tissues in lent.items()
+        if tissues
+    ]

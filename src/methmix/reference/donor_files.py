@@ -7,26 +7,17 @@ import numpy as np
 from methmix.config.sources import WgbstoolsReference
 from methmix.errors import InputError
 from methmix.formats.bed import read_bed
-from methmix.formats.beta_file import n_cpgs_of_beta
 from methmix.formats.counts import Request
 from methmix.formats.file_formats import open_file
 from methmix.formats.regions import RegionSet
 from methmix.formats.store import CountsStore
+from methmix.formats.wgbstools import n_cpgs_of_beta
 from methmix.reference.donors import DonorCounts, read_donor_sheet, splits_of
 from methmix.reference.inputs import data_file
 
-_BETA, _PAT = ".beta", ".pat.gz"
-
 
 def read_donor_files(settings: WgbstoolsReference) -> DonorCounts:
-    """Read the donors of a sample sheet with columns donor, tissue, file, one file after the other.
-
-    Raises
-    ------
-    InputError
-        The sheet or the regions cannot be read, a file is missing, of two donors, of another kind or genome, or
-        cannot be counted.
-    """
+    """Read the donors of a sample sheet with columns donor, tissue, file, one file after the other."""
     sheet, bed = data_file(settings.sample_sheet), data_file(settings.regions_bed)
     content = read_donor_sheet(sheet, "file")
     names = content["donor"].tolist()
@@ -46,20 +37,20 @@ def read_donor_files(settings: WgbstoolsReference) -> DonorCounts:
 
 
 def _files(settings: WgbstoolsReference, sheet: Path, named: dict[str, str]) -> dict[str, Path]:
-    """Find the file of each donor, by the name that the sheet gives it: all of one genome build."""
+    """Find the file of each donor, by its name in the sheet: all of one genome build."""
     files: dict[str, Path] = {}
     n_cpgs: dict[int, str] = {}
     for donor, name in named.items():
         where = f"{sheet}: donor {donor}"
-        if not name.endswith((_BETA, _PAT)):
-            raise InputError(f"{where}: file: expected a {_BETA} or {_PAT} file, found {name!r}")
+        if not name.endswith((".beta", ".pat.gz")):
+            raise InputError(f"{where}: file: expected a .beta or .pat.gz file, found {name!r}")
         if name in files:
             raise InputError(f"{where}: {name} is the file of another donor too", "each donor needs its own")
         try:
             files[name] = data_file(str(PurePosixPath(settings.folder) / name))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        if name.endswith(_BETA):
+        if name.endswith(".beta"):
             n_cpgs.setdefault(n_cpgs_of_beta(files[name]), name)
         if len(n_cpgs) > 1:
             (expected, first), (found, other) = n_cpgs.items()

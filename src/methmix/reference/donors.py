@@ -23,22 +23,10 @@ logger = logging.getLogger("methmix")
 
 @dataclass(frozen=True)
 class DonorCounts:
-    """What a source gives.
+    """Donors of a source: counts [n_donors, n_regions], depth 0 where not observed, in regions as `read_bed` has them.
 
-    Parameters
-    ----------
-    names, tissues
-        Of each donor.
-    regions
-        Columns chrom, start, end and, where the source has them, start_cpg, end_cpg.
-    methylated, depth
-        Counts, int32 [n_donors, n_regions]; depth 0 where not observed.
-    splits
-        Split of each donor where the source states it; None: donors are to be divided.
-    inputs
-        The files that were read, by name.
-    notes
-        What the user should know.
+    ``splits`` are those that the source states; None: donors are to be divided. ``inputs`` are the files read, by
+    name, and ``notes`` what the user should know.
     """
 
     names: list[str]
@@ -52,14 +40,9 @@ class DonorCounts:
 
 
 def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCounts:
-    """Read the donors of a table: methylated and all reads, or fractions that are taken for reads at a stated depth.
+    """Read the donors of a table: counts, or fractions that are taken for reads at a stated depth.
 
     The donors that a sample sheet lists are used; without a sheet all are, and their names give their tissues.
-
-    Raises
-    ------
-    InputError
-        As for the reader of the table, `read_donor_sheet` and `parse_tissue`; a listed donor is not in the table.
     """
     table, notes = data_file(settings.file), []
     if isinstance(settings, CountsReference):
@@ -95,13 +78,7 @@ def _check_listed(sheet: Path, listed: list[str], table: Path, found: list[str])
 
 
 def parse_tissue(path: Path, donor: str) -> str:
-    """Derive the tissue of a donor that is named ``<tissue>-<number>``.
-
-    Raises
-    ------
-    InputError
-        It is named otherwise.
-    """
+    """Derive the tissue of a donor that is named ``<tissue>-<number>``."""
     match = re.fullmatch(r"(.+)-\d+", donor)
     if not match:
         raise InputError(
@@ -112,13 +89,7 @@ def parse_tissue(path: Path, donor: str) -> str:
 
 
 def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
-    """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split.
-
-    Raises
-    ------
-    InputError
-        A column is missing, a donor is a duplicate or has an empty field, a split is invalid.
-    """
+    """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split."""
     content = read_sheet(sheet, ("donor", "tissue", *further))
     donors = content["donor"].tolist()
     duplicate = first_duplicate(donors)
@@ -135,18 +106,12 @@ def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
 
 
 def splits_of(sheet: pd.DataFrame) -> list[str] | None:
-    """Give the splits that a sample sheet names, None if it has none."""
+    """Return the splits that a sample sheet states, None if it has none."""
     return sheet["split"].tolist() if "split" in sheet.columns else None
 
 
 def merge_tissues(tissues: list[str], merged: Mapping[str, str]) -> list[str]:
-    """Rename tissues, and so join those that get the same name.
-
-    Raises
-    ------
-    InputError
-        There is no such tissue.
-    """
+    """Rename tissues, and so join those that get the same name."""
     unknown = sorted(set(merged) - set(tissues))
     if unknown:
         raise InputError(

@@ -8,7 +8,7 @@ import math
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from methmix import cli
@@ -18,7 +18,6 @@ from methmix.reference.public_files import BASE_URL, PUBLIC_FILES, PublicFile
 
 logger = logging.getLogger("methmix")
 
-_TIMEOUT_SECONDS = 60.0
 _CHUNK = 1 << 16
 
 
@@ -26,33 +25,13 @@ def download(
     output: Path,
     base_url: str = BASE_URL,
     public_files: tuple[PublicFile, ...] = PUBLIC_FILES,
-    timeout_seconds: float = _TIMEOUT_SECONDS,
+    timeout_seconds: float = 60.0,
 ) -> list[Path]:
-    """Fetch the files that are not there yet; one with the right content is kept as it is.
+    """Fetch the files that are not in the data folder yet, and return the paths of all, in order.
 
-    Parameters
-    ----------
-    output
-        Data folder.
-    base_url
-        Scheme and host, for a mirror or a test.
-    public_files
-        What to fetch.
-    timeout_seconds
-        How long the server may be silent.
-
-    Returns
-    -------
-    list of Path
-        All files, in the order of ``public_files``.
-
-    Raises
-    ------
-    InputError
-        ``base_url`` is not one of http or https; the folder cannot be written.
-    RunError
-        A file cannot be fetched, or is not the expected one; nothing is left under its final name, and files
-        that were fetched before it stay.
+    A file with the right content is kept as it is. After a failure, such as another content than expected, nothing is
+    left under the final name of the file, and files that were fetched before stay. ``base_url`` is scheme and host, for
+    a mirror; ``timeout_seconds`` is how long the server may be silent.
     """
     if urllib.parse.urlsplit(base_url).scheme not in {"http", "https"}:
         raise InputError(f"--base-url {base_url}: expected an address that starts with https:// or http://")
@@ -63,9 +42,9 @@ def download(
         if path.is_file():
             found = content_sha256(path)
             if found == file.sha256:
-                logger.info("%d of %d: %s is there", number, len(public_files), path)
+                logger.info("%d of %d: %s is complete", number, len(public_files), path)
                 continue
-            logger.warning("%s is there with other content (sha256 %s); it is replaced", path, found)
+            logger.warning("%s has other content (sha256 %s) and is replaced", path, found)
         logger.info("%d of %d: %s from %s", number, len(public_files), path, file.url(base_url))
         content = _fetch(file, base_url, timeout_seconds)
         found = hashlib.sha256(content).hexdigest()
@@ -81,13 +60,7 @@ def download(
 
 
 def content_sha256(path: Path) -> str:
-    """Digest the content of a file, uncompressed where its name ends in ``.gz``.
-
-    Returns
-    -------
-    str
-        SHA-256 as 64 hexadecimal digits; ``unreadable`` for a damaged file.
-    """
+    """Compute the SHA-256 of a file, uncompressed where its name ends in ``.gz``; ``unreadable`` if it is damaged."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -100,18 +73,16 @@ def _fetch(file: PublicFile, base_url: str, timeout_seconds: float) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=timeout_seconds) as response:
             expected = int(response.headers.get("Content-Length") or 0)
-            n_chunks = math.ceil(expected / _CHUNK)
-            content = b"".join(cli.progress(_chunks(response), Path(file.name).name, n_chunks))
+            chunks = iter(partial(response.read, _CHUNK), b"")
+            content = b"".join(cli.progress(chunks, Path(file.name).name, math.ceil(expected / _CHUNK)))
     except urllib.error.HTTPError as error:
         raise RunError(
-            f"{url}: the server answers {error.code} {error.reason}",
-            f"the file may have moved; {_by_hand(file)}",
+            f"{url}: the server answers {error.code} {error.reason}", f"the file may have moved; {_by_hand(file)}"
         ) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise RunError(
-            f"{url}: cannot be fetched ({reason})",
-            f"check the network and run the command again; or {_by_hand(file)}",
+            f"{url}: cannot be fetched ({reason})", f"check the network and run the command again; or {_by_hand(file)}"
         ) from None
     if expected and len(content) < expected:
         raise RunError(
@@ -119,11 +90,6 @@ def _fetch(file: PublicFile, base_url: str, timeout_seconds: float) -> bytes:
             "run the command again; files that are complete are kept",
         )
     return content
-
-
-def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    while chunk := response.read(_CHUNK):
-        yield chunk
 
 
 def _by_hand(file: PublicFile) -> str:

@@ -20,14 +20,14 @@ from methmix.formats.file_formats import read_as
 from methmix.reference.donors import parse_tissue
 from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file
-from methmix.reference.purity import leave_one_out_purity
+from methmix.reference.purity import leave_one_out_purity, rows_by_tissue
 from methmix.reference.variation import EDGE, MAXIMUM_ADMIXTURE, DonorVariation
 
 logger = logging.getLogger("methmix")
 
 Array = npt.NDArray[np.float64]
 
-# Regions in which reads are a negligible part of the difference between replicates.
+# Methylation and depth at which reads are a negligible part of the difference between replicates.
 _MIDDLE = (0.2, 0.8)
 _MINIMUM_DEPTH = 20
 _MINIMUM_REGIONS = 20
@@ -39,26 +39,14 @@ TUMOUR_TYPES = frozenset({"BRCA", "CEAD", "CESC", "COAD", "OV", "READ"})
 
 
 def read_replicates(path: Path) -> Reference:
-    """Read a counts table with donors named ``<tissue>-<number>`` to fit the model to; nothing is split.
-
-    Raises
-    ------
-    InputError
-        See `open_counts_table`; a donor is not named so.
-    """
+    """Read a counts table with donors named ``<tissue>-<number>`` to fit the model to; nothing is split."""
     table = read_as("counts", path, Request(duplicates="deepest"))
     tissues = [parse_tissue(path, donor) for donor in table.names]
     # In one order whatever the table's, since the fit draws donor after donor.
     order = sorted(range(len(tissues)), key=lambda i: (tissues[i], table.names[i]))
-    methylated, depth = table.all()
-    return Reference(
-        methylated=methylated[order],
-        depth=depth[order],
-        donors=[table.names[i] for i in order],
-        tissues=[tissues[i] for i in order],
-        split=["train"] * len(order),
-        regions=table.regions,
-    )
+    methylated, depth = (values[order] for values in table.all())
+    names, labels = [table.names[i] for i in order], [tissues[i] for i in order]
+    return Reference(methylated, depth, names, labels, ["train"] * len(order), table.regions)
 
 
 def write_fit(counts: str, seed: int, output: Path) -> None:
@@ -86,10 +74,9 @@ def fit(reference: Reference, seed: int) -> dict[str, Any]:
         ``parameters`` (per kind, the fields of `DonorVariation`) and ``evidence``: what was measured, and the
         between-donor variance by methylation, observed and by the model.
     """
-    kinds = {
-        "healthy": [t for t in reference.tissue_names if t not in TUMOUR_TYPES],
-        "tumour": [t for t in reference.tissue_names if t in TUMOUR_TYPES],
-    }
+    kinds: dict[str, list[str]] = {"healthy": [], "tumour": []}
+    for tissue in reference.tissue_names:
+        kinds["tumour" if tissue in TUMOUR_TYPES else "healthy"].append(tissue)
     fitted = {kind: _fit_kind(reference, tissues, seed) for kind, tissues in kinds.items() if tissues}
     return {
         "parameters": {kind: asdict(parameters) for kind, (parameters, _) in fitted.items()},
@@ -98,13 +85,12 @@ def fit(reference: Reference, seed: int) -> dict[str, Any]:
 
 
 def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[DonorVariation, dict[str, Any]]:
-    groups = [[i for i, name in enumerate(reference.tissues) if name == tissue] for tissue in tissues]
-    replicated = [rows for rows in groups if len(rows) >= 2]
+    replicated = [rows for rows in rows_by_tissue(reference, tissues).values() if len(rows) >= 2]
     if not replicated:
         raise InputError("fit-variation: no tissue has two replicates")
     parameters = _student([row for rows in replicated for row in _residuals(reference, rows)])
-    # The Student fit gives the shape; its scale still contains reads and heeds only the middle. Adjust the
-    # rest until redrawn donors differ as the observed ones do: in variance, overall and along methylation,
+    # The Student fit gives the shape; its scale still contains the variance of reads, and that of the middle only.
+    # Adjust the rest until redrawn donors differ as the observed ones do: in variance, overall and along methylation,
     # and in how much of a donor looks like other tissues, to which variation without admixture adds as well.
     observed = _measure(reference, tissues)
     reached = _measure_redrawn(reference, tissues, parameters, seed)
@@ -127,7 +113,7 @@ def _fit_kind(reference: Reference, tissues: list[str], seed: int) -> tuple[Dono
 
 
 def _residuals(reference: Reference, rows: list[int]) -> Array:
-    """Give the deviations of replicates from their mean on the logit scale, in regions where reads are negligible."""
+    """Compute deviations of replicates from their mean on the logit scale, where reads are negligible."""
     deep = (reference.depth[rows] >= _MINIMUM_DEPTH).all(axis=0)
     fractions = reference.fractions[rows][:, deep].astype(float)
     mean = fractions.mean(axis=0)
@@ -160,13 +146,13 @@ def _student(residuals: list[Array]) -> DonorVariation:
 
 
 def _adjusted(parameters: DonorVariation, observed: "_Measured", reached: "_Measured") -> DonorVariation:
-    """Move scale, tilt and admixture by what still lies between observed and redrawn donors."""
+    """Move scale, tilt and admixture by the remaining difference between observed and redrawn donors."""
     impurity = float(np.nanmean(observed.impurity) - np.nanmean(reached.impurity))
     admixture = min(max(parameters.mean_admixture + impurity, 0.0), MAXIMUM_ADMIXTURE / 2)
     return replace(
         parameters,
         scale=round(parameters.scale * float(np.sqrt(observed.variance / reached.variance)), 4),
-        tilt=round(parameters.tilt + _tilt_correction(observed.by_bin, reached.by_bin), 3),
+        tilt=round(parameters.tilt - _slope(observed.by_bin, reached.by_bin) / 2, 3),
         mean_admixture=round(admixture, 4),
     )
 
@@ -180,7 +166,7 @@ class _Measured(NamedTuple):
 
 
 def _measure(reference: Reference, tissues: list[str]) -> _Measured:
-    total, number = _variance_sums(reference, tissues)
+    total, number = variance_sums(reference, tissues)
     by_bin = np.array([round(float(value), 6) for value in total / np.maximum(number, 1)])
     impurity = 1 - leave_one_out_purity(reference, tissues)
     return _Measured(float(total.sum() / number.sum()), by_bin, impurity)
@@ -188,45 +174,37 @@ def _measure(reference: Reference, tissues: list[str]) -> _Measured:
 
 def _measure_redrawn(reference: Reference, tissues: list[str], variation: DonorVariation, seed: int) -> _Measured:
     """Redraw all donors several times, since a few dozen drawn once are little evidence, and measure them."""
-    redrawn = (redraw(reference, tissues, variation, np.random.default_rng([seed, n])) for n in range(_REDRAWS))
+    redrawn = (_redraw(reference, tissues, variation, np.random.default_rng([seed, n])) for n in range(_REDRAWS))
     variance, by_bin, impurity = zip(*(_measure(drawn, tissues) for drawn in redrawn), strict=True)
     return _Measured(float(np.mean(variance)), np.mean(by_bin, axis=0), np.concatenate(impurity))
 
 
-def _tilt_correction(observed: Array, reached: Array) -> float:
-    """Derive what to add to the tilt from the variance between donors by methylation."""
-    # Where reads explain the whole difference between replicates, what is left of the variance is noise.
+def _slope(observed: Array, reached: Array) -> float:
+    """Fit the slope of the logarithm of observed over redrawn variance (per bin) along methylation."""
+    # Where reads explain the whole difference between replicates, the remaining variance is noise.
     known = (observed > 0) & (reached > 0)
     if known.sum() < 2:
         return 0.0
     middles = (np.array(_BINS[:-1]) + np.array(_BINS[1:])) / 2
-    slope = np.polyfit(middles[known], np.log(observed[known] / reached[known]), 1)[0]
-    return -float(slope) / 2
+    return float(np.polyfit(middles[known], np.log(observed[known] / reached[known]), 1)[0])
 
 
-def redraw(reference: Reference, tissues: list[str], variation: DonorVariation, rng: np.random.Generator) -> Reference:
-    """Replace every donor of ``tissues`` by one drawn around its tissue's mean, at its own depth."""
-    rows_of = [[i for i, name in enumerate(reference.tissues) if name == tissue] for tissue in tissues]
+def _redraw(reference: Reference, tissues: list[str], variation: DonorVariation, rng: np.random.Generator) -> Reference:
+    """Replace every donor of ``tissues`` by one drawn around the mean of its tissue, at its own depth."""
+    rows_of = list(rows_by_tissue(reference, tissues).values())
     means = np.stack([mean_of_observed(reference.fractions[rows].astype(float)) for rows in rows_of])
+    order = [row for rows in rows_of for row in rows]
+    depths = iter(reference.depth[order])
+    _, _, drawn, _ = variation.draw_donors(tissues, [len(rows) for rows in rows_of], means, lambda _: next(depths), rng)
     methylated = reference.methylated.copy()
-    for own, rows in enumerate(rows_of):
-        others = [i for i in range(len(tissues)) if i != own]
-        for row in rows:
-            drawn = variation.draw(means, own, others, rng)
-            methylated[row] = rng.binomial(reference.depth[row], np.nan_to_num(drawn))
+    methylated[order] = drawn
     return replace(reference, methylated=methylated)
 
 
-def between_donor_variance(reference: Reference, tissues: list[str]) -> float:
-    """Measure the variance between replicates beyond that of reads, over all regions."""
-    total, number = _variance_sums(reference, tissues)
-    return float(total.sum() / number.sum())
-
-
-def _variance_sums(reference: Reference, tissues: list[str]) -> tuple[Array, Array]:
+def variance_sums(reference: Reference, tissues: list[str]) -> tuple[Array, Array]:
+    """Sum, by bins of methylation, the variance between replicates beyond that of reads; and count its regions."""
     total, number = np.zeros(len(_BINS) - 1), np.zeros(len(_BINS) - 1)
-    for tissue in tissues:
-        rows = [i for i, name in enumerate(reference.tissues) if name == tissue]
+    for rows in rows_by_tissue(reference, tissues).values():
         if len(rows) < 2:
             continue
         deep = (reference.depth[rows] >= _MINIMUM_DEPTH).all(axis=0)
@@ -242,9 +220,6 @@ def _variance_sums(reference: Reference, tissues: list[str]) -> tuple[Array, Arr
 
 def _summary(values: Array) -> dict[str, float]:
     known = values[~np.isnan(values)]
-    quartiles = np.quantile(known, [0.25, 0.5, 0.75, 0.9])
-    names = ("lower_quartile", "median", "upper_quartile", "p90")
-    return {
-        "mean": round(float(known.mean()), 4),
-        **{name: round(float(q), 4) for name, q in zip(names, quartiles, strict=True)},
-    }
+    quantiles = np.quantile(known, [0.25, 0.5, 0.75, 0.9])
+    names = ("mean", "lower_quartile", "median", "upper_quartile", "p90")
+    return {name: round(float(value), 4) for name, value in zip(names, (known.mean(), *quantiles), strict=True)}

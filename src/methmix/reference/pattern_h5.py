@@ -1,4 +1,4 @@
-"""Source ``pattern_h5``: single CpG calls of each sample, and a table that says what the samples are.
+"""Source ``pattern_h5``: single CpG calls of each sample, and a table that states what the samples are.
 
 Augmented and synthetic samples are copies of an original one and no donors of their own: were they divided like
 donors, copies of one donor would be in training and test. The donor is the original sample, and its counts are those
@@ -26,7 +26,7 @@ from methmix.reference.inputs import data_file
 _COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _METHYLATED, _MISSING = 1, 2
-# Calls are one byte. What is held of the file at a time, unless one of its chunks is larger.
+# How much of the file is held at a time, unless one of its chunks is larger; a call is one byte.
 BLOCK_BYTES = 2**24
 
 
@@ -35,12 +35,7 @@ def read_pattern_donors(settings: PatternH5Reference) -> DonorCounts:
 
     Beyond the counts of the donors, memory is about three times `BLOCK_BYTES`, whatever the number of samples.
     The HDF5 has ``methylation`` [n_samples, n_regions, n_positions], uint8: 0 unmethylated, 1 methylated, 2 missing;
-    the metadata (CSV) a row for each sample and the BED one for each region, in order.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read to its end, the three do not match, a call is none of 0, 1, 2.
+    the metadata (CSV) has a row for each sample and the BED one for each region, in order.
     """
     path, metadata, bed = paths = [data_file(name) for name in (settings.file, settings.metadata, settings.regions_bed)]
     table, regions = _read_metadata(metadata), read_bed(bed, cpg_indices=False)
@@ -49,8 +44,15 @@ def read_pattern_donors(settings: PatternH5Reference) -> DonorCounts:
         if calls.dtype != np.uint8:
             raise InputError(f"{path}: methylation: expected uint8 (0, 1, 2 for missing), found {calls.dtype}")
         n_samples, n_regions, _ = calls.shape
-        _check_rows(path, n_samples, "samples", metadata, len(table))
-        _check_rows(path, n_regions, "regions", bed, len(regions))
+        for number, what, other, found in (
+            (n_samples, "samples", metadata, len(table)),
+            (n_regions, "regions", bed, len(regions)),
+        ):
+            if found != number:
+                raise InputError(
+                    f"{other}: has {found} rows, but {path} has {number} {what}",
+                    "a row for each, in the same order, is expected",
+                )
         originals = (table["aug_version"] == 0) & ~table["is_synthetic"]
         with_original = table["original_sample"].isin(table["original_sample"][originals])
         used = table[originals | ~with_original]
@@ -59,23 +61,14 @@ def read_pattern_donors(settings: PatternH5Reference) -> DonorCounts:
         rows = {row: place[name] for row, name in zip(used.index.tolist(), used["original_sample"], strict=True)}
         methylated, depth = count_calls(path, calls, rows, len(donors))
     notes = []
-    if len(used) < len(table):
-        notes.append(
-            f"{len(table) - len(used)} augmented or synthetic samples are left out: they are no further donors"
-        )
+    left_out = len(table) - len(used)
+    if left_out:
+        notes.append(f"{left_out} augmented or synthetic samples are left out: they are no further donors")
     copies = sorted(set(table["original_sample"][~with_original]))
     if copies:
-        notes.append(f"only copies are there of {', '.join(copies)}: the counts of each one's copies are summed")
+        notes.append(f"there are only copies of {', '.join(copies)}: the counts of each one's copies are summed")
     inputs = {file.name: file for file in paths}
     return DonorCounts(donors.index.tolist(), donors.tolist(), regions, methylated, depth, inputs=inputs, notes=notes)
-
-
-def _check_rows(path: Path, expected: int, what: str, other: Path, found: int) -> None:
-    if found != expected:
-        raise InputError(
-            f"{other}: has {found} rows, but {path} has {expected} {what}",
-            "a row for each, in the same order, is expected",
-        )
 
 
 def count_calls(
@@ -83,13 +76,8 @@ def count_calls(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Count methylated and all calls of each donor and region, int32 [n_donors, n_regions] each.
 
-    ``calls`` is uint8 [n_samples, n_regions, n_positions]; ``rows`` gives the donor that a sample adds to, others are
-    left out; ``path`` is for messages.
-
-    Raises
-    ------
-    InputError
-        A call is none of 0, 1, 2.
+    ``calls`` is uint8 [n_samples, n_regions, n_positions] of the file ``path``; ``rows`` maps a sample to the donor
+    that it adds to, others are left out.
     """
     methylated = np.zeros((n_donors, calls.shape[1]), dtype=np.int32)
     depth = np.zeros_like(methylated)
@@ -114,7 +102,7 @@ def count_calls(
 def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> Iterator[tuple[slice, slice, slice]]:
     """Divide a dataset into blocks of whole chunks, so that no chunk is decompressed twice.
 
-    ``shape`` is n_samples, n_regions, n_positions, and ``chunks`` that of a chunk, None for a dataset that has none. A
+    ``shape`` is n_samples, n_regions, n_positions, and ``chunks`` that of a chunk, if the dataset has any. A
     block is of at most `BLOCK_BYTES`, or one chunk if that is more.
     """
     size = list(chunks or (1, 1, 1))

@@ -1,7 +1,8 @@
 """Profiles of tissues, estimated from their donors: mean, inter-individual variability, sampling error of the mean."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import Profiles, deconvolve, marker_weights
 
 Array = npt.NDArray[np.float64]
 
@@ -18,13 +19,17 @@ _BINS = 24
 # Fewest reads of a region in every donor, and fewest degrees of freedom of a bin, that a variance is estimated from.
 _READS, _FREEDOM = 5, 200
 _RANGE = (0.004, 0.996)
-# Less than this of another tissue in a donor cannot be distinguished from nothing; more than this is not believed.
+# Smaller proportions of another tissue in a donor cannot be distinguished from 0; larger ones are not believed.
 _SMALLEST_ADMIXTURE, _LARGEST_ADMIXTURE = 0.03, 0.4
 _ROUNDS = 2
 # Median number of donors of a tissue from which they can be purified: a profile without one of two donors is the other
 # one, whose own admixture would be taken for the first one's.
 _DONORS = 3
 _CPU = torch.device("cpu")
+
+Depths = npt.NDArray[np.integer]
+# Rows of the donors of each tissue.
+Groups = Sequence[Sequence[int]]
 
 
 class DonorRows(Protocol):
@@ -38,21 +43,10 @@ class SpreadFunction:
 
     ``(m (1 - m))^2 exp(b0 + b1 (m - 1/2) + b2 (m - 1/2)^2)``: a normal deviation on the logit scale to first order,
     whose size depends on m. The coefficients are a weighted fit to variances within tissues, less those of the reads.
-
-    Parameters
-    ----------
-    fractions, depth
-        Of every donor, [n_donors, n_regions]; NaN and 0 where not observed.
-    groups
-        Rows of the donors of each tissue.
+    ``fractions`` and ``depth`` are of every donor, [n_donors, n_regions]; NaN and 0 where not observed.
     """
 
-    def __init__(
-        self,
-        fractions: DonorRows,
-        depth: npt.NDArray[np.integer],
-        groups: Sequence[Sequence[int]],
-    ) -> None:
+    def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups) -> None:
         excess, freedom = np.zeros(_BINS), np.zeros(_BINS)
         for rows in groups:
             if len(rows) < 2:
@@ -76,7 +70,7 @@ class SpreadFunction:
             self.coefficients = np.asarray(fit, dtype=np.float64)
 
     def __call__(self, mean: Tensor) -> Tensor:
-        """Give the variance at a mean methylation; 0 everywhere where no tissue has two donors."""
+        """Evaluate at mean methylations; 0 everywhere where no tissue has two donors."""
         if not len(self.coefficients):
             return torch.zeros_like(mean)
         m = mean.clamp(*_RANGE)
@@ -87,54 +81,29 @@ class SpreadFunction:
 
 
 class DonorSums:
-    """Sums over the donors of each tissue, from which profiles are made, also of all donors but one.
+    """Sums over the donors of each tissue, from which profiles are made on a device, also of all donors but one.
 
-    Parameters
-    ----------
-    fractions
-        Methylation of every donor, [n_donors, n_regions], NaN where not observed.
-    depth, groups
-        As for `SpreadFunction`, which gives the variance between donors.
-    device
-        Where to make profiles.
+    Parameters are as for `SpreadFunction`, which gives the variance between donors.
     """
 
-    def __init__(
-        self,
-        fractions: DonorRows,
-        depth: npt.NDArray[np.integer],
-        groups: Sequence[Sequence[int]],
-        device: torch.device = _CPU,
-    ) -> None:
-        self._fractions = fractions
-        self._depth = depth
+    def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups, device: torch.device = _CPU) -> None:
+        self._fractions, self._depth, self._device = fractions, depth, device
         self._spread = SpreadFunction(fractions, depth, groups)
-        self._device = device
         of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
         self._sums = [torch.stack(part) for part in zip(*of_tissues, strict=True)]
         self.all = self._profiles(self._sums)
 
     def without(self, tissues: list[int], donors: list[int]) -> Profiles:
-        """Make the profiles of some tissues, each without one of its donors.
+        """Make the profiles, [n, n_regions], of some tissues, each without one donor (its row).
 
-        Parameters
-        ----------
-        tissues
-            Numbers of the tissues.
-        donors
-            Row of the donor to leave out, one a tissue.
-
-        Returns
-        -------
-        Profiles
-            Of those tissues, [n, n_regions]. Where no other donor was observed, they are those of all.
+        Where no other donor of the tissue was observed, they are those of all.
         """
         own = Profiles(self.all.mean[tissues], self.all.spread[tissues], self.all.noise[tissues])
         left = [whole[tissues] - part for whole, part in zip(self._sums, self._parts(donors), strict=True)]
         return self._profiles(left, own)
 
     def _parts(self, donors: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Give what each donor adds to the sums: methylation, whether it was observed, and 1 / depth."""
+        """Compute what each donor adds to the sums: methylation, whether it was observed, and 1 / depth."""
         fractions = torch.from_numpy(self._fractions[donors]).to(self._device)
         depth = torch.from_numpy(self._depth[donors].astype(np.float32)).to(self._device)
         return torch.nan_to_num(fractions), (~torch.isnan(fractions)).float(), torch.where(depth > 0, 1 / depth, 0)
@@ -160,25 +129,15 @@ class DonorSums:
 
 
 class Purified:
-    """Donors without their admixture of other tissues, computed for those that are asked for.
+    """Donors without their admixture of other tissues, computed for those that are indexed, as `DonorRows`.
 
-    Parameters
-    ----------
-    original
-        Methylation of every donor.
-    admixture
-        Proportion of each other tissue in each donor, float32 [n_donors, n_tissues].
-    means
-        Methylation of the tissues, [n_tissues, n_regions].
+    ``admixture`` is the proportion of each other tissue in each donor, float32 [n_donors, n_tissues].
     """
 
     def __init__(self, original: DonorRows, admixture: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> None:
-        self._original = original
-        self._admixture = admixture
-        self._means = means
+        self._original, self._admixture, self._means = original, admixture, means
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
-        """Give those of some donors, as `DonorRows`."""
         admixture = self._admixture[rows]
         own = 1 - admixture.sum(axis=-1, keepdims=True)
         # torch's product uses all threads, and none but its own.
@@ -187,7 +146,7 @@ class Purified:
         return pure
 
 
-def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[DonorRows, float]:
+def purified(reference: Reference, groups: Groups) -> tuple[DonorRows, float]:
     """Remove from each donor its admixture of other tissues, estimated with its own tissue's profile without itself.
 
     Sorted cells and biopsies are not pure; in a profile, their admixture makes the tissue look like the others.
@@ -195,8 +154,8 @@ def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[Don
     Returns
     -------
     donors, admixture
-        Every donor, those without another one of their tissue as they were; and the mean over donors of the proportion
-        of their largest other tissue, 0-1.
+        Every donor, unchanged if it is the only one of its tissue; and the mean over donors of the proportion of their
+        largest other tissue, 0-1.
     """
     current: DonorRows = reference.fractions
     for _ in range(_ROUNDS):
@@ -206,9 +165,7 @@ def purified(reference: Reference, groups: Sequence[Sequence[int]]) -> tuple[Don
     return current, largest
 
 
-def _admixture(
-    reference: Reference, groups: Sequence[Sequence[int]], tissues: DonorSums
-) -> tuple[npt.NDArray[np.float32], float]:
+def _admixture(reference: Reference, groups: Groups, tissues: DonorSums) -> tuple[npt.NDArray[np.float32], float]:
     """Estimate the proportion of each other tissue in each donor, [n_donors, n_tissues], and the mean largest one."""
     found = np.zeros((len(reference.donors), len(groups)), dtype=np.float32)
     largest: list[float] = []
@@ -227,25 +184,12 @@ def _admixture(
 
 
 def training_donors(reference: Reference, purify: bool, device: torch.device = _CPU) -> tuple[DonorSums, float]:
-    """Sum up the donors of the train split.
+    """Sum up the donors of the train split, with ``purify`` without their admixture, and return the mean of that.
 
-    Parameters
-    ----------
-    reference
-        All donors.
-    purify
-        Whether to remove the donors' admixture first (`purified`), if the median tissue has three of them.
-    device
-        Where to make profiles.
-
-    Returns
-    -------
-    sums, admixture
-        As of `purified`; 0 where nothing is removed.
+    Nothing is removed (and the admixture 0) where the median tissue has fewer than three donors.
     """
     groups = list(reference.pool("train").values())
-    clean: DonorRows = reference.fractions
-    admixture = 0.0
+    clean, admixture = cast(DonorRows, reference.fractions), 0.0
     if purify and np.median([len(rows) for rows in groups]) >= _DONORS:
         clean, admixture = purified(reference, groups)
     return DonorSums(clean, reference.depth, groups, device), admixture
@@ -254,3 +198,14 @@ def training_donors(reference: Reference, purify: bool, device: torch.device = _
 def training_profiles(reference: Reference, purify: bool, device: torch.device = _CPU) -> Profiles:
     """Make the profiles of the tissues from the donors of the train split; arguments as for `training_donors`."""
     return training_donors(reference, purify, device)[0].all
+
+
+def select_markers(reference: Reference, per_tissue: int) -> Reference:
+    """Keep the most informative marker regions of each tissue in the donors of the train split; they may overlap."""
+    kept = (marker_weights(training_profiles(reference, purify=False), per_tissue) > 0).numpy()
+    return replace(
+        reference,
+        methylated=reference.methylated[:, kept],
+        depth=reference.depth[:, kept],
+        regions=reference.regions[kept].reset_index(drop=True),
+    )

@@ -10,16 +10,10 @@ BASE_URL = "https://raw.githubusercontent.com"
 
 @dataclass(frozen=True)
 class PublicFile:
-    """One file at a pinned commit.
+    """One file at a pinned commit of a GitHub repository (owner/name), ``path`` in it.
 
-    Parameters
-    ----------
-    name
-        Path below the data folder. Where it ends in ``.gz``, the published plain file is stored compressed.
-    repository, commit, path
-        Where it is published: GitHub owner/name, full commit, path inside the repository.
-    sha256
-        Digest of the published bytes, that is of the uncompressed content.
+    ``name`` is its path below the data folder; where it ends in ``.gz``, the published plain file is stored compressed.
+    ``sha256`` is the digest of the published bytes, that is of the uncompressed content.
     """
 
     name: str

@@ -9,15 +9,15 @@ from methmix.nnls import normalise, solve_normal_equations
 Array = npt.NDArray[np.float64]
 
 
-def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = None) -> Array:
-    """Deconvolve each donor by NNLS, its own tissue being known from the other donors only.
+def rows_by_tissue(reference: Reference, tissues: list[str]) -> dict[str, list[int]]:
+    """List the rows of the donors of each tissue, in the order of ``tissues``."""
+    return {name: [row for row, tissue in enumerate(reference.tissues) if tissue == name] for name in tissues}
 
-    Parameters
-    ----------
-    reference
-        All donors.
-    tissues
-        Tissues to look at and to explain donors with, in this order; all by default.
+
+def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = None) -> Array:
+    """Deconvolve each donor by NNLS with its own tissue's profile made of the other donors only.
+
+    ``tissues`` are those to look at and to explain donors with, in this order; all by default.
 
     Returns
     -------
@@ -26,8 +26,7 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
         NaN for the only donor of a tissue, and for one without a read in the regions that all tissues know.
     """
     tissues = reference.tissue_names if tissues is None else tissues
-    rows_of = {name: [i for i, t in enumerate(reference.tissues) if t == name] for name in tissues}
-    fractions = reference.fractions
+    rows_of, fractions = rows_by_tissue(reference, tissues), reference.fractions
     means = np.stack([mean_of_observed(fractions[rows]) for rows in rows_of.values()])
     found = []
     for row, tissue in enumerate(reference.tissues):
@@ -45,18 +44,7 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
 
 
 def leave_one_out_purity(reference: Reference, tissues: list[str] | None = None) -> Array:
-    """Give the leave-one-out purity of each donor: the proportion that NNLS attributes to its own tissue.
-
-    Parameters
-    ----------
-    reference, tissues
-        As for `leave_one_out_proportions`.
-
-    Returns
-    -------
-    ndarray
-        Shape [number of donors of these tissues], 0-1, in the reference's order; NaN where it cannot be estimated.
-    """
+    """Return the proportion of its own tissue in each donor, 0-1; as `leave_one_out_proportions`."""
     tissues = reference.tissue_names if tissues is None else tissues
     own = [tissues.index(name) for name in reference.tissues if name in tissues]
     return leave_one_out_proportions(reference, tissues)[np.arange(len(own)), own]

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from methmix.files.reference import SPLITS, Reference, mean_of_observed
-from methmix.reference.purity import leave_one_out_proportions
+from methmix.reference.purity import leave_one_out_proportions, rows_by_tissue
 
 Array = npt.NDArray[np.float64]
 
@@ -18,6 +18,11 @@ Array = npt.NDArray[np.float64]
 LOW_PURITY = 0.7
 # Fewer donors than this cannot be in all three splits.
 ENOUGH_DONORS = 3
+# Number of donors of a tissue -> what that means for each.
+_FEW_DONORS = {
+    1: "only donor of its tissue: in every split",
+    2: "one of two donors: validation takes the training donor",
+}
 # Methylation differences beyond this are clear of reads and of most variation between donors.
 CLEAR_DIFFERENCE = 0.2
 # How donors of a source come about, where they are not samples of real people.
@@ -34,12 +39,11 @@ class Quality:
         What was noted when it was built.
     donors
         One row per donor: donor, tissue, split, origin, median_depth, missing, purity (leave-one-out), looks_like (the
-        other tissue with the largest proportion), looks_like_share, flags.
+        other tissue with the largest proportion), looks_like_share (that proportion), flags.
     tissues
         One row per tissue: tissue, donors, one column per split, flags.
     difference
-        Proportion of regions in which two tissues differ by more than `CLEAR_DIFFERENCE`, [n_tissues, n_tissues],
-        tissues in alphabetical order.
+        As `tissue_difference`, tissues in alphabetical order.
     order
         Tissues with similar ones side by side, positions in that order.
     methylation
@@ -63,18 +67,14 @@ class Quality:
         """Tissues with fewer than `ENOUGH_DONORS` donors."""
         return self.tissues[self.tissues["donors"] < ENOUGH_DONORS]
 
-    def most_alike(self, n: int) -> pd.DataFrame:
+    def most_similar(self, n: int) -> pd.DataFrame:
         """List the ``n`` pairs of tissues that differ in the fewest regions."""
         names = self.tissues["tissue"].tolist()
         first, second = np.triu_indices(len(names), k=1)
         nearest = np.argsort(self.difference[first, second], kind="stable")[:n]
-        return pd.DataFrame(
-            {
-                "first": [names[i] for i in first[nearest]],
-                "second": [names[i] for i in second[nearest]],
-                "difference": self.difference[first[nearest], second[nearest]],
-            }
-        )
+        first, second = first[nearest], second[nearest]
+        columns = {"first": np.take(names, first), "second": np.take(names, second)}
+        return pd.DataFrame({**columns, "difference": self.difference[first, second]})
 
 
 def assess(reference: Reference) -> Quality:
@@ -96,7 +96,7 @@ def _histogram(fractions: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
 
 
 def tissue_difference(reference: Reference) -> Array:
-    """Compute the proportion of regions in which two tissues clearly differ.
+    """Compute the proportion of regions in which the means of two tissues differ by more than `CLEAR_DIFFERENCE`.
 
     A tissue is the mean of all its donors, whatever their split. Regions that one of the two does not know
     are left out; tissues without a region in common count as wholly different.
@@ -106,7 +106,8 @@ def tissue_difference(reference: Reference) -> Array:
     ndarray
         Shape [n_tissues, n_tissues], 0-1, symmetric with a diagonal of 0.
     """
-    profiles = _tissue_means(reference)
+    rows_of = rows_by_tissue(reference, reference.tissue_names).values()
+    profiles = np.stack([mean_of_observed(reference.fractions[rows]) for rows in rows_of])
     difference = np.zeros((len(profiles), len(profiles)))
     for row, profile in enumerate(profiles):
         distance = np.abs(profiles - profile)
@@ -115,11 +116,6 @@ def tissue_difference(reference: Reference) -> Array:
         difference[row] = np.where(known > 0, clear / np.maximum(known, 1), 1)
     np.fill_diagonal(difference, 0)
     return difference
-
-
-def _tissue_means(reference: Reference) -> Array:
-    rows_of = [[i for i, t in enumerate(reference.tissues) if t == name] for name in reference.tissue_names]
-    return np.stack([mean_of_observed(reference.fractions[rows]) for rows in rows_of])
 
 
 def _similar_beside_each_other(difference: Array) -> list[int]:
@@ -152,22 +148,10 @@ def _donors(reference: Reference) -> pd.DataFrame:
         }
     )
     n_of_tissue = table.groupby("tissue")["donor"].transform("size")
-    table["flags"] = [
-        "; ".join(_donor_flags(purity, int(number)))
-        for purity, number in zip(table["purity"], n_of_tissue, strict=True)
-    ]
+    impure = f"purity below {100 * LOW_PURITY:.0f} %"
+    flags = np.where(table["purity"] < LOW_PURITY, impure, ""), n_of_tissue.map(_FEW_DONORS).fillna("")
+    table["flags"] = ["; ".join(filter(None, of_donor)) for of_donor in zip(*flags, strict=True)]
     return table
-
-
-def _donor_flags(purity: float, n_of_tissue: int) -> list[str]:
-    flags = []
-    if purity < LOW_PURITY:
-        flags.append(f"purity below {100 * LOW_PURITY:.0f} %")
-    if n_of_tissue == 1:
-        flags.append("only donor of its tissue: in every split")
-    if n_of_tissue == 2:
-        flags.append("one of two donors: validation takes the training donor")
-    return flags
 
 
 def _tissues(reference: Reference) -> pd.DataFrame:

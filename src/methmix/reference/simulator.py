@@ -1,15 +1,15 @@
 """Source ``simulated``: tissues related by a tree, donors around them, reads over those.
 
-What the parameters are and where they come from:
+Parameters and where they come from:
 
 - Donors differ by the model of `methmix.reference.variation`, fitted to real replicates.
 - Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few lie between (the
   bimodal distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The proportions give a mean
   near 0.9.
-- Tree: tissues of one group share changes, each tissue has changes of its own, and everything drifts a
+- Tree: tissues of one group have changes in common, each tissue has changes of its own, and everything drifts a
   little. `_GROUP_CHANGES`, `_TISSUE_CHANGES` and `_DRIFT` were set so that two healthy tissues differ as two
-  blood cell types of the MetDecode atlas do (``tests/unit/test_simulator.py`` compares them).
-- About 5 CpGs a region, coverage that varies between donors and between regions, regions not observed.
+  blood cell types of the MetDecode atlas do (compared in the tests).
+- About 5 CpGs per region, coverage that varies between donors and between regions, regions not observed.
 """
 
 import numpy as np
@@ -39,16 +39,7 @@ _MISSING, _MISSING_HARD, _HARD_PROPORTION = 0.005, 0.3, 0.02
 
 
 def simulate_means(tissues: dict[str, list[str]], n_regions: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the mean methylation of every tissue.
-
-    Parameters
-    ----------
-    tissues
-        Group -> its tissues.
-    n_regions
-        Number of regions.
-    rng
-        Random generator.
+    """Draw the mean methylation of every tissue (``tissues``: group -> its tissues).
 
     Returns
     -------
@@ -80,25 +71,21 @@ def simulate_donors(settings: SimulatedReference, rng: np.random.Generator) -> D
     n_regions = settings.n_regions
     names = sorted(name for group in settings.tissues.values() for name in group)
     means = simulate_means(settings.tissues, n_regions, rng)
-    variation = DonorVariation.shipped(settings.donor_variation)
     n_cpgs = 1 + rng.poisson(_MEAN_CPGS - 1, n_regions)
     region_coverage = rng.gamma(_REGION_COVERAGE_SHAPE, 1 / _REGION_COVERAGE_SHAPE, n_regions)
     missing = np.where(rng.random(n_regions) < _HARD_PROPORTION, _MISSING_HARD, _MISSING)
-    donors, of_donor, methylated, depths = [], [], [], []
-    for tissue, number in zip(names, _donor_numbers(settings.n_donors, len(names), rng), strict=True):
-        row = names.index(tissue)
-        others = [i for i in range(len(names)) if i != row]
-        for rank in range(1, number + 1):
-            drawn = variation.draw(means, row, others, rng)
-            coverage = settings.coverage * np.exp(_DONOR_COVERAGE_SPREAD * rng.standard_normal())
-            depth = rng.poisson(coverage * n_cpgs * region_coverage)
-            depth[rng.random(n_regions) < missing] = 0
-            donors.append(f"{tissue}-{rank}")
-            of_donor.append(tissue)
-            depths.append(depth.astype(np.int32))
-            methylated.append(rng.binomial(depth, drawn).astype(np.int32))
+
+    def depth_of_donor(_: np.ndarray) -> np.ndarray:
+        coverage = settings.coverage * np.exp(_DONOR_COVERAGE_SPREAD * rng.standard_normal())
+        depth = rng.poisson(coverage * n_cpgs * region_coverage)
+        depth[rng.random(n_regions) < missing] = 0
+        return depth
+
+    numbers = _donor_numbers(settings.n_donors, len(names), rng)
+    variation = DonorVariation.shipped(settings.donor_variation)
+    donors, tissues, methylated, depth = variation.draw_donors(names, numbers, means, depth_of_donor, rng)
     note = "simulated: tissues and donors are drawn, no real sample is in this reference"
-    return DonorCounts(donors, of_donor, _regions(n_regions), np.stack(methylated), np.stack(depths), notes=[note])
+    return DonorCounts(donors, tissues, _regions(n_regions), methylated, depth, notes=[note])
 
 
 def _donor_numbers(n_donors: int, n_tissues: int, rng: np.random.Generator) -> np.ndarray:

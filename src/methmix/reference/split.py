@@ -15,12 +15,7 @@ def split_donors(
     A tissue with three or more donors has at least one in each split. One with two has one in train and one
     in test; its validation mixtures then take fresh reads of the training donor. One with a single donor has
     it in train, and all its mixtures are made of it; that must be allowed by the settings. Each fold tests the next
-    donors of the same order, so that the folds of one seed share no test donor until all have had their turn.
-
-    Raises
-    ------
-    InputError
-        A tissue has one donor and the settings do not allow it.
+    donors of the same order, so that the folds of one seed have no test donor in common until all have been tested.
     """
     split: dict[str, Split] = {}
     for tissue in sorted(set(tissues)):
@@ -34,27 +29,16 @@ def split_donors(
             )
         n_test = 0 if len(own) == 1 else max(1, round(settings.test * len(own)))
         n_validation = 0 if len(own) < 3 else max(1, round(settings.validation * len(own)))
-        # Two large shares of few donors may round to all of them; training needs one.
+        # Two large proportions of few donors may round to all of them; training needs one.
         n_validation = max(0, min(n_validation, len(own) - n_test - 1))
         first = settings.fold * max(n_test, 1) % len(own)
         for rank, donor in enumerate(own[first:] + own[:first]):
-            if rank < n_test:
-                split[donor] = "test"
-            elif rank < n_test + n_validation:
-                split[donor] = "validation"
-            else:
-                split[donor] = "train"
+            split[donor] = "test" if rank < n_test else "validation" if rank < n_test + n_validation else "train"
     return [split[donor] for donor in donors]
 
 
 def check_given_split(donors: list[str], tissues: list[str], split: list[Split], settings: SplitSettings) -> None:
-    """Check a split that the user gives in a sample sheet.
-
-    Raises
-    ------
-    InputError
-        A tissue has no donor in train, or none in test and the settings do not allow it.
-    """
+    """Check a split that a sample sheet states: each tissue needs a donor in train, and one in test if required."""
     for tissue in sorted(set(tissues)):
         own = {s for t, s in zip(tissues, split, strict=True) if t == tissue}
         if "train" not in own:

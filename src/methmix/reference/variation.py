@@ -6,16 +6,17 @@ A donor's methylation in a region is drawn around its tissue's mean ``m`` as ::
     t          ~ Student(degrees_of_freedom)
     donor      = (1 - admixture) * own + admixture * other tissue
 
-The first two lines are variation that is independent between regions; on the fraction scale its variance goes
-with ``(m (1 - m))^2``, larger on the unmethylated side, which is what the replicates show. The third line is
+The first two lines are variation that is independent between regions; on the fraction scale its variance is
+proportional to ``(m (1 - m))^2``, larger on the unmethylated side, as observed in replicates. The third line is
 the structured part: no sorted or dissected sample is pure. ``donor_factor`` is log-normal, ``admixture``
-exponential; both are one number a donor, as the choice of the other tissue is.
+exponential; both are one number per donor, as the choice of the other tissue is.
 
 The shipped parameters (``donor_variation.json``) are the output of
-``python -m methmix.reference fit-variation``; the file names the whole command and the digest of its input.
+``python -m methmix.reference fit-variation``; the file has the whole command and the digest of its input.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -24,10 +25,11 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int32]
 
-# Proportion of a sample that is allowed to be something else: beyond it the sample would carry the wrong name.
+# Proportion of a sample that may be another tissue: beyond it the sample would carry the wrong label.
 MAXIMUM_ADMIXTURE = 0.4
-# Logits are taken of fractions this far from 0 and 1.
+# Fractions are kept this far from 0 and 1 before logits are taken.
 EDGE = 0.002
 
 
@@ -62,23 +64,9 @@ class DonorVariation:
         return cls(**stored["parameters"][kind])
 
     def draw(self, means: Array, tissue: int, relatives: list[int], rng: np.random.Generator) -> Array:
-        """Draw the methylation of one donor.
+        """Draw the methylation of one donor, [n_regions], NaN where the mean of its tissue is unknown.
 
-        Parameters
-        ----------
-        means
-            Mean methylation of all tissues, shape [n_tissues, n_regions], 0-1, NaN where unknown.
-        tissue
-            Row of the donor's tissue.
-        relatives
-            Rows of the tissues that may be admixed.
-        rng
-            Random generator.
-
-        Returns
-        -------
-        ndarray
-            Shape [n_regions], 0-1, NaN where the tissue's mean is unknown.
+        ``means`` is [n_tissues, n_regions], 0-1, NaN where unknown; ``relatives`` are the tissues that may be admixed.
         """
         factor = self.scale * np.exp(self.donor_spread * rng.standard_normal())
         spread = factor * np.exp(-self.tilt * (means[tissue] - 0.5))
@@ -90,6 +78,34 @@ class DonorVariation:
         if not relatives:
             return own
         other = means[rng.choice(relatives)]
-        # What is unknown in the other tissue is taken to be as in this one.
+        # Where the other tissue is unknown, it is taken to be as this one.
         admixed: Array = (1 - admixture) * own + admixture * np.where(np.isnan(other), own, other)
         return admixed
+
+    def draw_donors(
+        self,
+        tissues: list[str],
+        numbers: Sequence[int],
+        means: Array,
+        depth_of: Callable[[Array], npt.NDArray[np.integer]],
+        rng: np.random.Generator,
+    ) -> tuple[list[str], list[str], Counts, Counts]:
+        """Draw so many donors of each tissue, named ``<tissue>-<number>``, and their reads.
+
+        ``depth_of`` maps the methylation of a donor, [n_regions], NaN where unknown, to its depth.
+
+        Returns
+        -------
+        donors, tissues, methylated, depth
+            Counts are int32 [n_donors, n_regions].
+        """
+        drawn: list[tuple[str, str, Counts, Counts]] = []
+        for row, (tissue, number) in enumerate(zip(tissues, numbers, strict=True)):
+            others = [i for i in range(len(tissues)) if i != row]
+            for rank in range(1, number + 1):
+                own = self.draw(means, row, others, rng)
+                depth = depth_of(own)
+                methylated = rng.binomial(depth, np.nan_to_num(own)).astype(np.int32)
+                drawn.append((f"{tissue}-{rank}", tissue, methylated, depth.astype(np.int32)))
+        donors, of_donor, counts, depths = zip(*drawn, strict=True)
+        return list(donors), list(of_donor), np.stack(counts), np.stack(depths)

@@ -17,42 +17,31 @@ def main() -> int:
             "comparison": "tables, Miami plots and the page of one phase",
             "detection": "figure and page of the limits of detection",
             "sweep": "which learning rate is best on validation",
-            "ablation": "what each ingredient of the sparse arm is worth",
+            "ablation": "the effect of each ingredient of the sparse arm",
             "folds": "the test mixtures of several folds pooled",
         },
     )
-    folders = {
-        "comparison": "results/<name>/<phase>, with a folder per arm",
-        "detection": "what python -m methmix.detection has written; also written to",
-    }
-    for name, what in folders.items():
-        commands[name].add_argument("--folder", type=Path, required=True, help=what)
-    for name in ("sweep", "ablation", "folds"):
-        what = "run folders of the sweep" if name == "sweep" else "results/<name>/<phase> of each run"
-        commands[name].add_argument("--runs", type=Path, nargs="+", required=True, help=what)
-    for name in ("comparison", "ablation", "folds"):
-        cli.config_option(commands[name])
-        commands[name].add_argument(
-            "--arms", nargs="+", default=names(compared=True), help="arms in the order of the table"
-        )
-    for name in ("comparison", "sweep", "ablation", "folds"):
-        commands[name].add_argument("--output", type=Path, required=True, help="folder to write to")
-    commands["comparison"].add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
-    bodies = {
-        "comparison": _comparison,
-        "detection": _detection,
-        "sweep": _sweep,
-        "ablation": _ablation,
-        "folds": _folds,
-    }
+    comparison, detection, sweep, ablation, folds = commands.values()
+    comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
+    detection.add_argument("--folder", type=Path, required=True, help="output of methmix.detection; also written to")
+    sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="folders <arm>/<learning rate> of trainings")
+    for command in (ablation, folds):
+        command.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
+    for command in (comparison, ablation, folds):
+        cli.config_option(command)
+        command.add_argument("--arms", nargs="+", default=names(compared=True), help="arms in the order of the table")
+    for command in (comparison, sweep, ablation, folds):
+        command.add_argument("--output", type=Path, required=True, help="folder to write to")
+    comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
+    bodies = dict(zip(commands, (_comparison, _detection, _sweep, _ablation, _folds), strict=True))
     return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
-# The modules that do the work are imported when it is known which one: --help must not wait for numerical libraries.
+# Each command imports its own module, so that --help does not wait for numerical libraries.
 
 
 def _comparison(options: argparse.Namespace) -> None:
-    from methmix.report.comparison_page import write_comparison
+    from methmix.report.comparison import write_comparison
 
     write_comparison(options.config, options.folder, options.arms, options.jobs, options.output)
 
@@ -70,13 +59,13 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> None:
-    from methmix.report.ablation_report import write_ablation
+    from methmix.report.repeated_runs import write_ablation
 
     write_ablation(options.config, options.runs, options.arms, options.output)
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from methmix.report.folds_report import write_folds
+    from methmix.report.repeated_runs import write_folds
 
     write_folds(options.config, options.runs, options.arms, options.output)
 

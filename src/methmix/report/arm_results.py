@@ -1,7 +1,7 @@
-"""Read what the evaluations of one phase have written."""
+"""Read what earlier stages wrote, in particular the evaluations of one phase."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,9 @@ import pandas as pd
 from methmix.arms import ARMS
 from methmix.errors import InputError
 
-PREDICTION_COLUMNS = (
-    "mixture_id",
-    "tissue",
-    "true_proportion",
-    "predicted_proportion",
-    "presence_probability",
-    "interval_low",
-    "interval_high",
-)
 _TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
+# In the order of the arrays of `ArmResult`.
+_VALUES = ("true_proportion", "predicted_proportion", "presence_probability", "interval_low", "interval_high")
 Array = npt.NDArray[np.float64]
 
 
@@ -29,22 +22,8 @@ Array = npt.NDArray[np.float64]
 class ArmResult:
     """The evaluation of one arm.
 
-    Parameters
-    ----------
-    arm
-        Its name.
-    metrics
-        Content of metrics.json.
-    tissues
-        Alphabetical.
-    true, predicted, probability
-        [n_mixtures, n_tissues].
-    low, high
-        Interval, of the same shape; NaN if the arm gives none.
-    per_tissue, per_mixture, by_abundance, tradeoff
-        The tables of those names.
-    log
-        Training log; empty for a control.
+    ``metrics`` is the content of metrics.json. The arrays are [n_mixtures, n_tissues], tissues in alphabetical order;
+    ``low`` and ``high`` are NaN if the arm gives no intervals. The training ``log`` of a control is empty.
     """
 
     arm: str
@@ -60,11 +39,11 @@ class ArmResult:
     per_mixture: pd.DataFrame
     by_abundance: pd.DataFrame
     tradeoff: pd.DataFrame
-    log: pd.DataFrame = field(default_factory=pd.DataFrame)
+    log: pd.DataFrame
 
     @property
     def trained(self) -> bool:
-        """Whether it is a model, not a control."""
+        """Whether the arm is a model, not a control."""
         return ARMS[self.arm].kind == "trained"
 
     @property
@@ -73,58 +52,41 @@ class ArmResult:
         return [self.tissues.index(name) for name in self.metrics["background"]]
 
 
-def read_arm(folder: Path, arm: str) -> ArmResult:
-    """Read the results of one arm from ``folder/<arm>``.
-
-    Raises
-    ------
-    InputError
-        A file is missing, damaged or lacks a column.
-    """
-    evaluation = folder / arm / "evaluation"
-    again = "evaluate the arm again: python -m methmix.evaluation"
+def read_result(path: Path, remedy: str, columns: list[str] | None = None) -> Any:
+    """Read a JSON or CSV file (only some ``columns``, if given) that an earlier stage wrote."""
     try:
-        metrics = json.loads((evaluation / "metrics.json").read_text())
-        predictions = pd.read_csv(evaluation / "predictions.csv")
-        tables = {name: pd.read_csv(evaluation / f"{name}.csv") for name in _TABLES}
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: there is no such file", again) from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{evaluation}: a file is damaged ({error})", again) from None
-    missing = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
-    if missing:
-        raise InputError(f"{evaluation / 'predictions.csv'}: column {missing[0]} is missing", again)
-    tissues = list(dict.fromkeys(predictions["tissue"]))
-    mixtures = list(dict.fromkeys(predictions["mixture_id"]))
-    shape = (len(mixtures), len(tissues))
-    if len(predictions) != shape[0] * shape[1]:
-        raise InputError(
-            f"{evaluation / 'predictions.csv'}: {len(predictions)} rows, expected {shape[0]} x {shape[1]}", again
-        )
-    true, predicted, probability, low, high = (
-        predictions[name].to_numpy(dtype=float).reshape(shape) for name in PREDICTION_COLUMNS[2:]
-    )
-    log = folder / arm / "logs" / "training_log.csv"
+        return json.loads(path.read_text()) if path.suffix == ".json" else pd.read_csv(path, usecols=columns)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file", remedy) from None
+    except ValueError as error:
+        raise InputError(f"{path}: the file is damaged ({error})", remedy) from None
+
+
+def read_arm(folder: Path, arm: str) -> ArmResult:
+    """Read the results of one arm from ``folder/<arm>``."""
+    evaluation, log = folder / arm / "evaluation", folder / arm / "logs" / "training_log.csv"
+    remedy = "evaluate the arm again: python -m methmix.evaluation"
+    metrics = read_result(evaluation / "metrics.json", remedy)
+    predictions = read_result(evaluation / "predictions.csv", remedy, ["mixture_id", "tissue", *_VALUES])
+    tables = {name: read_result(evaluation / f"{name}.csv", remedy) for name in _TABLES}
+    mixtures, tissues = (list(dict.fromkeys(predictions[name])) for name in ("mixture_id", "tissue"))
+    n, n_tissues = len(mixtures), len(tissues)
+    if len(predictions) != n * n_tissues:
+        path = evaluation / "predictions.csv"
+        raise InputError(f"{path}: {len(predictions)} rows, expected {n} x {n_tissues}", remedy)
+    values = (predictions[name].to_numpy(dtype=float).reshape(n, n_tissues) for name in _VALUES)
     history = pd.read_csv(log) if log.is_file() else pd.DataFrame()
-    return ArmResult(arm, metrics, mixtures, tissues, true, predicted, probability, low, high, **tables, log=history)
+    return ArmResult(arm, metrics, mixtures, tissues, *values, **tables, log=history)
 
 
 def read_arms(folder: Path, arms: list[str]) -> list[ArmResult]:
-    """Read the results of several arms and check that they are of the same mixtures.
-
-    Raises
-    ------
-    InputError
-        As `read_arm`, or arms were evaluated on different mixtures.
-    """
+    """Read the results of several arms and check that they are of the same mixtures."""
     results = [read_arm(folder, arm) for arm in arms]
     first = results[0]
     for other in results[1:]:
         if other.tissues != first.tissues or not np.array_equal(other.true, first.true):
-            raise InputError(
-                f"{folder}: {first.arm} and {other.arm} were evaluated on different mixtures",
-                "evaluate all arms again on one test file",
-            )
+            different = f"{folder}: {first.arm} and {other.arm} were evaluated on different mixtures"
+            raise InputError(different, "evaluate all arms again on one test file")
     return results
 
 

@@ -1,77 +1,59 @@
-"""The limits of detection: their figure and their page."""
+"""The figure and the page of the limits of detection."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import NullLocator
 
 from methmix.arms import MAIN
 from methmix.detection.sensitivity import shown_limit
-from methmix.errors import InputError
 from methmix.files.atomic import write_text
-from methmix.pages.axes import percent_axis
 from methmix.pages.render import render
-from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, save
+from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, percent_axis, save
 from methmix.pages.wording import percent
+from methmix.report.arm_results import read_result
 
 logger = logging.getLogger("methmix")
 
 
 def write_detection_page(folder: Path) -> None:
-    """Write ``detection.png`` and ``detection.html`` beside what ``python -m methmix.detection`` wrote."""
-    sensitivities, limits, record = read_detection(folder)
-    figure = draw(sensitivities, limits, record)
+    """Write ``detection.png`` and ``detection.html`` into the folder that ``python -m methmix.detection`` wrote."""
+    record, sensitivities, limits = (
+        read_result(folder / name, "measure again: python -m methmix.detection")
+        for name in ("detection.json", "detection.csv", "limits.csv")
+    )
+    figure = _figure(sensitivities, limits, record)
     save(figure, folder / "detection.png")
     write_text(folder / "detection.html", _page(limits, record, figure))
     logger.info("report written to %s", folder / "detection.html")
 
 
-def read_detection(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Read what ``python -m methmix.detection`` wrote: sensitivities, limits and the record.
-
-    Raises
-    ------
-    InputError
-        A file is missing or damaged.
-    """
-    again = "measure again: python -m methmix.detection"
-    try:
-        record: dict[str, Any] = json.loads((folder / "detection.json").read_text())
-        return pd.read_csv(folder / "detection.csv"), pd.read_csv(folder / "limits.csv"), record
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: there is no such file", again) from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{folder}: a file is damaged ({error})", again) from None
-
-
 @drawing
-def draw(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, Any]) -> Figure:
+def _figure(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, Any]) -> Figure:
     """Draw sensitivity against spike, one panel per depth and false-positive rate, and maps of the limits below."""
     tissues, rates = _tissues(limits), list(dict.fromkeys(limits["fpr"]))
     heights = [2.3 * len(rates) + 0.5, 0.21 * len(tissues) + 1.1]
     figure = Figure(figsize=(12, sum(heights)))
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     _curves(upper, sensitivities, rates, record)
     _maps(lower, limits, tissues, record)
     return figure
 
 
 def _arms(record: dict[str, Any]) -> list[str]:
-    """List the arms, the main one first; it is drawn last, above the others."""
+    """List the arms, the main one first."""
     return sorted(record["arms"], key=lambda arm: arm == MAIN)[::-1]
 
 
 def _tissues(limits: pd.DataFrame) -> list[str]:
-    """Order the tissues from the easiest to the hardest for the main arm."""
+    """Order the tissues by ascending limit of detection of the main arm, averaged over depths and rates."""
     of_main = limits[limits["arm"] == MAIN] if MAIN in set(limits["arm"]) else limits
-    # Not reached counts as ten times the largest limit.
+    # A limit that is not reached counts as ten times the largest one.
     highest = 10 * of_main["limit"].replace(np.inf, np.nan).max()
     hardness = np.log(of_main["limit"].replace(np.inf, 1.0 if np.isnan(highest) else highest))
     return [str(name) for name in hardness.groupby(of_main["tissue"]).mean().sort_values().index]
@@ -83,9 +65,14 @@ def _curves(figure: SubFigure, table: pd.DataFrame, rates: list[float], record: 
     panels = figure.subplots(len(rates), len(depths), sharex=True, sharey=True, squeeze=False)
     spiked = table[table["spike"] > 0]
     for (row, column), axes in np.ndenumerate(panels):
+        # The main arm last, above the others.
         for arm in _arms(record)[::-1]:
             chosen = (spiked["arm"] == arm) & (spiked["depth"] == depths[column]) & (spiked["fpr"] == rates[row])
-            _sensitivity(axes, arm, spiked[chosen].groupby("spike")["sensitivity"])
+            by_spike = spiked[chosen].groupby("spike")["sensitivity"]
+            middle, shade = by_spike.median(), colour(arm)
+            lower, upper = by_spike.quantile(0.25), by_spike.quantile(0.75)
+            axes.fill_between(middle.index, lower, upper, color=shade, alpha=0.15, linewidth=0)
+            axes.plot(middle.index, middle, "o-", color=shade, markersize=3, label=arm)
         for level in (rates[row], record["sensitivity"]):
             axes.axhline(level, color=TRUTH, linewidth=0.7, linestyle=":")
         axes.set(xscale="log", ylim=(-0.02, 1.03))
@@ -101,19 +88,11 @@ def _curves(figure: SubFigure, table: pd.DataFrame, rates: list[float], record: 
     figure.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=len(labels))
 
 
-def _sensitivity(axes: Axes, arm: str, by_spike: Any) -> None:
-    middle, lower, upper = by_spike.median(), by_spike.quantile(0.25), by_spike.quantile(0.75)
-    axes.fill_between(middle.index, lower, upper, color=colour(arm), alpha=0.15, linewidth=0)
-    axes.plot(middle.index, middle, "o-", color=colour(arm), markersize=3, label=arm)
-
-
 def _maps(figure: SubFigure, limits: pd.DataFrame, tissues: list[str], record: dict[str, Any]) -> None:
     """Draw the limit of each tissue and depth at the first false-positive rate, one map per arm."""
     spikes, depths, rate = record["settings"]["spikes"], record["settings"]["depths"], limits["fpr"].iloc[0]
-    figure.suptitle(
-        f"limit of detection: {percent(record['sensitivity'])} sensitivity at {percent(rate)} false positives",
-        x=0.01, ha="left", fontsize=10,
-    )  # fmt: skip
+    title = f"limit of detection: {percent(record['sensitivity'])} sensitivity at {percent(rate)} false positives"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     arms, norm = _arms(record), LogNorm(spikes[0], spikes[-1])
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
     for axes, arm in zip(panels, arms, strict=True):
@@ -134,7 +113,6 @@ def _maps(figure: SubFigure, limits: pd.DataFrame, tissues: list[str], record: d
 
 
 def _page(limits: pd.DataFrame, record: dict[str, Any], figure: Figure) -> str:
-    """Render the page: one file that opens offline."""
     settings = record["settings"]
     caption = (
         f"Above: median over {len(record['tissues'])} tissues, band from the first to the third quartile. Below: the "

@@ -1,7 +1,6 @@
-"""What the jobs of a run used, beside what they had requested from the cluster."""
+"""What the jobs of a run used, compared with what they had requested from the cluster."""
 
 import ast
-import json
 import math
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,116 +10,93 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from methmix.pages.axes import labelled_rows, percent_axis
-from methmix.pages.style import EMPTY, TRUTH, drawing
+from methmix.pages.style import EMPTY, TRUTH, drawing, labelled_rows, percent_axis
+from methmix.report.arm_results import read_result
 
-_MEASURED = ("start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation")
-_ASKED = ("asked_minutes", "asked_memory_mb", "asked_cores", "asked_gpus")
+_MEASURED = ["start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation"]
+# Column -> its name in the resources of Snakemake, and in the record of a training.
+_ASKED = {
+    "asked_minutes": ("runtime", "minutes"),
+    "asked_memory_mb": ("mem_mb", "memory_mb"),
+    "asked_cores": ("cpus_per_task", "cpus"),
+    "asked_gpus": ("gpu", "gpus"),
+}
 
 
 def read_jobs(benchmarks: Path | None, folder: Path, phase: str, arms: list[str]) -> pd.DataFrame:
-    """Read what the jobs of one phase used.
+    """Read what the jobs of one phase used, from Snakemake's benchmark files and the records of the trainings.
 
-    Parameters
-    ----------
-    benchmarks
-        Folder of Snakemake's benchmark files.
-    folder, arms
-        ``results/<name>/<phase>`` with a folder per arm; a training's own record has more than Snakemake measures,
-        and is all there is for one that was submitted by hand.
-
-    Returns
-    -------
-    DataFrame
-        A row per job: ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
-        ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
-        ``asked_*``; NaN where something was not measured or not requested.
+    A record has more than Snakemake measures, and is all there is of a training that was submitted by hand. The
+    columns are ``job``, ``start`` and ``end`` (seconds since the epoch), ``seconds``, peak ``memory_mb`` and
+    ``gpu_memory_mb``, ``cores`` (mean number kept busy), ``gpu_utilisation`` (0-1), and what was requested in
+    ``asked_*``; NaN where something was not measured or not requested.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for path in sorted(benchmarks.glob("*.tsv")) if benchmarks and benchmarks.is_dir() else []:
+    for path in sorted(benchmarks.glob("*.tsv")) if benchmarks else []:
         if "phase" not in path.stem or f"_{phase}_" in path.stem:
             rows[path.stem] = _of_benchmark(path)
     for arm in arms:
-        record = folder / arm / "logs" / "training_record.json"
+        record, name = folder / arm / "logs" / "training_record.json", f"train_{phase}_{arm}"
         if record.is_file():
-            name = f"train_{phase}_{arm}"
             rows[name] = _with_record(rows.get(name, {}), record)
-    numbers = [*_MEASURED, *_ASKED]
-    table = pd.DataFrame([{"job": name, **row} for name, row in rows.items()], columns=["job", *numbers])
-    return table.astype(dict.fromkeys(numbers, float))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*_MEASURED, *_ASKED], dtype=float)
+    return table.rename_axis("job").reset_index()
 
 
 def _of_benchmark(path: Path) -> dict[str, Any]:
     measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
     end, seconds = path.stat().st_mtime, float(measured["s"])
-    row = {
-        "start": end - seconds,
-        "end": end,
-        "seconds": seconds,
-        "memory_mb": float(measured["max_rss"]),
-        "cores": float(measured["cpu_time"]) / seconds if seconds else np.nan,
-    }
+    cores = float(measured["cpu_time"]) / seconds if seconds else np.nan
+    row = {"start": end - seconds, "end": end, "seconds": seconds, "memory_mb": measured["max_rss"], "cores": cores}
     asked = ast.literal_eval(measured["resources"]) if "resources" in measured.index else {}
     if "slurm_partition" in asked:
-        row["asked_minutes"] = asked.get("runtime", np.nan)
-        row["asked_memory_mb"] = asked.get("mem_mb", np.nan)
-        row["asked_cores"] = asked.get("cpus_per_task", measured["threads"])
-        row["asked_gpus"] = asked.get("gpu", 0)
+        asked = {"cpus_per_task": measured["threads"], "gpu": 0, **asked}
+        row |= {column: asked.get(name, np.nan) for column, (name, _) in _ASKED.items()}
     return row
 
 
 def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
-    record = json.loads(path.read_text())["record"]
+    record = read_result(path, "train again: python -m methmix.training")["record"]
     end, seconds = path.stat().st_mtime, float(record["train_seconds"])
     row = {"start": end - seconds, "end": end, "seconds": 0.0, **row}
     if seconds > row["seconds"]:
-        # Over several starts; Snakemake has measured the last one.
+        # The record sums over restarts; Snakemake measured the last one only.
         row["seconds"], row["cores"] = seconds, record["n_ranks"] * record["cpu_seconds"] / seconds
     row["memory_mb"] = np.nanmax([row.get("memory_mb", np.nan), record["n_ranks"] * record["peak_memory_mb"]])
     if record["gpu_peak_memory_mb"]:
         row["gpu_memory_mb"] = record["gpu_peak_memory_mb"]
     if record["gpu_samples"]:
         row["gpu_utilisation"] = record["gpu_utilisation"]
-    for name, asked in (("minutes", "minutes"), ("memory_mb", "memory_mb"), ("cpus", "cores"), ("gpus", "gpus")):
-        if record["slurm"].get(name):
-            row[f"asked_{asked}"] = record["slurm"][name]
-    return row
+    # Where SLURM recorded nothing, what Snakemake requested stays.
+    return row | {column: found for column, (_, name) in _ASKED.items() if (found := record["slurm"].get(name))}
 
 
 def enough(used: float, asked: float, spare: float, step: float) -> float:
-    """Give what would have been enough: some times what was used, rounded up; never more than was requested."""
+    """Return a sufficient request: ``spare`` times the use, rounded up to ``step``; at most what was requested."""
     return min(asked, math.ceil(used * spare / step) * step)
 
 
 def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
-    """Give the table of the page: used / requested, and what would be enough next time."""
+    """Make the table of the page: used / requested, and what would be enough next time."""
     table = []
     for job in jobs.to_dict("records"):
-        minutes = job["seconds"] / 60
-        memory, asked_memory, asked_minutes = job["memory_mb"], job["asked_memory_mb"], job["asked_minutes"]
-        next_time = ""
+        minutes, asked_minutes, next_time = job["seconds"] / 60, job["asked_minutes"], ""
+        memory, asked_memory = job["memory_mb"], job["asked_memory_mb"]
         if not np.isnan([memory, asked_memory, asked_minutes]).any():
-            next_time = (
-                f"{enough(memory, asked_memory, 1.5, 500):.0f} MB, {enough(minutes, asked_minutes, 2, 5):.0f} min"
-            )
-        table.append(
-            {
-                "job": job["job"],
-                "time": _pair(minutes, asked_minutes, "min", 1),
-                "memory": _pair(memory, asked_memory, "MB", 0),
-                "cores": _pair(job["cores"], job["asked_cores"], "", 1),
-                "gpu": _gpu(job),
-                "enough": next_time,
-            }
-        )
+            next_memory, next_minutes = enough(memory, asked_memory, 1.5, 500), enough(minutes, asked_minutes, 2, 5)
+            next_time = f"{next_memory:.0f} MB, {next_minutes:.0f} min"
+        time, memory = _pair(minutes, asked_minutes, "min", 1), _pair(memory, asked_memory, "MB", 0)
+        cores = _pair(job["cores"], job["asked_cores"], "", 1)
+        row = {"job": job["job"], "time": time, "memory": memory, "cores": cores, "gpu": _gpu(job), "enough": next_time}
+        table.append(row)
     return table
 
 
 def _pair(used: float, asked: float, unit: str, digits: int) -> str:
     if np.isnan(used):
         return "not measured"
-    text = f"{used:.{digits}f}"
-    return f"{text} {unit}".strip() if np.isnan(asked) else f"{text} / {asked:.0f} {unit}".strip()
+    requested = "" if np.isnan(asked) else f" / {asked:.0f}"
+    return f"{used:.{digits}f}{requested} {unit}".strip()
 
 
 def _gpu(job: dict[Hashable, Any]) -> str:
@@ -133,7 +109,7 @@ def _gpu(job: dict[Hashable, Any]) -> str:
 
 @drawing
 def efficiency(jobs: pd.DataFrame) -> Figure | None:
-    """Draw which fraction of what was requested each job used; None where nothing was requested."""
+    """Draw the fraction of the requested resources that each job used; None where nothing was requested."""
     asked = jobs[jobs["asked_memory_mb"].notna()]
     if not len(asked):
         return None

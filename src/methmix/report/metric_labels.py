@@ -7,19 +7,7 @@ from methmix.pages.wording import percent
 
 
 class Label(NamedTuple):
-    """Of one metric.
-
-    Parameters
-    ----------
-    short
-        Heading of a column.
-    long
-        Title of a panel or a row.
-    unit
-        ``%``, or empty for a number.
-    meaning
-        More precisely, for the tables; by default as ``long``.
-    """
+    """Column heading, title of a panel or row, unit (``%`` or none) and explanation (by default the title)."""
 
     short: str
     long: str
@@ -31,9 +19,7 @@ _CALL = percent(PRESENT)
 LABELS = {
     "mae": Label("MAE", "mean absolute error", "%", "mean absolute error over all tissues"),
     "spurious_per_mixture": Label(
-        "false positives",
-        "false-positive tissues per mixture",
-        "",
+        "false positives", "false-positive tissues per mixture", "",
         f"absent tissues predicted at {_CALL} or more, per mixture",
     ),
     "missed_per_mixture": Label(
@@ -49,16 +35,14 @@ LABELS = {
         "ECE", "calibration error (ECE)", "", "expected calibration error of the presence probability"
     ),
     "background_mae": Label("MAE of the background", "mean absolute error of the background", "%"),
-    "distance_of_prediction_ratio_from_1": Label(
-        "distance of pred. / true from 1", "distance of predicted / true from 1"
-    ),
-}
+    "distance_of_prediction_ratio_from_1": Label("pred. / true from 1", "distance of predicted / true from 1"),
+}  # fmt: skip
 
 
 def chosen(*names: str) -> dict[str, Label]:
-    """Give the labels of some metrics, in that order."""
+    """Select the labels of some metrics, in the given order."""
     return {name: LABELS[name] for name in names}
 
 
-# Those that every report shows.
+# The metrics that every report shows.
 HEADLINE = chosen("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio", "presence_ece")

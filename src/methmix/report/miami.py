@@ -6,32 +6,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.pages.style import SPURIOUS, TISSUE_SHADES, drawing
+from methmix.pages.style import BLUE, LIGHT_BLUE, SPURIOUS, drawing
 from methmix.pages.wording import percent
 
 Array = npt.NDArray[np.float64]
 
-# Empty space between two tissues, relative to the bars of an average tissue.
+# Two alternating shades separate neighbouring tissues without a legend of forty colours.
+_SHADES = (BLUE, LIGHT_BLUE)
+# Space between two tissues, relative to the bars of an average tissue.
 _GAP = 0.15
 
 
 @drawing
 def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str = "") -> Figure:
-    """Draw one arm.
+    """Draw one arm; ``true`` and ``predicted`` are proportions, [n_mixtures, n_tissues].
 
-    For each tissue, in alphabetical order, a bar for every mixture that contains it and for every mixture in which it
-    is called although absent; sorted by truth, so that false positives stand at the end of each tissue, in red.
-
-    Parameters
-    ----------
-    arm
-        Its name, for the title.
-    tissues
-        Names, in the order of the columns.
-    true, predicted
-        Proportions, [n_mixtures, n_tissues].
-    note
-        What the reader must know of the data (drawn donors, shared donors).
+    For each tissue, in alphabetical order, one bar per mixture that contains it or in which it is called although
+    absent; sorted by truth, so that false positives stand at the end of each tissue, in red. The ``note`` below the
+    plot says what the reader must know of the data.
     """
     wrong = metrics.spurious(true, predicted)
     drawn = (true > 0) | wrong
@@ -53,7 +45,11 @@ def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str
     axes.set_xticks(centres, [tissues[i] for i in order], rotation=90)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    axes.set_title(_title(arm, true, predicted, wrong))
+    number, mass = int(wrong.sum()), float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
+    axes.set_title(
+        f"{arm}: {len(true)} test mixtures, {number} false positives ({number / len(true):.2f} per mixture), "
+        f"{percent(mass, 1)} of the predicted mass on absent tissues"
+    )
     caption = (
         "Truth above, prediction mirrored below, one bar per mixture. Red: false positives, absent but predicted at "
         f"{percent(metrics.PRESENT)} or more."
@@ -62,25 +58,12 @@ def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str
     return figure
 
 
-def _title(arm: str, true: Array, predicted: Array, wrong: metrics.Mask) -> str:
-    number, mass = int(wrong.sum()), float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
-    return (
-        f"{arm}: {len(true)} test mixtures, {number} false positives ({number / len(true):.2f} per mixture), "
-        f"{percent(mass, 1)} of the predicted mass on absent tissues"
-    )
-
-
 def _tissue(axes: Axes, left: float, true: Array, predicted: Array, wrong: metrics.Mask, rank: int) -> None:
     """Draw the bars of one tissue, one unit wide each, from ``left`` on.
 
-    A bar is narrower than a pixel where there are thousands: one outline of them all blends them instead of losing
-    some.
+    Of thousands of bars each is narrower than a pixel: a common outline blends them, where single bars would vanish.
     """
-    edges = left + np.arange(len(true) + 1)
-    shade = TISSUE_SHADES[rank % 2]
-    for height, fill in (
-        (true, shade),
-        (-np.where(wrong, 0, predicted), shade),
-        (-np.where(wrong, predicted, 0), SPURIOUS),
-    ):
+    edges, shade = left + np.arange(len(true) + 1), _SHADES[rank % 2]
+    below = (-np.where(wrong, 0, predicted), shade), (-np.where(wrong, predicted, 0), SPURIOUS)
+    for height, fill in ((true, shade), *below):
         axes.stairs(height, edges, baseline=0, fill=True, facecolor=fill, edgecolor="none", snap=False)

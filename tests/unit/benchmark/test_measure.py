@@ -8,8 +8,7 @@ import torch
 from experiments import ROOT, TINY
 
 from methmix.benchmark import measure as module
-from methmix.benchmark.benchmark_page import number, page
-from methmix.benchmark.measure import Sizes, checks, measure
+from methmix.benchmark.measure import checks, measure, number, page
 
 QUANTITIES = [
     "original: step / its matrix products",
@@ -40,7 +39,7 @@ def content(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         patch.setattr(module, "apart", here)
-        made = measure(TINY, Sizes(rounds=1, mixtures=12, regions=(1, 0.5)), torch.device("cpu"), folder)
+        made = measure(TINY, 1, 12, (1, 0.5), torch.device("cpu"), folder)
     assert not list(folder.iterdir())
     return json.loads(json.dumps({"mode": "quick", **made}))
 

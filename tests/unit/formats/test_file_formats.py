@@ -24,7 +24,7 @@ from methmix.formats.file_formats import FORMATS, recognise
         ("a", b"\x89HDF\r\n\x1a\n", "mixtures"),
     ],
 )
-def test_formats_are_told_apart(tmp_path, name, content, kind):
+def test_formats_are_distinguished(tmp_path, name, content, kind):
     (tmp_path / name).write_bytes(content)
     assert recognise(tmp_path / name)[0].name == kind
 

@@ -44,9 +44,8 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def read(paths, size=10, regions=REGIONS, **options):
-    paths = [paths] if isinstance(paths, Path) else paths
-    with open_samples(paths, regions, **options) as samples:
+def read(path, size=10, regions=REGIONS, **options):
+    with open_samples(path, regions, **options) as samples:
         blocks = list(samples.blocks(size))
     assert [name for block in blocks for name in block.names] == samples.names
     assert all(block.methylation.dtype == block.depth.dtype == np.float32 for block in blocks)
@@ -75,7 +74,7 @@ def test_counts(tmp_path, monkeypatch, name, values_per_block):
     assert samples.names == ["b", "a"]
     np.testing.assert_allclose(methylation, [[0.9, NAN, 1, NAN], [0.8, NAN, 0, NAN]], rtol=1e-6)
     np.testing.assert_array_equal(depth, [[10, 0, 5, 0], [10, 0, 6, 0]])
-    assert (samples.matching.n_regions, samples.matching.n_found, samples.matching.notes) == (4, 3, [])
+    assert (samples.n_found, samples.notes) == (3, [])
 
 
 @pytest.mark.parametrize("name", ["s.tsv", "s.tsv.gz"])
@@ -84,49 +83,43 @@ def test_fractions(tmp_path, name):
     assert samples.names == ["b", "a"]
     np.testing.assert_allclose(methylation, [[0.25, 0.5, 1, NAN], [NAN, 0.125, 0, NAN]])
     np.testing.assert_array_equal(depth, [[20, 20, 20, 0], [0, 20, 20, 0]])
-    assert samples.matching.n_found == 3
-    assert samples.matching.notes == ["the table has no depth; every value is taken as 20 reads"]
+    assert samples.n_found == 3
+    assert samples.notes == ["the table has no depth; every value is taken as 20 reads"]
 
 
-def test_samples_of_several_files_come_in_order_whatever_the_block(tmp_path):
-    paths = [
-        write(tmp_path / "1.tsv", COUNTS),
-        write(tmp_path / "2.tsv", BETA.replace(" b a", " c d")),
-        write(tmp_path / "3.tsv", COUNTS.replace("b_", "e_").replace("a_", "f_")),
-    ]
-    samples, methylation, depth = read(paths, size=100)
-    assert samples.names == ["b", "a", "c", "d", "e", "f"]
-    assert samples.matching.notes == ["2.tsv: the table has no depth; every value is taken as 30 reads"]
-    for size in (1, 2, 3, 4, 5):
-        _, again, depth_again = read(paths, size=size)
+def test_samples_come_in_order_whatever_the_block(tmp_path):
+    path = write(tmp_path / "s.tsv", "chr start end d b a\nchr1 100 200 0.25 NA 1\nchr2 100 200 0.5 0.125 0\n")
+    samples, methylation, depth = read(path, size=100)
+    assert samples.names == ["d", "b", "a"]
+    for size in (1, 2, 3):
+        _, again, depth_again = read(path, size=size)
         np.testing.assert_array_equal(again, methylation)
         np.testing.assert_array_equal(depth_again, depth)
-    assert read(paths, names=list("uvwxyz"))[0].names == list("uvwxyz")
 
 
 def test_chromosomes_without_chr(tmp_path):
     samples, methylation, _ = read(write(tmp_path / "s.tsv", COUNTS.replace("\nchr", "\n")))
     np.testing.assert_array_equal(methylation, read(write(tmp_path / "t.tsv", COUNTS))[1])
-    assert samples.matching.n_found == 3
-    assert len(samples.matching.notes) == 1 and "with or without chr" in samples.matching.notes[0]
+    assert samples.n_found == 3
+    assert len(samples.notes) == 1 and "with or without chr" in samples.notes[0]
 
 
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
-def test_regions_that_are_there_twice(tmp_path, monkeypatch, values_per_block):
+def test_duplicate_regions(tmp_path, monkeypatch, values_per_block):
     monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
     counts = read(write(tmp_path / "s.tsv", COUNTS + "chr1 100 200 1 10 2 30\nchr1 100 200 0 0 0 10\n"))
     np.testing.assert_allclose(counts[1][:, 0], [0.5, 0.2])
     np.testing.assert_array_equal(counts[2][:, 0], [20, 50])
-    assert counts[0].matching.notes == ["regions with more than one row: 1; their rows are summed"]
+    assert counts[0].notes == ["regions with more than one row: 1; their rows are summed"]
     fractions = read(write(tmp_path / "b.tsv", BETA + "chr1 300 400 4 6 0.75 NA\n"))
     np.testing.assert_allclose(fractions[1][:, 1], [0.625, 0.125])
     np.testing.assert_array_equal(fractions[2][:, 1], [30, 30])
-    assert "averaged" in fractions[0].matching.notes[0]
+    assert "averaged" in fractions[0].notes[0]
 
 
 def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
     fragments = RegionSet(REGIONS.chrom, REGIONS.start, REGIONS.end, "hg38", None, None, "fragment")
-    notes = read(write(tmp_path / "s.tsv", COUNTS), regions=fragments)[0].matching.notes
+    notes = read(write(tmp_path / "s.tsv", COUNTS), regions=fragments)[0].notes
     assert len(notes) == 1 and "proportions of fragments that are not unmethylated" in notes[0]
 
 
@@ -247,11 +240,11 @@ def table_of(path: Path, starts) -> Path:
 
 def test_few_regions(tmp_path):
     half = table_of(tmp_path / "half.tsv", range(0, 50_000, 1000))
-    assert read(half, regions=many(100))[0].matching.notes == []
+    assert read(half, regions=many(100))[0].notes == []
     less = table_of(tmp_path / "less.tsv", range(0, 49_000, 1000))
-    assert read(less, regions=many(100))[0].matching.notes == ["only 49 of 100 regions are in it"]
+    assert read(less, regions=many(100))[0].notes == ["only 49 of 100 regions are in it"]
     least = table_of(tmp_path / "least.tsv", range(0, 5000, 1000))
-    assert read(least, regions=many(100))[0].matching.n_found == 5
+    assert read(least, regions=many(100))[0].n_found == 5
     for starts in (range(77, 400_000, 1000), [*range(0, 4000, 1000), *range(77, 400_000, 1000)]):
         path = table_of(tmp_path / "other.tsv", starts)
         with pytest.raises(InputError) as caught:
@@ -270,18 +263,6 @@ def test_genome(tmp_path):
         assert read(path, genome=genome)[0].names == ["b", "a"]
     with pytest.raises(InputError, match="samples are of genome hg19, the model is of hg38"):
         read(path, genome="hg19")
-
-
-def test_names(tmp_path):
-    path = write(tmp_path / "s.tsv", COUNTS)
-    with pytest.raises(InputError, match="duplicate sample a"):
-        read([path, path])
-    with pytest.raises(InputError, match="3 names, but 2 samples"):
-        read(path, names=["x", "y", "z"])
-    with pytest.raises(InputError, match="duplicate sample x"):
-        read(path, names=["x", "x"])
-    with pytest.raises(InputError, match="no file"):
-        read([])
 
 
 def test_a_region_set_has_each_region_once():

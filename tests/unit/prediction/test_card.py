@@ -1,9 +1,11 @@
 """The model card."""
 
 import sys
+from dataclasses import replace
 
 from methmix.files.reference import write_reference
 from methmix.prediction.__main__ import main
+from methmix.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypatch, capsys):
@@ -11,7 +13,7 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
     for more in ([], ["--reference", str(tmp_path / "reference.h5")]):
         monkeypatch.setattr(sys, "argv", ["methmix.prediction", "--checkpoint", str(checkpoint), "--describe", *more])
         assert main() == 0
-        told = capsys.readouterr().out
+        card = capsys.readouterr().out
         for line in (
             "methmix sparse model, phase3, backbone reference",
             "For research use only, not for diagnosis.",
@@ -20,5 +22,14 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
             "seed 1, commit ",
             "Its reference has 8 tissues",
         ):
-            assert line in told
-        assert "detection_ratio: not known" not in told
+            assert line in card
+        assert "detection_ratio: not known" not in card
+
+
+def test_weights_of_another_model_have_no_card(checkpoint, tmp_path, monkeypatch, capsys):
+    known = load_checkpoint(checkpoint)
+    name = "limits.misfit_curve"
+    save_checkpoint(tmp_path / "other.pt", replace(known, model={**known.model, name: known.model[name][:1]}))
+    monkeypatch.setattr(sys, "argv", ["methmix.prediction", "--checkpoint", str(tmp_path / "other.pt"), "--describe"])
+    assert main() == 2
+    assert "the weights are not those of its sparse model" in capsys.readouterr().err

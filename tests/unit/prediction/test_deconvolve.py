@@ -60,7 +60,7 @@ def test_too_few_reads_give_no_numbers(command, reference, plasma, tmp_path):
     sample = json.loads(output.with_suffix(".json").read_text())["samples"][3]
     assert sample["answered"] is False and sample["proportions"] == {}
     assert sample["flags"] == ["too few reads (1 of 600 regions observed)"]
-    assert "No numbers are given" in output.with_suffix(".html").read_text()
+    assert "No estimates are given" in output.with_suffix(".html").read_text()
 
 
 def test_if_no_sample_has_enough_reads_nothing_is_written(command, reference, plasma, tmp_path):

@@ -80,7 +80,7 @@ def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking
     with CountsStore(run.n_regions) as store:
         store.append(*flagged)
         add_unknown(run, model, store)
-        profile = estimate(model.profiles.mean.numpy(), store).profile
+        profile = estimate(model.profiles.mean.double().numpy(), store)[1]
     assert run.unknown and len(run.notes) == 1
     of_flagged = np.array([result.unknown for result in run.results if result.poor_fit])
     assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)

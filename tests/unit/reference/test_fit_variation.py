@@ -5,11 +5,11 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
-from experiments import KNOWN_VARIATION, NO_VARIATION, drawn_donors
+from experiments import KNOWN_VARIATION, NO_VARIATION, between_donor_variance, drawn_donors
 
 from methmix.errors import InputError
 from methmix.reference.download import content_sha256
-from methmix.reference.fit_variation import between_donor_variance, fit, read_replicates
+from methmix.reference.fit_variation import fit, read_replicates
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_fit_recovers_what_the_donors_were_drawn_with():
 
 
 @pytest.mark.slow
-def test_fit_tells_admixture_from_independent_variation():
+def test_fit_distinguishes_admixture_from_independent_variation():
     impure = fit(drawn_donors(replace(KNOWN_VARIATION, mean_admixture=0.08)), seed=1)["parameters"]["healthy"]
     assert 0.05 < impure["mean_admixture"] < 0.11
 

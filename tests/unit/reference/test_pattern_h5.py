@@ -76,7 +76,7 @@ def test_originals_are_the_donors(build, calls):
     assert reference.region_names[:2] == ["chr1:0-50", "chr1:100-150"]
     notes = json.loads(reference.attributes["notes"])
     assert "2 augmented or synthetic samples are left out: they are no further donors" in notes
-    assert "only copies are there of B1: the counts of each one's copies are summed" in notes
+    assert "there are only copies of B1: the counts of each one's copies are summed" in notes
     assert set(json.loads(reference.attributes["sha256"])) == {"patterns.h5", "metadata.csv", "regions.bed"}
 
 

@@ -95,11 +95,11 @@ def test_similar_tissues_stand_beside_each_other(reference):
     names = [reference.tissue_names[i] for i in quality.order]
     for first, second in (("Cortex", "Neuron"), ("Colon", "Liver"), ("Blood", "Kidney")):
         assert abs(names.index(first) - names.index(second)) == 1
-    alike = quality.most_alike(3)
-    assert {frozenset(pair) for pair in alike[["first", "second"]].to_numpy().tolist()} == {
+    similar = quality.most_similar(3)
+    assert {frozenset(pair) for pair in similar[["first", "second"]].to_numpy().tolist()} == {
         frozenset(pair) for pair in (("Cortex", "Neuron"), ("Colon", "Liver"), ("Blood", "Kidney"))
     }
-    assert alike["difference"].is_monotonic_increasing
+    assert similar["difference"].is_monotonic_increasing
 
 
 def test_histogram(reference):

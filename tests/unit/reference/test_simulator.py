@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from experiments import between_donor_variance
 
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.reference import mean_of_observed
 from methmix.reference.build import build_reference
-from methmix.reference.fit_variation import TUMOUR_TYPES, between_donor_variance, read_replicates
+from methmix.reference.fit_variation import TUMOUR_TYPES, read_replicates
 from methmix.reference.quality import tissue_difference
 from methmix.reference.simulator import simulate_donors, simulate_means
 
@@ -38,7 +39,7 @@ def test_methylation_is_bimodal(means):
     assert (means < 0.2).mean() > 0.03
 
 
-def test_tissues_of_a_group_are_more_alike(means):
+def test_tissues_of_a_group_are_more_similar(means):
     names = sorted(name for group in GROUPS.values() for name in group)
     group_of = {name: group for group, members in GROUPS.items() for name in members}
     distance = {"inside": [], "between": []}

@@ -11,7 +11,8 @@ from methmix.config.sources import UxmAtlasReference
 from methmix.errors import InputError
 from methmix.formats.region_tables import read_atlas
 from methmix.reference.build import build_reference
-from methmix.reference.uxm_atlas import draw_donors, read_atlas_donors
+from methmix.reference.uxm_atlas import read_atlas_donors
+from methmix.reference.variation import DonorVariation
 
 GOOD = """\
 chr start end startCpG endCpG target name direction Liver Colon Blood
@@ -126,20 +127,22 @@ def test_missing_file(tmp_path):
 
 def test_unknown_stays_unknown(tmp_path, rng):
     path = _table(tmp_path / "atlas.tsv")
-    tissues, _, means = read_uxm_atlas(path)
-    donors, of_donor, methylated, depth = draw_donors(tissues, means, _settings(path), rng)
-    assert donors[:4] == ["Liver-1", "Liver-2", "Liver-3", "Colon-1"]
-    assert of_donor == ["Liver"] * 3 + ["Colon"] * 3 + ["Blood"] * 3
+    drawn = read_atlas_donors(_settings(path), rng)
+    methylated, depth = drawn.methylated, drawn.depth
+    assert drawn.names[:4] == ["Liver-1", "Liver-2", "Liver-3", "Colon-1"]
+    assert drawn.tissues == ["Liver"] * 3 + ["Colon"] * 3 + ["Blood"] * 3
     unknown = np.zeros((9, 3), dtype=bool)
     unknown[6:, 1] = True
     np.testing.assert_array_equal(depth, np.where(unknown, 0, 30))
     assert (methylated <= depth).all()
 
 
-def test_donors_lie_around_the_mean(tmp_path, rng):
+def test_donors_lie_around_the_mean(rng):
     means = np.repeat([[0.2, 0.5, 0.9], [0.9, 0.8, 0.1]], 2000, axis=1)
-    settings = _settings(tmp_path, donors_per_tissue=20, pseudo_depth=1000)
-    _, _, methylated, depth = draw_donors(["A", "B"], means, settings, rng)
+    variation = DonorVariation.shipped("healthy")
+    _, _, methylated, depth = variation.draw_donors(
+        ["A", "B"], [20, 20], means, lambda own: np.full(own.shape, 1000), rng
+    )
     fractions = (methylated / depth)[:20].reshape(20, 3, 2000)
     np.testing.assert_allclose(fractions.mean(axis=(0, 2)), [0.2, 0.5, 0.9], atol=0.03)
     # Reads alone would give a standard deviation of at most 0.016.

@@ -10,11 +10,11 @@ from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.reference.build import build_reference
-from methmix.reference.markers import select_markers
+from methmix.reference.profiles import select_markers
 
 
-def test_regions_that_tell_a_tissue_are_kept(reference):
-    """Two regions in which all donors of one tissue alone are methylated, among regions where all are alike."""
+def test_regions_that_distinguish_a_tissue_are_kept(reference):
+    """Two regions in which all donors of one tissue alone are methylated, among regions that are equal in all."""
     depth = np.full(reference.depth.shape, 40, dtype=np.int32)
     methylated = np.random.default_rng(0).binomial(depth, 0.5).astype(np.int32)
     marked = {tissue: [10 + 60 * n, 11 + 60 * n] for n, tissue in enumerate(reference.tissue_names)}

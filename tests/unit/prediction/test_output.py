@@ -1,4 +1,4 @@
-"""The page of a prediction."""
+"""The page of a prediction, made from its record."""
 
 from dataclasses import replace
 
@@ -6,8 +6,7 @@ import pytest
 
 from methmix.prediction.card import model_card
 from methmix.prediction.group_comparison import compare
-from methmix.prediction.output import record_of
-from methmix.prediction.prediction_page import render
+from methmix.prediction.output import record_of, render
 from methmix.training.checkpoint import load_checkpoint
 
 

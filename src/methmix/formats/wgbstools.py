@@ -1,4 +1,7 @@
-"""The ``.pat.gz`` files of wgbstools: the CpGs of every fragment, numbered from 1 along the genome."""
+"""The files of wgbstools: ``.beta``, reads of every CpG, and ``.pat.gz``, the CpGs of every fragment.
+
+CpGs are numbered from 1 along the genome.
+"""
 
 import io
 from collections.abc import Iterator
@@ -12,29 +15,76 @@ import pysam
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import CpgRegions, Intervals, bare_chrom, sums_by_region
+from methmix.formats.regions import CpgRegions, Integers, Intervals, bare_chrom, build_name, expand, sums_by_region
 from methmix.formats.store import Pair
-from methmix.formats.text import Beginning, read_rows
+from methmix.formats.text import Beginning, Columns, read_rows
+
+# How many CpGs a genome has in all chromosomes and scaffolds of its UCSC release, and so a .beta file.
+_N_CPGS = {28_217_448: "hg19", 29_401_795: "hg38"}
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
 MIN_CPGS_OF_FRAGMENT = 4
 MAX_METHYLATED_OF_UNMETHYLATED = 0.25
 
-# An index knows where fragments begin, not where they end. This many CpGs before a region is where wgbstools too
-# looks for fragments that reach into it; a file in which longer ones turn up is read whole.
+# An index knows where fragments begin, not where they end. This many CpGs before a region is also where wgbstools
+# looks for fragments that reach into it; a file with longer fragments is read whole.
 _LOOK_BACK = 150
-# For more regions than this it is quicker to read the file whole than to jump in it.
+# With more regions than this, reading the whole file is faster than seeking in it.
 _MAX_FETCHED_REGIONS = 10_000
 _LINES_PER_BLOCK = 200_000
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2).
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-_PAT_COLUMNS: dict[int, tuple[str, type | str]] = {
-    0: ("chromosome", "category"),
-    1: ("first CpG", int),
-    2: ("pattern", object),
-    3: ("count", int),
-}
+_COLUMNS: Columns = {0: ("chromosome", "category"), 1: ("first CpG", int), 2: ("pattern", object), 3: ("count", int)}
+
+
+def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
+    """Open a ``.beta`` file: pairs of uint8, methylated and all reads, one pair for each CpG of the genome.
+
+    CpGs deeper than 255 reads were scaled down to that by wgbstools. A file of another genome than the regions' is an
+    error, as far as the number of its CpGs shows it.
+    """
+    path, (regions, store) = beginning.path, request.target()
+    n_cpgs = n_cpgs_of_beta(path)
+    build = _N_CPGS.get(n_cpgs)
+    if build and build_name(regions.genome) in set(_N_CPGS.values()) - {build}:
+        raise InputError(
+            f"{path}: has as many CpGs as {build}, the model is of {regions.genome}", "use a model of that genome"
+        )
+    last = int(request.cpg_regions.end.max(initial=1)) - 1
+    if last > n_cpgs:
+        raise InputError(
+            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {last}",
+            "is the file of the genome build that the regions are of?",
+        )
+
+    def load() -> Counts:
+        counts = _beta_counts(path, request.cpg_regions)
+        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs")
+
+    return OpenedFile([beginning.sample_name], load)
+
+
+def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
+    pairs = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 2)
+    region, cpg = expand(regions.start - 1, regions.end - regions.start)
+    reads = np.asarray(pairs[cpg])
+    impossible = reads[:, 0] > reads[:, 1]
+    if impossible.any():
+        row = int(np.argmax(impossible))
+        raise InputError(
+            f"{path}: CpG {cpg[row] + 1}: {reads[row, 0]} methylated of {reads[row, 1]} reads", "is it a .beta file?"
+        )
+    n = len(regions.chrom)
+    return sums_by_region(region, reads[:, 0], n), sums_by_region(region, reads[:, 1], n)
+
+
+def n_cpgs_of_beta(path: Path) -> int:
+    """Count the CpGs of a ``.beta`` file, which depend on the genome only."""
+    size = path.stat().st_size
+    if size % 2:
+        raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
+    return size // 2
 
 
 def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
@@ -45,14 +95,8 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     of these is methylated.
 
     With an index (``.csi`` or ``.tbi``) beside the file, and at most 10,000 regions, only the fragments of the regions
-    are read, else all of it, in blocks.
-
-    Raises
-    ------
-    InputError
-        The regions have no CpG indices; the file has an index but is truncated. While loading: the file cannot be read
-        to its end, a number or pattern is invalid, or a CpG index stands on another chromosome than in the regions,
-        which happens if the two are of different genomes.
+    are read, else all of it, in blocks. A CpG index on another chromosome than in the regions, which is a sign of
+    another genome, is an error.
     """
     path, regions = beginning.path, request.cpg_regions
     _is_fetched(path, len(regions.chrom))
@@ -60,13 +104,13 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     def load() -> Counts:
         counts = _pat_counts(path, regions)
         example = ", CpG ".join(beginning.line.split("\t")[:2])
-        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example, [])
+        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example)
 
     return OpenedFile([beginning.sample_name], load)
 
 
 def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
-    """Count the fragments or CpGs of each region; for ``fragment`` those that are not unmethylated, and all."""
+    """Count methylated (for ``fragment``: not unmethylated) and all CpGs or fragments of each region."""
     counter = _Counter(path, regions)
     if _is_fetched(path, len(regions.chrom)):
         for block in _indexed_blocks(path, regions):
@@ -74,7 +118,7 @@ def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
         if counter.longest <= _LOOK_BACK:
             return counter.methylated, counter.depth
         counter = _Counter(path, regions)
-    for block in read_rows(path, _PAT_COLUMNS):
+    for block in read_rows(path, _COLUMNS):
         counter.add(block)
     return counter.methylated, counter.depth
 
@@ -100,7 +144,7 @@ def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, regions)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
-                yield from read_rows(path, _PAT_COLUMNS, rows=io.StringIO("\n".join(some)))
+                yield from read_rows(path, _COLUMNS, rows=io.StringIO("\n".join(some)))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read with its index {_index(path)} ({error})",
@@ -135,7 +179,7 @@ class _Counter:
         self.longest = 0
 
     def add(self, block: pd.DataFrame) -> None:
-        """Add the fragments of a block (columns of ``_PAT_COLUMNS``)."""
+        """Add the fragments of a block (columns of ``_COLUMNS``)."""
         first, patterns = block["first CpG"].to_numpy(), block["pattern"].to_numpy()
         length = np.fromiter(map(len, patterns), dtype=np.int64, count=len(patterns))
         self.longest = max(self.longest, int(length.max(initial=0)))
@@ -171,18 +215,13 @@ class _Counter:
             )
         return np.frombuffer(text.encode(), dtype=np.uint8)
 
-    def _check_chromosomes(
-        self, names: pd.Series, fragment: npt.NDArray[np.int64], region: npt.NDArray[np.int64]
-    ) -> None:
+    def _check_chromosomes(self, names: pd.Series, fragment: Integers, region: Integers) -> None:
         bare = np.array([bare_chrom(name) for name in names.cat.categories], dtype=object)
         differ = bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region]
         if differ.any():
             pair = int(np.argmax(differ))
-            cpg, found, expected = (
-                self._regions.start[region[pair]],
-                names.iloc[fragment[pair]],
-                self._chrom[region[pair]],
-            )
+            cpg, expected = self._regions.start[region[pair]], self._chrom[region[pair]]
+            found = names.iloc[fragment[pair]]
             raise InputError(
                 f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
                 "is the file of the genome build that the regions are of?",

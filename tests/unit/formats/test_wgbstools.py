@@ -20,7 +20,7 @@ END = np.array([60, 20, 15, 30, 99, 320, 212])
 CHROM = ["chr1"] * 5 + ["chr2"] * 2
 
 
-def pat_counts(path: Path, start, end, measure, chrom):
+def wgbstools_counts(path: Path, start, end, measure, chrom):
     regions = RegionSet(chrom, start, end, "hg19", start, end, measure)
     with CountsStore(len(regions), np.int64) as store:
         methylated, depth = open_file(path, Request(regions, store)).load().all()
@@ -72,7 +72,7 @@ def write_indexed_pat(path: Path, lines) -> Path:
 def test_fragments_are_counted_as_one_would_by_hand(tmp_path, rng, measure, write):
     lines = pat_lines(rng)
     path = write(tmp_path / "s.pat.gz", lines)
-    methylated, depth = pat_counts(path, START, END, measure, CHROM)
+    methylated, depth = wgbstools_counts(path, START, END, measure, CHROM)
     expected = naive_pat(lines, measure)
     np.testing.assert_array_equal(methylated, expected[0])
     np.testing.assert_array_equal(depth, expected[1])
@@ -83,15 +83,15 @@ def test_fragments_are_counted_as_one_would_by_hand(tmp_path, rng, measure, writ
 def test_blocks_add_up(tmp_path, rng, monkeypatch):
     lines = pat_lines(rng)
     monkeypatch.setattr("methmix.formats.text.ROWS_PER_BLOCK", 7)
-    monkeypatch.setattr("methmix.formats.pat._LINES_PER_BLOCK", 11)
+    monkeypatch.setattr("methmix.formats.wgbstools._LINES_PER_BLOCK", 11)
     for write in (write_pat, write_indexed_pat):
-        found = pat_counts(write(tmp_path / f"{write.__name__}.pat.gz", lines), START, END, "cpg", CHROM)
+        found = wgbstools_counts(write(tmp_path / f"{write.__name__}.pat.gz", lines), START, END, "cpg", CHROM)
         np.testing.assert_array_equal(found, naive_pat(lines, "cpg"))
 
 
 def test_few_known_cpgs_say_nothing_about_a_fragment(tmp_path):
     lines = ["chr1\t8\tCCTTTTT.C\t2", "chr1\t10\tTTT.CTT\t3", "chr1\t10\tTTT\t9", "chr1\t18\tTTTT\t9"]
-    methylated, depth = pat_counts(write_pat(tmp_path / "s.pat.gz", lines), START, END, "fragment", CHROM)
+    methylated, depth = wgbstools_counts(write_pat(tmp_path / "s.pat.gz", lines), START, END, "fragment", CHROM)
     # Region 10-20 sees TTTTT.C (one of six) and TTT.CTT (one of six); two CpGs are too few, and so are 12-15's.
     np.testing.assert_array_equal(methylated, 0)
     np.testing.assert_array_equal(depth, [0, 5, 0, 0, 0, 0, 0])
@@ -99,24 +99,24 @@ def test_few_known_cpgs_say_nothing_about_a_fragment(tmp_path):
 
 def test_a_quarter_methylated_is_unmethylated(tmp_path):
     lines = ["chr1\t10\tCTTT\t1", "chr1\t10\tCTCT\t1"]
-    methylated, depth = pat_counts(write_pat(tmp_path / "s.pat.gz", lines), START, END, "fragment", CHROM)
+    methylated, depth = wgbstools_counts(write_pat(tmp_path / "s.pat.gz", lines), START, END, "fragment", CHROM)
     assert (methylated[1], depth[1]) == (1, 2)
 
 
 def test_fragments_longer_than_the_index_can_show_are_found(tmp_path):
     lines = ["chr1\t5\t" + "CT" * 45, "chr1\t10\t" + "C" * 180]
     lines = [f"{line}\t1" for line in lines] + ["chr2\t151\t" + "T" * 180 + "\t1"]
-    indexed = pat_counts(write_indexed_pat(tmp_path / "s.pat.gz", lines), START, END, "cpg", CHROM)
+    indexed = wgbstools_counts(write_indexed_pat(tmp_path / "s.pat.gz", lines), START, END, "cpg", CHROM)
     np.testing.assert_array_equal(indexed, naive_pat(lines, "cpg"))
     assert indexed[1][5] > 0
 
 
 def test_only_the_fragments_of_few_regions_are_fetched(tmp_path, rng, monkeypatch):
     path = write_indexed_pat(tmp_path / "s.pat.gz", [*pat_lines(rng), "chr3\t999\tC\tnot a number"])
-    pat_counts(path, START, END, "cpg", CHROM)
-    monkeypatch.setattr("methmix.formats.pat._MAX_FETCHED_REGIONS", 6)
+    wgbstools_counts(path, START, END, "cpg", CHROM)
+    monkeypatch.setattr("methmix.formats.wgbstools._MAX_FETCHED_REGIONS", 6)
     with pytest.raises(InputError, match="not a number"):
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
 
 
 def test_chromosomes_without_chr(tmp_path, rng):
@@ -124,7 +124,7 @@ def test_chromosomes_without_chr(tmp_path, rng):
     expected = naive_pat(lines, "cpg")
     for write in (write_pat, write_indexed_pat):
         path = write(tmp_path / f"{write.__name__}.pat.gz", [line.removeprefix("chr") for line in lines])
-        np.testing.assert_array_equal(pat_counts(path, START, END, "cpg", CHROM), expected)
+        np.testing.assert_array_equal(wgbstools_counts(path, START, END, "cpg", CHROM), expected)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_chromosomes_without_chr(tmp_path, rng):
 def test_bad_pat(tmp_path, line, fragments):
     path = write_pat(tmp_path / "s.pat.gz", ["chr1\t10\tCC\t1", line])
     with pytest.raises(InputError) as caught:
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
     for fragment in [str(path), *fragments]:
         assert fragment in str(caught.value)
 
@@ -149,12 +149,12 @@ def test_damaged_pat(tmp_path, rng):
     path = write_pat(tmp_path / "s.pat.gz", pat_lines(rng))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="truncated gzip"):
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
     path.write_bytes(b"")
     with pytest.raises(InputError, match="is empty"):
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
     with pytest.raises(InputError, match="no such file"):
-        pat_counts(tmp_path / "none.pat.gz", START, END, "cpg", CHROM)
+        wgbstools_counts(tmp_path / "none.pat.gz", START, END, "cpg", CHROM)
 
 
 def test_damaged_pat_with_an_index(tmp_path, rng):
@@ -162,10 +162,10 @@ def test_damaged_pat_with_an_index(tmp_path, rng):
     content = path.read_bytes()
     path.write_bytes(content[:-3000])
     with pytest.raises(InputError, match=r"s\.pat\.gz: is truncated"):
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
     path.write_bytes(content[:200] + bytes(1000) + content[1200:])
     with pytest.raises(InputError, match=r"s\.pat\.gz: cannot be read with its index .*\.csi"):
-        pat_counts(path, START, END, "cpg", CHROM)
+        wgbstools_counts(path, START, END, "cpg", CHROM)
 
 
 @pytest.mark.data
@@ -175,7 +175,7 @@ def test_lung_has_fragments_in_most_markers(data_file, tmp_path, measure):
     path = data_file("loyfer_uxm/Lung_STL002.pat.gz")
     data_file("loyfer_uxm/Lung_STL002.pat.gz.csi")
     start, end = atlas["startCpG"].to_numpy(), atlas["endCpG"].to_numpy()
-    methylated, depth = pat_counts(path, start, end, measure, atlas["chr"].tolist())
+    methylated, depth = wgbstools_counts(path, start, end, measure, atlas["chr"].tolist())
     assert (depth > 0).sum() > 600
     unmethylated = 1 - methylated[depth > 0] / depth[depth > 0]
     target = atlas["target"][depth > 0]
@@ -183,5 +183,32 @@ def test_lung_has_fragments_in_most_markers(data_file, tmp_path, measure):
     without_index = tmp_path / path.name
     without_index.write_bytes(path.read_bytes())
     np.testing.assert_array_equal(
-        pat_counts(without_index, start, end, measure, atlas["chr"].tolist()), [methylated, depth]
+        wgbstools_counts(without_index, start, end, measure, atlas["chr"].tolist()), [methylated, depth]
     )
+
+
+def test_beta(tmp_path, rng):
+    depth = rng.integers(0, 256, 400)
+    pairs = np.stack([rng.integers(0, depth + 1), depth], axis=1).astype(np.uint8)
+    path = tmp_path / "s.beta"
+    pairs.tofile(path)
+    methylated, total = wgbstools_counts(path, START, END, "cpg", CHROM)
+    for region, (start, end) in enumerate(zip(START, END, strict=True)):
+        assert methylated[region] == pairs[start - 1 : end - 1, 0].sum(dtype=int)
+        assert total[region] == pairs[start - 1 : end - 1, 1].sum(dtype=int)
+    assert total.dtype == np.int64
+
+
+def test_bad_beta(tmp_path):
+    path = tmp_path / "s.beta"
+    with pytest.raises(InputError, match="no such file"):
+        wgbstools_counts(path, START, END, "cpg", CHROM)
+    for content, message in [
+        (b"", "is empty"),
+        (b"\1\2\3", "two for each CpG"),
+        (b"\1\2" * 100, "region ends behind CpG 319"),
+        (b"\1\2" * 10 + b"\3\2" + b"\1\2" * 400, "CpG 11: 3 methylated of 2 reads"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            wgbstools_counts(path, START, END, "cpg", CHROM)

@@ -1,0 +1,342 @@
+"""Figures of the comparison: errors of all arms, presence probabilities, and intervals."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from sklearn.metrics import precision_recall_curve
+
+from methmix import metrics
+from methmix.arms import ARMS, MAIN
+from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
+from methmix.pages.wording import in_unit, percent, shown
+from methmix.report.arm_results import ArmResult, Array, serious
+from methmix.report.metric_labels import LABELS
+from methmix.scores import CALIBRATION_BINS, calibration_bins
+
+# Bins of the calibration with fewer entries would show noise.
+_FEWEST = 10
+# The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.
+LEAST_ERRORS = 0.003
+# Number of single intervals shown.
+_EXAMPLES = 60
+_CLASSES = {
+    "major": "major, > 20 %",
+    "minor": "minor, 5 to 20 %",
+    "low": f"low, {100 * metrics.PRESENT:g} to 5 %",
+    "trace": f"trace, < {percent(metrics.PRESENT)}",
+}
+
+
+@drawing
+def summary(results: list[ArmResult]) -> Figure:
+    """Compare the arms in four metrics, with bootstrap intervals."""
+    arms, panels = serious(results), []
+    for name in ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio"):
+        estimates = [(result.metrics[name], *result.metrics[f"{name}_ci95"]) for result in arms]
+        panels.append((LABELS[name].long, LABELS[name].unit, estimates))
+    return _forest(arms, panels)
+
+
+@drawing
+def errors_by_abundance(results: list[ArmResult]) -> Figure:
+    """Draw the mean absolute error of each arm, with its interval, one panel per class of true proportions."""
+    arms, panels = serious(results), []
+    for title, rows in zip(headings(results), zip(*map(classes, arms), strict=True), strict=True):
+        panels.append((title, "%", [(row["mae"], row["mae_low"], row["mae_high"]) for row in rows]))
+    return _forest(arms, panels)
+
+
+def _forest(arms: list[ArmResult], panels: list[tuple[str, str, list[Any]]]) -> Figure:
+    """Draw estimates as dots on their intervals, one row per arm; of each panel title, unit and (value, low, high)."""
+    figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
+    columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, unit, estimates) in zip(columns, panels, strict=True):
+        for row, (result, (value, *ends)) in enumerate(zip(arms, estimates, strict=True)):
+            shade, place = colour(result.arm), (max(value, ends[1]), row)
+            axes.plot(ends, [row, row], color=shade, linewidth=3, solid_capstyle="butt", alpha=0.6)
+            axes.plot(value, row, "o", color=shade)
+            axes.annotate(in_unit(value, unit), place, (5, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.set_title(title)
+        axes.margins(x=0.35)
+        if title == LABELS["prediction_ratio"].long:
+            mark(axes, 1)
+        else:
+            axes.set_xlim(left=0)
+        if unit == "%":
+            percent_axis(axes.xaxis, ticks=4)
+        labelled_rows(axes, [result.arm for result in arms])
+    return figure
+
+
+@drawing
+def scatter(results: list[ArmResult]) -> Figure:
+    """Plot predicted against true proportions, one panel per arm; false positives in red."""
+    arms = serious(results)
+    figure, panels = _panel_per_arm(arms, 3.0, ticks=5)
+    for axes, result in zip(panels, arms, strict=True):
+        wrong, some = metrics.spurious(result.true, result.predicted), result.true > 0
+        axes.scatter(result.true[some], result.predicted[some], s=3, alpha=0.25, linewidths=0, color=colour(result.arm))
+        # Absent entries all lie at 0; jitter to the left makes them countable.
+        jitter = -0.05 * np.random.default_rng(0).random(wrong.sum())
+        axes.scatter(jitter, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
+        axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
+        axes.set(title=f"{result.arm}, r = {shown(result.metrics['pearson_r'])}", xlabel="true")
+    panels[0].set_ylabel("predicted")
+    return figure
+
+
+def _panel_per_arm(arms: list[ArmResult], height: float, ticks: int | None = None) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(2.7 * len(arms), height))
+    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
+    for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
+        percent_axis(axis, decimals=0, ticks=ticks)
+    return figure, panels
+
+
+@drawing
+def per_tissue(results: list[ArmResult]) -> Figure:
+    """Plot the mean absolute error of present entries, and false-positive rates, per tissue."""
+    arms = [result for result in results if ARMS[result.arm].selected] or results
+    table = arms[0].per_tissue
+    width = 0.8 / len(arms)
+    figure = Figure(figsize=(max(9.0, 0.42 * len(table)), 5.2))
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for number, result in enumerate(arms):
+        at = np.arange(len(table)) + (number - (len(arms) - 1) / 2) * width
+        rate = result.per_tissue["spurious"] / result.per_tissue["n_absent"].clip(lower=1)
+        upper.bar(at, result.per_tissue["mae_present"], width, color=colour(result.arm), label=result.arm)
+        lower.bar(at, rate, width, color=colour(result.arm))
+    upper.set_title("mean absolute error where present")
+    lower.set_title("false-positive rate: proportion of mixtures without the tissue in which it is called")
+    for axes in (upper, lower):
+        percent_axis(axes.yaxis, decimals=1)
+    names = table["tissue"].where(table["shared_donors"] == "none", table["tissue"] + " *")
+    tissue_columns(lower, names.tolist())
+    figure.legend(ncols=len(arms), loc="outside upper right")
+    return figure
+
+
+@drawing
+def training(results: list[ArmResult]) -> Figure | None:
+    """Plot validation error, false positives, losses and learning rate by epoch; None without a trained arm."""
+    trained = [result for result in results if not result.log.empty]
+    if not trained:
+        return None
+    panels = {
+        "val/mae": "validation MAE",
+        "val/spurious_per_mixture": "validation: false positives",
+        "val/total_loss": "total loss (dotted: training)",
+        "train/learning_rate": "learning rate",
+    }
+    figure = Figure(figsize=(12, 2.9))
+    for axes, (name, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        for result in trained:
+            axes.plot(result.log["epoch"], result.log[name], color=colour(result.arm), label=result.arm)
+            if name == "val/total_loss":
+                axes.plot(result.log["epoch"], result.log["train/total_loss"], ":", color=colour(result.arm))
+        if name != "train/learning_rate":
+            axes.set_yscale("log")
+        axes.set(title=title, xlabel="epoch")
+    figure.axes[0].legend()
+    return figure
+
+
+@drawing
+def strata(results: list[ArmResult]) -> Figure:
+    """Plot the error by depth, and error and false positives by number of tissues."""
+    figure = Figure(figsize=(11, 3.2))
+    panels = figure.subplots(1, 3)
+    columns = {
+        "MAE by depth": ("mean_depth", "mae"),
+        "MAE by number of tissues": ("n_tissues", "mae"),
+        "false positives by number of tissues": ("n_tissues", "spurious"),
+    }
+    for axes, (title, (by, column)) in zip(panels, columns.items(), strict=True):
+        for result in serious(results):
+            means = result.per_mixture.groupby(by)[column].mean()
+            axes.plot(means.index, means, "o-", color=colour(result.arm), label=result.arm)
+        axes.set(title=title, xlabel="tissues in the mixture", ylim=(0, None))
+        if by == "mean_depth":
+            axes.set(xlabel="mean depth", xscale="log")
+        if column == "mae":
+            percent_axis(axes.yaxis, decimals=1)
+        ticks = sorted(results[0].per_mixture[by].unique())
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
+    return figure
+
+
+@drawing
+def background(results: list[ArmResult]) -> Figure | None:
+    """Plot predicted against true background, the margin as a band; None in a phase without background."""
+    if not results[0].background:
+        return None
+    arms, columns, margin = serious(results), results[0].background, metrics.BACKGROUND_MARGIN
+    true = results[0].true[:, columns].sum(axis=1)
+    ends = np.array([true.min() - margin, true.max() + margin])
+    figure, panels = _panel_per_arm(arms, 3.2)
+    for axes, result in zip(panels, arms, strict=True):
+        axes.fill_between(ends, ends - margin, ends + margin, color=TRUTH, alpha=0.15, linewidth=0)
+        axes.plot(ends, ends, color=TRUTH, linewidth=0.7)
+        predicted = result.predicted[:, columns].sum(axis=1)
+        axes.scatter(true, predicted, s=6, alpha=0.5, linewidths=0, color=colour(result.arm))
+        held = percent(result.metrics["background_within_3_points"], 1)
+        axes.set(title=f"{result.arm}: {held} within", xlabel="true background", xlim=ends)
+    panels[0].set_ylabel("predicted background")
+    return figure
+
+
+def classes(result: ArmResult) -> list[dict[Hashable, Any]]:
+    """List the errors of one arm by class of true proportion, for the classes that occur in these mixtures."""
+    return result.by_abundance[result.by_abundance["n"] > 0].to_dict("records")
+
+
+def headings(results: list[ArmResult]) -> list[str]:
+    """Name the classes that occur in these mixtures, with their numbers of entries."""
+    return [f"{_CLASSES[row['abundance']]} (n = {row['n']:,})" for row in classes(results[0])]
+
+
+@drawing
+def presence(results: list[ArmResult]) -> Figure:
+    """Plot the calibration of the presence probability, and precision against recall."""
+    figure = Figure(figsize=(10, 4.0))
+    left, right = figure.subplots(1, 2)
+    for result in serious(results):
+        ece, area = (shown(result.metrics[name], 4) for name in ("presence_ece", "presence_auprc"))
+        present, probability = _reliability(
+            left, result.true, result.probability, color=colour(result.arm), label=f"{result.arm}, ECE {ece}"
+        )
+        precision, recall, _ = precision_recall_curve(present, probability)
+        right.step(recall, precision, where="post", color=colour(result.arm), label=f"{result.arm}, AUPRC {area}")
+    _diagonal(left, "calibration")
+    right.set(xlabel="recall", ylabel="precision", title="precision and recall", xlim=(0.5, 1.01))
+    right.legend(loc="lower left")
+    return figure
+
+
+@drawing
+def calibration(result: ArmResult) -> Figure | None:
+    """Plot the calibration of a trained arm's presence probability by depth and by tissue; None for others."""
+    if not result.trained:
+        return None
+    figure = Figure(figsize=(11, 3.6))
+    left, right = figure.subplots(1, 2, width_ratios=[2, 3])
+    depths = sorted(result.per_mixture["mean_depth"].unique())
+    for depth, shade in zip(depths, mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(depths))), strict=True):
+        rows = result.per_mixture["mean_depth"].eq(depth).to_numpy()
+        _reliability(left, result.true[rows], result.probability[rows], color=shade, label=f"depth {depth:g}")
+    _diagonal(left, f"{result.arm}: calibration by depth")
+    right.bar(range(len(result.tissues)), result.per_tissue["presence_ece"], color=colour(result.arm))
+    tissue_columns(right, result.tissues)
+    right.set_title(f"{result.arm}: expected calibration error by tissue")
+    return figure
+
+
+def _reliability(axes: Axes, true: Array, probability: Array, **look: Any) -> tuple[metrics.Mask, Array]:
+    """Plot the proportion of present entries against the mean presence probability, in the bins of the ECE.
+
+    Returns which entries are present, and their probabilities; traces are left out.
+    """
+    labelled = metrics.absent(true) | metrics.present(true)
+    present, probability = metrics.present(true)[labelled], probability[labelled]
+    bins = calibration_bins(probability)
+    number = np.bincount(bins, minlength=CALIBRATION_BINS)
+    enough = number >= _FEWEST
+    mean, found = (np.bincount(bins, of, CALIBRATION_BINS)[enough] / number[enough] for of in (probability, present))
+    axes.plot(mean, found, "o-", markersize=4, **look)
+    return present, probability
+
+
+def _diagonal(axes: Axes, title: str) -> None:
+    axes.axline((0, 0), slope=1, color=TRUTH, linewidth=0.7)
+    axes.set(xlabel="presence probability", ylabel="proportion that is present", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    axes.set_title(title)
+    axes.legend()
+
+
+@drawing
+def tradeoff(results: list[ArmResult]) -> Figure:
+    """Plot missed tissues against false positives for all values of the setting of an arm that trades them off."""
+    figure = Figure(figsize=(11, 4.2))
+    left, right = figure.subplots(1, 2)
+    for result in serious(results):
+        table = result.tradeoff
+        errors = table[["spurious_per_mixture", "missed_per_mixture"]].clip(lower=LEAST_ERRORS)
+        false, missed = (errors[name] for name in errors)
+        name = result.arm if len(table) == 1 else f"{result.arm}: {table['setting'].iloc[0]}"
+        left.plot(false, missed, ".-", color=colour(result.arm), linewidth=1, label=name)
+        left.plot(false[table["chosen"]], missed[table["chosen"]], "o", color=colour(result.arm), markersize=9)
+        if result.arm == MAIN and len(table) > 1:
+            for x, y, value in zip(false, missed, table["value"], strict=True):
+                left.annotate(f"{value:g} ", (x, y), fontsize=7, ha="right", va="top", color=colour(result.arm))
+            _errors_by_threshold(right, table, colour(result.arm))
+    left.set(
+        xlabel="false-positive tissues per mixture", ylabel="missed tissues per mixture", xscale="log", yscale="log"
+    )
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    left.set_title("lower left is better; large dot: as evaluated")
+    left.legend(fontsize=7)
+    return figure
+
+
+def _errors_by_threshold(axes: Axes, table: pd.DataFrame, shade: str) -> None:
+    """Plot false positives, missed tissues and the MAE against the presence threshold."""
+    axes.plot(table["value"], table["spurious_per_mixture"], "-", color=shade, label="false positives per mixture")
+    axes.plot(table["value"], table["missed_per_mixture"], "--", color=shade, label="missed per mixture")
+    error = axes.twinx()
+    error.plot(table["value"], table["mae"], ":", color=TRUTH)
+    error.set_ylabel("MAE (dotted)")
+    error.spines["right"].set_visible(True)
+    percent_axis(error.yaxis, decimals=2)
+    axes.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
+    axes.set(xlabel="presence threshold", title=f"{MAIN}: errors by presence threshold")
+    axes.legend(loc="upper center")
+
+
+@drawing
+def intervals(result: ArmResult) -> Figure | None:
+    """Plot the coverage of one arm's intervals and some examples; None if it gives no intervals."""
+    if np.isnan(result.low).all():
+        return None
+    figure = Figure(figsize=(12, 3.4))
+    first, second, third = figure.subplots(1, 3, width_ratios=[1, 2.4, 2.4])
+    present = metrics.present(result.true)
+    covered = metrics.covered(result.true, result.low, result.high)
+    depth = result.per_mixture["mean_depth"].to_numpy()
+    coverage = {f"{d:g}": covered[depth == d][present[depth == d]].mean() for d in np.unique(depth)}
+    first.bar([*coverage], [*coverage.values()], color=colour(result.arm))
+    first.set(title="coverage by depth", xlabel="mean depth")
+    second.bar(range(len(result.tissues)), result.per_tissue["interval_coverage_present"], color=colour(result.arm))
+    second.set_title("coverage by tissue, where present")
+    tissue_columns(second, result.tissues)
+    for axes in (first, second):
+        axes.axhline(metrics.INTERVAL_LEVEL, color=TRUTH, linewidth=0.8)
+        axes.set_ylim(0, 1)
+        percent_axis(axes.yaxis, decimals=0)
+    _examples(third, result, present, covered)
+    return figure
+
+
+def _examples(axes: Axes, result: ArmResult, present: metrics.Mask, covered: metrics.Mask) -> None:
+    """Draw some intervals of present tissues around the truth, in red those that do not contain it."""
+    rows, columns = np.nonzero(present)
+    some = np.random.default_rng(0).choice(len(rows), min(_EXAMPLES, len(rows)), replace=False)
+    some = some[np.argsort(result.true[rows[some], columns[some]])]
+    at = rows[some], columns[some]
+    low, high, inside = result.low[at] - result.true[at], result.high[at] - result.true[at], covered[at]
+    place = np.arange(len(some))
+    for mask, shade in ((inside, colour(result.arm)), (~inside, SPURIOUS)):
+        axes.vlines(place[mask], low[mask], high[mask], color=shade, linewidth=2, alpha=0.7)
+    axes.axhline(0, color=TRUTH, linewidth=0.8)
+    axes.set(title=f"{len(some)} present tissues: {percent(metrics.INTERVAL_LEVEL)} interval minus truth", xticks=[])
+    axes.set_xlabel("from the smallest true proportion to the largest")
+    percent_axis(axes.yaxis, decimals=0)
