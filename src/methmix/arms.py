@@ -1,50 +1,28 @@
 """The arms: every method that is compared, and how commands, tables and figures name, draw and use it.
 
-This is the only list of them. A new control is a line here and a function in `methmix.evaluation.controls`.
+A new control is a line here and a function in `methmix.evaluation.controls`.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+# With a checkpoint; classical deconvolution; knowing the test donors; a constant answer, which figures leave out.
 Kind = Literal["trained", "control", "bound", "trivial"]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One method of a comparison.
-
-    Parameters
-    ----------
-    name
-        As in files, configurations and commands.
-    label
-        As in figures.
-    legend
-        What the method does, in half a sentence.
-    colour
-        Safe for colour-blind readers (Okabe and Ito 2008).
-    kind
-        ``trained``: has a checkpoint; ``control``: classical deconvolution; ``bound``: knows what no method for new
-        donors can know; ``trivial``: a constant answer, which figures leave out.
-    cut
-        Whether its proportions below a threshold, chosen on validation, are set to 0 and the others renormalised.
-    compared
-        Whether it is in the comparison of a phase; if not, only in the ablation and the folds.
-    selected
-        Whether it is one of the few that the ablation, the errors by tissue and the worked mixtures show.
-    detection
-        Whether its limit of detection is measured, which takes thousands of mixtures.
-    """
+    """One method of a comparison."""
 
     name: str
-    label: str
-    legend: str
-    colour: str
+    label: str  # in figures
+    legend: str  # what the method does, in half a sentence
+    colour: str  # safe for colour-blind readers (Okabe and Ito 2008)
     kind: Kind
-    cut: bool = False
-    compared: bool = True
-    selected: bool = False
-    detection: bool = False
+    cut: bool = False  # whether proportions below the best threshold on validation become 0, the others renormalised
+    compared: bool = True  # in a phase; if not, only in the ablation and the folds
+    selected: bool = False  # one of the few in the ablation, the errors by tissue and the worked mixtures
+    detection: bool = False  # whether its limit of detection is measured, which takes thousands of mixtures
 
 
 # The arm that this package is about, and the one that it is measured against.
@@ -101,8 +79,5 @@ def names(*kinds: Kind, **having: Any) -> list[str]:
     >>> names("control", detection=True)
     ['nnls', 'em']
     """
-    return [
-        arm.name
-        for arm in ARMS.values()
-        if (not kinds or arm.kind in kinds) and all(getattr(arm, field) == value for field, value in having.items())
-    ]
+    of_kind = [arm for arm in ARMS.values() if arm.kind in kinds or not kinds]
+    return [arm.name for arm in of_kind if all(getattr(arm, field) == value for field, value in having.items())]

@@ -3,11 +3,11 @@
 import ast
 import functools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-# What lies beside the code and is read by it: tables and the templates of pages.
+Node = TypeVar("Node")
 _DATA = (".json", ".html")
 
 
@@ -15,101 +15,74 @@ def import_closure(entry: str, command: str, package: Path) -> dict[str, bytes]:
     """Collect what ``python -m <entry> [<command>]`` runs and reads of a package.
 
     That is the entry point, every module that it imports, also inside functions, every module that those import, and
-    the data files that one of them names. Code is without comments, docstrings and layout.
+    the data files beside them that one of them names. Functions of other commands alone are left out, provided that
+    the command ``fit-variation`` is the function ``_fit_variation``. The folder ``package`` is searched once.
 
-    Parameters
-    ----------
-    entry
-        Dotted name of a module; of a package, its ``__main__`` is meant.
-    command
-        Subcommand of that ``__main__``, or empty. What belongs to other subcommands alone is left out, provided that
-        ``main`` only hands over to a function with the name of the subcommand: ``_fit_variation`` for
-        ``fit-variation``.
-    package
-        Folder of the top package. Which files there are is looked up once in a process.
-
-    Returns
-    -------
-    dict
-        Dotted name of a module -> its code, and name of a data file relative to ``package`` -> its content.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such module.
+    Code is by dotted name, without comments, docstrings and layout; data by file name relative to ``package``.
     """
-    paths, data = _files(package)
-    start = f"{entry}.__main__" if f"{entry}.__main__" in paths else entry
-    if start not in paths:
+    modules = _modules(package)
+    start = f"{entry}.__main__" if f"{entry}.__main__" in modules else entry
+    if start not in modules:
         raise FileNotFoundError(f"{package.parent}: there is no module {entry}")
-    found: dict[str, _Module] = {}
-    waiting = {start}
-    while waiting:
-        name = waiting.pop()
-        found[name] = _module(paths[name].read_bytes(), command if name == start else "")
-        # Before a module, Python imports the packages that it is in. An imported name may as well be a function.
-        imported = found[name].imports | {name.rpartition(".")[0]}
-        waiting |= (imported & paths.keys()) - found.keys()
-    packages = {paths[name].parent for name in found}
-    reachable = [path for path, folder in data.items() if folder in packages]
-    read = _data_of([(paths[name], module.data) for name, module in found.items()], reachable)
-    code = {name: module.code.encode() for name, module in found.items()}
-    return code | {str(path.relative_to(package)): path.read_bytes() for path in read}
+
+    def read(path: Path) -> tuple[bytes, set[str]]:
+        return _read(path.read_bytes(), path.suffix, command if path == modules[start] else "")
+
+    def imported(name: str) -> set[str]:
+        # Before a module, Python imports the package that it is in. An imported name may as well be a function.
+        return (read(modules[name])[1] | {name.rpartition(".")[0]}) & modules.keys()
+
+    code = {modules[name]: name for name in _reached([start], imported)}
+    data = {path for folder in {path.parent for path in code} for path in folder.iterdir() if path.suffix in _DATA}
+    found = _reached(code, lambda path: {other for other in data if other.name in read(path)[1]})
+    return {code.get(path) or str(path.relative_to(package)): read(path)[0] for path in found}
 
 
-@dataclass(frozen=True)
-class _Module:
-    """A module: its code, the dotted names that it imports, and the names of data files in it."""
-
-    code: str
-    imports: frozenset[str]
-    data: frozenset[str]
-
-
-@functools.cache
-def _files(package: Path) -> tuple[dict[str, Path], dict[Path, Path]]:
-    """Find the modules of a package by their dotted names, and the data files with the folder of their package."""
-    modules, data = {}, {}
-    for path in sorted(package.rglob("*.*")):
-        if path.suffix == ".py":
-            parts = path.relative_to(package.parent).with_suffix("").parts
-            modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-        elif path.suffix in _DATA:
-            data[path] = next(folder for folder in path.parents if (folder / "__init__.py").is_file())
-    return modules, data
+def _reached(start: Iterable[Node], following: Callable[[Node], set[Node]]) -> set[Node]:
+    """Collect the nodes of a graph that can be reached."""
+    found: set[Node] = set()
+    new = set(start)
+    while new:
+        found |= new
+        new = {after for node in new for after in following(node)} - found
+    return found
 
 
 @functools.cache
-def _module(source: bytes, command: str) -> _Module:
-    tree = ast.parse(source)
-    if command:
+def _modules(package: Path) -> dict[str, Path]:
+    paths = {path: path.relative_to(package.parent).with_suffix("").parts for path in package.rglob("*.py")}
+    return {".".join(parts).removesuffix(".__init__"): path for path, parts in paths.items()}
+
+
+@functools.cache
+def _read(content: bytes, suffix: str, command: str) -> tuple[bytes, set[str]]:
+    """Give what counts of a module or data file, and the names of modules and of data files in it."""
+    names: set[str] = set()
+    if suffix == ".py":
+        tree = ast.parse(content)
         _leave_other_commands_out(tree, command)
-    imports = set(_strip(tree))
-    code = ast.dump(tree)
-    # A module whose name is text is started as a process, or imported by that name.
-    imports.update(re.findall(r"'(\w+(?:\.\w+)+)'", code))
-    return _Module(code, frozenset(imports), _data_names(code))
+        names.update(_strip(tree))
+        code = ast.dump(tree)
+        # A module whose name is text is started as a process, or imported by that name.
+        names.update(re.findall(r"'(\w+(?:\.\w+)+)'", code))
+        content = code.encode()
+    names.update(re.findall(r"""['"/]([\w-]+\.(?:json|html))['"]""", content.decode()))
+    return content, names
 
 
 def _strip(node: ast.AST) -> Iterator[str]:
-    """Take docstrings and what only a type checker reads out of a tree; name what its statements import."""
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        node.body = node.body[_has_docstring(node.body) :]
+    """Remove docstrings and what only a type checker reads from a tree; yield the names that its statements import."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
     elif isinstance(node, ast.If) and "TYPE_CHECKING" in _names(node.test):
         node.body = []
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield str(child.module)
-            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+            yield from (str(child.module), *(f"{child.module}.{alias.name}" for alias in child.names))
         elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
             yield from _strip(child)
-
-
-def _has_docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
-    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
 def _names(node: ast.AST) -> set[str]:
@@ -117,41 +90,11 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _leave_other_commands_out(tree: ast.Module, command: str) -> None:
-    """Drop the functions that neither ``main`` calls nor the command uses, then the imports that nothing left uses."""
+    """Drop the functions that neither ``main`` calls nor the command uses."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     own = f"_{command.replace('-', '_')}"
     if not {"main", own} <= functions.keys():
         return
-    calls = [found.func for found in ast.walk(functions["main"]) if isinstance(found, ast.Call)]
-    waiting = {own, *(function.id for function in calls if isinstance(function, ast.Name))} & functions.keys()
-    kept = {"main"}
-    while waiting:
-        name = waiting.pop()
-        kept.add(name)
-        waiting |= (_names(functions[name]) & functions.keys()) - kept
-    body = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or node.name in kept]
-    used = {name for node in body for name in _names(node)}
-    for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            node.names = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
-    tree.body = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom) or node.names]
-
-
-def _data_names(text: str) -> frozenset[str]:
-    """Find the names of data files in code or in a template, each without its folder."""
-    return frozenset(re.findall(r"""['"/]([\w-]+\.(?:json|html))['"]""", text))
-
-
-def _data_of(named: list[tuple[Path, frozenset[str]]], reachable: list[Path]) -> set[Path]:
-    """Find the data files that modules name, given the names in each module, and the templates that those name."""
-    found: set[Path] = set()
-    waiting = named.copy()
-    while waiting:
-        source, names = waiting.pop()
-        for name in names:
-            of_name = {path for path in reachable if path.name == name}
-            # Where several have the name, the one beside is meant.
-            new = {path for path in of_name if path.parent == source.parent} or of_name
-            waiting += [(path, _data_names(path.read_text())) for path in new - found]
-            found |= new
-    return found
+    called = {name for node in ast.walk(functions["main"]) if isinstance(node, ast.Call) for name in _names(node.func)}
+    used = _reached(["main", own], lambda name: (called if name == "main" else _names(functions[name])) & {*functions})
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or node.name in used]

@@ -2,14 +2,9 @@
 
 
 class MethmixError(Exception):
-    """Base of the errors that are shown to the user as one message, without a traceback.
+    """An error that the user sees as one message, without a traceback.
 
-    Parameters
-    ----------
-    message
-        What was wrong, where (file, key, row) and what was expected.
-    hint
-        What the user can do about it.
+    ``message`` says what is wrong, where (file, key, row), and what was expected; ``hint`` what to do about it.
     """
 
     exit_code = 1

@@ -1,9 +1,8 @@
 """What the metrics are about: absent, present and called tissues, intervals, limits of detection.
 
-Everywhere, ``true`` and ``predicted`` are proportions of shape [n_mixtures, n_tissues]. Of the truth, an entry is
-**absent** where it is exactly 0, **present** from `PRESENT` on, and **trace** between; trace entries count in no
-presence metric. A tissue is **called** where its predicted proportion is at least `PRESENT`. The metrics themselves
-are in `methmix.scores`.
+Everywhere, ``true`` and ``predicted`` are proportions of shape [n_mixtures, n_tissues]. A true proportion is **absent**
+if exactly 0, **present** from `PRESENT` on, and a **trace** between; traces count in no presence metric. A tissue is
+**called** where its predicted proportion is at least `PRESENT`. The metrics themselves are in `methmix.scores`.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ PRESENT = 0.01
 INTERVAL_LEVEL = 0.9
 # Proportion of the mixtures in which a tissue at its limit of detection is found.
 SENSITIVITY = 0.95
-# How far off the background of a mixture may be.
+# Tolerance for the background proportion of a mixture (phase 3).
 BACKGROUND_MARGIN = 0.03
 # Of a proportion in single precision.
 ROUNDING = 1e-6
@@ -51,17 +50,14 @@ def missed(true: Array, predicted: Array) -> Mask:
 
 
 def covered(true: Array, low: Array, high: Array) -> Mask:
-    """Mark the entries whose truth lies in its interval.
-
-    Both ends may be off by rounding: a proportion that is all of a mixture need not be exactly 1.
-    """
+    """Mark the entries whose truth lies in its interval, up to rounding: a single tissue need not have exactly 1."""
     return (true >= low - ROUNDING) & (true <= high + ROUNDING)
 
 
 def limit_of_detection(amounts: Array, sensitivity: Array) -> float:
     """Find the amount from which on the sensitivity is at least `SENSITIVITY`.
 
-    The true sensitivity cannot fall with the amount, so the measured one is made monotone first (isotonic regression);
+    True sensitivity cannot fall with the amount, so the measured one is made monotone first (isotonic regression);
     between amounts it is interpolated on a logarithmic scale.
 
     Parameters
@@ -69,12 +65,12 @@ def limit_of_detection(amounts: Array, sensitivity: Array) -> float:
     amounts
         Ascending, > 0, [n].
     sensitivity
-        Proportion found of each amount, [n]; 0 or 1 where it is of a single mixture.
+        Detected fraction at each amount, [n]; 0 or 1 where there is a single mixture.
 
     Returns
     -------
     float
-        Infinity if it is not reached; the smallest amount if it is reached there already, where the limit may be lower.
+        Infinity if it is not reached; the smallest amount if it is reached there, where the limit may be lower.
     """
     rising = isotonic_regression(sensitivity)
     reached = np.flatnonzero(rising >= SENSITIVITY)

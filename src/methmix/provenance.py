@@ -17,44 +17,25 @@ _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "h5py", "torch")
 
 
 def versions() -> dict[str, str]:
-    """Name the versions that can change a result: methmix, Python and the numerical packages."""
-    return {
-        "methmix": methmix.__version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
-    }
+    """Name the versions that can change a result."""
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"methmix": methmix.__version__, "python": platform.python_version(), **packages}
 
 
 @functools.cache
 def commit() -> str:
     """Name the git commit of the source tree, with ``-dirty`` if it was changed; ``unknown`` outside git."""
     try:
-        found = subprocess.run(
-            ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        describe = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(describe, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip()
 
 
 def source_digest(entry: str, command: str = "", package: Path = PACKAGE) -> str:
     """Digest the code that ``python -m <entry> [<command>]`` runs, as `import_closure` collects it.
 
-    Snakemake runs a rule again, and a training begins anew, when it changes: other code, other results.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such module.
+    Where it changes (16 hexadecimal digits), Snakemake runs a rule again and a training begins anew.
     """
     made = hashlib.sha256()
     for name, content in sorted(import_closure(entry, command, package).items()):
@@ -63,7 +44,7 @@ def source_digest(entry: str, command: str = "", package: Path = PACKAGE) -> str
 
 
 def sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,5 +18,5 @@ class Rows(Protocol):
 
 
 def blocks(n: int, size: int) -> list[slice]:
-    """Divide ``n`` rows into blocks of at most ``size``: with one after the other, memory does not grow with ``n``."""
+    """Divide ``n`` rows into blocks of at most ``size``, so that memory does not grow with ``n``."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

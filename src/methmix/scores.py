@@ -1,9 +1,8 @@
 """The metrics of the contract, each written once, in `METRICS`.
 
 A metric is a function of how often each mixture is counted: all once gives the estimate, the counts of a bootstrap
-resample a replicate. Training, tables and intervals use the same functions. Absent, present, trace and called are
-defined in `methmix.metrics`. Confusion counts are of the calls, so that an arm is judged by the proportions that it
-gives, whatever its presence probability.
+resample a replicate. Absent, present, trace and called are defined in `methmix.metrics`. Confusion counts are of the
+calls, so that an arm is judged by the proportions that it reports, whatever its presence probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,16 +24,8 @@ _NOT_GIVEN = np.empty((0, 0))
 class Scores:
     """Predictions beside the truth, each mixture counted some times: what a metric is computed from.
 
-    Parameters
-    ----------
-    true, predicted
-        Proportions, [n_mixtures, n_tissues].
-    probability
-        Probability that each tissue is present, [n_mixtures, n_tissues], 0-1.
-    low, high
-        Interval of each proportion, of the same shape.
-    background
-        Columns of the tissues that make up the background.
+    True and predicted proportions, the probability that each tissue is present, and the ends of the intervals of the
+    proportions are of shape [n_mixtures, n_tissues]; ``background`` are columns of tissues.
     """
 
     def __init__(
@@ -52,15 +43,15 @@ class Scores:
             _NOT_GIVEN if values is None else values for values in (probability, low, high)
         )
         self.error = predicted - true
+        self.background_error = np.abs(self.error[:, self.background].sum(axis=1, keepdims=True))
         self.absent, self.present, self.called = metrics.absent(true), metrics.present(true), metrics.called(predicted)
         # A trace is neither.
         self.labelled = self.absent | self.present
         self.everything = np.ones(true.shape, dtype=bool)
-        # [n_replicates, n_mixtures]
         self.counts: Array = np.ones((1, len(true)))
 
     def counted(self, counts: Array) -> Self:
-        """Give the same with other numbers of times that each mixture is counted, [n_replicates, n_mixtures]."""
+        """Count each mixture so many times, [n_replicates, n_mixtures]; here it is once in one replicate."""
         other = copy(self)
         other.counts = counts
         return other
@@ -70,17 +61,16 @@ class Scores:
         return {name: metric.of(self) for name, metric in METRICS.items() if len(getattr(self, metric.needs))}
 
     def estimate(self) -> dict[str, float]:
-        """Compute every metric of the first replicate."""
+        """Compute every metric, of the first replicate."""
         return {name: float(values[0]) for name, values in self.compute().items()}
 
     def value(self, name: str) -> float:
-        """Compute one metric of the first replicate."""
+        """Compute one metric, of the first replicate."""
         return float(METRICS[name].of(self)[0])
 
     def sum(self, values: npt.NDArray[Any]) -> Array:
         """Add up values of entries, [n_mixtures, n_anything]; [n_replicates]."""
-        total: Array = self.counts @ values.sum(axis=1).astype(float)
-        return total
+        return np.asarray(self.counts @ values.sum(axis=1).astype(float))
 
     def mean(self, values: npt.NDArray[Any], of: metrics.Mask | None = None) -> Array:
         """Average values over the marked entries, by default over all; [n_replicates]."""
@@ -88,9 +78,8 @@ class Scores:
         return _ratio(self.sum(np.where(marked, values, 0)), self.sum(marked))
 
     def per_mixture(self, values: npt.NDArray[Any]) -> Array:
-        """Average the sum of a mixture's values over the mixtures; [n_replicates]."""
-        mean: Array = self.sum(values) / self.counts.sum(axis=1)
-        return mean
+        """Average the sum of each mixture's values over the mixtures; [n_replicates]."""
+        return np.asarray(self.sum(values) / self.counts.sum(axis=1))
 
     def spread(self, first: Array, second: Array) -> Array:
         """Sum the products of the deviations from the mean over all entries; [n_replicates]."""
@@ -98,22 +87,20 @@ class Scores:
 
 
 def calibration_bins(probability: Array) -> npt.NDArray[np.intp]:
-    """Give the number of the bin, 0 to `CALIBRATION_BINS` - 1, that each probability falls into."""
+    """Give the number of the bin that each probability falls into."""
     return np.minimum((probability * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     undefined = np.full(np.shape(denominator), np.nan)
-    quotient: Array = np.divide(numerator, denominator, out=undefined, where=denominator > 0)
-    return quotient
+    return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator > 0))
 
 
 def _pearson_r(s: Scores) -> Array:
     predicted = s.spread(s.predicted, s.predicted)
     # A constant prediction leaves only rounding errors here, not a spread.
     predicted = np.where(predicted > 1e-12 * s.sum(s.everything), predicted, np.nan)
-    correlation: Array = s.spread(s.true, s.predicted) / np.sqrt(s.spread(s.true, s.true) * predicted)
-    return correlation
+    return s.spread(s.true, s.predicted) / np.sqrt(s.spread(s.true, s.true) * predicted)
 
 
 def _f1(s: Scores) -> Array:
@@ -165,11 +152,6 @@ def _median_ratio(s: Scores) -> Array:
     return found
 
 
-def _background_error(s: Scores) -> Array:
-    error: Array = np.abs(s.error[:, s.background].sum(axis=1, keepdims=True))
-    return error
-
-
 class Metric(NamedTuple):
     """The function of a metric, [n_replicates], and the optional field of `Scores` that it needs."""
 
@@ -200,8 +182,8 @@ METRICS = {
     "interval_coverage_present": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.present), "low"),
     "interval_coverage_absent": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.absent), "low"),
     "interval_width_present": Metric(lambda s: s.mean(s.high - s.low, s.present), "low"),
-    "background_mae": Metric(lambda s: s.per_mixture(_background_error(s)), "background"),
+    "background_mae": Metric(lambda s: s.per_mixture(s.background_error), "background"),
     "background_within_3_points": Metric(
-        lambda s: s.per_mixture(_background_error(s) <= metrics.BACKGROUND_MARGIN + metrics.ROUNDING), "background"
+        lambda s: s.per_mixture(s.background_error <= metrics.BACKGROUND_MARGIN + metrics.ROUNDING), "background"
     ),
 }

@@ -1,7 +1,4 @@
-"""What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs.
-
-Rules take the methods of a `Plan` as they are: those with an argument ``wildcards`` give what belongs to one job.
-"""
+"""What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs."""
 
 import json
 from collections.abc import Callable
@@ -11,11 +8,9 @@ from typing import Any, Final
 import yaml
 
 from methmix import arms
-from methmix.config.ablation import Variant
 from methmix.config.arm import ArmSettings
-from methmix.config.configured import check_arms, configured_arm, effective_variants
-from methmix.config.load import check_experiment
-from methmix.config.reruns import fold_runs, seed_runs
+from methmix.config.experiment import Variant
+from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants
 from methmix.files.atomic import write_text
 from methmix.prediction.sample_sheet import options, sheet_and_files
 
@@ -25,55 +20,50 @@ _ABLATED_PHASE: Final = "phase2"
 def checkpoint(record: str) -> str:
     """Name the checkpoint of the best epoch of a training, given its record.
 
-    Rules depend on the record, which a training writes last: Snakemake would delete an output before it starts a job
-    again.
+    Rules depend on the record, which a training writes last: Snakemake deletes outputs before it restarts a job.
     """
     return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors, mixtures and weights as ``<name>-seed<n>``."""
+    return _runs(content, {f"seed{seed}": {"seed": seed} for seed in seeds})
+
+
+def fold_runs(content: dict[str, Any], folds: list[int]) -> dict[str, dict[str, Any]]:
+    """Give the experiment by name, and with other donors in the test as ``<name>-fold<n>``."""
+    reference = content["reference"]
+    split = {fold: {**reference["split"], "fold": fold} for fold in folds}
+    return _runs(content, {f"fold{fold}": {"reference": {**reference, "split": split[fold]}} for fold in folds})
+
+
+def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give the experiment and its changed runs, none of which is repeated itself."""
+    name = content["name"]
+    changed = {f"{name}-{suffix}": {**content, **change, "repeats": {}} for suffix, change in changes.items()}
+    return {name: content, **{run: {**settings, "name": run} for run, settings in changed.items()}}
 
 
 class Plan:
     """The runs of an experiment: itself, with further seeds, and with other donors in the test.
 
-    Parameters
-    ----------
-    content
-        The configuration.
-    path
-        Its file, for messages.
-
-    Attributes
-    ----------
-    content
-        The configuration with all defaults filled in.
-    variants
-        Those of the ablation, by name.
-    seed_runs, fold_runs, runs
-        Name of a run -> its configuration. The experiment itself is the first; `runs` has all.
-
-    Raises
-    ------
-    InputError
-        Something is wrong with the configuration, with one of its arms or with its ablation.
+    ``path`` is the configuration's file, for messages; ``plan.content`` has all its defaults. The runs are their
+    configurations by name, the experiment itself first. Rules take methods with an argument ``wildcards`` as they are:
+    these give what belongs to one job.
     """
 
     def __init__(self, content: dict[str, Any], path: Path) -> None:
         self.experiment = check_experiment(content, path)
         self.path = path
         check_arms(self.experiment)
-        self.variants: dict[str, Variant] = effective_variants(self.experiment, _ABLATED_PHASE)
+        self.variants = effective_variants(self.experiment, _ABLATED_PHASE)
         self.content: dict[str, Any] = self.experiment.model_dump(mode="json")
         self.seed_runs = seed_runs(self.content, self.experiment.repeats.seeds)
         self.fold_runs = fold_runs(self.content, self.experiment.repeats.folds)
         self.runs = {**self.seed_runs, **self.fold_runs}
 
     def write_record(self, name: str) -> str:
-        """Write the configuration of a run out as its record, where it is not there yet; give its file.
-
-        Raises
-        ------
-        InputError
-            It cannot be written.
-        """
+        """Write the configuration of a run as its record, unless it is there already, and name that file."""
         path = Path("results", name, "config.yaml")
         text = yaml.safe_dump(self.runs[name], sort_keys=False)
         if not path.is_file() or path.read_text() != text:
@@ -81,7 +71,7 @@ class Plan:
         return str(path)
 
     def record(self, wildcards: Any) -> str:
-        """Give the record of a job's run; as `write_record`."""
+        """Write the record of a job's run."""
         return self.write_record(wildcards.name)
 
     def settings(self, *sections: str) -> Callable[[Any], list[Any]]:
@@ -97,22 +87,16 @@ class Plan:
         return list(self.experiment.arms.get(wildcards.phase, {}))
 
     def arm_file(self, wildcards: Any) -> str:
-        """Give the configuration file of the arm that a job trains, or a part of which it evaluates.
-
-        Raises
-        ------
-        InputError
-            As `configured_arm`; so do the other methods about arms.
-        """
+        """Name the configuration file of the arm that a job trains, or a part of which it evaluates."""
         self._configured(wildcards)
         return self.experiment.arms[wildcards.phase][self._arm(wildcards)]
 
     def arm_settings(self, wildcards: Any) -> dict[str, Any]:
-        """Give all settings of that arm, whichever file they are from."""
+        """Give all settings of that arm."""
         return self._configured(wildcards).model_dump(mode="json")
 
     def starts(self, wildcards: Any) -> list[str]:
-        """Give the record of the training that a job's training starts from, if any."""
+        """Name the record of the training that a job's training starts from, if any."""
         phase = self._configured(wildcards).training.warm_start
         return [f"results/{wildcards.name}/{phase}/{self._arm(wildcards)}/logs/training_record.json"] if phase else []
 
@@ -127,28 +111,22 @@ class Plan:
         return [f"--arm={self._arm(wildcards)}", f"--checkpoint={checkpoint(input.record)}"]
 
     def samples(self, wildcards: Any) -> list[str]:
-        """Give the samples sheet of the prediction and the files that it names.
-
-        Raises
-        ------
-        InputError
-            The configuration has no section ``prediction``, or as for `files_of_sheet`.
-        """
+        """Name the samples sheet of the prediction and the files that it lists."""
         return sheet_and_files(self.experiment, self.path)
 
     def sample_regions(self, wildcards: Any) -> list[str]:
-        """Give the file with the regions of the samples, if the configuration names one."""
+        """Name the file with the regions of the samples, if there is one."""
         prediction = self.experiment.prediction
         return [prediction.regions_file] if prediction and prediction.regions_file else []
 
     def prediction_options(self, wildcards: Any) -> list[str]:
-        """Give the options of ``python -m methmix.prediction`` that the configuration stands for."""
+        """Give the options of a prediction."""
         return options(self.experiment)
 
     @property
     def predicting_run(self) -> str:
         """Folder of the training that predicts, below that of the run."""
-        # Without the section there is nothing to predict, which is said when somebody asks for it.
+        # Without the section, `samples` is an error, but only for a job that predicts.
         phase = self.experiment.prediction.checkpoint_phase if self.experiment.prediction else "phase3"
         return f"{phase}/{arms.MAIN}"
 
@@ -158,7 +136,7 @@ class Plan:
     def _arm(self, wildcards: Any) -> Any:
         if variant := self._variant(wildcards):
             return variant.arm
-        # What is no trained arm is a part of the main one.
+        # An arm that is not trained is a part of the main one.
         return wildcards.arm if arms.ARMS[wildcards.arm].kind == "trained" else arms.MAIN
 
     def _changes(self, wildcards: Any) -> dict[str, Any]:

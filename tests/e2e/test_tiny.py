@@ -118,7 +118,7 @@ def test_ablation_of_one_ingredient(checkout, results, snakemake):
     record = yaml.safe_load((folder / "known_donors" / "logs" / "config.yaml").read_text())
     assert record["training"]["leave_donors_out"] is False
     table = pd.read_csv(folder / "ablation.csv")
-    assert list(table["what"]) == ["sparse", "least_squares", "original", "nnls_cut", "em", "oracle", "known_donors"]
+    assert list(table["what"]) == ["original", "sparse", "nnls_cut", "em", "least_squares", "oracle", "known_donors"]
     assert (folder / "ablation.png").stat().st_size > 10_000
     page = (folder / "report.html").read_text()
     assert "known" in page and 'src="http' not in page

@@ -20,8 +20,6 @@ DRAWING = ["reference report", "report comparison", "report detection", "report 
 MAIN = '''
 """Do one of two things."""
 import toy.options
-from toy.build import build
-from toy import page
 
 
 def main():
@@ -36,6 +34,8 @@ def _add(name):
 
 
 def _build(options):
+    from toy.build import build
+
     return build(_helped(options))
 
 
@@ -44,6 +44,8 @@ def _helped(options):
 
 
 def _draw_page(options):
+    from toy import page
+
     return page.render()
 '''
 
@@ -60,9 +62,9 @@ TOY = {
     "inner/template.py": (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from toy import unused\nSTARTED = 'toy.started'\n"
     ),
-    "inner/templates/page.html": '{% extends "base.html" %}',
-    "inner/templates/base.html": "<html>",
-    "inner/templates/other.html": "<html>",
+    "inner/page.html": '{% extends "base.html" %}',
+    "inner/base.html": "<html>",
+    "inner/other.html": "<html>",
     "started.py": "RUNS = 1\n",
     "unused.py": "NOBODY = 1\n",
 }
@@ -85,7 +87,7 @@ def toy(tmp_path: Path) -> Callable[..., Path]:
 def test_the_closure_of_an_entry_point_and_of_its_subcommands(toy):
     package = toy()
     page = {"toy.page", "toy.inner", "toy.inner.template", "toy.started"}
-    page |= {"inner/templates/page.html", "inner/templates/base.html"}
+    page |= {"inner/page.html", "inner/base.html"}
     build = {"toy.build", "toy.late", "table.json"}
     both = {"toy", "toy.__main__", "toy.options"}
     assert import_closure("toy", "", package).keys() == both | build | page
@@ -111,7 +113,7 @@ def test_a_subcommand_that_main_hands_to_no_function_of_its_name_is_the_whole(to
         ("page.py", "page.html", "other.html"),
         ("unused.py", "1", "2"),
         ("other.json", "{}", "[]"),
-        ("inner/templates/base.html", "<html>", "<html >"),
+        ("inner/base.html", "<html>", "<html >"),
     ],
 )
 def test_other_text_and_the_same_code_have_one_digest(toy, file, old, new):
@@ -140,9 +142,9 @@ def test_other_code_has_another_digest(toy, file, old, new):
 
 def test_a_template_counts_where_a_page_is_rendered_only(toy):
     for name in ("page", "base"):
-        changed, same = toy(**{f"inner/templates/{name}.html": "<html >"}), toy()
+        changed, same = toy(**{f"inner/{name}.html": "<html >"}), toy()
         assert source_digest("toy", "draw-page", changed) != source_digest("toy", "draw-page", same)
-    changed = toy(**{"inner/templates/other.html": "<html >"})
+    changed = toy(**{"inner/other.html": "<html >"})
     assert source_digest("toy", "", changed) == source_digest("toy", "", toy())
 
 

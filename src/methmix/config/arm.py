@@ -1,7 +1,6 @@
 """One trained arm: its model, loss and training. The keys are those of the design note.
 
-What the arms differ in, the two stages and the weights of the losses, has no default: it is the experiment, and
-stands in every configuration.
+What the arms differ in, the two stages and the weights of the losses, is the experiment and has no defaults.
 """
 
 import hashlib
@@ -16,9 +15,7 @@ from methmix.config.section import Count, Counts, Fraction, Positive, Probabilit
 
 class _Backbone(Section):
     dropout: Fraction = Field(0.1, description="dropout probability")
-    purify_donors: bool = Field(
-        True, description="remove admixture of other tissues from training donors, if the median tissue has three"
-    )
+    purify_donors: bool = Field(True, description="remove admixture from training donors, if the median tissue has 3")
 
 
 class MlpSettings(_Backbone):
@@ -34,9 +31,7 @@ class ReferenceBackboneSettings(_Backbone):
     backbone: Literal["reference"]
     head_size: Count = Field(48, description="width of the small network")
     errors_in_variables: bool = Field(True, description="account for the sampling error of the profiles")
-    markers_per_tissue: int = Field(
-        0, ge=0, description="use so many marker regions of each tissue only; 0: all regions"
-    )
+    markers_per_tissue: int = Field(0, ge=0, description="number of marker regions used per tissue; 0: all regions")
     sum_to_one: bool = Field(True, description="constrain the least squares to sum to 1; false: normalise afterwards")
 
 
@@ -81,9 +76,7 @@ class SparseLossSettings(OriginalLossSettings):
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
-    warm_start: Phase | None = Field(
-        None, description="earlier phase whose best weights of the same arm are the initial ones; null: random ones"
-    )
+    warm_start: Phase | None = Field(None, description="earlier phase whose weights it starts from; null: random")
     epochs: Count = Field(30, description="passes; every mixture of every pass is new")
     mixtures_per_epoch: Count = Field(5000, description="mixtures per epoch, a multiple of batch_size")
     batch_size: int = Field(125, ge=2, description="mixtures in one optimiser step")
@@ -94,17 +87,13 @@ class TrainingSettings(Section):
     learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
     weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
     warmup_fraction: Fraction = Field(0.05, description="fraction of all steps before the peak; a cosine follows it")
-    early_stopping_patience: Count = Field(
-        10, description="epochs without a lower validation MAE before training stops"
-    )
+    early_stopping_patience: Count = Field(10, description="epochs without a lower validation MAE before it stops")
 
     @model_validator(mode="after")
     def _epoch_is_whole(self) -> Self:
         if self.mixtures_per_epoch % self.batch_size:
-            raise ValueError(
-                f"mixtures_per_epoch: {self.mixtures_per_epoch} is not a multiple of "
-                f"batch_size {self.batch_size}; leftover mixtures would be dropped silently"
-            )
+            number = self.mixtures_per_epoch
+            raise ValueError(f"mixtures_per_epoch: {number} is not a multiple of batch_size {self.batch_size}")
         return self
 
     @property
@@ -126,12 +115,10 @@ class _Arm(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_backbone(cls, content: Any) -> Any:
-        """Read a record of before, which has the keys of both backbones; and a model without stages is an MLP."""
+        """Accept an earlier record, which has the keys of both backbones; without two stages, a model is an MLP."""
         model = content.get("model")
-        if isinstance(model, dict):
-            of_both = all(model.keys() >= keys for keys in _OF_OTHER.values())
-            if of_both or model.get("use_two_stage") is False:
-                return {**content, "model": of_one_backbone(model)}
+        if isinstance(model, dict) and (model.keys() >= _MLP | _REFERENCE or model.get("use_two_stage") is False):
+            return {**content, "model": of_one_backbone(model)}
         return content
 
     @model_validator(mode="after")
@@ -159,35 +146,29 @@ class SparseArm(_Arm):
 
 
 ArmSettings = OriginalArm | SparseArm
-# Backbone -> keys that only the other one has.
-_OF_OTHER = {
-    "mlp": ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys(),
-    "reference": MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys(),
-}
+# Keys that only one backbone has.
+_MLP = MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys()
+_REFERENCE = ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys()
+_MODELS = [("model", section) for section in get_args(SparseModelSettings)]
 # All dotted keys that some arm has.
 ARM_KEYS = {
     f"{name}.{field.alias or key}"
-    for name, kinds in (
-        ("model", get_args(SparseModelSettings)),
-        ("loss", [SparseLossSettings]),
-        ("training", [TrainingSettings]),
-    )
-    for kind in kinds
-    for key, field in kind.model_fields.items()
+    for name, section in [*_MODELS, ("loss", SparseLossSettings), ("training", TrainingSettings)]
+    for key, field in section.model_fields.items()
 }
 
 
 def of_one_backbone(model: dict[str, Any]) -> dict[str, Any]:
     """Drop the keys of the other backbone from the content of a model; one without two stages is an MLP."""
     backbone = "mlp" if model.get("use_two_stage") is False else str(model.get("backbone"))
-    foreign = _OF_OTHER.get(backbone, set())
+    foreign = {"mlp": _REFERENCE, "reference": _MLP}.get(backbone, set())
     return {**{key: value for key, value in model.items() if key not in foreign}, "backbone": backbone}
 
 
 def settings_digest(arm: ArmSettings) -> str:
     """Digest the settings that determine the weights; without defaults, so that a key added later changes nothing.
 
-    Whoever changes a default changes the code, which a training that is resumed must have in common as well.
+    A changed default is changed code, which a training that is resumed must have in common as well.
     """
     content = arm.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

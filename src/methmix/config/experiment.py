@@ -1,91 +1,68 @@
 """The experiment: where its reference comes from, how mixtures are made of it, how arms are compared."""
 
-from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from methmix.arms import MAIN
-from methmix.config.phases import BackgroundRecipe, Composition, Phase, Recipe, check_composition, number_of
-from methmix.config.section import Count, Positives, Probability, Section
+from methmix.arms import ARMS, MAIN
+from methmix.config.phases import BackgroundRecipe, Phase, Recipe, number_of
+from methmix.config.section import ASCENDING, DISTINCT, Composition, Count, Minority, Positives, Probability, Section
 from methmix.config.sources import ReferenceSettings
 
 # The trained arms of `methmix.arms`, for a type checker.
 ArmName = Literal["original", "sparse"]
+_FolderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+_Value = bool | int | float | str
+_Overrides = dict[str, _Value | list[int]]
+_Tissues = Annotated[list[str], Field(min_length=1)]
+_Cuts = Annotated[list[Minority], Field(min_length=1)]
+_LookAlikes = Annotated[dict[str, Annotated[list[str], Field(min_length=2)]], DISTINCT]
+_Spikes = Annotated[list[Probability], Field(min_length=1), ASCENDING]
+_Seeds = Annotated[list[Annotated[int, Field(ge=0)]], DISTINCT]
 
 
 class MixtureSettings(Section):
     """How many mixtures there are, how deep, and what is in them."""
 
-    mean_depths: Positives = Field(
-        [10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region; drawn with equal probability"
-    )
-    n_train_preview: Count = Field(100, description="mixtures in the train file, which is for inspection only")
+    mean_depths: Positives = Field([10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region; one is drawn")
+    n_train_preview: Count = Field(100, description="mixtures in the train file, for inspection only")
     n_validation: int = Field(1000, ge=10, description="mixtures in the validation file")
     n_test: int = Field(1000, ge=10, description="mixtures in the test file")
-    recipes: dict[Phase, Recipe] = Field(min_length=1, description="what a mixture of each phase consists of")
+    recipes: dict[Phase, Recipe] = Field(min_length=1, description="what the mixtures of each phase consist of")
 
 
 class EvaluationSettings(Section):
     """How arms are compared."""
 
     n_bootstrap: int = Field(1000, ge=100, description="bootstrap resamples behind each interval")
-    cuts: Annotated[list[Annotated[float, Field(gt=0, lt=0.5)]], Field(min_length=1)] = Field(
-        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1],
-        description="candidate cuts of nnls_cut and em; the best on validation is used",
+    cuts: _Cuts = Field(
+        [0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1], description="cuts to try; validation chooses the best"
     )
-    look_alikes: dict[str, Annotated[list[str], Field(min_length=2)]] = Field(
-        {}, description="name -> tissues that are too similar to be distinguished; they are also scored as one"
-    )
-
-    @model_validator(mode="after")
-    def _tissues_are_in_one_group(self) -> Self:
-        names = [name for group in self.look_alikes.values() for name in group]
-        if len(set(names)) != len(names):
-            raise ValueError("look_alikes: a tissue is named twice")
-        return self
+    look_alikes: _LookAlikes = Field({}, description="name -> indistinguishable tissues, which are also scored as one")
 
 
 class DetectionSettings(Section):
     """What ``snakemake detection_limit`` measures: one tissue spiked into a background, in a dilution series."""
 
-    background: Composition = Field(
-        min_length=1, description="proportion of each tissue in it; every other tissue of the reference is spiked"
+    background: Composition = Field(min_length=1, description="proportion of each tissue in it; all others are spiked")
+    spikes: _Spikes = Field([0.001, 0.002, 0.005, 0.01, 0.02, 0.05], description="proportions of the spike, ascending")
+    depths: Annotated[Positives, ASCENDING] = Field(
+        [10.0, 30.0, 100.0, 500.0], description="reads per region, ascending"
     )
-    spikes: list[Probability] = Field(
-        [0.001, 0.002, 0.005, 0.01, 0.02, 0.05], min_length=1, description="proportions of the spike, ascending"
-    )
-    depths: Positives = Field([10.0, 30.0, 100.0, 500.0], description="mean reads per region, ascending")
     n_blank: int = Field(500, ge=100, description="blanks per depth, of test and of validation donors")
     n_spiked: Count = Field(40, description="mixtures per tissue, spike and depth")
-
-    @model_validator(mode="after")
-    def _is_a_dilution_series(self) -> Self:
-        check_composition(self.background)
-        for name in ("spikes", "depths"):
-            values = getattr(self, name)
-            if any(after <= before for before, after in pairwise(values)):
-                raise ValueError(f"{name}: expected ascending values without repeats, got {values}")
-        return self
 
 
 class PredictionSettings(Section):
     """What ``snakemake predict`` predicts, and with which model."""
 
     samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file, group]")
-    checkpoint_phase: Phase = Field(
-        "phase3", description="phase whose sparse arm predicts; it is trained first if need be"
-    )
+    checkpoint_phase: Phase = Field("phase3", description="phase whose sparse arm predicts; trained first if need be")
     pseudo_depth: Count = Field(30, description="reads that a value of a beta table stands for")
     genome: str | None = Field(None, description="genome build of the samples, if it is to be checked")
-    regions_file: str | None = Field(
-        None, description="BED with CpG indices, for .beta and .pat.gz if the reference has none"
-    )
+    regions_file: str | None = Field(None, description="BED with CpG indices, needed if the reference has none")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
-    background: list[str] | None = Field(
-        None, min_length=1, description="tissues not of interest in that; by default those of a background recipe"
-    )
+    background: _Tissues | None = Field(None, description="tissues not of interest; null: the background of a recipe")
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 
@@ -98,16 +75,8 @@ class SweepSettings(Section):
 class RepeatSettings(Section):
     """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([], description="further seeds: other donors, mixtures, weights")
-    folds: list[Count] = Field([], description="further folds: another donor of each tissue in test")
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        for name in ("seeds", "folds"):
-            values = getattr(self, name)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name}: one is named twice")
-        return self
+    seeds: _Seeds = Field([], description="further seeds: other donors, mixtures, weights")
+    folds: Annotated[list[Count], DISTINCT] = Field([], description="further folds: other donors in test")
 
 
 class Experiment(Section):
@@ -118,52 +87,58 @@ class Experiment(Section):
     reference: ReferenceSettings
     mixtures: MixtureSettings
     arms: dict[Phase, dict[ArmName, str]] = Field(description="configuration file of each trained arm, per phase")
-    overrides: dict[str, bool | int | float | str | list[int]] = Field(
-        {}, description="dotted arm keys (training.epochs) that are set for all arms of this experiment that have them"
-    )
+    overrides: _Overrides = Field({}, description="dotted key (training.epochs) -> value, of all arms that have it")
     evaluation: EvaluationSettings = EvaluationSettings()
     detection: DetectionSettings | None = Field(None, description="nothing is spiked by default")
     prediction: PredictionSettings | None = Field(None, description="no samples are predicted by default")
     sweep: SweepSettings = SweepSettings()
-    ablation: str = Field(
-        "config/phase2_ablation.yaml", description="file with the variants that are compared with the arms"
-    )
+    ablation: str = Field("config/phase2_ablation.yaml", description="file with the variants of the arms to compare")
     repeats: RepeatSettings = Field(RepeatSettings(), description="none by default")
 
     @model_validator(mode="after")
-    def _phases_have_recipes(self) -> Self:
-        for phase in self.arms:
-            if phase not in self.mixtures.recipes:
-                raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
+    def _sections_fit(self) -> Self:
+        for phase in sorted(self.arms.keys() - self.mixtures.recipes):
+            raise ValueError(f"arms.{phase}: mixtures.recipes has no {phase}")
         if self.seed in self.repeats.seeds:
             raise ValueError(f"repeats.seeds: {self.seed} is the seed of the experiment itself")
-        return self
-
-    @model_validator(mode="after")
-    def _can_predict(self) -> Self:
-        if self.prediction and MAIN not in self.arms.get(self.prediction.checkpoint_phase, {}):
-            phase = self.prediction.checkpoint_phase
+        if self.prediction is None:
+            return self
+        phase = self.prediction.checkpoint_phase
+        if MAIN not in self.arms.get(phase, {}):
             raise ValueError(f"prediction.checkpoint_phase: arms.{phase} has no {MAIN} arm that could predict")
-        if self.prediction and self.prediction.control_group and not self.background:
+        if self.prediction.control_group and not self.background:
             raise ValueError(
-                "prediction.background: with a control_group, expected names of tissues, as mixtures.recipes has no "
-                "recipe of kind background that could be meant"
+                "prediction.background: with a control_group, expected names of tissues; no recipe has any"
             )
         return self
 
     @property
     def background(self) -> list[str]:
-        """Tissues that are not of interest when groups of samples are compared.
-
-        Those of the prediction's section, or of the background of the last phase that has one.
-        """
+        """Tissues not of interest when groups of samples are compared: by default those of the last phase with any."""
         if self.prediction and self.prediction.background:
             return self.prediction.background
-        last_first = sorted(self.mixtures.recipes.items(), key=lambda phase: number_of(phase[0]), reverse=True)
-        recipes = (recipe for _, recipe in last_first if isinstance(recipe, BackgroundRecipe))
-        return next((list(recipe.composition) for recipe in recipes), [])
+        recipes = [self.mixtures.recipes[phase] for phase in sorted(self.mixtures.recipes, key=number_of, reverse=True)]
+        return next((list(recipe.composition) for recipe in recipes if isinstance(recipe, BackgroundRecipe)), [])
 
-    @property
-    def results(self) -> PurePosixPath:
-        """Folder of everything that this experiment writes, relative to the working directory."""
-        return PurePosixPath("results") / self.name
+
+class Variant(Section):
+    """One arm with some keys changed."""
+
+    label: str = Field(description="what is changed, for the figure")
+    arm: ArmName = Field(description="whose configuration is changed")
+    set: dict[str, _Value] = Field(min_length=1, description="dotted arm key (model.purify_donors) -> value")
+
+
+class Ablation(Section):
+    """Variants of the arms, each with something changed."""
+
+    variants: dict[_FolderName, Variant] = Field(min_length=1, description="name -> variant")
+
+    @model_validator(mode="after")
+    def _names_distinguish_them(self) -> Self:
+        labels = [variant.label for variant in self.variants.values()]
+        if len(set(labels)) != len(labels):
+            raise ValueError("variants: two have the same label")
+        if taken := self.variants.keys() & ARMS.keys():
+            raise ValueError(f"variants: {', '.join(sorted(taken))}: is the name of an arm")
+        return self

@@ -1,48 +1,39 @@
 """The sources of a reference, one section each; ``reference.source`` chooses."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from methmix.config.section import Section
-
-_Minority = Annotated[float, Field(gt=0, lt=0.5)]
+from methmix.config.section import DISTINCT, Minority, Section
 
 
 class SplitSettings(Section):
     """How the donors of a tissue are divided before anything is mixed."""
 
-    validation: _Minority = Field(0.2, description="fraction of a tissue's donors; at least one of three")
-    test: _Minority = Field(0.2, description="fraction of a tissue's donors; at least one of two")
-    allow_single_donor: bool = Field(
-        False, description="accept tissues with one donor, which is then in all splits: their errors are optimistic"
-    )
+    validation: Minority = Field(0.2, description="fraction of a tissue's donors; at least one of three")
+    test: Minority = Field(0.2, description="fraction of a tissue's donors; at least one of two")
+    allow_single_donor: bool = Field(False, description="accept tissues of one donor, in all splits: optimistic errors")
     fold: int = Field(0, ge=0, description="which donors are in test and validation: each fold takes the next ones")
 
 
 class MarkerRegions(Section):
     """Keep the most informative marker regions of each tissue, chosen from the training donors."""
 
-    top_k_per_tissue: int = Field(ge=1, description="number of regions kept for each tissue; tissues may share some")
+    top_k_per_tissue: int = Field(ge=1, description="regions kept per tissue; tissues may have some in common")
 
 
-def _kind_of_regions(value: Any) -> str:
-    return "markers" if isinstance(value, dict | MarkerRegions) else "all"
-
-
-# What several sources have alike.
+# Keys of several sources.
 Genome = Annotated[str, Field(description="genome build of the coordinates, for example hg38")]
 Regions = Annotated[
     Annotated[Literal["all"], Tag("all")] | Annotated[MarkerRegions, Tag("markers")],
-    Discriminator(_kind_of_regions),
+    Discriminator(lambda value: "markers" if isinstance(value, dict | MarkerRegions) else "all"),
     Field(description="all, or top_k_per_tissue: only the most informative marker regions of each tissue"),
 ]
 SampleSheet = Annotated[
-    str | None, Field(description="TSV with columns donor, tissue[, split]; without one, donors are <tissue>-<number>")
+    str | None, Field(description="TSV: donor, tissue[, split]; null: donors are <tissue>-<number>")
 ]
-Variation = Annotated[
-    Literal["healthy", "tumour"], Field(description="which replicates the between-donor variation was fitted to")
-]
+Variation = Annotated[Literal["healthy", "tumour"], Field(description="replicates that the variation was fitted to")]
+_Groups = Annotated[dict[str, list[str]], DISTINCT]
 
 
 class _Reference(Section):
@@ -60,7 +51,7 @@ class SimulatedReference(_Reference):
     """A reference drawn from a seed, with the donor variation that was fitted to real replicates."""
 
     source: Literal["simulated"]
-    tissues: dict[str, list[str]] = Field(min_length=1, description="groups of tissues with common methylation changes")
+    tissues: _Groups = Field(min_length=1, description="groups of tissues with common methylation changes")
     n_regions: int = Field(ge=10, description="number of regions")
     n_donors: int = Field(ge=3, description="number of donors in all, at least 3 per tissue")
     coverage: float = Field(30.0, gt=0, description="mean sequencing coverage of a donor, reads per CpG")
@@ -68,15 +59,11 @@ class SimulatedReference(_Reference):
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
-        names = [name for group in self.tissues.values() for name in group]
-        if len(set(names)) != len(names):
-            raise ValueError("tissues: a tissue is named twice")
-        if len(names) < 2:
+        n = sum(map(len, self.tissues.values()))
+        if n < 2:
             raise ValueError("tissues: at least two tissues are needed")
-        if self.n_donors < 3 * len(names):
-            raise ValueError(
-                f"n_donors: {self.n_donors} is too few, {len(names)} tissues need at least {3 * len(names)}"
-            )
+        if self.n_donors < 3 * n:
+            raise ValueError(f"n_donors: {self.n_donors} is too few, {n} tissues need at least {3 * n}")
         return self
 
 
@@ -86,9 +73,7 @@ class CountsReference(_DonorReference):
     source: Literal["counts"]
     file: str = Field(description="TSV: CHROM START END <donor>_METH <donor>_DEPTH ...; METHMIX_DATA/ may lead")
     sample_sheet: SampleSheet = None
-    duplicate_regions: Literal["error", "deepest"] = Field(
-        "error", description="error, or deepest: of the rows of one region keep the one with most reads"
-    )
+    duplicate_regions: Literal["error", "deepest"] = Field("error", description="deepest: keep the row with most reads")
 
 
 class UxmAtlasReference(_Reference):
@@ -116,9 +101,7 @@ class PatternH5Reference(_DonorReference):
 
     source: Literal["pattern_h5"]
     file: str = Field(description="HDF5: methylation [samples, regions, positions] uint8, 0, 1 or 2 (missing)")
-    metadata: str = Field(
-        description="CSV, one row per sample: sample_name, tissue_top_level, aug_version, is_synthetic, original_sample"
-    )
+    metadata: str = Field(description="CSV: sample_name, tissue_top_level, aug_version, is_synthetic, original_sample")
     regions_bed: str = Field(description="BED with the coordinates of the regions, in order: the HDF5 has none")
 
 

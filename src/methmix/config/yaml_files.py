@@ -29,11 +29,11 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number: YAML 1.1 reads it as text, as it has no dot."""
+    """YAML in which ``1e-3`` is a number: without a dot, YAML 1.1 reads it as text."""
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
 )
 
 
@@ -43,13 +43,7 @@ def parse(text: str) -> Any:
 
 
 def read(path: Path) -> Document:
-    """Read a YAML mapping.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty, not YAML, not a mapping, or has a duplicate key.
-    """
+    """Read a YAML mapping without duplicate keys."""
     try:
         loader = _Loader(path.read_text())
         node = loader.get_single_node()
@@ -67,8 +61,8 @@ def read(path: Path) -> Document:
 def laid_over(base: Any, changes: Any) -> Any:
     """Lay the content of a file over what its base stands for.
 
-    Sections are merged key by key, as are tables of sections or of tables (those that phases are the keys of). Lists
-    and other tables are replaced, and so is a section of which another alternative is chosen.
+    Sections are merged key by key, as are tables of sections or of tables (by phase). Lists and other tables are
+    replaced, and so is a section of which another alternative is chosen.
     """
     tables = isinstance(base, dict) and any(isinstance(value, Section | dict) for value in base.values())
     if not isinstance(changes, dict) or not (tables or isinstance(base, Section)):
@@ -76,8 +70,7 @@ def laid_over(base: Any, changes: Any) -> Any:
     whole = base.model_dump(mode="json") if isinstance(base, Section) else base
     if isinstance(base, Section) and any(changes.get(key, whole.get(key)) != whole.get(key) for key in DISCRIMINATORS):
         return changes
-    inner = dict(base)
-    return {**whole, **{key: laid_over(inner.get(key), value) for key, value in changes.items()}}
+    return {**whole, **{key: laid_over(dict(base).get(key), value) for key, value in changes.items()}}
 
 
 def _lines(node: yaml.Node | None, path: Path, at: Location = ()) -> Iterator[tuple[Location, int]]:

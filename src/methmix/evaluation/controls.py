@@ -13,8 +13,8 @@ import torch
 
 from methmix.arms import MAIN
 from methmix.config.arm import ReferenceBackboneSettings
-from methmix.config.configured import configured_arm
 from methmix.config.experiment import Experiment
+from methmix.config.load import configured_arm
 from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures

@@ -13,9 +13,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from methmix import seeds
 from methmix.arms import ARMS, MAIN
-from methmix.config.ablation import Variant
-from methmix.config.configured import effective_variants
-from methmix.config.load import load_experiment
+from methmix.config.experiment import Variant
+from methmix.config.load import effective_variants, load_experiment
 from methmix.errors import InputError
 from methmix.evaluation.bootstrap import with_intervals
 from methmix.evaluation.look_alikes import grouped

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> int:
 def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
     arm, experiment = _configuration(options)
     device, job = _device(options.device, options.allow_cpu, ranks), slurm_job()
-    results = Path(experiment.results)
+    results = Path("results", experiment.name)
     if options.debug:
         arm, reference, validation = _debug_inputs(arm, experiment)
         folder = options.output or results / "debug" / arm.phase / arm.arm

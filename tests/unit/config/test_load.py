@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
+from experiments import ROOT
 from pydantic import BaseModel, ValidationError
 
 from methmix import metrics
@@ -18,7 +19,11 @@ from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
 from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import (
     arm_of_record,
+    check_arms,
+    configured_arm,
+    effective_variants,
     load,
+    load_ablation,
     load_arm,
     load_experiment,
     parse_assignment,
@@ -51,7 +56,6 @@ def _line(path: Path, text: str) -> str:
 def test_small_experiment_is_valid(settings, write_yaml):
     experiment = load_experiment(write_yaml(settings))
     assert experiment.reference.n_regions == 400
-    assert str(experiment.results) == "results/small"
 
 
 def test_missing_key(settings, write_yaml):
@@ -154,7 +158,7 @@ def test_exponent_without_a_dot_is_a_number(write_yaml):
     ("change", "fragment"),
     [
         ({"n_donors": 17}, "n_donors: 17 is too few, 6 tissues need at least 18"),
-        ({"tissues": {"a": ["Blood", "Liver"], "b": ["Blood"]}}, "a tissue is named twice"),
+        ({"tissues": {"a": ["Blood", "Liver"], "b": ["Blood"]}}, "tissues: Blood is named twice"),
         ({"tissues": {"a": ["Blood"]}}, "at least two tissues"),
     ],
 )
@@ -523,3 +527,93 @@ def test_discriminators_are_those_of_the_sections():
     for model in (Experiment, OriginalArm, SparseArm):
         look(model)
     assert found == set(DISCRIMINATORS)
+
+
+def test_arms_of_an_experiment(settings, repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    recipes = settings["mixtures"]["recipes"]
+    recipes["phase3"] = {**recipes["phase2"]}
+    settings["arms"] = {"phase3": {"sparse": "config/phase3_sparse.yaml"}}
+    settings["overrides"] = {"training.epochs": 2}
+    with pytest.raises(InputError, match="warm_start: experiment small has no sparse arm of phase2"):
+        check_arms(Experiment.model_validate(settings))
+    settings["arms"]["phase2"] = {"sparse": "config/phase2_sparse.yaml"}
+    experiment = Experiment.model_validate(settings)
+    check_arms(experiment)
+    arm = configured_arm(experiment, "phase3", "sparse", {"training.batch_size": 50})
+    assert (arm.training.epochs, arm.training.batch_size, arm.training.warm_start) == (2, 50, "phase2")
+    with pytest.raises(InputError, match=r"arms\.phase3: experiment small has no original arm there"):
+        configured_arm(experiment, "phase3", "original")
+    settings["arms"]["phase2"] = {"sparse": "config/phase1_sparse.yaml"}
+    with pytest.raises(InputError, match=r"phase: is phase1, but the experiment names the file in arms\.phase2"):
+        check_arms(Experiment.model_validate(settings))
+
+
+def test_a_new_phase_is_a_recipe_and_an_overlay(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "phase10_sparse.yaml").write_text(
+        f"base: {ROOT}/config/phase3_sparse.yaml\nphase: phase10\ntraining: {{warm_start: phase3}}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        f"""base: {ROOT}/config/default.yaml
+name: mine
+mixtures: {{recipes: {{phase10: {{kind: background, background: Liver, n_others: [2]}}}}}}
+arms: {{phase10: {{sparse: {tmp_path}/phase10_sparse.yaml}}}}
+"""
+    )
+    experiment = load_experiment(tmp_path / "mine.yaml")
+    check_arms(experiment)
+    assert list(experiment.arms) == ["phase1", "phase2", "phase3", "phase10"]
+    assert configured_arm(experiment, "phase10", "sparse").training.epochs == 5
+    # Of the last phase by number, not by name.
+    assert experiment.background == ["Liver"]
+
+
+@pytest.mark.parametrize("name", ["default", "full_scale", "loyfer_u25", "metdecode", "metdecode_294", "tiny"])
+def test_arms_and_variants_of_every_shipped_experiment(monkeypatch, name):
+    monkeypatch.chdir(ROOT)
+    experiment = load_experiment(ROOT / f"config/{name}.yaml")
+    check_arms(experiment)
+    variants = effective_variants(experiment, "phase2")
+    assert {"sparse_mlp", "original_reference", "warm_start_phase1"} <= variants.keys()
+
+
+def test_shipped_variants_change_keys_that_their_arms_have():
+    files = {"sparse": "phase2_sparse.yaml", "original": "phase2_multitissue.yaml"}
+    for name, variant in load_ablation(ROOT / "config/phase2_ablation.yaml").variants.items():
+        changed = load_arm(ROOT / "config" / files[variant.arm], overrides=variant.set)
+        assert changed != load_arm(ROOT / "config" / files[variant.arm]), name
+
+
+def test_a_variant_that_an_experiment_has_already_is_left_out(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
+    assert set(effective_variants(load_experiment(ROOT / "config/default.yaml"), "phase2")) == everything
+    left = set(effective_variants(load_experiment(ROOT / "config/metdecode.yaml"), "phase2"))
+    assert everything - left == {"exact_profiles"}
+
+
+def test_a_variant_that_starts_from_a_phase_that_an_experiment_has_not_is_left_out(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    content = load_experiment(ROOT / "config/default.yaml").model_dump(mode="json")
+    del content["arms"]["phase1"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
+    left = set(effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2"))
+    assert everything - left == {"warm_start_phase1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["variants"]["raw_donors"].update(label=c["variants"]["sparse_mlp"]["label"]), "the same label"),
+        (lambda c: c["variants"].update(sparse=c["variants"].pop("raw_donors")), "sparse: is the name of an arm"),
+        (lambda c: c["variants"]["raw_donors"].update(arms="sparse"), "unknown key variants.raw_donors.arms"),
+    ],
+)
+def test_a_mistake_in_the_ablation_is_named(tmp_path, change, message):
+    content = load_ablation(ROOT / "config/phase2_ablation.yaml").model_dump()
+    change(content)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=message):
+        load_ablation(tmp_path / "mine.yaml")

@@ -115,12 +115,15 @@ def test_a_gap_of_the_background_donor_does_not_show_the_spike_pure(reference, s
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"background": {"Blood": 0.7, "Liver": 0.2}}, "background: the proportions sum to 0.9, expected 1"),
+        (
+            {"background": {"Blood": 0.7, "Liver": 0.2}},
+            "background\n  Value error, the proportions sum to 0.9, expected 1",
+        ),
         ({"background": {}}, "background"),
         ({"spikes": [0.0, 0.1]}, "spikes.0"),
         ({"spikes": [0.1, 1.5]}, "spikes.1"),
-        ({"spikes": [0.1, 0.1]}, "spikes: expected ascending values without repeats"),
-        ({"depths": [100, 10]}, "depths: expected ascending values without repeats"),
+        ({"spikes": [0.1, 0.1]}, "spikes\n  Value error, expected ascending values without repeats"),
+        ({"depths": [100, 10]}, "depths\n  Value error, expected ascending values without repeats"),
         ({"depths": [0]}, "depths.0"),
         ({"n_blank": 99}, "n_blank"),
     ],

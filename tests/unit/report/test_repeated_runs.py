@@ -8,7 +8,7 @@ import pytest
 from experiments import random_proportions, tiny_experiment
 
 from methmix import seeds
-from methmix.config.ablation import Variant
+from methmix.config.experiment import Variant
 from methmix.errors import InputError
 from methmix.evaluation.look_alikes import grouped
 from methmix.reference.split import split_donors
