@@ -74,7 +74,7 @@ def _median_limits(limits: pd.DataFrame, scores: DilutionScores) -> list[dict[st
         shown = shown_limit(median, scores.spikes)
         logger.info("%s, depth %g, FPR %g: median limit %s", arm, depth, fpr, shown)
         limit = median if np.isfinite(median) else None  # JSON has no infinity.
-        row = {"arm": arm, "depth": depth, "fpr": fpr, "limit": limit, "shown": shown}
+        row: dict[str, Any] = {"arm": arm, "depth": depth, "fpr": fpr, "limit": limit, "shown": shown}
         row["reached"] = int(np.isfinite(group["limit"]).sum())
         row["fpr_validation_threshold"] = {"median": float(elsewhere.median()), "highest": float(elsewhere.max())}
         rows.append(row)
