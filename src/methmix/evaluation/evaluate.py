@@ -49,7 +49,12 @@ def evaluate_arm(
     Everything is chosen and calibrated on ``validation``; ``test`` is only predicted and scored.
     """
     for split, mixtures in (("validation", validation), ("test", test)):
-        _check(split, mixtures, reference)
+        made_of, found = (mixtures.attributes.get(name) for name in ("reference_digest", "split"))
+        if made_of != reference.content_digest:
+            hint = "make them again: python -m methmix.mixtures"
+            raise InputError(f"the {split} mixtures were made of another reference", hint)
+        if found != split:
+            raise InputError(f"the {split} mixtures are those of split {found!r}")
     started = time.monotonic()
     context = Context(reference, experiment, test.attributes["phase"])
     estimates = estimate(arm, context, validation, test, checkpoint)
@@ -76,15 +81,6 @@ def evaluate_arm(
     summary = "%s: MAE %.4f, %.3f false-positive and %.3f missed tissues per mixture; %s"
     values = (content[name] for name in ("mae", "spurious_per_mixture", "missed_per_mixture"))
     logger.info(summary, arm, *values, output / "metrics.json")
-
-
-def _check(split: str, mixtures: Mixtures, reference: Reference) -> None:
-    made_of, found = (mixtures.attributes.get(name) for name in ("reference_digest", "split"))
-    if made_of != reference.content_digest:
-        hint = "make them again: python -m methmix.mixtures"
-        raise InputError(f"the {split} mixtures were made of another reference", hint)
-    if found != split:
-        raise InputError(f"the {split} mixtures are those of split {found!r}")
 
 
 def _metrics(

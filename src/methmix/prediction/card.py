@@ -124,18 +124,15 @@ def _limits(card: dict[str, Any]) -> list[str]:
         limits.append("No limit of detection is available.")
     elif n_missed < _FEW_MISSES:
         limits.append(
-            f"Its limits of detection rest on {n_missed} missed tissues of {n_present} present ones: they are "
-            "approximate."
+            f"Its limits of detection are approximate: {n_missed} of {n_present} present tissues were missed."
         )
     return limits
 
 
 def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
     """Collect what calibration has set in the model; None if it has not."""
-    found: dict[str, Any] = {}
-    for name, key in _CALIBRATED.items():
-        values = checkpoint.model.get(key)
-        found[name] = None if values is None or not values.isfinite().all() else values.tolist()
+    tensors = {name: checkpoint.model.get(key) for name, key in _CALIBRATED.items()}
+    found = {name: None if v is None or not v.isfinite().all() else v.tolist() for name, v in tensors.items()}
     if found["misfit_limit"]:
         found["misfit_limit"] = [round(value, 6) for value in found["misfit_limit"]]
     return found

@@ -2,7 +2,7 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +10,11 @@ import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.files.reference import CPG_COLUMNS
 from methmix.formats.regions import Measure, RegionSet
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import predict
+from methmix.models.prediction import Array, predict
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
@@ -74,16 +73,10 @@ def predict_samples(
 def _region_set(checkpoint: Checkpoint) -> RegionSet:
     """Collect the regions of a model, to which samples are aligned."""
     found = checkpoint.regions
-    columns: dict[str, Any] = {
-        name: found[name].numpy() if name in found else None for name in ("start", "end", *CPG_COLUMNS)
-    }
-    return RegionSet(
-        chrom=found["chrom"],
-        **columns,
-        genome=checkpoint.genome,
-        measure=cast(Measure, checkpoint.measure),
-        reference_digest=checkpoint.identity.get("reference"),
-    )
+    names = ("start", "end", "start_cpg", "end_cpg")
+    columns: dict[str, Any] = {name: found[name].numpy() if name in found else None for name in names}
+    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
+    return RegionSet(found["chrom"], genome=checkpoint.genome, measure=measure, reference_digest=digest, **columns)
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:
@@ -115,17 +108,15 @@ def predict_block(
 ) -> list[SampleResult]:
     """Predict a block of samples, whose file has so many of the model's regions."""
     found = split(predict(model, block.methylation, block.depth), block.depth)
-    nnls = None
+    nnls: Iterable[Array | None] = [None] * len(samples)
     if model.profiles is not None:
         nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
-    results = []
-    for row, (sample, prediction) in enumerate(zip(samples, found, strict=True)):
-        of_nnls = None if nnls is None or prediction is None else nnls[row]
-        counted = int(n_observed[row]), float(mean_depth[row])
-        results.append(SampleResult(sample, regions_found, *counted, prediction, of_nnls))
-    return results
+    return [
+        SampleResult(sample, regions_found, int(n), float(depth), prediction, None if prediction is None else of_nnls)
+        for sample, n, depth, prediction, of_nnls in zip(samples, n_observed, mean_depth, found, nnls, strict=True)
+    ]
 
 
 def _warn(cohort: Cohort) -> None:

@@ -87,6 +87,8 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
 
 def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
     sample, known = result.sample, result.prediction
+    misfit, misfit_limit, cetygo = (_number(getattr(known, name, None)) for name in ("misfit", "misfit_limit", "rmse"))
+    fits = None if misfit_limit is None else not result.poor_fit
     return {
         "sample": sample.name,
         "file": str(sample.file),
@@ -97,39 +99,30 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         "proportions": {} if known is None else _tissues(cohort.tissues, known, result),
         "regions": {"model": cohort.n_regions, "found": result.regions_found, "observed": result.regions_observed},
         "mean_depth": round(result.mean_depth, 3),
-        "fit": dict.fromkeys(("misfit", "misfit_limit", "cetygo", "fits")) if known is None else _fit(known, result),
+        "fit": {"misfit": misfit, "misfit_limit": misfit_limit, "cetygo": cetygo, "fits": fits},
         "flags": result.flags(cohort.n_regions),
     }
-
-
-def _fit(found: Prediction, result: SampleResult) -> dict[str, Any]:
-    misfit, limit, cetygo = (_number(value) for value in (found.misfit, found.misfit_limit, found.rmse))
-    fits = None if limit is None else not result.poor_fit
-    return {"misfit": misfit, "misfit_limit": limit, "cetygo": cetygo, "fits": fits}
 
 
 def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[str, dict[str, Any]]:
     """Collect the estimates of each tissue, and of the unknown component if there is one."""
     quantities = (found.proportions, found.presence_probability, found.low, found.high, found.limit, result.nnls)
     columns = [[None] * len(names) if values is None else [_number(v) for v in values] for values in quantities]
-    known = {name: _tissue(*values) for name, *values in zip(names, *columns, strict=True)}
+    known: dict[str, dict[str, Any]] = {}
+    for name, proportion, probability, low, high, limit, nnls in zip(names, *columns, strict=True):
+        known[name] = {
+            "proportion": proportion,
+            "shown": shown(proportion, limit),
+            "presence_probability": probability,
+            "interval": None if low is None or high is None else [low, high],
+            "limit_of_detection": limit,
+            "nnls_proportion": nnls,
+        }
     if result.unknown is not None:
-        # It has no limit of detection, and a 0 is none below one.
-        known[UNKNOWN] = _tissue(result.unknown) | ({} if result.unknown else {"shown": "0"})
+        # It has no limit of detection, so that a 0 is not below one.
+        in_words = shown(result.unknown, None) if result.unknown else "0"
+        known[UNKNOWN] = dict.fromkeys(known[names[0]]) | {"proportion": result.unknown, "shown": in_words}
     return known
-
-
-def _tissue(
-    proportion: Any, probability: Any = None, low: Any = None, high: Any = None, limit: Any = None, nnls: Any = None
-) -> dict[str, Any]:
-    return {
-        "proportion": proportion,
-        "shown": shown(proportion, limit),
-        "presence_probability": probability,
-        "interval": None if low is None or high is None else [low, high],
-        "limit_of_detection": limit,
-        "nnls_proportion": nnls,
-    }
 
 
 def _number(value: Any) -> float | None:

@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from methmix.prediction.card import card_text, model_card
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
 from methmix.prediction.output import record_of, render, table
-from methmix.prediction.sample_sheet import Sample, files_of_sheet, read_sheet
+from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 logger = logging.getLogger("methmix")
@@ -31,10 +30,9 @@ def describe(options: argparse.Namespace) -> None:
 
 def predict_and_write(options: argparse.Namespace) -> None:
     """Predict samples; write table, record and report, or nothing."""
-    files, sheet = _inputs(options)
-    if options.output is None or options.output.suffix != ".csv":
-        hint = ".json and .html are written beside it"
-        raise InputError(f"--output: expected a name that ends in .csv, found {options.output}", hint)
+    _check_usage(options)
+    sheet = read_sheet(options.sheet) if options.sheet else None
+    files = files_of_sheet(options.sheet) if options.sheet else options.samples
     outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
@@ -64,11 +62,11 @@ def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]
     return model_card(checkpoint, reference)
 
 
-def _inputs(options: argparse.Namespace) -> tuple[list[Path], list[Sample] | None]:
+def _check_usage(options: argparse.Namespace) -> None:
     if (options.samples is None) == (options.sheet is None):
         raise InputError("expected --samples FILE ... or --sheet FILE, and not both", "--describe needs neither")
     if options.pseudo_depth < 1:
         raise InputError(f"--pseudo-depth: expected at least 1, found {options.pseudo_depth}")
-    if options.sheet is None:
-        return options.samples, None
-    return files_of_sheet(options.sheet), read_sheet(options.sheet)
+    if options.output is None or options.output.suffix != ".csv":
+        hint = ".json and .html are written beside it"
+        raise InputError(f"--output: expected a name that ends in .csv, found {options.output}", hint)

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from methmix.arms import MAIN
 from methmix.models.prediction import Array, Prediction
+from methmix.pages.axes import labelled_rows, percent_axis, tissue_columns
 from methmix.pages.style import TRUTH, colour, drawing
 from methmix.prediction.sample_results import Cohort, SampleResult
 
@@ -47,9 +47,9 @@ def bars(cohort: Cohort) -> Figure:
     for label, widths, shade in stacked:
         axes.barh(range(len(answered)), widths, left=left, color=shade, label=label, height=0.8)
         left += widths
-    axes.set_yticks(range(len(answered)), [result.sample.name for result, _ in answered])
-    axes.set(xlim=(0, 1), ylim=(len(answered) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    labelled_rows(axes, [result.sample.name for result, _ in answered])
+    axes.set_xlim(0, 1)
+    percent_axis(axes.xaxis)
     figure.legend(loc="outside lower center", ncols=6, fontsize=8)
     return figure
 
@@ -64,7 +64,7 @@ def heatmap(cohort: Cohort) -> Figure:
         np.ma.masked_less_equal(_matrix(answered), 0), norm=LogNorm(_LEAST_SHOWN, 1), cmap="YlGnBu", aspect="auto",
         interpolation="nearest",
     )  # fmt: skip
-    axes.set_xticks(range(len(cohort.tissues)), cohort.tissues, rotation=90)
+    tissue_columns(axes, cohort.tissues)
     if len(answered) <= _MOST_NAMES:
         axes.set_yticks(range(len(answered)), [result.sample.name for result, _ in answered], fontsize=8)
     else:
@@ -118,10 +118,9 @@ def group_boxes(record: dict[str, Any]) -> Figure:
     # Most sums are small; a root shows them, and 0.
     axes.set_yscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
     axes.set_yticks([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
-    axes.set_ylim(
-        0, 1.08 * max(0.01, *(value for row in rows for of_group in row["sums"].values() for value in of_group))
-    )
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    every = [value for row in rows for of_group in row["sums"].values() for value in of_group]
+    axes.set_ylim(0, 1.08 * max(0.01, *every))
+    percent_axis(axes.yaxis, decimals=0)
     figure.legend(loc="outside upper right", ncols=2)
     return figure
 
@@ -150,21 +149,17 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
         axes.text(0.5, 0.5, "nothing beside the\nlargest tissue", ha="center", transform=axes.transAxes, color=TRUTH)
     axes.set_title(of_patient[0][0].sample.patient)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    percent_axis(axes.yaxis)
     days = sorted(set(dates))
     axes.set_xticks(days, [str(day) for day in days], rotation=30, ha="right", fontsize=7)
 
 
 def _detected(values: Array, of_patient: Answered) -> list[int]:
     """Choose the tissues to show of a patient, the largest first."""
-    limits = np.full(values.shape, _LEAST_SHOWN)
-    for row, (_, found) in enumerate(of_patient):
-        if found.limit is not None:
-            limits[row] = np.nan_to_num(found.limit, nan=1.0)
-    order = np.argsort(-values.mean(axis=0), kind="stable")
-    return [int(tissue) for tissue in order[1:] if (values[:, tissue] > limits[:, tissue]).any()]
+    limits = (_LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0) for _, found in of_patient)
+    above = np.any([row > limit for row, limit in zip(values, limits, strict=True)], axis=0)
+    return [int(tissue) for tissue in np.argsort(-values.mean(axis=0), kind="stable")[1:] if above[tissue]]
 
 
 def _matrix(answered: Answered) -> Array:
-    """Give the proportions of samples, [n, n_tissues]."""
     return np.stack([found.proportions for _, found in answered])

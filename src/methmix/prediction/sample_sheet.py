@@ -108,10 +108,11 @@ def _table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: there is no such samples sheet", _HINT) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a readable table ({error})", _HINT) from None
+    columns = [str(name) for name in table.columns]
     for name in _NEEDED:
-        if name not in table:
-            raise InputError(f"{path}: column {name} is missing; found {', '.join(table.columns)}", _HINT)
-    for name in table.columns:
+        if name not in columns:
+            raise InputError(f"{path}: column {name} is missing; found {', '.join(columns)}", _HINT)
+    for name in columns:
         if name not in _NEEDED + _OPTIONAL:
             raise InputError(f"{path}: unknown column {name!r}", _HINT)
     if table.empty:
