@@ -120,8 +120,7 @@ def solver(inputs: Path, rounds: int) -> dict[str, Any]:
 def training(
     arm: ArmSettings, experiment: Experiment, inputs: dict[int, Path], rounds: int, threads: int, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Train one arm and record the peak memory of this process, then time its steps, with one thread and with several."""
-    # The experiment's own number of regions comes first.
+    """Train one arm, record the peak memory of this process, then time steps; the first of the inputs is of full size."""
     whole, batch_size = next(iter(inputs)), arm.training.batch_size
     # Made one by one, so that the others take no memory while the first one trains.
     trainers = (Trainer(arm, experiment, *_opened(inputs[n]), inputs[n] / arm.arm, device) for n in inputs)
