@@ -1,1 +1,1 @@
-"""Pictures and pages: the comparison of arms, Miami plots, and the learning-rate sweep."""
+"""Figures and pages: comparison of arms, Miami plots, ablation, folds, limits of detection, learning-rate sweep."""

@@ -94,7 +94,7 @@ def test_a_missed_target_is_shown_as_missed(content):
     assert shown.count(">missed<") == sum(not check["met"] for check in table)
     assert shown.count(">met<") == sum(check["met"] for check in table)
     assert f"{sum(met.values())} of {len(table)} targets met" in shown
-    assert "There was no GPU" in shown
+    assert "No GPU was used" in shown
     assert shown.count('src="data:image/png') == 2
     assert "http" not in shown
 
