@@ -110,7 +110,7 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
         )
     cpgs = np.ones((2, len(regions)), dtype=np.int64)
     cpgs[:, region[region >= 0]] = table[_CPGS].to_numpy()[region >= 0].T
-    return CpgRegions(regions.chrom, *cpgs, regions.measure)
+    return CpgRegions(regions.chrom, cpgs[0], cpgs[1], regions.measure)
 
 
 def _whole_numbers(path: Path, column: pd.Series) -> Integers:

@@ -77,11 +77,11 @@ def simulate_donors(settings: SimulatedReference, rng: np.random.Generator) -> D
 
     def depth_of_donor(_: np.ndarray) -> np.ndarray:
         coverage = settings.coverage * np.exp(_DONOR_COVERAGE_SPREAD * rng.standard_normal())
-        depth = rng.poisson(coverage * n_cpgs * region_coverage)
+        depth: np.ndarray = rng.poisson(coverage * n_cpgs * region_coverage)
         depth[rng.random(n_regions) < missing] = 0
         return depth
 
-    numbers = _donor_numbers(settings.n_donors, len(names), rng)
+    numbers = _donor_numbers(settings.n_donors, len(names), rng).tolist()
     variation = DonorVariation.shipped(settings.donor_variation)
     donors, tissues, methylated, depth = variation.draw_donors(names, numbers, means, depth_of_donor, rng)
     note = "simulated: tissues and donors are drawn, no real sample is in this reference"
