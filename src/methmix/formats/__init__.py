@@ -1,1 +1,1 @@
-"""The files that laboratories have: samples read from them and lined up with a set of regions."""
+"""The file formats of laboratories: samples are read and aligned to a set of regions."""

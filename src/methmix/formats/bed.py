@@ -9,7 +9,7 @@ from methmix.errors import InputError
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
 from methmix.formats.text import UNREADABLE, open_text, unreadable
 
-# What stands for a missing value; nothing at all is an error, since it is what a cut line has.
+# Missing values; an empty field is an error, since truncated lines have it.
 MISSING = ["NA", "NaN", "nan"]
 REGION = ["chrom", "start", "end"]
 _CPGS = ["start_cpg", "end_cpg"]
@@ -99,7 +99,7 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
     if wrong.any():
         raise InputError(
             f"{regions_file}: line {table.index[int(wrong.argmax())]}: expected 1 <= start_cpg <= end_cpg",
-            "CpG indices count from 1, and end_cpg is the first CpG behind the region",
+            "CpG indices count from 1, and end_cpg is the first CpG after the region",
         )
     region = regions.find(table["chrom"], table["start"], table["end"])
     if not (region >= 0).any():

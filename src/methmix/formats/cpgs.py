@@ -89,5 +89,5 @@ def _check_reads(path: Path, block: pd.DataFrame) -> None:
         cpg = block.iloc[int(impossible.argmax())]
         raise InputError(
             f"{path}: {cpg['chromosome']}:{cpg['position']}: {cpg['methylated']} methylated of {cpg['depth']} reads",
-            "expected not more methylated reads than reads",
+            "expected at most as many methylated reads as reads",
         )

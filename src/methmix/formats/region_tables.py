@@ -1,7 +1,7 @@
 """Tables with a row for each region and columns for many samples: counts, fractions, and atlases of tissue means.
 
 The rows are aligned to given regions, or bring their own (`methmix.formats.counts.Request`). Either way a missing value
-(NA) means no reads, an empty field is an error, and every row is checked, also that of a region nobody asked for.
+(NA) means no reads, an empty field is an error, and every row is checked, also those of regions not asked for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +34,8 @@ Values = npt.NDArray[np.float64]
 class _Table:
     """How a table is laid out: header, columns that place a region, samples, and the columns with their values.
 
-    ``values`` gives methylated and depth, [n_rows, n_samples], of the values in the rows from a line on; ``most_reads``
-    is what a fraction is taken for in a table without depth.
+    ``values`` returns methylated and depth, [n_rows, n_samples], of rows from a line on; ``most_reads`` is how many
+    reads a fraction stands for in a table without depth.
     """
 
     beginning: Beginning

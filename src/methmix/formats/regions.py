@@ -16,7 +16,7 @@ Measure = Literal["cpg", "fragment"]
 Integers = npt.NDArray[np.int64]
 
 # The note where chromosomes match by `bare_chrom` only.
-RENAMED = "chromosomes are named otherwise than the model's (with or without chr); matched all the same"
+RENAMED = "chromosome names differ from the model's (with or without chr); regions were matched nevertheless"
 
 
 @dataclass(frozen=True)

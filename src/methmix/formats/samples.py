@@ -107,6 +107,6 @@ def _open(paths: Sequence[Path], request: Request, genome: str | None) -> list[O
     if genome is not None and build_name(regions.genome) not in {build_name(genome), "unknown"}:
         raise InputError(
             f"the samples are of genome {genome}, the model is of {regions.genome}",
-            "count the samples over the model's regions in its genome, or use a model of theirs",
+            "count the samples over the model's regions in its genome, or use a model of that genome",
         )
     return [open_file(path, request) for path in paths]

@@ -54,7 +54,7 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
     last = int(request.cpg_regions.end.max(initial=1)) - 1
     if last > n_cpgs:
         raise InputError(
-            f"{path}: has {n_cpgs} CpGs, but a region ends behind CpG {last}",
+            f"{path}: has {n_cpgs} CpGs, but a region extends beyond CpG {last}",
             "is the file of the genome build that the regions are of?",
         )
 

@@ -1,4 +1,4 @@
-"""From the settings to a reference with its donors split."""
+"""Make a reference, with its donors split, from the settings of an experiment."""
 
 import json
 import logging

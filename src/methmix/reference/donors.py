@@ -1,4 +1,4 @@
-"""Donors as a source gives them, and the tissue and split of each: tables, sample sheets and names."""
+"""Donors of a source, and the tissue and split of each: tables, sample sheets and names."""
 
 import logging
 import re
@@ -42,7 +42,7 @@ class DonorCounts:
 def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCounts:
     """Read the donors of a table: counts, or fractions that are taken for reads at a stated depth.
 
-    The donors that a sample sheet lists are used; without a sheet all are, and their names give their tissues.
+    The donors that a sample sheet lists are used; without one all are, and their tissues are parsed from their names.
     """
     table, notes = data_file(settings.file), []
     if isinstance(settings, CountsReference):
@@ -111,7 +111,7 @@ def splits_of(sheet: pd.DataFrame) -> list[str] | None:
 
 
 def merge_tissues(tissues: list[str], merged: Mapping[str, str]) -> list[str]:
-    """Rename tissues, and so join those that get the same name."""
+    """Rename tissues, which merges those of the same new name."""
     unknown = sorted(set(merged) - set(tissues))
     if unknown:
         raise InputError(

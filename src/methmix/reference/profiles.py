@@ -83,7 +83,7 @@ class SpreadFunction:
 class DonorSums:
     """Sums over the donors of each tissue, from which profiles are made on a device, also of all donors but one.
 
-    Parameters are as for `SpreadFunction`, which gives the variance between donors.
+    Parameters are as for `SpreadFunction`, which estimates the variance between donors.
     """
 
     def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups, device: torch.device = _CPU) -> None:

@@ -1,4 +1,4 @@
-"""How much each donor looks like its own tissue, and like others, as seen in the other donors."""
+"""Leave-one-out purity: how much each donor looks like its own tissue, and like others."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""What a user should know about a reference before trusting results that were made with it."""
+"""Quality of a reference: what a user should know before trusting results obtained with it."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from methmix.reference.purity import leave_one_out_proportions, rows_by_tissue
 
 Array = npt.NDArray[np.float64]
 
-# Below it a donor does not look like its tissue; some published replicates are.
+# A donor of lower purity does not look like its tissue; some published replicates do not.
 LOW_PURITY = 0.7
 # Fewer donors than this cannot be in all three splits.
 ENOUGH_DONORS = 3
@@ -23,9 +23,9 @@ _FEW_DONORS = {
     1: "only donor of its tissue: in every split",
     2: "one of two donors: validation takes the training donor",
 }
-# Methylation differences beyond this are clear of reads and of most variation between donors.
+# Larger differences in methylation exceed the sampling error of reads and most variation between donors.
 CLEAR_DIFFERENCE = 0.2
-# How donors of a source come about, where they are not samples of real people.
+# Sources whose donors are not samples of real people, and how they are made.
 INVENTED_DONORS = {"simulated": "simulated", "uxm_atlas": "drawn around the atlas mean"}
 
 

@@ -3,7 +3,7 @@
 Parameters and where they come from:
 
 - Donors differ by the model of `methmix.reference.variation`, fitted to real replicates.
-- Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few lie between (the
+- Levels: most regions of a genome are methylated near 0.95, some are unmethylated, few are intermediate (the
   bimodal distribution of whole-genome bisulfite data; Loyfer et al. 2023, Nature). The proportions give a mean
   near 0.9.
 - Tree: tissues of one group have changes in common, each tissue has changes of its own, and everything drifts a
@@ -25,7 +25,7 @@ _LEVELS = {"methylated": (0.92, 30.0, 1.8), "unmethylated": (0.05, 1.5, 30.0), "
 # Proportion of regions that change on the branch to a group and on the branch to a tissue.
 _GROUP_CHANGES = 0.04
 _TISSUE_CHANGES = 0.03
-# How far a changed region moves towards the opposite state, as Beta parameters: tissues are mixed, few
+# How far a changed region moves towards the opposite state, as Beta parameters: tissues are mixtures of cells, few
 # changes are complete.
 _CHANGE_SIZE = (1.2, 1.8)
 # Standard deviation, on the logit scale, of the small differences that tissues have everywhere.

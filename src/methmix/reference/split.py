@@ -24,7 +24,7 @@ def split_donors(
         if len(own) == 1 and not settings.allow_single_donor:
             raise InputError(
                 f"tissue {tissue} has one donor ({own[0]}), so that a new donor cannot be tested",
-                "add a donor, remove the tissue, join it with another (reference.merge_tissues), or set "
+                "add a donor, remove the tissue, merge it with another (reference.merge_tissues), or set "
                 "reference.split.allow_single_donor to true and read its errors as optimistic",
             )
         n_test = 0 if len(own) == 1 else max(1, round(settings.test * len(own)))

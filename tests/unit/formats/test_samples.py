@@ -292,7 +292,7 @@ def test_all_files_are_checked_before_one_is_read(tmp_path, rng):
         (tmp_path / "none.cov", model, {}, "no such file"),
         (write(tmp_path / "odd.txt", "a,b\n"), model, {}, "no known format"),
         (write(tmp_path / "t.tsv", "CHROM\tSTART\tEND\ta_METH\n"), model, {}, "column a_DEPTH has no partner"),
-        (tmp_path / "short.beta", model, {}, "has 20 CpGs, but a region ends behind CpG 94"),
+        (tmp_path / "short.beta", model, {}, "has 20 CpGs, but a region extends beyond CpG 94"),
         (tmp_path / "m.h5", three, {}, "has 4 regions, the model has 3"),
         (pat, regions(), {}, "the model's regions have none"),
         (first, fragments, {}, "counts of single CpGs"),

@@ -136,7 +136,7 @@ def test_files_of_another_genome(build, betas, tmp_path):
         build()
     betas["deep/L2.beta"][:10].tofile(tmp_path / "deep/L2.beta")
     betas["L1.beta"][:10].tofile(tmp_path / "L1.beta")
-    with pytest.raises(InputError, match=r"L1\.beta: has 10 CpGs, but a region ends behind CpG 11"):
+    with pytest.raises(InputError, match=r"L1\.beta: has 10 CpGs, but a region extends beyond CpG 11"):
         build()
 
 
