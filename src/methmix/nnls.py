@@ -134,4 +134,5 @@ def normalise(coefficients: Array) -> npt.NDArray[np.float64]:
     """Divide each row by its sum; a row of zeros stays zero."""
     total = coefficients.sum(axis=-1, keepdims=True)
     proportions = np.zeros_like(coefficients, dtype=float)
-    return np.divide(coefficients, total, out=proportions, where=total > 0)
+    np.divide(coefficients, total, out=proportions, where=total > 0)
+    return proportions
