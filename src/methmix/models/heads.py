@@ -86,7 +86,7 @@ class TwoStageHead(nn.Module):
         return Stages(logits, read["presence"], open_gate(read["presence"], self.threshold))
 
     def scored(self, features: Features, true: Tensor) -> Scored:
-        """Collect what the loss of a batch is computed from; ``true`` is [batch, n_tissues]."""
+        """Collect what the loss of a batch is computed from."""
         stages = self(features)
         gate = stages.gate | (true > 0) if self._teacher_forcing else stages.gate
         ends = None if self.intervals is None else self.intervals.ends(self.place(features, stages))

@@ -44,14 +44,11 @@ class Checkpoint:
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
-        Digests of what determines the weights (configuration, reference, mixtures, code); a training is resumed only
-        where all are the same.
+        Digests of what determines the weights; a training is resumed only where all are the same.
     model, optimiser
         State dictionaries; the latter empty in ``checkpoint_best.pt``, which is for use, not for resuming.
     epoch_sums
         Sums of the unfinished epoch's training losses.
-    history
-        A row of the training log per finished epoch.
     best
         Validation metrics of the best epoch so far, and what its calibration rests on.
     record
