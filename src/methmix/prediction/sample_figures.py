@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from methmix.arms import MAIN
 from methmix.models.prediction import Array, Prediction
-from methmix.pages.axes import labelled_rows, percent_axis, tissue_columns
-from methmix.pages.style import TRUTH, colour, drawing
+from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, percent_axis, tissue_columns
 from methmix.prediction.sample_results import Cohort, SampleResult
 
 MOST_BARS = 40
