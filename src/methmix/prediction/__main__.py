@@ -21,9 +21,7 @@ def main() -> int:
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
     )
     arguments.add_argument(
-        "--output",
-        type=Path,
-        help="table (.csv), .json and .html beside it; nnls_proportion: NNLS on the model's profiles",
+        "--output", type=Path, help="table .csv, .json and .html beside it; nnls_proportion: NNLS on the model profiles"
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
@@ -31,10 +29,7 @@ def main() -> int:
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(
-        "--background",
-        nargs="+",
-        metavar="NAME",
-        help="with --control-group: tissues not of interest, such as blood cells",
+        "--background", nargs="+", metavar="NAME", help="with --control-group: tissues not of interest, such as blood"
     )
     arguments.add_argument(
         "--unknown", action="store_true", help="estimate a component that the reference lacks, for samples of poor fit"
