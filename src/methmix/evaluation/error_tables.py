@@ -32,7 +32,6 @@ def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
 def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.DataFrame:
     """Summarise errors per tissue; ``shared_donors``: splits whose mixtures of it are made of training donors."""
     shared = {split: reference.shared_tissues(split) for split in SPLITS}
-    drawn = "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no"
     given = (true, prediction.proportions, prediction.presence_probability, prediction.low, prediction.high)
     rows = []
     for column, tissue in enumerate(reference.tissue_names):
@@ -55,7 +54,7 @@ def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.
                 "interval_coverage_present": found.get("interval_coverage_present", np.nan),
                 **{f"donors_{split}": splits.count(split) for split in SPLITS},
                 "shared_donors": " ".join(split for split, names in shared.items() if tissue in names) or "none",
-                "drawn_donors": drawn,
+                "drawn_donors": "yes" if reference.attributes.get("source") in INVENTED_DONORS else "no",
             }
         )
     return pd.DataFrame(rows)

@@ -21,22 +21,19 @@ def main() -> int:
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
     )
     arguments.add_argument(
-        "--output", type=Path,
-        help="table (.csv), .json and .html beside it; its column nnls_proportion is NNLS on the model's own profiles",
-    )  # fmt: skip
+        "--output", type=Path, help="table .csv, .json and .html beside it; nnls_proportion: NNLS on the model profiles"
+    )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(
-        "--background", nargs="+", metavar="NAME",
-        help="with --control-group: tissues that are not of interest, such as blood cells",
-    )  # fmt: skip
+        "--background", nargs="+", metavar="NAME", help="with --control-group: tissues not of interest, such as blood"
+    )
     arguments.add_argument(
-        "--unknown", action="store_true",
-        help="estimate a component that the reference lacks in samples with a poor fit",
-    )  # fmt: skip
+        "--unknown", action="store_true", help="estimate a component that the reference lacks, for samples of poor fit"
+    )
     return cli.run(_body, arguments)
 
 

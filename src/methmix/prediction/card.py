@@ -123,9 +123,7 @@ def _limits(card: dict[str, Any]) -> list[str]:
     if calibration["detection_ratio"] is None:
         limits.append("No limit of detection is available.")
     elif n_missed < _FEW_MISSES:
-        limits.append(
-            f"Its limits of detection are approximate: {n_missed} of {n_present} present tissues were missed."
-        )
+        limits.append(f"Its limits of detection are approximate: {n_missed} of {n_present} present tissues missed.")
     return limits
 
 

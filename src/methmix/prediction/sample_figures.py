@@ -137,7 +137,10 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
     values = _matrix(of_patient)
     dates: list[Any] = [result.sample.date for result, _ in of_patient]
     intervals = [(found.low, found.high) for _, found in of_patient]
-    for tissue in _detected(values, of_patient):
+    limits = (_LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0) for _, found in of_patient)
+    above = np.any([row > limit for row, limit in zip(values, limits, strict=True)], axis=0)
+    others = np.argsort(-values.mean(axis=0), kind="stable")[1:]
+    for tissue in others[above[others]]:
         line = axes.plot(dates, values[:, tissue], "o-", markersize=4, label=tissues[tissue])[0]
         low, high = ([end[tissue] for end in ends if end is not None] for ends in zip(*intervals, strict=True))
         if low and high:
@@ -151,13 +154,6 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
     percent_axis(axes.yaxis)
     days = sorted(set(dates))
     axes.set_xticks(days, [str(day) for day in days], rotation=30, ha="right", fontsize=7)
-
-
-def _detected(values: Array, of_patient: Answered) -> list[int]:
-    """Choose the tissues to show of a patient, the largest first."""
-    limits = (_LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0) for _, found in of_patient)
-    above = np.any([row > limit for row, limit in zip(values, limits, strict=True)], axis=0)
-    return [int(tissue) for tissue in np.argsort(-values.mean(axis=0), kind="stable")[1:] if above[tissue]]
 
 
 def _matrix(answered: Answered) -> Array:

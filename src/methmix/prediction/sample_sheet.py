@@ -35,10 +35,7 @@ class Sample:
 
 
 def read_sheet(path: Path) -> list[Sample]:
-    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file, group]``.
-
-    A mistake is an `InputError` that names the line.
-    """
+    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file, group]``; errors name the line."""
     samples = []
     first_line: dict[str, int] = {}
     for line, row in enumerate(_table(path).to_dict("records"), start=2):
