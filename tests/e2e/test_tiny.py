@@ -135,7 +135,7 @@ def test_a_second_run_does_nothing_and_says_so(checkout, results, snakemake):
 def test_the_run_recorded_time_and_memory_of_its_jobs(results):
     page = (results / "phase2/comparison/report.html").read_text()
     assert "train_phase2_sparse" in page
-    assert "the largest job used" in page
+    assert "largest peak memory" in page
 
 
 def test_same_seed_same_bytes(checkout, results, snakemake):
