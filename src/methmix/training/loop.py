@@ -111,17 +111,22 @@ class Trainer:
         """Train to the end; returns 0, or the value of `STOPPED` for a signal that has stopped it, the state saved."""
         first = self._ranks.first
         with self._ranks.joined(), self._lock if first else nullcontext(), self._stop:
-            self._resume()
-            if self.state.finished:
-                logger.info("%s: training is finished already", self.last_checkpoint)
-            else:
-                with log_kept(self.folder, self._job) if first else nullcontext():
-                    stopped = self._train()
-                if stopped:
-                    return STOPPED[stopped]
-            if first:
-                self._lock.check()
-                write_record(self.folder, self.state)
+            try:
+                self._resume()
+                if self.state.finished:
+                    logger.info("%s: training is finished already", self.last_checkpoint)
+                else:
+                    with log_kept(self.folder, self._job) if first else nullcontext():
+                        stopped = self._train()
+                    if stopped:
+                        return STOPPED[stopped]
+                if first:
+                    self._lock.check()
+                    write_record(self.folder, self.state)
+            finally:
+                # While the ranks are joined: freed after them, it would wait, with Python's lock held, for a thread
+                # of gloo that may be waiting for that lock.
+                vars(self).pop("_loss", None)
         return 0
 
     def _train(self) -> Signals | None:
