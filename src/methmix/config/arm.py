@@ -161,8 +161,13 @@ ARM_KEYS = {
 def of_one_backbone(model: dict[str, Any]) -> dict[str, Any]:
     """Drop the keys of the other backbone from the content of a model; one without two stages is an MLP."""
     backbone = "mlp" if model.get("use_two_stage") is False else str(model.get("backbone"))
-    foreign = {"mlp": _REFERENCE, "reference": _MLP}.get(backbone, set())
+    foreign = keys_of_other_backbones(backbone)
     return {**{key: value for key, value in model.items() if key not in foreign}, "backbone": backbone}
+
+
+def keys_of_other_backbones(backbone: str) -> set[str]:
+    """Give the keys of a model that only other backbones have."""
+    return {"mlp": _REFERENCE, "reference": _MLP}.get(backbone, set())
 
 
 def settings_digest(arm: ArmSettings) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, of_one_backbone
+from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, keys_of_other_backbones, of_one_backbone
 from methmix.config.experiment import Ablation, ArmName, Experiment, Variant
 from methmix.config.phases import Phase
 from methmix.config.section import DISCRIMINATORS
@@ -90,8 +90,11 @@ def effective_variants(experiment: Experiment, phase: Phase) -> dict[str, Varian
         needed = {phase, str(variant.set.get("training.warm_start") or phase)}
         if any(variant.arm not in experiment.arms.get(of, {}) for of in needed):
             return False
-        plain, changed = (configured_arm(experiment, phase, variant.arm, keys) for keys in (None, variant.set))
-        return plain != changed
+        plain = configured_arm(experiment, phase, variant.arm)
+        foreign = {f"model.{key}" for key in keys_of_other_backbones(plain.model.backbone)}
+        if foreign & variant.set.keys() and not _SWITCHES & variant.set.keys():
+            return False
+        return plain != configured_arm(experiment, phase, variant.arm, variant.set)
 
     return {name: v for name, v in load_ablation(Path(experiment.ablation)).variants.items() if differs(v)}
 

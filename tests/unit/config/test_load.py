@@ -603,6 +603,29 @@ def test_a_variant_that_starts_from_a_phase_that_an_experiment_has_not_is_left_o
     assert everything - left == {"warm_start_phase1"}
 
 
+@pytest.mark.parametrize("key", ["model.backbone", "model.use_two_stage"])
+def test_a_variant_of_another_backbone_than_the_experiments_is_left_out(monkeypatch, tmp_path, key):
+    monkeypatch.chdir(ROOT)
+    content = load_experiment(ROOT / "config/default.yaml").model_dump(mode="json")
+    content["overrides"][key] = {"model.backbone": "mlp", "model.use_two_stage": False}[key]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    variants = load_ablation(ROOT / "config/phase2_ablation.yaml").variants
+    left = effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2")
+    assert "exact_profiles" in variants.keys() - left.keys()
+    assert {"raw_donors", "known_donors", "original_reference"} <= left.keys()
+
+
+def test_a_mistyped_key_of_a_variant_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    ablation = load_ablation(ROOT / "config/phase2_ablation.yaml").model_dump()
+    ablation["variants"]["raw_donors"]["set"] = {"model.purify_donor": False}
+    (tmp_path / "ablation.yaml").write_text(yaml.safe_dump(ablation))
+    content = load_experiment(ROOT / "config/default.yaml").model_dump(mode="json")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**content, "ablation": str(tmp_path / "ablation.yaml")}))
+    with pytest.raises(InputError, match="model.purify_donor: .*did you mean purify_donors"):
+        effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
