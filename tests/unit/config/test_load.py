@@ -622,7 +622,7 @@ def test_a_mistyped_key_of_a_variant_is_an_error(monkeypatch, tmp_path):
     (tmp_path / "ablation.yaml").write_text(yaml.safe_dump(ablation))
     content = load_experiment(ROOT / "config/default.yaml").model_dump(mode="json")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**content, "ablation": str(tmp_path / "ablation.yaml")}))
-    with pytest.raises(InputError, match="model.purify_donor: .*did you mean purify_donors"):
+    with pytest.raises(InputError, match="did you mean purify_donors"):
         effective_variants(load_experiment(tmp_path / "mine.yaml"), "phase2")
 
 
