@@ -28,8 +28,8 @@ class DonorCounts:
     """Donors of a source: counts [n_donors, n_regions], depth 0 where not observed, in regions as `read_bed` has them.
 
     ``splits`` are those that the source states; None: donors are to be divided. ``inputs`` are the files read, by
-    name, and ``notes`` what the user should know. ``composition``, [n_donors, n_tissues], tissues in alphabetical order,
-    is what the DNA of each donor consists of, where that is known.
+    name, and ``notes`` what the user should know. ``composition``, [n_donors, n_tissues], is what the DNA of each donor
+    consists of, where that is known; its tissues are in alphabetical order.
     """
 
     names: list[str]
