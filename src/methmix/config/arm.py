@@ -84,6 +84,13 @@ class TrainingSettings(Section):
         True, description="mix donors that are left out of the profiles, or drawn around them; false: all as they are"
     )
     pure_fraction: Fraction = Field(0.2, description="fraction of the training mixtures that consist of one tissue")
+    any_fraction: Fraction = Field(
+        0.0,
+        description="fraction of the training mixtures of any kind: few or all tissues, with a background or traces",
+    )
+    partial_fraction: Fraction = Field(
+        0.0, description="fraction of the training mixtures in which only a part of the regions is observed"
+    )
     learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
     weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
     warmup_fraction: Fraction = Field(0.05, description="fraction of all steps before the peak; a cosine follows it")

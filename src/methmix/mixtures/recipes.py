@@ -8,6 +8,8 @@ from methmix.errors import InputError
 
 Proportions = npt.NDArray[np.float64]
 
+_CONCENTRATIONS = (0.5, 2.0, 20.0)
+
 
 def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
     """Refuse a recipe that needs more tissues, or others in its background, than these."""
@@ -69,6 +71,29 @@ def draw_proportions(recipe: Recipe, tissue_names: list[str], n: int, rng: np.ra
 def draw_pure(n_tissues: int, n: int, rng: np.random.Generator) -> Proportions:
     """Draw ``n`` mixtures of one tissue each; shape [n, n_tissues]."""
     return np.eye(n_tissues)[rng.integers(n_tissues, size=n)]
+
+
+def draw_any(n_tissues: int, n: int, rng: np.random.Generator) -> Proportions:
+    """Draw mixtures of any kind: of one tissue to all of them, alike or dominated by one, with traces of others.
+
+    The number of tissues is log-uniform, their proportions are symmetric Dirichlet; half of the mixtures have a
+    background of 50 to 98 %, and each has traces of some further tissues, log-uniform between 0.1 and 5 %. Shape [n,
+    n_tissues].
+    """
+    number = np.minimum(np.exp(rng.uniform(0, np.log(n_tissues + 1), n)).astype(int), n_tissues)
+    concentration = rng.choice(_CONCENTRATIONS, n)
+    weights = np.maximum(rng.gamma(np.repeat(concentration[:, None], n_tissues, axis=1)), np.finfo(float).tiny)
+    weights[np.arange(n_tissues) >= number[:, None]] = 0
+    proportions = weights / weights.sum(axis=1, keepdims=True)
+    background = np.where(rng.random(n) < 0.5, rng.uniform(0.5, 0.98, n), 0)
+    proportions *= (1 - background)[:, None]
+    proportions[:, 0] += background
+    traces = np.exp(rng.uniform(np.log(0.001), np.log(0.05), (n, n_tissues)))
+    first = np.arange(n_tissues) - np.maximum(number, 1)[:, None]
+    traces[(first < 0) | (first >= rng.poisson(1.5, n)[:, None])] = 0
+    proportions = proportions * (1 - traces.sum(axis=1, keepdims=True)).clip(0.1) + traces
+    proportions /= proportions.sum(axis=1, keepdims=True)
+    return _scatter(proportions, np.argsort(rng.random((n, n_tissues)), axis=1), n_tissues)
 
 
 def _dirichlet(number: npt.NDArray[np.integer], concentration: float, rng: np.random.Generator) -> Proportions:

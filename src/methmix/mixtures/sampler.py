@@ -13,7 +13,7 @@ from torch import Tensor
 from methmix.config.phases import Recipe
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.reads import draw_mixtures
-from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
+from methmix.mixtures.recipes import check_recipe, draw_any, draw_proportions, draw_pure
 
 _CPU = torch.device("cpu")
 
@@ -152,12 +152,16 @@ class MixtureSampler(DonorMixer):
         n: int,
         rng: np.random.Generator,
         pure_fraction: float = 0.0,
+        any_fraction: float = 0.0,
         source: DonorSource | None = None,
         rows: slice = slice(None),
     ) -> MixtureBatch:
-        """Draw ``n`` mixtures, a fraction of which consists of one tissue only; ``source`` and ``rows`` as in `mix`."""
-        n_pure = round(pure_fraction * n)
-        pure = draw_pure(len(self.tissue_names), n_pure, rng)
-        others = draw_proportions(self.recipe, self.tissue_names, n - n_pure, rng)
-        proportions = rng.permutation(np.concatenate([pure, others]).astype(np.float32))
+        """Draw ``n`` mixtures, fractions of which are of one tissue or of any kind (`draw_any`), the others by recipe.
+
+        ``source`` and ``rows`` are as in `mix`.
+        """
+        n_pure, n_any, n_tissues = round(pure_fraction * n), round(any_fraction * n), len(self.tissue_names)
+        pure, of_any = draw_pure(n_tissues, n_pure, rng), draw_any(n_tissues, n_any, rng)
+        others = draw_proportions(self.recipe, self.tissue_names, n - n_pure - n_any, rng)
+        proportions = rng.permutation(np.concatenate([pure, of_any, others]).astype(np.float32))
         return self.mix(proportions, self.mean_depths, rng, source, rows)

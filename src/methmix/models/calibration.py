@@ -1,64 +1,172 @@
-"""Calibration on validation mixtures of what a model estimates beside its proportions, which stay as they are."""
+"""Calibration of what a model states beside its proportions, which stay as they are.
 
+It rests on mixtures of donors that the model has never seen: drawn around the profiles as in training, at all depths,
+of few tissues or many, with a background or without, each mixture with donors of its own. Where real donors were left
+out of the training, their mixtures can only make what is stated less certain.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 import torch
-from sklearn.linear_model import QuantileRegressor
+from sklearn.linear_model import LogisticRegression, QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
-from methmix.models.deconvolver import Deconvolver, noise_of_reads
+from methmix.least_squares import Profiles
+from methmix.models.deconvolver import Deconvolver, circumstances, conditions, with_background
 from methmix.models.heads import TwoStageHead
-from methmix.models.prediction import batches
-from methmix.rows import Rows
+from methmix.models.intervals import STRATA, strata
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99
+# A tissue with less is hardly ever called, and one with more always: neither tells where the limit is.
+_AROUND_THE_LIMIT = (0.0005, 0.5)
+# Part of the regions from which on a mixture is taken for wholly observed.
+_WHOLE = 0.9
+# Fewest entries that a limit rests on.
+_FEWEST = 200
 
 
-def calibrate(model: Deconvolver, methylation: Rows, depth: Rows, true: Rows) -> dict[str, float]:
-    """Set intervals, limit of detection and limit of the misfit to what these mixtures need.
+class Known(NamedTuple):
+    """Mixtures with their true proportions, as of a batch of training; ``profiles`` are without their donors."""
 
-    The intervals are shifted to their level. The limit of detection becomes that number of standard errors from which
-    on `metrics.SENSITIVITY` of the present tissues are given mass. The limit of the misfit becomes a line in
-    `noise_of_reads` that 1 % of the mixtures exceed (quantile regression, Koenker and Bassett 1978, Econometrica
-    46:33).
+    methylation: Tensor
+    depth: Tensor
+    true: Tensor
+    profiles: Profiles | None
+
+
+class _Entries(NamedTuple):
+    """What a model says of entries, [n] each, ``circumstances`` [n, n_circumstances]; and of mixtures."""
+
+    true: Tensor
+    lower: Tensor
+    upper: Tensor
+    called: Tensor
+    stratum: Tensor
+    background: Tensor
+    circumstances: Tensor
+    conditions: Tensor
+    misfit: Tensor
+    whole: Tensor
+
+
+def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Known] = ()) -> dict[str, float]:
+    """Set intervals, limits of detection, limit of the misfit and the prior of presence by ``drawn`` mixtures.
+
+    ``left_out`` are mixtures of real donors. They can only widen intervals and raise limits.
 
     Returns
     -------
     dict
         What the values rest on, as ``calibration/`` names; empty for a model without them, which stays as it is.
     """
-    if model.limits is None or model.head.intervals is None:
+    head, limits = model.head, model.limits
+    if limits is None or head.intervals is None or not isinstance(head, TwoStageHead):
         return {}
     model.eval()
     with torch.inference_mode():
-        parts = [_check(model, *batch) for batch in batches(model, methylation, depth, true)]
-    misses, ratio, called, called_absent, noise, misfit = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-    ratio, order = ratio.double().sort()
-    called = called[order].double()
-    line = QuantileRegressor(quantile=_FITTING, alpha=0).fit(noise[:, None].double(), misfit.double())
+        entries = _joined([_of_batch(model, batch) for batch in drawn])
+        of_real = [_of_batch(model, batch) for batch in left_out]
     with torch.no_grad():
-        model.head.intervals.conform(misses)
-        model.limits.detection_ratio.fill_(metrics.limit_of_detection(ratio.numpy(), called.numpy()))
-        model.limits.misfit_curve.copy_(torch.tensor([line.intercept_, line.coef_[0]]))
+        head.intervals.conform(entries.lower, entries.upper, entries.true, entries.stratum)
+        head.prior.fill_(torch.logit((entries.true >= metrics.PRESENT).float().mean(), eps=1e-6).item())
+        _set_limits(limits.coefficients, limits.factors, entries)
+        for curve, quantile in ((limits.misfit_median, 0.5), (limits.misfit_curve, _FITTING)):
+            curve.copy_(_line(entries.conditions[entries.whole], entries.misfit[entries.whole], quantile))
+        if of_real:
+            _allow_for(model, _joined(of_real))
+    near = (entries.true > 0) & (entries.true < metrics.PRESENT)
     return {
-        "calibration/n_mixtures": len(misfit),
-        "calibration/n_there": len(called),
-        "calibration/n_there_not_called": int((called == 0).sum()),
-        "calibration/absent_called": float(called_absent.double().mean()),
+        "calibration/n_mixtures": len(entries.misfit),
+        "calibration/n_there": int((entries.true > 0).sum()),
+        "calibration/traces_called": float(entries.called[near].double().mean()),
+        "calibration/absent_called": float(entries.called[entries.true == 0].double().mean()),
     }
 
 
-def _check(model: Deconvolver, methylation: Tensor, depth: Tensor, true: Tensor) -> tuple[Tensor, ...]:
-    """Compare predictions of a batch with the truth.
+def _joined(parts: list[_Entries]) -> _Entries:
+    return _Entries._make(torch.cat(part).cpu() for part in zip(*parts, strict=True))
 
-    Of each present tissue: by how many standard errors it misses its uncalibrated interval, the ratio of its proportion
-    to the standard error, and whether it is called (given mass); the last also of the absent ones. Of each mixture: the
-    noise of its reads, and its misfit.
-    """
-    features, head, present = model(methylation, depth), model.head, true > 0
+
+def _of_batch(model: Deconvolver, batch: Known) -> _Entries:
+    head, depth, true = model.head, batch.depth, batch.true
+    features = model(batch.methylation, depth, batch.profiles)
     # For the type checker: only such a model has intervals.
     assert isinstance(head, TwoStageHead) and head.intervals is not None
     stages = head(features)
-    place = head.place(features, stages)
-    misses, ratio = head.intervals.misses(place, true)[present], (true / place.error)[present]
-    return misses, ratio, stages.gate[present], stages.gate[~present], noise_of_reads(depth), features.misfit
+    lower, upper = head.intervals.ends(head.place(features, stages)).unbind(dim=2)
+    return _Entries(
+        true=true.flatten(),
+        lower=lower.flatten(),
+        upper=upper.flatten(),
+        called=stages.gate.flatten(),
+        stratum=strata(depth)[:, None].expand_as(true).flatten(),
+        background=with_background(features)[:, None].expand_as(true).flatten(),
+        circumstances=circumstances(features, depth).flatten(0, 1),
+        conditions=conditions(features, depth),
+        misfit=features.misfit,
+        whole=(depth > 0).float().mean(dim=1) >= _WHOLE,
+    )
+
+
+def _set_limits(coefficients: Tensor, factors: Tensor, entries: _Entries) -> None:
+    """Fit the probability of a call, and find the proportion from which on it is `metrics.SENSITIVITY`.
+
+    A logistic regression of the call on the logarithm of the true proportion and on the circumstances gives the form of
+    the limit; how many times larger it must be is then counted in each stratum, without and with a background, so that
+    the limit holds where the regression does not.
+    """
+    low, high = _AROUND_THE_LIMIT
+    used = (entries.true > low) & (entries.true < high)
+    amount, called = entries.true[used].double().log().numpy(), entries.called[used].numpy()
+    where = entries.circumstances[used].double().numpy()
+    if called.all() or not called.any():
+        return
+    fit = LogisticRegression(C=np.inf, max_iter=1000).fit(np.column_stack([amount, where]), called)
+    slope, *others = fit.coef_[0]
+    if slope <= 0:
+        return
+    wanted = np.log(metrics.SENSITIVITY / (1 - metrics.SENSITIVITY))
+    values = np.array([wanted - fit.intercept_[0], *(-other for other in others)]) / slope
+    coefficients.copy_(torch.from_numpy(values))
+    ratio = np.exp(amount - values[0] - where @ values[1:])
+    stratum, background = entries.stratum[used].numpy(), entries.background[used].numpy()
+    for number in range(len(STRATA) + 1):
+        for kind in (0, 1):
+            own = (stratum == number) & (background == kind)
+            factors[number, kind] = _factor(ratio[own], called[own])
+
+
+def _factor(ratio: npt.NDArray[np.floating], called: npt.NDArray[np.bool_]) -> float:
+    """Find from which multiple of the limit on tissues are called as often as they should be."""
+    if len(ratio) < _FEWEST:
+        return float("inf")
+    order = np.argsort(ratio)
+    return metrics.limit_of_detection(ratio[order], called[order].astype(float))
+
+
+def _line(conditions: Tensor, misfit: Tensor, quantile: float) -> Tensor:
+    """Fit a quantile of the misfit as a linear function of the conditions (Koenker and Bassett 1978)."""
+    line = QuantileRegressor(quantile=quantile, alpha=0).fit(conditions.double(), misfit.double())
+    return torch.tensor([line.intercept_, *line.coef_])
+
+
+def _allow_for(model: Deconvolver, real: _Entries) -> None:
+    """Make what is stated hold for mixtures of real donors too."""
+    intervals, limits = model.head.intervals, model.limits
+    assert intervals is not None and limits is not None  # for the type checker
+    drawn = intervals.outside.clone()
+    everywhere = torch.zeros_like(real.stratum)
+    intervals.conform(real.lower, real.upper, real.true, everywhere)
+    seen = intervals.outside[:, :1].clone()
+    intervals.outside.copy_(torch.where(torch.isfinite(seen), torch.maximum(drawn, seen), drawn))
+    allowed = limits.misfit_curve[0] + real.conditions @ limits.misfit_curve[1:]
+    limits.misfit_curve.mul_(max(1.0, torch.quantile((real.misfit / allowed).double(), _FITTING).item()))
+    low, high = _AROUND_THE_LIMIT
+    used = (real.true > low) & (real.true < high)
+    limit = (limits.coefficients[0] + real.circumstances[used] @ limits.coefficients[1:]).exp()
+    limits.factors.mul_(max(1.0, _factor((real.true[used] / limit).double().numpy(), real.called[used].numpy())))

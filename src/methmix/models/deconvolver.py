@@ -9,32 +9,79 @@ from torch import Tensor, nn
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Features
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
+from methmix.models.intervals import STRATA, strata
 from methmix.models.losses import weighted
 from methmix.models.prediction import Prediction
+
+# Least proportion of a tissue that is the background of the others.
+BACKGROUND = 0.5
+N_CIRCUMSTANCES = 3
 
 
 class Limits(nn.Module):
     """Limit of detection and limit of the misfit, infinite until calibrated (`methmix.models.calibration`).
 
-    A tissue is detected in most mixtures from ``detection_ratio`` standard errors on. Few mixtures of the model's
-    tissues alone exceed ``a + b / sqrt(mean depth)`` in misfit, whose coefficients are ``misfit_curve``.
+    The limit of detection of a tissue is the exponential of a linear function of `_circumstances`, times a factor of
+    the mixture's stratum, without or with a `BACKGROUND`. The limit of the misfit, which few mixtures of the model's
+    tissues alone exceed, and its median are linear functions of the noise of the reads and of the concentration of the
+    mixture: the more of it comes from one donor, the more does its misfit depend on that one.
     """
 
-    detection_ratio: Tensor
+    coefficients: Tensor
+    factors: Tensor
     misfit_curve: Tensor
+    misfit_median: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("detection_ratio", torch.tensor(torch.inf))
-        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0]))
+        self.register_buffer("coefficients", torch.zeros(N_CIRCUMSTANCES + 1))
+        self.register_buffer("factors", torch.full((len(STRATA) + 1, 2), torch.inf))
+        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0, 0.0]))
+        self.register_buffer("misfit_median", torch.tensor([torch.inf, 0.0, 0.0]))
 
-    def of_misfit(self, depth: Tensor) -> Tensor:
-        """Compute the limit of the misfit, [batch], of mixtures of depth [batch, n_regions]."""
-        return self.misfit_curve[0] + self.misfit_curve[1] * noise_of_reads(depth)
+    def of_detection(self, features: Features, depth: Tensor) -> Tensor:
+        """Compute the limit of detection, [batch, n_tissues]; infinity where it is not known."""
+        logarithm = self.coefficients[0] + circumstances(features, depth) @ self.coefficients[1:]
+        return logarithm.exp() * self.factors[strata(depth), with_background(features).long()][:, None]
+
+    def of_misfit(self, features: Features, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the median and the limit of the misfit of mixtures of depth [batch, n_regions]; [batch] each.
+
+        With a part of the regions the misfit varies more around its median, by the root of their number.
+        """
+        given = conditions(features, depth)
+        expected, whole = (line[0] + given @ line[1:] for line in (self.misfit_median, self.misfit_curve))
+        part = (depth > 0).float().mean(dim=1).clamp(min=1 / depth.shape[1])
+        # Before the calibration both are infinite.
+        return expected, torch.where(torch.isfinite(whole), expected + (whole - expected) / part.sqrt(), torch.inf)
+
+
+def conditions(features: Features, depth: Tensor) -> Tensor:
+    """Collect what the misfit of a mixture depends on, [batch, 2]: noise of the reads and concentration."""
+    assert features.proportions is not None  # for the type checker
+    return torch.stack([noise_of_reads(depth), features.proportions.square().sum(dim=1)], dim=1)
+
+
+def circumstances(features: Features, depth: Tensor) -> Tensor:
+    """Collect what a limit of detection depends on, [batch, n_tissues, `N_CIRCUMSTANCES`].
+
+    The standard error of the tissue, the noise of the reads, and the largest proportion in the mixture.
+    """
+    assert features.error is not None and features.proportions is not None  # for the type checker
+    error = features.error.log()
+    largest = features.proportions.amax(dim=1, keepdim=True).expand_as(error)
+    noise = noise_of_reads(depth).log()[:, None].expand_as(error)
+    return torch.stack([error, noise, largest], dim=2)
+
+
+def with_background(features: Features) -> Tensor:
+    """Mark the mixtures in which one tissue has at least `BACKGROUND`, [batch]."""
+    assert features.proportions is not None  # for the type checker
+    return features.proportions.amax(dim=1) >= BACKGROUND
 
 
 def noise_of_reads(depth: Tensor) -> Tensor:
-    """Compute what the misfit's limit depends on, ``1 / sqrt(mean depth)``, [batch], of depth [batch, n_regions]."""
+    """Compute ``1 / sqrt(mean depth)``, [batch], of depth [batch, n_regions]."""
     return depth.mean(dim=1).clamp(min=1e-3).rsqrt()
 
 
@@ -68,10 +115,11 @@ class Deconvolver(nn.Module):
         names = {"proportions"}
         if isinstance(self.head, TwoStageHead):
             names |= {"presence_probability", "proportion_logits"}
-        if self.limits is not None:
-            names |= {"low", "high", "error", "misfit", "rmse"}
-            finite = {"limit": self.limits.detection_ratio, "misfit_limit": self.limits.misfit_curve}
-            names |= {name for name, value in finite.items() if bool(torch.isfinite(value).all())}
+        if self.limits is not None and self.head.intervals is not None:
+            names |= {"error", "misfit", "rmse"}
+            names |= {"low", "high"} if self.head.intervals.calibrated else set()
+            names |= {"limit"} if bool(torch.isfinite(self.limits.factors).any()) else set()
+            names |= {"misfit_limit", "effect"} if bool(torch.isfinite(self.limits.misfit_curve).all()) else set()
         return frozenset(names)
 
     def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
@@ -89,17 +137,24 @@ class Deconvolver(nn.Module):
         return weighted(self.head.scored(self(methylation, depth, profiles), true), self.weights)
 
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Prediction[Tensor]:
-        """Predict mixtures, [batch, n_regions]."""
+        """Predict mixtures, [batch, n_regions].
+
+        A mixture whose misfit exceeds its limit casts doubt on all that is said of it: intervals, limits and presence
+        probabilities become less certain by the square root of misfit / limit, as if its errors were so much larger.
+        """
         features = self(methylation, depth)
-        found = self.head.infer(features)
         if self.limits is None or self.profiles is None or depth is None:
-            return found
+            return self.head.infer(features)
+        expected, misfit_limit = self.limits.of_misfit(features, depth)
+        doubt = (features.misfit / misfit_limit).clamp(min=1).sqrt()
+        found = self.head.infer(features, strata(depth), doubt)
         return replace(
             found,
             error=features.error,
-            limit=self.limits.detection_ratio * features.error,
+            limit=self.limits.of_detection(features, depth) * doubt[:, None],
             misfit=features.misfit,
-            misfit_limit=self.limits.of_misfit(depth),
+            misfit_limit=misfit_limit,
+            effect=features.misfit / expected,
             rmse=(methylation - found.proportions @ self.profiles.mean).square_().nanmean(dim=1).sqrt(),
         )
 

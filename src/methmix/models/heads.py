@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from methmix.models.backbone import Features, MlpBackbone
 from methmix.models.gate import open_gate, proportion_if_admitted, share_mass
-from methmix.models.intervals import CERTAIN, Place, ProportionIntervals
+from methmix.models.intervals import Place, ProportionIntervals
 from methmix.models.losses import Scored
 from methmix.models.prediction import Prediction
 from methmix.models.reference_backbone import ReferenceBackbone
@@ -42,7 +42,9 @@ class SigmoidHead(nn.Module):
         """Collect what the loss of a batch is computed from."""
         return Scored(true, self(features))
 
-    def infer(self, features: Features) -> Prediction[Tensor]:
+    def infer(
+        self, features: Features, stratum: Tensor | None = None, doubt: Tensor | None = None
+    ) -> Prediction[Tensor]:
         """Predict mixtures."""
         return Prediction(self(features))
 
@@ -68,6 +70,8 @@ class TwoStageHead(nn.Module):
     On a backbone that solves least squares, the second stage corrects its proportions, and there are intervals.
     """
 
+    prior: Tensor
+
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
         super().__init__()
         self.threshold = threshold
@@ -76,6 +80,8 @@ class TwoStageHead(nn.Module):
         # A tissue is absent rather than present, and its least-squares proportion needs no correction.
         self.readout = backbone.readout(presence=-1.0, proportion=0.0)
         self.intervals = ProportionIntervals(backbone.n_features) if backbone.profiles is not None else None
+        # Logit of the presence of a tissue before anything is known of a mixture.
+        self.register_buffer("prior", torch.zeros(()))
 
     def forward(self, features: Features) -> Stages:
         """Read both stages off the features."""
@@ -93,19 +99,25 @@ class TwoStageHead(nn.Module):
         proportions = share_mass(stages.proportion_logits, gate)
         return Scored(true, proportions, stages.presence_logits, self._label_threshold, ends)
 
-    def infer(self, features: Features) -> Prediction[Tensor]:
-        """Predict mixtures, with intervals where the backbone estimates standard errors."""
+    def infer(
+        self, features: Features, stratum: Tensor | None = None, doubt: Tensor | None = None
+    ) -> Prediction[Tensor]:
+        """Predict mixtures; with the stratum of each, [batch], also intervals (`methmix.models.intervals`).
+
+        Where ``doubt``, [batch], is more than 1, intervals are so many times wider, and the logits of presence as many
+        times nearer to those before anything is known of a mixture.
+        """
         stages = self(features)
-        proportions = share_mass(stages.proportion_logits, stages.gate)
+        proportions, logits = share_mass(stages.proportion_logits, stages.gate), stages.presence_logits
         low, high = None, None
-        if self.intervals is not None:
-            low, high = self.intervals(self.place(features, stages), proportions)
-        return Prediction(proportions, torch.sigmoid(stages.presence_logits), stages.proportion_logits, low, high)
+        if self.intervals is not None and stratum is not None and doubt is not None:
+            low, high = self.intervals(self.place(features, stages), proportions, stratum, doubt)
+            logits = self.prior + (logits - self.prior) / doubt[:, None]
+        return Prediction(proportions, torch.sigmoid(logits), stages.proportion_logits, low, high)
 
     def place(self, features: Features, stages: Stages) -> Place:
         """Collect what intervals are placed by; only with least squares."""
         assert features.error is not None  # for the type checker: there are no intervals otherwise
-        certain = stages.gate & (torch.sigmoid(stages.presence_logits) >= CERTAIN)
-        # ProportionIntervals learn from features and proportions that they do not change.
+        # Intervals learn from features and proportions that they do not change.
         centre = proportion_if_admitted(stages.proportion_logits, stages.gate).detach()
-        return Place(features.hidden.detach(), centre, features.error, certain)
+        return Place(features.hidden.detach(), centre, features.error)

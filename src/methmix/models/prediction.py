@@ -41,11 +41,14 @@ class Prediction(Generic[Values]):
     error
         Standard error of each least-squares proportion, at most 1: depends on depth, composition and donors.
     limit
-        Limit of detection: the proportion from which on a tissue is given mass in 95 % of such mixtures; inf: unknown.
+        Limit of detection: the proportion from which on a tissue is called in 95 % of mixtures of other donors at that
+        depth, in such a background; inf: unknown.
     misfit
         Weighted mean square of the residuals of the least squares, [n_mixtures]; 1 if all errors are as assumed.
     misfit_limit
         What 1 % of mixtures of the model's tissues at that depth exceed, [n_mixtures]; inf: unknown.
+    effect
+        Misfit relative to the median of mixtures of the model's tissues at that depth, [n_mixtures].
     rmse
         Root mean square difference between observed and modelled methylation, [n_mixtures]: the CETYGO score (Vellame
         et al. 2023, Epigenetics 18:2137659). NaN without any value.
@@ -60,6 +63,7 @@ class Prediction(Generic[Values]):
     limit: Values | None = None
     misfit: Values | None = None
     misfit_limit: Values | None = None
+    effect: Values | None = None
     rmse: Values | None = None
 
     def at_threshold(self: "Prediction[Array]", threshold: float) -> Array:

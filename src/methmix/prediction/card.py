@@ -11,10 +11,11 @@ from methmix.training.checkpoint import Checkpoint, arm_of, donors
 _RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
 # What calibration sets in the weights.
 _CALIBRATED = {
-    "interval_shift": "head.intervals.shift",
-    "detection_ratio": "limits.detection_ratio",
+    "intervals": "head.intervals.outside",
+    "limits_of_detection": "limits.factors",
     "misfit_limit": "limits.misfit_curve",
 }
+_CALIBRATION_WORDS = {True: "known", False: "not known"}
 # Values of validation that a card for a terminal shows.
 _METRICS = {
     "mae": "mean absolute error of a proportion",
@@ -26,8 +27,6 @@ _MEASURES = {
     "cpg": "mean methylation of reads and CpGs",
     "fragment": "proportions of fragments that are not unmethylated",
 }
-# Fewer missed tissues than this make a limit of detection imprecise.
-_FEW_MISSES = 30
 
 
 def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> dict[str, Any]:
@@ -85,7 +84,8 @@ def card_text(card: dict[str, Any]) -> str:
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
         "Calibration": [
-            f"{name}: {'not known' if value is None else value}" for name, value in card["calibration"].items()
+            f"{name}: {_CALIBRATION_WORDS.get(value, value) if isinstance(value, bool) else value}"
+            for name, value in card["calibration"].items()
         ],
         "Validation, best epoch": [
             f"{what}: {validation[name]:.4g}" for name, what in _METRICS.items() if name in validation
@@ -110,8 +110,6 @@ def _tissue(name: str, donors: dict[str, dict[str, int]]) -> str:
 def _limits(card: dict[str, Any]) -> list[str]:
     """State what the model cannot do, in words."""
     single = [name for name, counts in card["donors"].items() if counts["train"] < 2]
-    calibration = card["calibration"]
-    n_missed, n_present = (calibration.get(name, 0) for name in ("n_there_not_called", "n_there"))
     limits = [
         f"Its reference has {len(card['tissues'])} tissues; DNA of any other is attributed to the most similar.",
         f"Samples must be counted over its regions in {card['regions']['genome']}.",
@@ -120,20 +118,15 @@ def _limits(card: dict[str, Any]) -> list[str]:
     ]
     if single:
         limits.append(f"A single training donor, so no inter-individual variability, for: {', '.join(single)}.")
-    if calibration["detection_ratio"] is None:
+    if not card["calibration"]["limits_of_detection"]:
         limits.append("No limit of detection is available.")
-    elif n_missed < _FEW_MISSES:
-        limits.append(f"Its limits of detection are approximate: {n_missed} of {n_present} present tissues missed.")
     return limits
 
 
 def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Collect what calibration has set in the model; None if it has not."""
+    """Say what calibration has set in the model."""
     tensors = {name: checkpoint.model.get(key) for name, key in _CALIBRATED.items()}
-    found = {name: None if v is None or not v.isfinite().all() else v.tolist() for name, v in tensors.items()}
-    if found["misfit_limit"]:
-        found["misfit_limit"] = [round(value, 6) for value in found["misfit_limit"]]
-    return found
+    return {name: bool(values is not None and values.isfinite().any()) for name, values in tensors.items()}
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:

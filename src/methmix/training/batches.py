@@ -7,6 +7,7 @@ has donors of its own. A drawn donor has as much admixture of another tissue as 
 model learns is the composition: the admixture counts as the tissue that it is.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -17,12 +18,12 @@ import torch
 from torch import Tensor
 
 from methmix import seeds
-from methmix.config.arm import ArmSettings
+from methmix.config.arm import ArmSettings, TrainingSettings
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
-from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureSampler
+from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.profiles import training_donors
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
@@ -33,6 +34,11 @@ _SIZE = 0.22
 _RANGE = (0.004, 0.996)
 # No drawn donor has more of another tissue.
 _LARGEST_ADMIXTURE = 0.4
+# Mixtures to calibrate on, with what fractions of pure ones and of ones of any kind, and of ones with a part of the
+# regions.
+_CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
+# Smallest part of the regions that a mixture is left with.
+_FEWEST_REGIONS = 0.05
 _CPU = torch.device("cpu")
 
 
@@ -152,21 +158,34 @@ class TrainingBatches:
     training for what both are bound by.
 
     Arms of one experiment have seed and phase in common, which name the streams, so they see the same mixtures.
-    ``pure_fraction`` is that of mixtures of one tissue. Without episodes, the donors of the sampler's split are mixed.
+    Without episodes, the donors of the sampler's split are mixed.
     """
 
     sampler: MixtureSampler
     seed: int
+    settings: TrainingSettings
     phase: str
-    batch_size: int
-    pure_fraction: float
     episodes: Episodes | None = None
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Make the batch of a step, or some rows of it, where several processes divide it."""
-        rng = seeds.generator(self.seed, "training", self.phase, step)
-        profiles, donors = self.episodes.draw(rng) if self.episodes else (None, None)
-        drawn = self.sampler.sample(self.batch_size, rng, self.pure_fraction, donors, rows)
+        settings = self.settings
+        fractions = settings.pure_fraction, settings.any_fraction
+        return self._drawn(self.episodes, fractions, settings.partial_fraction, rows, "training", self.phase, step)
+
+    def calibration(self, episodes: Episodes) -> Iterator[Batch]:
+        """Make batches to calibrate on: mixtures of any kind as well as of the recipe, with episodes in any case."""
+        for number in range(-(-_CALIBRATION // self.settings.batch_size)):
+            yield self._drawn(episodes, _CALIBRATED, _PARTIAL, slice(None), "calibration", self.phase, number)
+
+    def _drawn(
+        self, episodes: Episodes | None, fractions: tuple[float, float], partial: float, rows: slice, *stream: str | int
+    ) -> Batch:
+        rng = seeds.generator(self.seed, *stream)
+        profiles, donors = episodes.draw(rng) if episodes else (None, None)
+        drawn = self.sampler.sample(self.settings.batch_size, rng, *fractions, donors, rows)
+        if partial:
+            _hide(drawn, self.settings.batch_size, partial, rows, rng)
         proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
         return Batch(drawn.methylation, drawn.depth, proportions, profiles)
 
@@ -178,7 +197,20 @@ def training_batches(
     settings, mixtures = arm.training, experiment.mixtures
     sampler = MixtureSampler(reference, "train", mixtures.recipes[arm.phase], mixtures.mean_depths, device)
     episodes = Episodes(reference, arm.model.purify_donors, device) if settings.leave_donors_out else None
-    return TrainingBatches(sampler, experiment.seed, arm.phase, settings.batch_size, settings.pure_fraction, episodes)
+    return TrainingBatches(sampler, experiment.seed, settings, arm.phase, episodes)
+
+
+def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.random.Generator) -> None:
+    """Leave some of the mixtures, ``rows`` of ``n``, with a part of their regions: samples may have few of them."""
+    hidden = rng.random(n) < fraction
+    kept = np.where(hidden, np.exp(rng.uniform(np.log(_FEWEST_REGIONS), 0, n)), 1)
+    own = rng.integers(2**64, size=n, dtype=np.uint64)
+    for row, (share, seed) in enumerate(zip(kept[rows], own[rows], strict=True)):
+        if share < 1:
+            gone = np.random.default_rng(seed).random(drawn.depth.shape[1]) >= share
+            mask = torch.from_numpy(gone).to(drawn.depth.device)
+            drawn.depth[row].masked_fill_(mask, 0)
+            drawn.methylation[row].masked_fill_(mask, torch.nan)
 
 
 def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:

@@ -27,6 +27,9 @@ from methmix.models.registry import build_model
 logger = logging.getLogger("methmix")
 
 FORMAT_VERSION = 2
+# What marks, and what is dropped of, the calibration of an earlier version.
+_FORMER_SHIFT = "head.intervals.shift"
+_FORMER_CALIBRATION = ("intervals.shift", "detection_ratio", "misfit_curve")
 _OTHER_DATA = "use the checkpoint that was trained on this reference, or train again"
 
 
@@ -138,7 +141,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if missing := sorted(expected - set(content)):
         raise InputError(f"{path}: {missing[0]} is missing", "the checkpoint is incomplete: train again")
     checkpoint = Checkpoint(**{name: content[name] for name in expected})
-    checkpoint.model = _present_names(checkpoint.model)
+    checkpoint.model = _without_former_calibration(_present_names(checkpoint.model))
     if digest(checkpoint.tissue_names, checkpoint.region_names) != checkpoint.reference_digest:
         raise InputError(f"{path}: tissues or regions were changed after training")
     return checkpoint
@@ -152,12 +155,19 @@ def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         "presence_head": "head.readout.presence",
         "leave": "head.readout",
         "interval_head": "head.intervals.quantiles",
-        "interval_shift": "head.intervals.shift",
-        "detection_ratio": "limits.detection_ratio",
-        "misfit_curve": "limits.misfit_curve",
+        "interval_shift": _FORMER_SHIFT,
     }
     parts = ((name.partition("."), tensor) for name, tensor in weights.items())
     return {former.get(first, first) + dot + rest: tensor for (first, dot, rest), tensor in parts}
+
+
+def _without_former_calibration(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop what an earlier calibration has set, which did not hold for other donors: it is not known any more."""
+    if _FORMER_SHIFT not in weights:
+        return weights
+    kept = {name: v for name, v in weights.items() if not name.endswith(_FORMER_CALIBRATION)}
+    ends = {name: v[:2] for name, v in kept.items() if name.startswith("head.intervals.quantiles.")}
+    return {**kept, **ends}
 
 
 def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
@@ -167,10 +177,16 @@ def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
     shape = (len(checkpoint.tissue_names), len(checkpoint.regions["chrom"]))
     model = build_model(arm, torch.zeros(shape), seed=0)
     try:
-        model.load_state_dict(checkpoint.model)
+        model.load_state_dict({**_uncalibrated(model), **checkpoint.model})
     except RuntimeError as error:
         raise InputError(f"{path}: the weights are not those of its {arm.arm} model: {error}") from None
     return model.eval(), checkpoint
+
+
+def _uncalibrated(model: Deconvolver) -> dict[str, Tensor]:
+    """Give what an earlier version's checkpoint lacks: the state of a model that is not calibrated."""
+    names = ("head.prior", "head.intervals.outside", "limits.")
+    return {name: value for name, value in model.state_dict().items() if name.startswith(names)}
 
 
 def arm_of(checkpoint: Checkpoint) -> ArmSettings:

@@ -23,15 +23,15 @@ from methmix.errors import RunError
 from methmix.files.atomic import write_text
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.models.calibration import calibrate
+from methmix.models.calibration import Known, calibrate
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import LOSSES, TOTAL
-from methmix.models.prediction import predict
+from methmix.models.prediction import batches, predict
 from methmix.models.ranks import shard, sharing
 from methmix.models.registry import build_model
 from methmix.reference.profiles import training_profiles
 from methmix.scores import Scores
-from methmix.training.batches import Batch, training_batches
+from methmix.training.batches import Batch, Episodes, training_batches
 from methmix.training.checkpoint import (
     Checkpoint,
     WarmStart,
@@ -84,7 +84,8 @@ class Trainer:
         check_mixtures(validation, reference, arm.phase)
         self.arm, self.experiment, self.folder, self.device = arm, experiment, folder, device
         self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
-        self._validation, self._ranks, self._job, self._start = validation, ranks, job, start
+        self._reference, self._validation = reference, validation
+        self._ranks, self._job, self._start = ranks, job, start
         self._lock, self._stop = RunLock(folder, job), StopSignal()
         settings = arm.training
         self._shard = shard(settings.batch_size, ranks.rank, ranks.n_ranks)
@@ -249,15 +250,31 @@ class Trainer:
         logger.warning("%s: stopped at step %d of %d; the same command resumes from there", stop.name, state.step, last)
 
     def _save_epoch(self, improved: bool) -> None:
-        """Save the state, and the model of the best epoch: calibrated, and with the record of the whole training."""
-        state, of = self.state, self._validation
+        """Save the state, and the model of the best epoch: at the end calibrated, with the record of all training."""
+        state = self.state
         if improved:
-            state.best |= calibrate(self.model, of.methylation, of.depth, of.proportions)
             self._save(self.best_checkpoint, self._snapshot(optimiser=False))
-        elif state.finished:
-            best = load_checkpoint(self.best_checkpoint)
-            self._save(self.best_checkpoint, replace(best, record=state.record, history=state.history, finished=True))
+        if state.finished:
+            self._save(self.best_checkpoint, self._calibrated())
+        # Last, so that a training that is stopped before is not taken for finished.
         self._save(self.last_checkpoint, self._snapshot(optimiser=True))
+
+    def _calibrated(self) -> Checkpoint:
+        """Calibrate the model of the best epoch."""
+        best, last = load_checkpoint(self.best_checkpoint), self._snapshot(optimiser=False).model
+        self.model.load_state_dict(best.model)
+        episodes = self.batches.episodes or Episodes(self._reference, self.arm.model.purify_donors, self.device)
+        drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
+        of = self._validation
+        # Donors of a simulated reference are as the drawn ones.
+        parts = batches(self.model, of.methylation, of.depth, of.proportions)
+        real = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
+        rests_on = calibrate(self.model, drawn, () if self._reference.known_composition is not None else real)
+        self.state.best |= rests_on
+        weights = self._snapshot(optimiser=False).model
+        self.model.load_state_dict(last)
+        state = self.state
+        return replace(best, model=weights, best=state.best, record=state.record, history=state.history, finished=True)
 
     def _snapshot(self, optimiser: bool) -> Checkpoint:
         weights = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}

@@ -1,34 +1,80 @@
-"""Calibration on validation mixtures."""
+"""Calibration on mixtures of donors that the model has not seen."""
 
 import numpy as np
+import pytest
+import torch
 from experiments import tiny_arm
 
-from methmix.models.calibration import calibrate
+from methmix.models.calibration import Known, calibrate
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 
 
-def test_calibration_carries_over_to_fresh_mixtures_and_changes_nothing_else(tissues, reads):
-    model = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), tissues.mean, 0, tissues)
-    halves = [
-        (methylation.numpy(), depth.numpy().astype(int), true.numpy())
-        for methylation, true, depth in zip(*(part.split(100) for part in reads), strict=True)
-    ]
-    *mixtures, true = halves[1]
+def known(tissues, n, seed, shift=0.0):
+    """Mixtures of 1 to 6 tissues with donors around the profiles, at depths from 10 to 300."""
+    generator = torch.Generator().manual_seed(seed)
+    true = torch.rand(n, 6, generator=generator) ** 4
+    true[torch.rand(n, 6, generator=generator) < 0.4] = 0
+    true[:, 0] += 0.01
+    true = true / true.sum(dim=1, keepdim=True)
+    depth = torch.tensor([10.0, 40.0, 100.0, 300.0])[torch.randint(4, (n, 1), generator=generator)].expand(n, 400)
+    donors = tissues.mean + tissues.spread.sqrt() * torch.randn(n, 6, 400, generator=generator)
+    p = (true[:, None, :] @ donors)[:, 0].add(shift).clamp(0, 1)
+    depth = torch.poisson(depth, generator=generator)
+    methylation = torch.binomial(depth, p, generator=generator) / depth
+    return Known(methylation, depth, true, None)
+
+
+@pytest.fixture
+def model(tissues):
+    made = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), tissues.mean, 0, tissues)
+    # Untrained, it would hardly call anything: a call is a least-squares proportion from about 2 % on.
+    made.head.readout.bias.data[0] = 0.0
+    return made
+
+
+def test_what_is_stated_holds_for_fresh_mixtures_and_nothing_else_changes(tissues, model):
+    fresh = known(tissues, 800, seed=2)
+    mixtures = fresh.methylation.numpy(), fresh.depth.numpy()
     before = predict(model, *mixtures)
-    assert not {"limit", "misfit_limit"} & model.estimates and np.isinf(before.limit).all()
-    assert calibrate(model, *halves[0])["calibration/n_there"] == 300
+    assert not {"limit", "misfit_limit", "low"} & model.estimates
+    rests_on = calibrate(model, [known(tissues, 500, seed) for seed in (0, 1, 3, 4)])
+    assert rests_on["calibration/n_mixtures"] == 2000
     after = predict(model, *mixtures)
-    assert "misfit_limit" in model.estimates and np.isfinite(after.misfit_limit).all()
+    assert {"misfit_limit", "effect", "low"} <= model.estimates
     assert (before.proportions == after.proportions).all()
-    covered = [((found.low <= true + 1e-6) & (true <= found.high + 1e-6))[true > 0].mean() for found in (before, after)]
-    assert abs(covered[0] - 0.9) > 0.05
-    # Ends that stop at 0, at 1 or at the proportion itself can only hold more.
-    assert 0.86 <= covered[1] <= 0.97
+    true = fresh.true.numpy()
+    covered = (after.low <= true + 1e-6) & (true <= after.high + 1e-6)
+    for low, high in ((0.01, 0.05), (0.05, 0.2), (0.2, 0.5), (0.5, 1)):
+        assert covered[(true > low) & (true < high)].mean() == pytest.approx(0.91, abs=0.05)
+    assert (after.misfit > after.misfit_limit).mean() == pytest.approx(0.01, abs=0.015)
+    assert np.median(after.effect) == pytest.approx(1, abs=0.15)
+
+
+def test_a_mixture_that_does_not_fit_is_answered_with_doubt(tissues, model):
+    calibrate(model, [known(tissues, 500, seed) for seed in range(4)])
+    fits, shifted = (known(tissues, 300, seed=9, shift=shift) for shift in (0.0, 0.15))
+    of_fits, of_shifted = (predict(model, k.methylation.numpy(), k.depth.numpy()) for k in (fits, shifted))
+    assert (of_shifted.misfit > of_shifted.misfit_limit).mean() > 0.5
+    assert (of_shifted.high - of_shifted.low).mean() > 1.1 * (of_fits.high - of_fits.low).mean()
+    prior = torch.sigmoid(model.head.prior).item()
+    assert np.abs(of_shifted.presence_probability - prior).mean() < np.abs(of_fits.presence_probability - prior).mean()
+
+
+def test_mixtures_of_real_donors_only_widen(tissues, model):
+    drawn = [known(tissues, 500, seed) for seed in range(4)]
+    calibrate(model, drawn)
+    alone = {name: value.clone() for name, value in model.state_dict().items()}
+    calibrate(model, drawn, [known(tissues, 500, seed=7, shift=0.1)])
+    together = model.state_dict()
+    assert (together["head.intervals.outside"] >= alone["head.intervals.outside"]).all()
+    assert (together["head.intervals.outside"] > alone["head.intervals.outside"]).any()
+    assert together["limits.misfit_curve"].sum() > alone["limits.misfit_curve"].sum()
+    assert (together["limits.factors"] >= alone["limits.factors"]).all()
 
 
 def test_a_model_without_limits_stays_as_it_is(profiles, batch):
     model = build_model(tiny_arm("sparse"), profiles, 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert calibrate(model, batch[0].numpy(), np.ones(batch[0].shape, int), batch[1].numpy()) == {}
+    assert calibrate(model, [Known(batch[0], torch.ones_like(batch[0]), batch[1], None)]) == {}
     assert all((value == before[name]).all() for name, value in model.state_dict().items())

@@ -15,8 +15,8 @@ def test_a_model_estimates_what_its_prediction_has(tissues, reads, arm, backbone
     model = build_model(tiny_arm(arm, **{"model.backbone": backbone}), tissues.mean, 0, tissues)
     found = predict(model, reads[0].numpy(), reads[2].numpy().astype(int))
     has = {field.name for field in fields(Prediction) if getattr(found, field.name) is not None}
-    # There are no limits before they are calibrated: they are infinite.
-    assert model.estimates == has - {"limit", "misfit_limit"}
+    # Before the calibration limits are infinite, and intervals are everything.
+    assert model.estimates == has - {"limit", "misfit_limit", "effect", "low", "high"}
     assert model.needs_depth == (model.profiles is not None) == (backbone == "reference")
     if model.profiles:
         assert (model.profiles.mean == tissues.mean).all()

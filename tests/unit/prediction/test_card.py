@@ -23,7 +23,7 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
             "Its reference has 8 tissues",
         ):
             assert line in card
-        assert "detection_ratio: not known" not in card
+        assert "limits_of_detection: known" in card
 
 
 def test_weights_of_another_model_have_no_card(checkpoint, tmp_path, monkeypatch, capsys):

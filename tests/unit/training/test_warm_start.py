@@ -81,9 +81,9 @@ def test_the_first_step_meets_exactly_those_weights(trainer, starts, monkeypatch
     monkeypatch.setattr(run, "train_step", look)
     assert run.run() == 143
     assert_equal_weights(met, load_checkpoint(starts[name]).model)
-    # Calibrated on validation mixtures of phase 2: a buffer like any other.
+    # Calibrated on mixtures of phase 2: a buffer like any other.
     if name == "sparse on the reference":
-        assert met["head.intervals.shift"] != 0
+        assert torch.isfinite(met["head.intervals.outside"]).any()
 
 
 @pytest.mark.parametrize("name", ARMS)
