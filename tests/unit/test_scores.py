@@ -135,5 +135,5 @@ def test_background_by_hand():
     # Of the first two together: 0.03 too much, exactly right, and 0.1 too little.
     found = Scores(true, predicted, predicted, background=[0, 1]).estimate()
     assert found["background_mae"] == pytest.approx(0.13 / 3)
-    assert found["background_within_3_points"] == pytest.approx(2 / 3)
+    assert found["background_within_3"] == pytest.approx(2 / 3)
     assert not any("background" in name for name in Scores(true, predicted, predicted).estimate())

@@ -5,7 +5,7 @@ whether its proportions are cut.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,13 +19,17 @@ from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import Profiles, deconvolve, marker_weights
 from methmix.models.prediction import Array, Prediction
-from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.nnls import normalise, weighted_nnls
 from methmix.reference.profiles import training_profiles
-from methmix.rows import blocks
+from methmix.rows import ChangedRows, blocks
 
 _BLOCK = 100
+# Numbers of marker regions per tissue that validation chooses from; 0: all regions.
+_MARKERS = (0, 50, 100, 200)
+# Depth at which a region has half of the weight that it can have: differences between donors do not shrink with depth.
+_HALF_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Context:
     reference: Reference
     experiment: Experiment
     phase: Phase
+    markers_per_tissue: int = 0  # for the controls that use marker regions; 0: all regions
 
     @cached_property
     def profiles(self) -> Array:
@@ -53,6 +58,28 @@ class Context:
     def main_profiles(self) -> Profiles:
         """Profiles of the main arm, with their errors; of purified training donors, if so configured."""
         return training_profiles(self.reference, self.main_settings.purify_donors)
+
+    @property
+    def numbers_of_markers(self) -> tuple[int, ...]:
+        """Numbers of marker regions per tissue to choose from: that of the main arm, if it uses some."""
+        own = self.main_settings.markers_per_tissue
+        return (own,) if own else _MARKERS
+
+    def with_markers(self, per_tissue: int) -> "Context":
+        """Use so many marker regions of each tissue."""
+        other = replace(self, markers_per_tissue=per_tissue)
+        # Computed once for all numbers.
+        vars(other).update(profiles=self.profiles, main_profiles=self.main_profiles)
+        return other
+
+    def at_markers(self, mixtures: Mixtures) -> tuple[Array, Mixtures]:
+        """Select the marker regions, by training donors alone, of the raw profiles and of mixtures."""
+        if not self.markers_per_tissue:
+            return self.profiles, mixtures
+        used = (marker_weights(self.main_profiles, self.markers_per_tissue) > 0).numpy()
+        parts = (ChangedRows(part, lambda rows: rows[..., used]) for part in (mixtures.methylation, mixtures.depth))
+        methylation, depth = parts
+        return self.profiles[:, used], replace(mixtures, methylation=methylation, depth=depth)
 
 
 Control = Callable[[Context, Mixtures], Prediction]
@@ -76,10 +103,38 @@ def nnls(context: Context, mixtures: Mixtures) -> Prediction:
     return Prediction(normalise(weighted_nnls(context.profiles, mixtures.methylation, mixtures.depth)))
 
 
+@control("nnls_markers")
+def nnls_markers(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by NNLS on marker regions, a value of depth d weighted by d / (d + 10)."""
+    profiles, at_markers = context.at_markers(mixtures)
+    weights = ChangedRows(at_markers.depth, lambda depth: depth / (depth + _HALF_WEIGHT))
+    return Prediction(normalise(weighted_nnls(profiles, at_markers.methylation, weights)))
+
+
+@control("qp_replicates")
+def qp_replicates(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by depth-weighted NNLS with every training donor as an atom, and add up the donors of each tissue.
+
+    A region in which a donor was not observed has the mean of its tissue there.
+    """
+    groups = context.reference.pool("train").values()
+    atoms = [np.where(np.isnan(own := context.reference.fractions[rows]), mean, own) for rows, mean in
+             zip(groups, context.profiles, strict=True)]  # fmt: skip
+    found = weighted_nnls(np.concatenate(atoms), mixtures.methylation, mixtures.depth)
+    firsts = np.cumsum([0, *map(len, atoms)])[:-1]
+    return Prediction(normalise(np.add.reduceat(found, firsts, axis=1)))
+
+
 @control("em")
 def em(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by maximum likelihood of the reads, given the raw profiles of the training donors."""
     return Prediction(normalise(maximum_likelihood(context.profiles, mixtures)))
+
+
+@control("em_markers")
+def em_markers(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by maximum likelihood of the reads in marker regions."""
+    return Prediction(normalise(maximum_likelihood(*context.at_markers(mixtures))))
 
 
 @control("least_squares")
@@ -111,7 +166,7 @@ def all_absent(context: Context, mixtures: Mixtures) -> Prediction:
 
 @control("oracle")
 def oracle(context: Context, mixtures: Mixtures) -> Prediction:
-    """Deconvolve by NNLS with the profiles of the very donors that are in each mixture.
+    """Deconvolve by maximum likelihood with the profiles of the very donors that are in each mixture.
 
     No method for new donors can know these: this is the bound that read noise alone leaves. An absent tissue has the
     mean profile of the donors of the mixtures' split.
@@ -119,14 +174,15 @@ def oracle(context: Context, mixtures: Mixtures) -> Prediction:
     reference = context.reference
     means = reference.complete_profiles(mixtures.attributes["split"])
     row_of = {name: row for row, name in enumerate(reference.donors)}
-    fractions, tissues = reference.fractions, reference.tissue_names
-    solved = np.zeros(mixtures.proportions.shape)
-    for number, info in enumerate(mixtures.info):
-        profiles = means.copy()
-        for tissue, donor in info["donors"].items():
-            own, row = fractions[row_of[donor]], tissues.index(tissue)
-            profiles[row] = np.where(np.isnan(own), means[row], own)
-        weighted = profiles * mixtures.depth[number].astype(float)
-        value = np.nan_to_num(mixtures.methylation[number]).astype(float)
-        solved[number] = solve_normal_equations(weighted @ profiles.T, weighted @ value)
-    return Prediction(normalise(solved))
+    fractions, number_of = reference.fractions, {name: row for row, name in enumerate(reference.tissue_names)}
+
+    def profiles(rows: slice) -> Array:
+        own = np.repeat(means[None], rows.stop - rows.start, axis=0)
+        for of_mixture, info in zip(own, mixtures.info[rows], strict=True):
+            for tissue, donor in info["donors"].items():
+                known = fractions[row_of[donor]]
+                mean = of_mixture[number_of[tissue]]
+                np.copyto(mean, known, where=~np.isnan(known))
+        return own
+
+    return Prediction(normalise(maximum_likelihood(profiles, mixtures)))

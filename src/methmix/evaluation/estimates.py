@@ -25,7 +25,10 @@ _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.9
 
 
 class Dial(NamedTuple):
-    """A setting that trades false-positive tissues against missed ones, and the test proportions at each value."""
+    """A setting that trades false-positive tissues against missed ones, and the proportions at each value of it.
+
+    ``at`` gives those of the validation mixtures, on which alone a value may be chosen.
+    """
 
     name: str
     chosen: float
@@ -35,11 +38,11 @@ class Dial(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimates:
-    """The predictions of an arm, what was chosen for it, its dial if it has one, and the record of its training."""
+    """The predictions of an arm, its dial, what was chosen for it, and the record of its training."""
 
     validation: Prediction
     test: Prediction
-    dial: Dial | None = None
+    dial: Dial
     choices: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=lambda: {"train_seconds": 0.0, "n_parameters": 0})
 
@@ -48,30 +51,55 @@ def estimate(
     arm: str, context: Context, validation: Mixtures, test: Mixtures, checkpoint: Path | None = None
 ) -> Estimates:
     """Predict both sets of mixtures by an arm."""
+    cuts = context.experiment.evaluation.cuts
     if ARMS[arm].kind == "trained":
         if checkpoint is None:
             raise InputError(f"--checkpoint: arm {arm} is trained, name its checkpoint_best.pt")
-        return _of_model(arm, checkpoint, context.reference, validation, test)
+        return _of_model(arm, checkpoint, context.reference, validation, test, cuts)
+    if ARMS[arm].cut:
+        return _of_cut_control(arm, context, validation, test)
     of_validation, of_test = (CONTROLS[arm](context, mixtures) for mixtures in (validation, test))
-    if not ARMS[arm].cut:
-        return Estimates(of_validation, of_test)
-    candidates = context.experiment.evaluation.cuts
-    chosen = choose_cut(of_validation.proportions, validation.proportions.astype(np.float64), candidates)
-    dial = Dial("cut", chosen, (0.0, *candidates), lambda threshold: cut(of_test.proportions, threshold))
-    of_validation = Prediction(cut(of_validation.proportions, chosen))
-    return Estimates(of_validation, Prediction(dial.at(chosen)), dial, {"cut": chosen})
+    return Estimates(of_validation, of_test, _cut_dial(of_validation.proportions, 0.0, cuts))
 
 
-def _of_model(arm: str, path: Path, reference: Reference, validation: Mixtures, test: Mixtures) -> Estimates:
+def _of_cut_control(arm: str, context: Context, validation: Mixtures, test: Mixtures) -> Estimates:
+    """Choose the cut, and for a control on markers also their number, by the error on validation."""
+    cuts, true = context.experiment.evaluation.cuts, validation.proportions.astype(np.float64)
+    numbers = context.numbers_of_markers if ARMS[arm].markers else (context.markers_per_tissue,)
+    tried = []
+    for number in numbers:
+        candidate = context.with_markers(number) if ARMS[arm].markers else context
+        proportions = CONTROLS[arm](candidate, validation).proportions
+        chosen = choose_cut(proportions, true, cuts)
+        tried.append((mae(cut(proportions, chosen), true), candidate, proportions, chosen))
+    _, context, proportions, chosen = min(tried, key=lambda of_number: of_number[0])
+    choices: dict[str, Any] = {"cut": chosen}
+    if ARMS[arm].markers:
+        choices["markers_per_tissue"] = context.markers_per_tissue
+    of_test = Prediction(cut(CONTROLS[arm](context, test).proportions, chosen))
+    return Estimates(Prediction(cut(proportions, chosen)), of_test, _cut_dial(proportions, chosen, cuts), choices)
+
+
+def _of_model(
+    arm: str, path: Path, reference: Reference, validation: Mixtures, test: Mixtures, cuts: Sequence[float]
+) -> Estimates:
     model, checkpoint = load_for(path, reference)
     if checkpoint.arm["arm"] != arm:
         raise InputError(f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}")
-    of_test, dial = predict_mixtures(model, test), None
-    if of_test.proportion_logits is not None:
+    of_validation, of_test = (predict_mixtures(model, mixtures) for mixtures in (validation, test))
+    dial = _cut_dial(of_validation.proportions, 0.0, cuts)
+    if of_validation.proportion_logits is not None:
         threshold = float(checkpoint.arm["model"]["presence_threshold"])
-        dial = Dial("presence_threshold", threshold, _THRESHOLDS, of_test.at_threshold)
+        dial = Dial("presence_threshold", threshold, _THRESHOLDS, of_validation.at_threshold)
     record = {**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")}
-    return Estimates(predict_mixtures(model, validation), of_test, dial, record=record)
+    return Estimates(of_validation, of_test, dial, record=record)
+
+
+def _cut_dial(proportions: Array, chosen: float, cuts: Sequence[float]) -> Dial:
+    """Make the dial of an arm whose proportions can be cut; a cut of 0 leaves them as they are."""
+    return Dial(
+        "cut", chosen, (0.0, *cuts), lambda threshold: cut(proportions, threshold) if threshold else proportions
+    )
 
 
 def predict_mixtures(model: Deconvolver, mixtures: Mixtures) -> Prediction:
@@ -108,4 +136,9 @@ def cut(proportions: Array, threshold: float) -> Array:
 
 def choose_cut(proportions: Array, true: Array, candidates: Sequence[float]) -> float:
     """Choose the cut with the lowest mean absolute error, on validation mixtures only."""
-    return min(candidates, key=lambda threshold: Scores(true, cut(proportions, threshold)).value("mae"))
+    return min(candidates, key=lambda threshold: mae(cut(proportions, threshold), true))
+
+
+def mae(proportions: Array, true: Array) -> float:
+    """Compute the mean absolute error."""
+    return Scores(true, proportions).value("mae")

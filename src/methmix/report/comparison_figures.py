@@ -187,7 +187,7 @@ def background(results: list[ArmResult]) -> Figure | None:
         axes.plot(ends, ends, color=TRUTH, linewidth=0.7)
         predicted = result.predicted[:, columns].sum(axis=1)
         axes.scatter(true, predicted, s=6, alpha=0.5, linewidths=0, color=colour(result.arm))
-        held = percent(result.metrics["background_within_3_points"], 1)
+        held = percent(result.metrics["background_within_3"], 1)
         axes.set(title=f"{result.arm}: {held} within", xlabel="true background", xlim=ends)
     panels[0].set_ylabel("predicted background")
     return figure

@@ -214,7 +214,7 @@ def test_report_of_another_phase(data, phase, tmp_path, monkeypatch):
         column = reference.tissue_names.index("Blood")
         off = read_arm(tmp_path, "em").predicted[:, column] - mixtures[1].proportions[:, column]
         assert content["background_mae"] == pytest.approx(np.abs(off).mean())
-        assert content["background_within_3_points"] == pytest.approx((np.abs(off) <= 0.03).mean())
+        assert content["background_within_3"] == pytest.approx((np.abs(off) <= 0.03).mean())
 
 
 def test_report_without_an_evaluation_says_what_is_missing(tmp_path, monkeypatch, capsys):
