@@ -145,8 +145,7 @@ def _average_precision(s: Scores) -> Array:
 def _area_under_roc(s: Scores) -> Array:
     """Compute the probability that a present entry ranks above an absent one; equal ones count as a half.
 
-    Entries rank by presence probability, where it is equal or not given by proportion. An isotonic regression on the
-    proportion, which gives arms without a presence head their probability, thus leaves the order of the proportions.
+    Entries rank by presence probability; where it is equal, or not given, by proportion.
     """
     keys = (s.probability, s.predicted) if len(s.probability) else (s.predicted,)
     found = np.full(len(s.counts), np.nan)

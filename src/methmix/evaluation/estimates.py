@@ -23,6 +23,9 @@ from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 # Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)
 
+# Largest part of a proportion in a probability that is fitted to proportions.
+_TIE = 1e-6
+
 
 class Dial(NamedTuple):
     """A setting that trades false-positive tissues against missed ones, and the proportions at each value of it.
@@ -38,10 +41,13 @@ class Dial(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimates:
-    """The predictions of an arm, its dial, what was chosen for it, and the record of its training."""
+    """The prediction of an arm, its dial, what was chosen for it, and the record of its training.
 
-    validation: Prediction
+    ``uncut`` are the proportions of the validation and of the test mixtures before any cut.
+    """
+
     test: Prediction
+    uncut: tuple[Array, Array]
     dial: Dial
     choices: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=lambda: {"train_seconds": 0.0, "n_parameters": 0})
@@ -59,7 +65,8 @@ def estimate(
     if ARMS[arm].cut:
         return _of_cut_control(arm, context, validation, test)
     of_validation, of_test = (CONTROLS[arm](context, mixtures) for mixtures in (validation, test))
-    return Estimates(of_validation, of_test, _cut_dial(of_validation.proportions, 0.0, cuts))
+    uncut = of_validation.proportions, of_test.proportions
+    return Estimates(of_test, uncut, _cut_dial(uncut[0], 0.0, cuts))
 
 
 def _of_cut_control(arm: str, context: Context, validation: Mixtures, test: Mixtures) -> Estimates:
@@ -76,8 +83,9 @@ def _of_cut_control(arm: str, context: Context, validation: Mixtures, test: Mixt
     choices: dict[str, Any] = {"cut": chosen}
     if ARMS[arm].markers:
         choices["markers_per_tissue"] = context.markers_per_tissue
-    of_test = Prediction(cut(CONTROLS[arm](context, test).proportions, chosen))
-    return Estimates(Prediction(cut(proportions, chosen)), of_test, _cut_dial(proportions, chosen, cuts), choices)
+    of_test = CONTROLS[arm](context, test).proportions
+    dial = _cut_dial(proportions, chosen, cuts)
+    return Estimates(Prediction(cut(of_test, chosen)), (proportions, of_test), dial, choices)
 
 
 def _of_model(
@@ -92,7 +100,7 @@ def _of_model(
         threshold = float(checkpoint.arm["model"]["presence_threshold"])
         dial = Dial("presence_threshold", threshold, _THRESHOLDS, of_validation.at_threshold)
     record = {**checkpoint.record, "best_epoch": checkpoint.best.get("epoch")}
-    return Estimates(of_validation, of_test, dial, record=record)
+    return Estimates(of_test, (of_validation.proportions, of_test.proportions), dial, record=record)
 
 
 def _cut_dial(proportions: Array, chosen: float, cuts: Sequence[float]) -> Dial:
@@ -117,15 +125,17 @@ def load_for(path: Path, reference: Reference) -> tuple[Deconvolver, Checkpoint]
 def with_probability(estimates: Estimates, validation: Mixtures) -> Prediction:
     """Add a presence probability to a test prediction without one, so that calibration is compared fairly.
 
-    It is an isotonic regression, on validation, of presence on predicted proportion.
+    It is an isotonic regression, on validation, of presence on predicted proportion before any cut. Where that is flat,
+    the probability still rises a little with the proportion, so that both rank tissues alike.
     """
     if estimates.test.presence_probability is not None:
         return estimates.test
-    known = Scores(validation.proportions, estimates.validation.proportions)
+    of_validation, of_test = estimates.uncut
+    known = Scores(validation.proportions, of_validation)
     fit = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
     fit.fit(known.predicted[known.labelled], known.present[known.labelled].astype(float))
-    proportions = estimates.test.proportions
-    return replace(estimates.test, presence_probability=fit.predict(proportions.ravel()).reshape(proportions.shape))
+    probability = fit.predict(of_test.ravel()).reshape(of_test.shape)
+    return replace(estimates.test, presence_probability=(1 - _TIE) * probability + _TIE * of_test)
 
 
 def cut(proportions: Array, threshold: float) -> Array:
