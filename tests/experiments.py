@@ -75,7 +75,7 @@ def random_proportions(n_mixtures: int = 60, n_tissues: int = 7, seed: int = 0) 
 def validation_of(reference: Reference, n: int, split: Any = "validation") -> Mixtures:
     batch = MixtureSampler(reference, split, PHASE3, [10, 30, 100, 500]).sample(n, seeds.generator(5, "validation"))
     attributes = {"reference_digest": reference.content_digest, "split": "validation", "phase": "phase3"}
-    arrays = batch.methylation.numpy(), batch.depth.numpy(), batch.proportions
+    arrays = batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, batch.label_proportions
     return Mixtures(*arrays, [], reference.tissue_names, attributes)
 
 
@@ -118,7 +118,7 @@ def drawn_donors(variation: DonorVariation, n_donors=8, n_regions=3000, depth=10
     means = simulate_means(groups, n_regions, rng)
     drawn = np.stack(
         [
-            variation.draw(means, row, [i for i in range(6) if i != row], rng)
+            variation.draw(means, row, [i for i in range(6) if i != row], rng).methylation
             for row in range(6)
             for _ in range(n_donors)
         ]

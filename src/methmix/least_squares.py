@@ -49,6 +49,10 @@ class Profiles:
         """Select regions."""
         return Profiles(self.mean[:, regions], self.spread[:, regions], self.noise[:, regions])
 
+    def of(self, tissues: list[int]) -> "Profiles":
+        """Select tissues."""
+        return Profiles(self.mean[tissues], self.spread[tissues], self.noise[tissues])
+
     def replaced(self, tissues: list[int], others: "Profiles") -> "Profiles":
         """Replace the profiles of n tissues by others, [n, n_regions]."""
         mean, spread, noise = self.mean.clone(), self.spread.clone(), self.noise.clone()

@@ -88,7 +88,11 @@ def score_dilutions(
             stream = ("detection", split, tissue or "blank", f"depth {depth:g}", f"spike {spike:g}", rows.start)
             tiled = np.tile(proportions, (rows.stop - rows.start, 1))
             batch = mixers[split].mix(tiled, np.array([depth]), seeds.generator(seed, *stream))
-            mixtures = Mixtures(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, [], names, {})
+            reads, truth = (
+                (batch.methylation.numpy(), batch.depth.numpy()),
+                (batch.proportions, batch.label_proportions),
+            )
+            mixtures = Mixtures(*reads, *truth, [], names, {})
             scores.append(np.stack([scorer(mixtures) for scorer in scorers.values()]))
         return np.concatenate(scores, axis=1)
 

@@ -72,7 +72,7 @@ def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
         {
             "mixture_id": mixture_ids(len(test)),
             "mean_depth": [info["mean_depth"] for info in test.info],
-            "n_tissues": (true > 0).sum(axis=1),
+            "n_tissues": (test.label_proportions > 0).sum(axis=1),
             "mae": np.abs(predicted - true).mean(axis=1),
             "spurious": metrics.spurious(true, predicted).sum(axis=1),
             "missed": metrics.missed(true, predicted).sum(axis=1),

@@ -16,11 +16,11 @@ from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
 from methmix.rows import Rows, blocks
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MADE_BY = "python -m methmix.mixtures"
 _AGAIN = f"make it again with {_MADE_BY}"
 _BLOCK = 100
-_DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "mixture_info": 1}
+_DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "label_proportions": 2, "mixture_info": 1}
 
 
 class FileRows:
@@ -50,9 +50,12 @@ class Mixtures:
         Observed methylation, float32, 0-1, NaN where not observed, and the number of reads, 0 exactly there;
         [n_mixtures, n_regions] each, to be read in blocks of rows.
     proportions
-        True proportions, float32 [n_mixtures, n_tissues]; rows sum to 1.
+        True proportions, float32 [n_mixtures, n_tissues]; rows sum to 1. Where the composition of the donors is known,
+        what they consist of.
+    label_proportions
+        The same with each donor counted as the tissue that it is a donor of.
     info
-        Per mixture: donors, proportions, mean depth, seed.
+        Per mixture: donors, their proportions, mean depth, seed.
     attributes
         phase, split, seed, the digest of tissues and regions, and what the reference was.
     """
@@ -60,6 +63,7 @@ class Mixtures:
     methylation: Rows
     depth: Rows
     proportions: npt.NDArray[np.float32]
+    label_proportions: npt.NDArray[np.float32]
     info: list[dict[str, Any]]
     tissue_names: list[str]
     attributes: dict[str, Any]
@@ -78,7 +82,8 @@ class MixturesWriter:
         options = {"chunks": (1, n_regions)}
         file.create_dataset("mixed_methylation", (n_mixtures, n_regions), dtype=np.float32, **options)
         file.create_dataset("depth", (n_mixtures, n_regions), dtype=np.uint16, **options)
-        file.create_dataset("true_proportions", (n_mixtures, n_tissues), dtype=np.float32)
+        for name in ("true_proportions", "label_proportions"):
+            file.create_dataset(name, (n_mixtures, n_tissues), dtype=np.float32)
         file.create_dataset("mixture_info", (n_mixtures,), dtype=h5py.string_dtype())
 
     @classmethod
@@ -105,14 +110,16 @@ class MixturesWriter:
         methylation: npt.NDArray[np.float32],
         depth: npt.NDArray[np.number],
         proportions: npt.NDArray[np.float32],
+        label_proportions: npt.NDArray[np.float32],
         info: list[dict[str, Any]],
     ) -> None:
         """Append a block; arrays as in `Mixtures`."""
-        rows = slice(self._written, self._written + len(proportions))
+        rows = slice(self._written, self._written + len(info))
         self._file["mixed_methylation"][rows] = methylation
         # Deeper than 65,535 reads adds nothing; a cap keeps the file at two bytes an entry.
         self._file["depth"][rows] = np.minimum(depth, np.iinfo(np.uint16).max).astype(np.uint16)
         self._file["true_proportions"][rows] = proportions
+        self._file["label_proportions"][rows] = label_proportions
         self._file["mixture_info"][rows] = [json.dumps(entry) for entry in info]
         self._written = rows.stop
 
@@ -137,6 +144,7 @@ def read_mixtures(path: Path) -> Mixtures:
         methylation=FileRows(file["mixed_methylation"]),
         depth=FileRows(file["depth"]),
         proportions=FileRows(file["true_proportions"])[:],
+        label_proportions=FileRows(file["label_proportions"])[:],
         info=_read_info(path, file),
         tissue_names=[str(name) for name in attributes.pop("tissue_names")],
         attributes=attributes,
@@ -157,17 +165,15 @@ def _check(path: Path, mixtures: Mixtures) -> None:
     shape = mixtures.methylation.shape
     if mixtures.depth.shape != shape:
         raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", _AGAIN)
-    if mixtures.proportions.shape != (shape[0], len(mixtures.tissue_names)):
-        raise InputError(
-            f"{path}: true_proportions has shape {mixtures.proportions.shape}, "
-            f"expected {(shape[0], len(mixtures.tissue_names))}",
-            _AGAIN,
-        )
+    expected = (shape[0], len(mixtures.tissue_names))
+    for name, values in (("true", mixtures.proportions), ("label", mixtures.label_proportions)):
+        if values.shape != expected:
+            raise InputError(f"{path}: {name}_proportions has shape {values.shape}, expected {expected}", _AGAIN)
+        if not np.allclose(values.sum(axis=1), 1, atol=1e-5):
+            raise InputError(f"{path}: {name}_proportions: rows do not sum to 1", _AGAIN)
     for rows in blocks(len(mixtures), _BLOCK):
         methylation, depth = mixtures.methylation[rows], mixtures.depth[rows]
         if (np.isnan(methylation) != (depth == 0)).any():
             raise InputError(f"{path}: mixed_methylation must be NaN exactly where depth is 0", _AGAIN)
         if np.nanmin(methylation, initial=0) < 0 or np.nanmax(methylation, initial=1) > 1:
             raise InputError(f"{path}: mixed_methylation: values outside 0-1", _AGAIN)
-    if not np.allclose(mixtures.proportions.sum(axis=1), 1, atol=1e-5):
-        raise InputError(f"{path}: true_proportions: rows do not sum to 1", _AGAIN)

@@ -15,7 +15,7 @@ from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -25,6 +25,7 @@ _DATASETS = {
     "donors": 1,
     "tissues": 1,
     "split": 1,
+    "composition": 2,
     "regions/chrom": 1,
     "regions/start": 1,
     "regions/end": 1,
@@ -67,6 +68,9 @@ class Reference:
         Columns chrom, start, end and, where the source has them, start_cpg, end_cpg; n_regions rows.
     attributes
         source, seed, genome, measure, versions, sha256 of inputs, and notes for the user.
+    known_composition
+        What the DNA of each donor consists of, float32 [n_donors, n_tissues], rows sum to 1; None for real donors, of
+        whom only the label is known.
     """
 
     methylated: npt.NDArray[np.int32]
@@ -76,6 +80,7 @@ class Reference:
     split: list[Split]
     regions: pd.DataFrame
     attributes: dict[str, Any] = field(default_factory=dict)
+    known_composition: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.donors), len(self.regions))
@@ -88,6 +93,13 @@ class Reference:
             raise InputError(f"reference: duplicate donor {max(self.donors, key=self.donors.count)}")
         if set(self.split) - set(SPLITS):
             raise InputError(f"reference: split: expected {SPLITS}, found {sorted(set(self.split))}")
+        if self.composition.shape != (len(self.donors), len(self.tissue_names)):
+            raise InputError(
+                f"reference: composition has shape {self.composition.shape}, "
+                f"expected {(len(self.donors), len(self.tissue_names))}"
+            )
+        if (self.composition < 0).any() or not np.allclose(self.composition.sum(axis=1), 1, atol=1e-5):
+            raise InputError("reference: composition: expected rows >= 0 that sum to 1")
         for donor, methylated, depth in zip(self.donors, self.methylated, self.depth, strict=True):
             impossible = (methylated < 0) | (methylated > depth)
             if impossible.any():
@@ -111,6 +123,14 @@ class Reference:
     def region_names(self) -> list[str]:
         """``chrom:start-end`` of each region."""
         return [f"{r.chrom}:{r.start}-{r.end}" for r in self.regions.itertuples(index=False)]
+
+    @cached_property
+    def composition(self) -> npt.NDArray[np.float32]:
+        """What the DNA of each donor consists of, [n_donors, n_tissues]; its label alone where that is not known."""
+        if self.known_composition is not None:
+            return self.known_composition
+        labels = np.array(self.tissues)[:, None] == np.array(self.tissue_names)
+        return np.asarray(labels, dtype=np.float32)
 
     @property
     def fractions(self) -> Fractions:
@@ -164,6 +184,8 @@ class Reference:
         for counts in (self.methylated, self.depth):
             for of_donor in counts:
                 made.update(of_donor.astype(np.int32).tobytes())
+        if self.known_composition is not None:
+            made.update(self.known_composition.tobytes())
         return made.hexdigest()
 
 
@@ -192,11 +214,13 @@ def write_reference(path: Path, reference: Reference) -> None:
             file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)
         for name in ("donors", "tissues", "split"):
             file.create_dataset(name, data=getattr(reference, name), dtype=text)
+        file.create_dataset("composition", data=reference.composition, dtype=np.float32)
         file.create_dataset("regions/chrom", data=reference.regions["chrom"].astype(str).tolist(), dtype=text)
         for name in ("start", "end", *(name for name in CPG_COLUMNS if name in reference.regions)):
             file.create_dataset(f"regions/{name}", data=reference.regions[name].to_numpy(dtype=np.int64))
         for key, value in reference.attributes.items():
             file.attrs[key] = value
+        file.attrs["composition_known"] = reference.known_composition is not None
         file.attrs["content_digest"] = reference.content_digest
         file.attrs["schema_version"] = SCHEMA_VERSION
 
@@ -218,6 +242,7 @@ def read_reference(path: Path) -> Reference:
             **{name: _mapped(path, file[name]) for name in ("methylated", "depth")},
             **{name: list(file[name].asstr()[:]) for name in ("donors", "tissues", "split")},
             "regions": pd.DataFrame(regions),
+            "known_composition": file["composition"][:] if attributes.pop("composition_known", False) else None,
         }
     attributes.pop("schema_version")
     written = attributes.pop("content_digest", None)

@@ -1,7 +1,9 @@
 """Mixtures of donors, with reads: the same code for files and for training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,24 @@ from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
 _CPU = torch.device("cpu")
 
 
+class MixedDonors(NamedTuple):
+    """Donors that mixtures are made of.
+
+    ``fractions`` are their methylation, float32 [n_donors, n_regions], NaN where unknown; ``weights`` the proportion of
+    each donor in each mixture, float32 [n, n_donors]; ``composition`` what each consists of, float32 [n_donors,
+    n_tissues].
+    """
+
+    fractions: Tensor
+    weights: npt.NDArray[np.float32]
+    composition: npt.NDArray[np.float32]
+
+
+# Chooses the donors of mixtures, given the proportions of their labels [n, n_tissues]; of some rows of the mixtures,
+# which are the same whichever others are made.
+DonorSource = Callable[[npt.NDArray[np.float32], np.random.Generator, slice], MixedDonors]
+
+
 @dataclass(frozen=True)
 class MixtureBatch:
     """Mixtures drawn together; tensors are on the device of the mixer.
@@ -25,19 +45,22 @@ class MixtureBatch:
     methylation, depth
         Observed, float32 [n, n_regions]; NaN and 0 where not observed.
     proportions
-        True proportions, float32 [n, n_tissues].
-    donors
-        Row of the donor that stands for each tissue in each mixture, [n, n_tissues]; of no meaning where the
-        proportion is 0.
+        True proportions, float32 [n, n_tissues]: what the donors consist of, in their proportions.
+    label_proportions
+        Proportions of the donors, each counted as the tissue that it is a donor of, float32 [n, n_tissues].
     mean_depth
         Requested mean reads per region, [n].
+    donors
+        Row of the donor that stands for each tissue in each mixture, [n, n_tissues]; of no meaning where the
+        proportion of the label is 0, and empty if the donors are not of the reference.
     """
 
     methylation: Tensor
     depth: Tensor
     proportions: npt.NDArray[np.float32]
-    donors: npt.NDArray[np.int64]
+    label_proportions: npt.NDArray[np.float32]
     mean_depth: npt.NDArray[np.float64]
+    donors: npt.NDArray[np.int64]
 
 
 class DonorMixer:
@@ -70,7 +93,7 @@ class DonorMixer:
         proportions: npt.NDArray[np.float32],
         mean_depths: npt.NDArray[np.float64],
         rng: np.random.Generator,
-        given: Tensor | None = None,
+        source: DonorSource | None = None,
         rows: slice = slice(None),
     ) -> MixtureBatch:
         """Draw the donors and the reads of mixtures.
@@ -78,28 +101,33 @@ class DonorMixer:
         Parameters
         ----------
         proportions
-            True proportions, float32 [n, n_tissues]; rows sum to 1.
+            Proportions of the labels, float32 [n, n_tissues]; rows sum to 1.
         mean_depths
             Mean reads per region, one of which is drawn for each mixture with equal probability.
-        given
-            Methylation of one donor per tissue, float32 [n_tissues, n_regions], NaN where unknown, to mix instead of
-            the split's donors; on the device of this mixer.
+        source
+            Chooses the donors, on the device of this mixer; by default they are those of the split.
         rows
             Which of the mixtures to make; they are the same whichever others are made.
         """
         n = len(proportions)
-        donors = np.stack([own[rng.integers(len(own), size=n)] for own in self._pool], axis=1)
+        donors = np.empty((n, 0), dtype=np.int64)
+        if source is None:
+            donors = np.stack([own[rng.integers(len(own), size=n)] for own in self._pool], axis=1)
+            mixed = self._of_split(proportions[rows], donors[rows])
+        else:
+            mixed = source(proportions, rng, rows)
         mean_depth = rng.choice(mean_depths, n)
         seeds = rng.integers(2**64, size=n, dtype=np.uint64)
-        weights = proportions
-        if given is None:
-            weights = np.zeros((n, len(self._donors)), dtype=np.float32)
-            np.put_along_axis(weights, np.searchsorted(self._donors, donors), proportions, axis=1)
-        fractions = self._fractions if given is None else given
         observed, depth = draw_mixtures(
-            weights[rows], fractions, mean_depth[rows], self._relative_coverage, seeds[rows]
+            mixed.weights, mixed.fractions, mean_depth[rows], self._relative_coverage, seeds[rows]
         )
-        return MixtureBatch(observed, depth, proportions[rows], donors[rows], mean_depth[rows])
+        true = mixed.weights @ mixed.composition
+        return MixtureBatch(observed, depth, true, proportions[rows], mean_depth[rows], donors[rows])
+
+    def _of_split(self, proportions: npt.NDArray[np.float32], donors: npt.NDArray[np.int64]) -> MixedDonors:
+        weights = np.zeros((len(proportions), len(self._donors)), dtype=np.float32)
+        np.put_along_axis(weights, np.searchsorted(self._donors, donors), proportions, axis=1)
+        return MixedDonors(self._fractions, weights, self._reference.composition[self._donors])
 
 
 class MixtureSampler(DonorMixer):
@@ -124,12 +152,12 @@ class MixtureSampler(DonorMixer):
         n: int,
         rng: np.random.Generator,
         pure_fraction: float = 0.0,
-        given: Tensor | None = None,
+        source: DonorSource | None = None,
         rows: slice = slice(None),
     ) -> MixtureBatch:
-        """Draw ``n`` mixtures, a fraction of which consists of one tissue only; ``given`` and ``rows`` as in `mix`."""
+        """Draw ``n`` mixtures, a fraction of which consists of one tissue only; ``source`` and ``rows`` as in `mix`."""
         n_pure = round(pure_fraction * n)
         pure = draw_pure(len(self.tissue_names), n_pure, rng)
         others = draw_proportions(self.recipe, self.tissue_names, n - n_pure, rng)
         proportions = rng.permutation(np.concatenate([pure, others]).astype(np.float32))
-        return self.mix(proportions, self.mean_depths, rng, given, rows)
+        return self.mix(proportions, self.mean_depths, rng, source, rows)

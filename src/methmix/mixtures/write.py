@@ -48,16 +48,18 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Phase, s
                 _info(batch, row, reference, {"seed": experiment.seed, "block": number, "row": row})
                 for row in range(len(batch.proportions))
             ]
-            writer.append(batch.methylation.numpy(), batch.depth.numpy(), batch.proportions, info)
+            reads = batch.methylation.numpy(), batch.depth.numpy()
+            writer.append(*reads, batch.proportions, batch.label_proportions, info)
     logger.info("wrote %s", output)
 
 
 def _info(batch: MixtureBatch, row: int, reference: Reference, seed: dict[str, int]) -> dict[str, Any]:
     tissues = reference.tissue_names
-    present = [column for column, proportion in enumerate(batch.proportions[row]) if proportion > 0]
+    labels = batch.label_proportions[row]
+    present = [column for column, proportion in enumerate(labels) if proportion > 0]
     return {
         "donors": {tissues[t]: reference.donors[batch.donors[row, t]] for t in present},
-        "proportions": {tissues[t]: float(batch.proportions[row, t]) for t in present},
+        "proportions": {tissues[t]: float(labels[t]) for t in present},
         "mean_depth": float(batch.mean_depth[row]),
         "seed": seed,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
@@ -59,6 +60,7 @@ def build_reference(experiment: Experiment) -> Reference:
         split=[split[i] for i in order],
         regions=donors.regions,
         attributes=_attributes(experiment, donors.inputs),
+        known_composition=_composition(donors, tissues, order),
     )
     _check_observed(reference)
     notes = donors.notes
@@ -97,6 +99,16 @@ def _split(experiment: Experiment, donors: DonorCounts, tissues: list[str]) -> l
     split = cast(list[Split], donors.splits)
     check_given_split(donors.names, tissues, split, settings)
     return split
+
+
+def _composition(donors: DonorCounts, tissues: list[str], order: list[int]) -> npt.NDArray[np.float32] | None:
+    """Put what is known of the donors' composition in the order of donors and of (maybe merged) tissues."""
+    if donors.composition is None:
+        return None
+    merged = dict(zip(donors.tissues, tissues, strict=True))
+    columns = np.array([merged[name] for name in sorted(merged)])
+    of_merged = [donors.composition[:, columns == name].sum(axis=1) for name in sorted(set(columns))]
+    return np.stack(of_merged, axis=1)[order].astype(np.float32)
 
 
 def _check_observed(reference: Reference) -> None:

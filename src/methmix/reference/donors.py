@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from methmix.formats.counts import Request
 from methmix.formats.file_formats import read_as
 from methmix.formats.text import first_duplicate, read_sheet
 from methmix.reference.inputs import data_file
+from methmix.reference.variation import DrawnDonors
 
 logger = logging.getLogger("methmix")
 
@@ -26,7 +28,8 @@ class DonorCounts:
     """Donors of a source: counts [n_donors, n_regions], depth 0 where not observed, in regions as `read_bed` has them.
 
     ``splits`` are those that the source states; None: donors are to be divided. ``inputs`` are the files read, by
-    name, and ``notes`` what the user should know.
+    name, and ``notes`` what the user should know. ``composition``, [n_donors, n_tissues], is what the DNA of each donor
+    consists of, where that is known; its tissues are in alphabetical order.
     """
 
     names: list[str]
@@ -37,6 +40,13 @@ class DonorCounts:
     splits: list[str] | None = None
     inputs: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    composition: npt.NDArray[np.floating] | None = None
+
+    @classmethod
+    def drawn(cls, drawn: DrawnDonors, regions: pd.DataFrame, **origin: Any) -> Self:
+        """Take drawn donors, whose composition is known; ``origin`` are inputs and notes."""
+        names, tissues, methylated, depth, composition = drawn
+        return cls(names, tissues, regions, methylated, depth, composition=composition, **origin)
 
 
 def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCounts:

@@ -195,9 +195,9 @@ def _redraw(reference: Reference, tissues: list[str], variation: DonorVariation,
     means = np.stack([mean_of_observed(reference.fractions[rows].astype(float)) for rows in rows_of])
     order = [row for rows in rows_of for row in rows]
     depths = iter(reference.depth[order])
-    _, _, drawn, _ = variation.draw_donors(tissues, [len(rows) for rows in rows_of], means, lambda _: next(depths), rng)
+    drawn = variation.draw_donors(tissues, [len(rows) for rows in rows_of], means, lambda _: next(depths), rng)
     methylated = reference.methylated.copy()
-    methylated[order] = drawn
+    methylated[order] = drawn.methylated
     return replace(reference, methylated=methylated)
 
 

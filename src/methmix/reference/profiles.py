@@ -98,7 +98,7 @@ class DonorSums:
 
         Where no other donor of the tissue was observed, they are those of all.
         """
-        own = Profiles(self.all.mean[tissues], self.all.spread[tissues], self.all.noise[tissues])
+        own = self.all.of(tissues)
         left = [whole[tissues] - part for whole, part in zip(self._sums, self._parts(donors), strict=True)]
         return self._profiles(left, own)
 

@@ -83,9 +83,9 @@ def simulate_donors(settings: SimulatedReference, rng: np.random.Generator) -> D
 
     numbers = _donor_numbers(settings.n_donors, len(names), rng).tolist()
     variation = DonorVariation.shipped(settings.donor_variation)
-    donors, tissues, methylated, depth = variation.draw_donors(names, numbers, means, depth_of_donor, rng)
+    drawn = variation.draw_donors(names, numbers, means, depth_of_donor, rng)
     note = "simulated: tissues and donors are drawn, no real sample is in this reference"
-    return DonorCounts(donors, tissues, _regions(n_regions), methylated, depth, notes=[note])
+    return DonorCounts.drawn(drawn, _regions(n_regions), notes=[note])
 
 
 def _donor_numbers(n_donors: int, n_tissues: int, rng: np.random.Generator) -> np.ndarray:

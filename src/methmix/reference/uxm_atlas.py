@@ -20,7 +20,7 @@ def read_atlas_donors(settings: UxmAtlasReference, rng: np.random.Generator) -> 
             f"{table}: tissue {atlas.names[int(np.argmin(known.any(axis=1)))]} has no value in any region",
             "remove the column: nothing can be estimated for this tissue",
         )
-    donors, tissues, methylated, depth = DonorVariation.shipped(settings.donor_variation).draw_donors(
+    drawn = DonorVariation.shipped(settings.donor_variation).draw_donors(
         atlas.names,
         [settings.donors_per_tissue] * len(atlas.names),
         np.where(known, methylation, np.nan),
@@ -32,4 +32,4 @@ def read_atlas_donors(settings: UxmAtlasReference, rng: np.random.Generator) -> 
         f"variation between real {settings.donor_variation} replicates, at pseudo-depth "
         f"{settings.pseudo_depth}; errors on real donors will be larger"
     )
-    return DonorCounts(donors, tissues, atlas.regions, methylated, depth, inputs={table.name: table}, notes=[note])
+    return DonorCounts.drawn(drawn, atlas.regions, inputs={table.name: table}, notes=[note])

@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,26 @@ Counts = npt.NDArray[np.int32]
 MAXIMUM_ADMIXTURE = 0.4
 # Fractions are kept this far from 0 and 1 before logits are taken.
 EDGE = 0.002
+
+
+class Donor(NamedTuple):
+    """A drawn donor: methylation [n_regions], NaN where unknown, and composition [n_tissues], which sums to 1."""
+
+    methylation: Array
+    composition: Array
+
+
+class DrawnDonors(NamedTuple):
+    """Drawn donors: name and tissue of each, counts int32 [n_donors, n_regions], composition [n_donors, n_tissues].
+
+    The columns of the composition are the tissues in alphabetical order.
+    """
+
+    names: list[str]
+    tissues: list[str]
+    methylated: Counts
+    depth: Counts
+    composition: Array
 
 
 @dataclass(frozen=True)
@@ -63,8 +84,8 @@ class DonorVariation:
         stored = json.loads(files("methmix.reference").joinpath("donor_variation.json").read_text())
         return cls(**stored["parameters"][kind])
 
-    def draw(self, means: Array, tissue: int, relatives: list[int], rng: np.random.Generator) -> Array:
-        """Draw the methylation of one donor, [n_regions], NaN where the mean of its tissue is unknown.
+    def draw(self, means: Array, tissue: int, relatives: list[int], rng: np.random.Generator) -> Donor:
+        """Draw one donor; its methylation is NaN where the mean of its tissue is unknown.
 
         ``means`` is [n_tissues, n_regions], 0-1, NaN where unknown; ``relatives`` are the tissues that may be admixed.
         """
@@ -75,12 +96,15 @@ class DonorVariation:
         # A mean at the very edge (0 in an atlas of fractions) stays there: there is nothing to vary.
         own = np.where((means[tissue] <= 0) | (means[tissue] >= 1), means[tissue], own)
         admixture = min(rng.exponential(self.mean_admixture), MAXIMUM_ADMIXTURE)
+        composition = np.zeros(len(means))
+        composition[tissue] = 1
         if not relatives:
-            return own
-        other = means[rng.choice(relatives)]
+            return Donor(own, composition)
+        other = rng.choice(relatives)
+        composition[[tissue, other]] = 1 - admixture, admixture
         # Where the other tissue is unknown, it is taken to be as this one.
-        admixed: Array = (1 - admixture) * own + admixture * np.where(np.isnan(other), own, other)
-        return admixed
+        foreign = np.where(np.isnan(means[other]), own, means[other])
+        return Donor((1 - admixture) * own + admixture * foreign, composition)
 
     def draw_donors(
         self,
@@ -89,23 +113,20 @@ class DonorVariation:
         means: Array,
         depth_of: Callable[[Array], npt.NDArray[np.integer]],
         rng: np.random.Generator,
-    ) -> tuple[list[str], list[str], Counts, Counts]:
+    ) -> DrawnDonors:
         """Draw so many donors of each tissue, named ``<tissue>-<number>``, and their reads.
 
         ``depth_of`` maps the methylation of a donor, [n_regions], NaN where unknown, to its depth.
-
-        Returns
-        -------
-        donors, tissues, methylated, depth
-            Counts are int32 [n_donors, n_regions].
         """
-        drawn: list[tuple[str, str, Counts, Counts]] = []
+        drawn: list[tuple[str, str, Counts, Counts, Array]] = []
+        alphabetical = np.argsort(tissues)
         for row, (tissue, number) in enumerate(zip(tissues, numbers, strict=True)):
             others = [i for i in range(len(tissues)) if i != row]
             for rank in range(1, number + 1):
-                own = self.draw(means, row, others, rng)
+                own, composition = self.draw(means, row, others, rng)
                 depth = depth_of(own)
                 methylated = rng.binomial(depth, np.nan_to_num(own)).astype(np.int32)
-                drawn.append((f"{tissue}-{rank}", tissue, methylated, depth.astype(np.int32)))
-        donors, of_donor, counts, depths = zip(*drawn, strict=True)
-        return list(donors), list(of_donor), np.stack(counts), np.stack(depths)
+                counts = methylated, depth.astype(np.int32)
+                drawn.append((f"{tissue}-{rank}", tissue, *counts, composition[alphabetical]))
+        names, of_donor, *arrays = zip(*drawn, strict=True)
+        return DrawnDonors(list(names), list(of_donor), *(np.stack(values) for values in arrays))

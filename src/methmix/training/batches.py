@@ -2,15 +2,17 @@
 
 Profiles that include the donors of the mixtures would make training mixtures too easy: the model would learn that
 profiles are exact. So each step has an episode: of every tissue one donor is for the mixtures and the others are for
-the profile, or, where there is no other and at random elsewhere, both are drawn around the profile. A drawn donor
-has as much admixture of another tissue as was estimated in real ones: were it pure, the model would learn to believe in
-small proportions, and would call what is only a donor's admixture.
+the profile, or, where there is no other and at random elsewhere, both are drawn around the profile, and each mixture
+has donors of its own. A drawn donor has as much admixture of another tissue as was estimated in real ones. What the
+model learns is the composition: the admixture counts as the tissue that it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
-from methmix.mixtures.sampler import MixtureSampler
+from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureSampler
 from methmix.reference.profiles import training_donors
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
@@ -35,10 +37,10 @@ _CPU = torch.device("cpu")
 
 
 class Episode(NamedTuple):
-    """The donor of each tissue, methylation float32 [n_tissues, n_regions] with NaN where unknown, and the profiles."""
+    """The profiles of a step, and what chooses the donors of its mixtures."""
 
-    donors: Tensor
     profiles: Profiles
+    donors: DonorSource
 
 
 class Episodes:
@@ -46,40 +48,87 @@ class Episodes:
 
     def __init__(self, reference: Reference, purify: bool, device: torch.device = _CPU) -> None:
         self._groups = list(reference.pool("train").values())
-        self._raw = reference.fractions
+        self._raw, self._composition = reference.fractions, reference.composition
         self._sums, self._admixture = training_donors(reference, purify, device)
         self.profiles = self._sums.all
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Draw one episode."""
-        own = self.profiles
         chosen = {
-            tissue: rows[rng.integers(len(rows))]
+            tissue: int(rows[rng.integers(len(rows))])
             for tissue, rows in enumerate(self._groups)
             if len(rows) > 1 and rng.random() >= _DRAWN
         }
-        left_out, drawn = list(chosen), [t for t in range(len(self._groups)) if t not in chosen]
-        donors, mean, spread, noise = (torch.empty_like(own.mean) for _ in range(4))
-        if left_out:
-            rows = list(chosen.values())
-            donors[left_out] = torch.from_numpy(self._raw[rows]).to(donors.device)
-            rest = self._sums.without(left_out, rows)
-            mean[left_out], spread[left_out], noise[left_out] = rest.mean, rest.spread, rest.noise
+        profiles = self.profiles
+        drawn = [tissue for tissue in range(len(self._groups)) if tissue not in chosen]
         if drawn:
-            true, uncertain = own.mean[drawn], own.noise[drawn]
-            spread[drawn], noise[drawn] = own.spread[drawn], uncertain
-            donors[drawn] = self._impure(_around(true, spread[drawn], rng), drawn, rng)
-            mean[drawn] = _around(true, uncertain, rng)
-        return Episode(donors, Profiles(mean, spread, noise))
+            own = profiles.of(drawn)
+            profiles = profiles.replaced(drawn, replace(own, mean=_around(own.mean, own.noise, rng)))
+        if chosen:
+            tissues, rows = list(chosen), list(chosen.values())
+            profiles = profiles.replaced(tissues, self._sums.without(tissues, rows))
+        return Episode(profiles, partial(self._donors, chosen))
 
-    def _impure(self, donors: Tensor, tissues: list[int], rng: np.random.Generator) -> Tensor:
-        """Mix some of one other tissue into each donor, unless the profiles were not purified and contain it."""
-        if not self._admixture:
-            return donors
-        proportions = np.minimum(rng.exponential(self._admixture, len(tissues)), _LARGEST_ADMIXTURE)
-        others = (np.array(tissues) + rng.integers(1, len(self._groups), len(tissues))) % len(self._groups)
-        admixed = torch.from_numpy(proportions.astype(np.float32))[:, None].to(donors.device)
-        return torch.lerp(donors, self.profiles.mean[others.tolist()], admixed)
+    def _donors(
+        self, chosen: dict[int, int], proportions: npt.NDArray[np.float32], rng: np.random.Generator, rows: slice
+    ) -> MixedDonors:
+        """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
+        mixture, tissue = np.nonzero(proportions)
+        # For all mixtures, so that those of other ranks are drawn alike.
+        own = _DrawnDonors.plan(tissue, len(self._groups), self._admixture, rng)
+        wanted = np.zeros(len(proportions), dtype=bool)
+        wanted[rows] = True
+        is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
+        fractions, composition = own.at(is_drawn).donors(self.profiles)
+        weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
+        for column, of_tissue in enumerate(chosen):
+            weights[:, column] = proportions[:, of_tissue]
+        columns = len(chosen) + np.arange(is_drawn.sum())
+        weights[mixture[is_drawn], columns] = proportions[mixture[is_drawn], tissue[is_drawn]]
+        left_out = list(chosen.values())
+        real = torch.from_numpy(self._raw[left_out]).to(fractions.device)
+        composition = np.concatenate([self._composition[left_out], composition])
+        return MixedDonors(torch.cat([real, fractions]), weights[rows], composition)
+
+
+@dataclass(frozen=True)
+class _DrawnDonors:
+    """Donors to be drawn around the profiles of their tissues; arrays of one entry each, [n].
+
+    ``other`` is a tissue of which each has the proportion ``admixture``; ``size`` multiplies its deviations.
+    """
+
+    tissue: npt.NDArray[np.integer]
+    other: npt.NDArray[np.integer]
+    admixture: npt.NDArray[np.float32]
+    size: npt.NDArray[np.float32]
+    seeds: npt.NDArray[np.uint64]
+
+    @classmethod
+    def plan(
+        cls, tissue: npt.NDArray[np.integer], n_tissues: int, mean_admixture: float, rng: np.random.Generator
+    ) -> "_DrawnDonors":
+        """Draw what differs between the donors, with the admixture of a mean; 0 where the profiles contain it."""
+        n = len(tissue)
+        other = (tissue + rng.integers(1, n_tissues, n)) % n_tissues
+        admixture = np.minimum(rng.exponential(1, n) * mean_admixture, _LARGEST_ADMIXTURE).astype(np.float32)
+        return cls(tissue, other, admixture, _sizes(n, rng), rng.integers(2**64, size=n, dtype=np.uint64))
+
+    def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
+        """Select donors."""
+        return _DrawnDonors(*(values[rows] for values in vars(self).values()))
+
+    def donors(self, profiles: Profiles) -> tuple[Tensor, npt.NDArray[np.float32]]:
+        """Draw methylation, [n, n_regions], and composition, [n, n_tissues]."""
+        tissue, device = self.tissue.tolist(), profiles.mean.device
+        own = _deviating(profiles.mean[tissue], profiles.spread[tissue], self.size, self.seeds)
+        admixture = torch.from_numpy(self.admixture)[:, None].to(device)
+        fractions = own.lerp_(profiles.mean[self.other.tolist()], admixture)
+        composition = np.zeros((len(tissue), len(profiles.mean)), dtype=np.float32)
+        place = np.arange(len(tissue))
+        composition[place, self.tissue] = 1 - self.admixture
+        composition[place, self.other] += self.admixture
+        return fractions, composition
 
 
 class Batch(NamedTuple):
@@ -116,7 +165,7 @@ class TrainingBatches:
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Make the batch of a step, or some rows of it, where several processes divide it."""
         rng = seeds.generator(self.seed, "training", self.phase, step)
-        donors, profiles = self.episodes.draw(rng) if self.episodes else (None, None)
+        profiles, donors = self.episodes.draw(rng) if self.episodes else (None, None)
         drawn = self.sampler.sample(self.batch_size, rng, self.pure_fraction, donors, rows)
         proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
         return Batch(drawn.methylation, drawn.depth, proportions, profiles)
@@ -133,13 +182,23 @@ def training_batches(
 
 
 def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
-    """Draw methylation around a mean, on the logit scale; [n, n_regions]."""
+    """Draw methylation around a mean; [n, n_regions]."""
+    return _deviating(mean, variance, _sizes(len(mean), rng), rng.integers(2**64, size=len(mean), dtype=np.uint64))
+
+
+def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw by how much the deviations of each donor are larger than those of a typical one, log-normal, [n]."""
+    sizes: npt.NDArray[np.float32] = np.exp(_SIZE * rng.standard_normal(n) - _SIZE**2 / 2).astype(np.float32)
+    return sizes
+
+
+def _deviating(mean: Tensor, variance: Tensor, size: npt.NDArray[np.float32], seeds: npt.NDArray[np.uint64]) -> Tensor:
+    """Deviate from a mean on the logit scale; [n, n_regions]."""
     m = mean.clamp(*_RANGE)
-    z = normal_deviates(rng.integers(2**64, size=len(m), dtype=np.uint64), m.shape[1], m.device)
-    of_donor = torch.from_numpy(rng.standard_normal((len(m), 1), dtype=np.float32)).to(m.device)
-    size = variance.sqrt().div_(m * (1 - m)).mul_(-(_SIZE * of_donor - _SIZE**2 / 2).exp())
+    z = normal_deviates(seeds, m.shape[1], m.device)
+    deviation = variance.sqrt().div_(m * (1 - m)).mul_(-torch.from_numpy(size)[:, None].to(m.device))
     # Odds of being unmethylated, times what the deviation changes them by.
-    odds = m.reciprocal_().sub_(1).mul_(size.mul_(_heavy_tailed(z)).exp_())
+    odds = m.reciprocal_().sub_(1).mul_(deviation.mul_(_heavy_tailed(z)).exp_())
     return odds.add_(1).reciprocal_()
 
 

@@ -113,6 +113,7 @@ def _debug_inputs(arm: ArmSettings, experiment: Experiment) -> tuple[ArmSettings
         batch.methylation.numpy(),
         batch.depth.numpy(),
         batch.proportions,
+        batch.label_proportions,
         info=[],
         tissue_names=reference.tissue_names,
         attributes={"reference_digest": reference.content_digest, "split": "validation", "phase": arm.phase},

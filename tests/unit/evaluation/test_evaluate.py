@@ -162,7 +162,7 @@ def test_test_mixtures_must_be_of_the_test_split(data, tmp_path):
 def test_mixtures_of_another_reference_are_refused(data, tmp_path):
     reference, validation, test = data
     other = Mixtures(
-        test.methylation, test.depth, test.proportions, test.info, test.tissue_names,
+        test.methylation, test.depth, test.proportions, test.label_proportions, test.info, test.tissue_names,
         {**test.attributes, "reference_digest": "0"},
     )  # fmt: skip
     with pytest.raises(InputError, match="another reference"):
@@ -182,6 +182,7 @@ def test_nothing_is_chosen_on_the_test_mixtures(data, tmp_path):
         test.methylation,
         test.depth,
         test.proportions[::-1].copy(),
+        test.label_proportions[::-1].copy(),
         test.info,
         test.tissue_names,
         test.attributes,

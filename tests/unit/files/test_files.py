@@ -24,9 +24,10 @@ def _content(n: int, n_regions: int = 50) -> dict:
     methylated = rng.binomial(depth, 0.7)
     with np.errstate(invalid="ignore"):
         methylation = (methylated / depth).astype(np.float32)
-    proportions = rng.dirichlet(np.ones(3), n).astype(np.float32)
+    proportions, labels = (rng.dirichlet(np.ones(3), n).astype(np.float32) for _ in range(2))
     info = [{"donors": {"Blood": "Blood-1"}, "mean_depth": 2.0, "seed": i} for i in range(n)]
-    return {"methylation": methylation, "depth": depth, "proportions": proportions, "info": info}
+    truth = {"proportions": proportions, "label_proportions": labels}
+    return {"methylation": methylation, "depth": depth, **truth, "info": info}
 
 
 def _rows(content: dict, start: int, stop: int) -> dict:
@@ -101,6 +102,7 @@ def test_mixtures_are_read_back(tmp_path):
     np.testing.assert_array_equal(found.methylation[:], content["methylation"])
     np.testing.assert_array_equal(found.depth[:], content["depth"])
     np.testing.assert_array_equal(found.proportions, content["proportions"])
+    np.testing.assert_array_equal(found.label_proportions, content["label_proportions"])
     assert found.info == content["info"]
     assert found.tissue_names == TISSUES
     assert len(found) == 12
@@ -175,7 +177,7 @@ def test_other_schema_version(read, made, version, shown, request):
         del file.attrs["schema_version"]
         if version is not None:
             file.attrs["schema_version"] = version
-    _refused(read, path, f"schema_version: expected 1, found {shown}")
+    _refused(read, path, f"schema_version: expected 2, found {shown}")
 
 
 @pytest.mark.parametrize(("read", "made"), READERS)
@@ -237,6 +239,7 @@ def test_reference_that_contradicts_itself(reference_file, name, change, fragmen
         ("depth", lambda v: np.zeros_like(v), "NaN exactly where depth is 0"),
         ("mixed_methylation", lambda v: 2 * v + 0.5, "values outside 0-1"),
         ("true_proportions", lambda v: 0.5 * v, "rows do not sum to 1"),
+        ("label_proportions", lambda v: 0.5 * v, "rows do not sum to 1"),
         ("true_proportions", lambda v: v[:, :2], "true_proportions has shape (12, 2), expected (12, 3)"),
         ("depth", lambda v: v[:, :9], "depth has shape (12, 9), expected (12, 50)"),
     ],
@@ -341,3 +344,29 @@ def test_digest_depends_on_tissues_and_regions(reference):
     }
     assert len(digests) == 5
     assert reference.digest == digest(names, regions)
+
+
+def test_composition_is_read_back_and_told_from_labels(reference, tmp_path):
+    known = read_back(reference, tmp_path / "known.h5")
+    np.testing.assert_array_equal(known.composition, reference.composition)
+    assert known.known_composition is not None and (known.composition.max(axis=1) < 1).any()
+    real = read_back(replace(reference, known_composition=None), tmp_path / "real.h5")
+    assert real.known_composition is None
+    assert [real.tissue_names[column] for column in real.composition.argmax(axis=1)] == real.tissues
+    assert (real.composition.max(axis=1) == 1).all()
+    with h5py.File(tmp_path / "real.h5") as file:
+        assert not file.attrs["composition_known"] and file["composition"].shape == real.composition.shape
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(lambda c: 0.5 * c, "rows >= 0 that sum to 1"), (lambda c: c[:, 1:], r"composition has shape \(24, 5\)")],
+)
+def test_an_impossible_composition_is_refused(reference, change, message):
+    with pytest.raises(InputError, match=message):
+        replace(reference, known_composition=change(reference.composition))
+
+
+def read_back(reference, path):
+    write_reference(path, reference)
+    return read_reference(path)

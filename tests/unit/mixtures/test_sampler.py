@@ -43,7 +43,7 @@ def _expected(reference: Reference, batch) -> np.ndarray:
     """Mix the donors of each mixture by hand, over those that were observed; NaN where less than half is known."""
     mixed = np.zeros(batch.depth.shape)
     known = np.zeros(batch.depth.shape)
-    for i, (proportions, donors) in enumerate(zip(batch.proportions, batch.donors, strict=True)):
+    for i, (proportions, donors) in enumerate(zip(batch.label_proportions, batch.donors, strict=True)):
         for share, donor in zip(proportions, donors, strict=True):
             fractions = reference.fractions[donor].astype(float)
             mixed[i] += share * np.nan_to_num(fractions)
@@ -54,7 +54,7 @@ def _expected(reference: Reference, batch) -> np.ndarray:
 def test_shapes_and_types(reference, rng):
     batch = _sample(MixtureSampler(reference, "train", RECIPE, [10, 100]), 7, rng)
     assert batch.methylated.shape == batch.depth.shape == (7, 400)
-    assert batch.proportions.shape == batch.donors.shape == (7, 6)
+    assert batch.proportions.shape == batch.label_proportions.shape == batch.donors.shape == (7, 6)
     assert (batch.proportions.dtype, batch.methylation.dtype) == (np.float32, np.float32)
     assert ((batch.methylated >= 0) & (batch.methylated <= batch.depth)).all()
     np.testing.assert_array_equal(np.isnan(batch.methylation), batch.depth == 0)
@@ -133,7 +133,7 @@ def test_depth_follows_the_coverage_of_regions(rng):
 @pytest.mark.parametrize("split", SPLITS)
 def test_donors_come_from_the_split_only(reference, rng, split):
     batch = _sample(MixtureSampler(reference, split, RECIPE, [10]), 300, rng)
-    used = set(batch.donors[batch.proportions > 0].tolist())
+    used = set(batch.donors[batch.label_proportions > 0].tolist())
     assert used == {row for row, own in enumerate(reference.split) if own == split}
     for column, tissue in enumerate(reference.tissue_names):
         assert {reference.tissues[row] for row in batch.donors[:, column]} == {tissue}
@@ -185,7 +185,7 @@ def test_one_generator_never_repeats_itself(reference, rng):
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 0.99])
 def test_share_of_pure_mixtures(reference, rng, fraction):
     batch = _sample(MixtureSampler(reference, "train", RECIPE, [10]), 100, rng, pure_fraction=fraction)
-    assert (batch.proportions.max(axis=1) == 1).sum() == round(100 * fraction)
+    assert (batch.label_proportions.max(axis=1) == 1).sum() == round(100 * fraction)
     assert len(batch.depth) == 100
 
 

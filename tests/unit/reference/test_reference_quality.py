@@ -72,7 +72,7 @@ def test_only_donor_of_a_tissue(reference):
     rows = [i for i, tissue in enumerate(reference.tissues) if tissue == "Liver"]
     tissues = ["Rare" if i == rows[0] else tissue for i, tissue in enumerate(reference.tissues)]
     split = ["train" if i == rows[0] else own for i, own in enumerate(reference.split)]
-    quality = assess(replace(reference, tissues=tissues, split=split))
+    quality = assess(replace(reference, tissues=tissues, split=split, known_composition=None))
     rare = quality.donors.set_index("tissue").loc["Rare"]
     assert np.isnan(rare["purity"])
     assert rare["flags"] == "only donor of its tissue: in every split"

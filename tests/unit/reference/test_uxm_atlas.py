@@ -140,7 +140,7 @@ def test_unknown_stays_unknown(tmp_path, rng):
 def test_donors_lie_around_the_mean(rng):
     means = np.repeat([[0.2, 0.5, 0.9], [0.9, 0.8, 0.1]], 2000, axis=1)
     variation = DonorVariation.shipped("healthy")
-    _, _, methylated, depth = variation.draw_donors(
+    _, _, methylated, depth, _ = variation.draw_donors(
         ["A", "B"], [20, 20], means, lambda own: np.full(own.shape, 1000), rng
     )
     fractions = (methylated / depth)[:20].reshape(20, 3, 2000)

@@ -13,7 +13,7 @@ from methmix.reference.variation import MAXIMUM_ADMIXTURE, DonorVariation
 
 def test_draw_has_the_spread_of_the_model(rng):
     means = np.repeat([[0.1, 0.5, 0.9]], 60_000, axis=1)
-    drawn = replace(KNOWN_VARIATION, donor_spread=0.0).draw(means, 0, [], rng).reshape(3, -1)
+    drawn = replace(KNOWN_VARIATION, donor_spread=0.0).draw(means, 0, [], rng).methylation.reshape(3, -1)
     logits = np.log(drawn / (1 - drawn))
     # The standard deviation of Student's t with 5 degrees of freedom is sqrt(5 / 3).
     expected = 0.3 * np.exp(-0.8 * (np.array([0.1, 0.5, 0.9]) - 0.5)) * np.sqrt(5 / 3)
@@ -23,7 +23,7 @@ def test_draw_has_the_spread_of_the_model(rng):
 
 def test_donors_vary_more_or_less(rng):
     means = np.full((1, 4000), 0.5)
-    drawn = np.stack([KNOWN_VARIATION.draw(means, 0, [], rng) for _ in range(400)])
+    drawn = np.stack([KNOWN_VARIATION.draw(means, 0, [], rng).methylation for _ in range(400)])
     spread = np.median(np.abs(np.log(drawn / (1 - drawn))), axis=1)
     assert np.log(spread).std() == pytest.approx(0.25, rel=0.15)
 
@@ -31,25 +31,25 @@ def test_donors_vary_more_or_less(rng):
 def test_admixture(rng):
     means = np.array([[1.0] * 10, [0.0] * 10, [np.nan] * 10])
     impure = replace(NO_VARIATION, mean_admixture=0.1)
-    shares = np.array([1 - impure.draw(means, 0, [1], rng)[0] for _ in range(4000)])
+    shares = np.array([1 - impure.draw(means, 0, [1], rng).methylation[0] for _ in range(4000)])
     assert shares.mean() == pytest.approx(0.1, rel=0.1)
     assert 0 <= shares.min() < 0.01
     assert shares.max() <= MAXIMUM_ADMIXTURE
     # What is unknown in the other tissue is taken to be as in the own one.
-    np.testing.assert_array_equal(impure.draw(means, 0, [2], rng), 1.0)
+    np.testing.assert_array_equal(impure.draw(means, 0, [2], rng).methylation, 1.0)
 
 
 def test_other_tissues_are_chosen_at_random(rng):
     means = np.eye(4)
     impure = replace(NO_VARIATION, mean_admixture=5.0)
-    seen = np.array([impure.draw(means, 0, [1, 2, 3], rng)[1:] > 0.1 for _ in range(300)])
+    seen = np.array([impure.draw(means, 0, [1, 2, 3], rng).methylation[1:] > 0.1 for _ in range(300)])
     assert (seen.sum(axis=1) <= 1).all()
     assert (seen.sum(axis=0) > 50).all()
 
 
 def test_edges_and_unknown_entries_stay(rng):
     means = np.array([[0.0, 1.0, np.nan, 0.5]])
-    drawn = KNOWN_VARIATION.draw(means, 0, [], rng)
+    drawn = KNOWN_VARIATION.draw(means, 0, [], rng).methylation
     np.testing.assert_array_equal(drawn[:3], [0.0, 1.0, np.nan])
     assert drawn[3] != 0.5
 

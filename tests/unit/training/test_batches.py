@@ -8,10 +8,13 @@ from experiments import tiny_arm, tiny_mixtures, tiny_reference
 
 from methmix import seeds
 from methmix.files.reference import Reference, mean_of_observed
+from methmix.least_squares import Profiles
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 from methmix.reference.profiles import SpreadFunction, purified, training_profiles
-from methmix.training.batches import Episodes
+from methmix.training.batches import Episodes, _DrawnDonors
+
+EVERY_TISSUE = np.full((3, 8), 1 / 8, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +72,14 @@ def test_the_donor_of_the_mixtures_is_not_in_the_profile(reference):
     tissues = reference.tissue_names
     of_real = 0
     for step in range(20):
-        donors, profiles = episodes.draw(seeds.generator(1, "test", step))
-        donors = donors.numpy()
-        assert donors.shape == (len(tissues), 600) and ((donors >= 0) & (donors <= 1) | np.isnan(donors)).all()
+        profiles, source = episodes.draw(seeds.generator(1, "test", step))
+        mixed = source(EVERY_TISSUE, seeds.generator(2, "test", step), slice(None))
+        donors, by_tissue = mixed.fractions.numpy(), mixed.weights @ mixed.composition
+        assert donors.shape[1] == 600 and ((donors >= 0) & (donors <= 1) | np.isnan(donors)).all()
+        np.testing.assert_allclose(mixed.weights.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(by_tissue.sum(axis=1), 1, atol=1e-5)
         for tissue, rows in enumerate(reference.pool("train").values()):
-            used = [r for r in rows if np.array_equal(reference.fractions[r], donors[tissue], equal_nan=True)]
+            used = [r for r in rows if any(np.array_equal(reference.fractions[r], d, equal_nan=True) for d in donors)]
             if used:
                 of_real += 1
                 rest = mean_of_observed(reference.fractions[[r for r in rows if r not in used]])
@@ -85,8 +91,36 @@ def test_the_donor_of_the_mixtures_is_not_in_the_profile(reference):
 def test_an_episode_is_repeated_by_its_stream(reference):
     episodes = Episodes(reference, purify=False)
     first, second = (episodes.draw(seeds.generator(1, "test", 3)) for _ in range(2))
-    assert torch.equal(first.donors.nan_to_num(-1), second.donors.nan_to_num(-1))
     assert (first.profiles.mean == second.profiles.mean).all()
+    whole, again = (e.donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(None)) for e in (first, second))
+    assert torch.equal(whole.fractions.nan_to_num(-1), again.fractions.nan_to_num(-1))
+    # A rank that makes some of the mixtures draws the same donors for them.
+    part = first.donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(1, 2))
+    mixed, of_part = (d.weights @ d.fractions.nan_to_num().numpy() for d in (whole, part))
+    np.testing.assert_allclose(of_part, mixed[1:2], atol=1e-6)
+    np.testing.assert_allclose(part.weights @ part.composition, (whole.weights @ whole.composition)[1:2], atol=1e-6)
+
+
+def test_each_mixture_has_drawn_donors_of_its_own(reference):
+    mixed = (
+        Episodes(reference, purify=False)
+        .draw(seeds.generator(1, "test"))
+        .donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(None))
+    )
+    shared = mixed.weights.all(axis=0)
+    assert 0 < shared.sum() < len(reference.tissue_names)
+    assert (np.count_nonzero(mixed.weights[:, ~shared], axis=0) == 1).all()
+
+
+def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
+    """Noiseless profiles and donors: the mixed methylation is the composition's mean profile."""
+    episodes = Episodes(reference, purify=True)
+    silent = torch.zeros_like(episodes.profiles.mean)
+    exact = Profiles(episodes.profiles.mean.clamp(0.01, 0.99), silent, silent)
+    plan = _DrawnDonors.plan(np.arange(4), len(reference.tissue_names), 0.2, seeds.generator(3, "test"))
+    fractions, composition = plan.donors(exact)
+    assert (composition > 0).sum() > 4
+    np.testing.assert_allclose(fractions.numpy(), composition @ exact.mean.numpy(), atol=1e-5)
 
 
 def test_untrained_backbone_is_least_squares(reference, tmp_path):
