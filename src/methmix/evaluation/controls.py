@@ -77,21 +77,27 @@ class Context:
         if not self.markers_per_tissue:
             return self.profiles, mixtures
         used = (marker_weights(self.main_profiles, self.markers_per_tissue) > 0).numpy()
-        parts = (ChangedRows(part, lambda rows: rows[..., used]) for part in (mixtures.methylation, mixtures.depth))
-        methylation, depth = parts
+        methylation, depth = (
+            ChangedRows(part, lambda rows: rows[..., used]) for part in (mixtures.methylation, mixtures.depth)
+        )
         return self.profiles[:, used], replace(mixtures, methylation=methylation, depth=depth)
 
 
 Control = Callable[[Context, Mixtures], Prediction]
+Composition = Callable[[Context, Mixtures], Array]
 
 CONTROLS: dict[str, Control] = {}
+# Of the arms whose proportions are of donors: what these consist of, [n_mixtures, n_tissues, n_tissues].
+COMPOSITIONS: dict[str, Composition] = {}
 
 
-def control(*arms: str) -> Callable[[Control], Control]:
-    """Register a control under the names of its arms."""
+def control(*arms: str, composition: Composition | None = None) -> Callable[[Control], Control]:
+    """Register a control under the names of its arms, and the composition of what it estimates, if not of tissues."""
 
     def register(function: Control) -> Control:
         CONTROLS.update(dict.fromkeys(arms, function))
+        if composition:
+            COMPOSITIONS.update(dict.fromkeys(arms, composition))
         return function
 
     return register
@@ -164,25 +170,44 @@ def all_absent(context: Context, mixtures: Mixtures) -> Prediction:
     return Prediction(nothing, nothing)
 
 
-@control("oracle")
+def donor_composition(context: Context, mixtures: Mixtures) -> Array:
+    """Give what the donor that stands for each tissue in each mixture consists of, [n_mixtures, n_tissues, n_tissues].
+
+    The donors of an absent tissue count as their mean.
+    """
+    reference = context.reference
+    pool = reference.pool(mixtures.attributes["split"]).values()
+    mean = np.stack([reference.composition[rows].mean(axis=0) for rows in pool]).astype(np.float64)
+    found = np.repeat(mean[None], len(mixtures), axis=0)
+    for of_mixture, contained in zip(found, _donors(reference, mixtures), strict=True):
+        for column, row in contained:
+            of_mixture[column] = reference.composition[row]
+    return found
+
+
+@control("oracle", composition=donor_composition)
 def oracle(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by maximum likelihood with the profiles of the very donors that are in each mixture.
 
     No method for new donors can know these: this is the bound that read noise alone leaves. An absent tissue has the
-    mean profile of the donors of the mixtures' split.
+    mean profile of the donors of the mixtures' split. The proportions are those of the donors.
     """
-    reference = context.reference
-    means = reference.complete_profiles(mixtures.attributes["split"])
-    row_of = {name: row for row, name in enumerate(reference.donors)}
-    fractions, number_of = reference.fractions, {name: row for row, name in enumerate(reference.tissue_names)}
+    reference, donors = context.reference, _donors(context.reference, mixtures)
+    means, fractions = reference.complete_profiles(mixtures.attributes["split"]), reference.fractions
 
     def profiles(rows: slice) -> Array:
         own = np.repeat(means[None], rows.stop - rows.start, axis=0)
-        for of_mixture, info in zip(own, mixtures.info[rows], strict=True):
-            for tissue, donor in info["donors"].items():
-                known = fractions[row_of[donor]]
-                mean = of_mixture[number_of[tissue]]
-                np.copyto(mean, known, where=~np.isnan(known))
+        for of_mixture, contained in zip(own, donors[rows], strict=True):
+            for column, row in contained:
+                known = fractions[row]
+                np.copyto(of_mixture[column], known, where=~np.isnan(known))
         return own
 
     return Prediction(normalise(maximum_likelihood(profiles, mixtures)))
+
+
+def _donors(reference: Reference, mixtures: Mixtures) -> list[list[tuple[int, int]]]:
+    """List for each mixture the columns of the tissues that it was mixed of, and the rows of their donors."""
+    rows = {name: row for row, name in enumerate(reference.donors)}
+    columns = {name: column for column, name in enumerate(reference.tissue_names)}
+    return [[(columns[tissue], rows[name]) for tissue, name in info["donors"].items()] for info in mixtures.info]

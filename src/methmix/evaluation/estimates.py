@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from methmix.arms import ARMS
 from methmix.errors import InputError
-from methmix.evaluation.controls import CONTROLS, Context
+from methmix.evaluation.controls import COMPOSITIONS, CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
@@ -22,6 +23,8 @@ from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 # Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)
+# Proportions and a threshold -> proportions.
+Cutter = Callable[[Array, float], Array]
 
 # Largest part of a proportion in a probability that is fitted to proportions.
 _TIE = 1e-6
@@ -72,20 +75,29 @@ def estimate(
 def _of_cut_control(arm: str, context: Context, validation: Mixtures, test: Mixtures) -> Estimates:
     """Choose the cut, and for a control on markers also their number, by the error on validation."""
     cuts, true = context.experiment.evaluation.cuts, validation.proportions.astype(np.float64)
-    numbers = context.numbers_of_markers if ARMS[arm].markers else (context.markers_per_tissue,)
+    cut_validation, cut_test = (_cutter(arm, context, mixtures) for mixtures in (validation, test))
     tried = []
-    for number in numbers:
+    for number in context.numbers_of_markers if ARMS[arm].markers else (0,):
         candidate = context.with_markers(number) if ARMS[arm].markers else context
         proportions = CONTROLS[arm](candidate, validation).proportions
-        chosen = choose_cut(proportions, true, cuts)
-        tried.append((mae(cut(proportions, chosen), true), candidate, proportions, chosen))
+        chosen = choose_cut(proportions, true, cuts, cut_validation)
+        tried.append((mae(cut_validation(proportions, chosen), true), candidate, proportions, chosen))
     _, context, proportions, chosen = min(tried, key=lambda of_number: of_number[0])
     choices: dict[str, Any] = {"cut": chosen}
     if ARMS[arm].markers:
         choices["markers_per_tissue"] = context.markers_per_tissue
     of_test = CONTROLS[arm](context, test).proportions
-    dial = _cut_dial(proportions, chosen, cuts)
-    return Estimates(Prediction(cut(of_test, chosen)), (proportions, of_test), dial, choices)
+    uncut = cut_validation(proportions, 0.0), cut_test(of_test, 0.0)
+    dial = _cut_dial(proportions, chosen, cuts, cut_validation)
+    return Estimates(Prediction(cut_test(of_test, chosen)), uncut, dial, choices)
+
+
+def _cutter(arm: str, context: Context, mixtures: Mixtures) -> Cutter:
+    """Make the function that cuts the proportions of mixtures; those of donors before they count as tissues."""
+    if arm not in COMPOSITIONS:
+        return cut
+    composition = COMPOSITIONS[arm](context, mixtures)
+    return lambda proportions, threshold: np.einsum("nd,ndt->nt", cut(proportions, threshold), composition)
 
 
 def _of_model(
@@ -103,11 +115,9 @@ def _of_model(
     return Estimates(of_test, (of_validation.proportions, of_test.proportions), dial, record=record)
 
 
-def _cut_dial(proportions: Array, chosen: float, cuts: Sequence[float]) -> Dial:
+def _cut_dial(proportions: Array, chosen: float, cuts: Sequence[float], cutter: Cutter | None = None) -> Dial:
     """Make the dial of an arm whose proportions can be cut; a cut of 0 leaves them as they are."""
-    return Dial(
-        "cut", chosen, (0.0, *cuts), lambda threshold: cut(proportions, threshold) if threshold else proportions
-    )
+    return Dial("cut", chosen, (0.0, *cuts), partial(cutter or cut, proportions))
 
 
 def predict_mixtures(model: Deconvolver, mixtures: Mixtures) -> Prediction:
@@ -144,9 +154,9 @@ def cut(proportions: Array, threshold: float) -> Array:
     return normalise(np.where(kept, proportions, 0))
 
 
-def choose_cut(proportions: Array, true: Array, candidates: Sequence[float]) -> float:
+def choose_cut(proportions: Array, true: Array, candidates: Sequence[float], cutter: Cutter = cut) -> float:
     """Choose the cut with the lowest mean absolute error, on validation mixtures only."""
-    return min(candidates, key=lambda threshold: mae(cut(proportions, threshold), true))
+    return min(candidates, key=lambda threshold: mae(cutter(proportions, threshold), true))
 
 
 def mae(proportions: Array, true: Array) -> float:

@@ -35,9 +35,21 @@ def test_nnls_agrees_with_scipy(data):
 
 def test_oracle_is_better_than_nnls_and_knows_the_donors(data):
     context, mixtures = data
-    both = [control(context, mixtures).proportions for control in (controls.oracle, controls.nnls)]
-    bound, nnls = (Scores(mixtures.proportions, proportions).value("mae") for proportions in both)
-    assert bound < 0.7 * nnls
+    of_donors = controls.oracle(context, mixtures).proportions
+    bound = np.einsum("nd,ndt->nt", of_donors, controls.donor_composition(context, mixtures))
+    both = bound, controls.nnls(context, mixtures).proportions
+    errors = [Scores(mixtures.proportions, proportions).value("mae") for proportions in both]
+    assert errors[0] < 0.7 * errors[1]
+    # It estimates donors: their proportions are those of the labels.
+    assert Scores(mixtures.label_proportions, of_donors).value("mae") < 0.7 * errors[1]
+
+
+def test_composition_of_donors_turns_their_proportions_into_the_truth(data):
+    context, mixtures = data
+    composition = controls.donor_composition(context, mixtures)
+    assert composition.sum(axis=2) == pytest.approx(np.ones(mixtures.proportions.shape), abs=1e-5)
+    true = np.einsum("nd,ndt->nt", mixtures.label_proportions, composition)
+    assert true == pytest.approx(mixtures.proportions, abs=1e-5)
 
 
 def test_oracle_of_one_mixture_is_maximum_likelihood_with_its_donors(data):
@@ -54,6 +66,7 @@ def test_oracle_of_one_mixture_is_maximum_likelihood_with_its_donors(data):
             methylation=mixtures.methylation[row : row + 1],
             depth=mixtures.depth[row : row + 1],
             proportions=mixtures.proportions[row : row + 1],
+            label_proportions=mixtures.label_proportions[row : row + 1],
         )
         assert found[row] == pytest.approx(normalise(maximum_likelihood(profiles, one))[0], abs=1e-4)
 
