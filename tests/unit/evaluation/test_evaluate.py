@@ -246,7 +246,8 @@ def test_report_of_another_phase(data, phase, tmp_path, monkeypatch):
     assert report_main() == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert tiny_experiment().mixtures.recipes[phase].words in page
-    assert "minor, 5 to 20 %" in page and ("trace, &lt; 1 %" in page) == (phase == "phase3")
+    # Donors have a little of other tissues, so that every phase has traces.
+    assert "minor, 5 to 20 %" in page and "trace, &lt; 1 %" in page
     content = json.loads((tmp_path / "em" / "evaluation" / "metrics.json").read_text())
     assert content["background"] == (["Blood"] if phase == "phase3" else [])
     assert ("mixtures within 3 points" in page) == ("background_mae" in content) == (phase == "phase3")
