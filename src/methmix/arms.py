@@ -20,6 +20,8 @@ class Arm:
     colour: str  # safe for colour-blind readers (Okabe and Ito 2008)
     kind: Kind
     cut: bool = False  # whether proportions below the best threshold on validation become 0, the others renormalised
+    of_main: bool = False  # whether it uses the main arm's settings, for example its marker regions
+    markers: bool = False  # whether it uses marker regions; if the main arm has none, validation chooses their number
     compared: bool = True  # in a phase; if not, only in the ablation and the folds
     selected: bool = False  # one of the few in the ablation, the errors by tissue and the worked mixtures
     detection: bool = False  # whether its limit of detection is measured, which takes thousands of mixtures
@@ -50,20 +52,35 @@ ARMS = {
             cut=True, selected=True,
         ),
         Arm(
+            "nnls_markers", "NNLS on markers, cut",
+            "nnls on the marker regions of sparse (if it uses all regions: on as many as are best on validation), each "
+            "weighted by d / (d + 10) at depth d, cut likewise", "#117733", "control",
+            cut=True, of_main=True, markers=True,
+        ),
+        Arm(
             "em", "maximum likelihood, cut",
             "maximum-likelihood proportions given the training donors' raw profiles (projected Newton method), "
             "cut likewise", "#cc79a7", "control", cut=True, selected=True, detection=True,
         ),
         Arm(
+            "em_markers", "maximum likelihood on markers, cut", "em on the marker regions that nnls_markers uses",
+            "#aa4499", "control", cut=True, of_main=True, markers=True,
+        ),
+        Arm(
+            "qp_replicates", "QP on replicates, cut",
+            "quadratic program with every training donor as an atom, the donors of each tissue added up, cut likewise",
+            "#882255", "control", cut=True,
+        ),
+        Arm(
             "least_squares", "least squares, cut", "sparse without its network, cut likewise", "#56b4e9", "control",
-            cut=True, compared=False, selected=True,
+            cut=True, of_main=True, compared=False, selected=True,
         ),
         Arm("uniform", "uniform", "the same proportion for every tissue", "#cccccc", "trivial"),
         Arm("all_absent", "all absent", "every tissue absent", "#cccccc", "trivial"),
         Arm(
-            "oracle", "NNLS, own profiles",
-            "NNLS with the very profiles of the test donors, uncut: the error that read noise alone leaves",
-            "#999999", "bound", selected=True,
+            "oracle", "maximum likelihood, own profiles",
+            "maximum likelihood with the very profiles of the donors in each mixture, cut likewise: the error that "
+            "read noise alone leaves", "#999999", "bound", cut=True, selected=True,
         ),
     )
 }  # fmt: skip

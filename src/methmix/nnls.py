@@ -27,6 +27,8 @@ _TOLERANCE = 1e-10
 _PATIENCE = 3
 _MOST_ROUNDS = 300
 _BLOCK = 250
+# Twice as many products of profiles are held at a time.
+_MOST_PRODUCTS = 2**24
 
 
 def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | None = None) -> npt.NDArray[np.float64]:
@@ -51,12 +53,14 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
     n_tissues = profiles.shape[0]
     # Tissues are similar (all are near 0.9 in most regions), so the normal equations need double precision.
     profiles = np.ascontiguousarray(profiles, dtype=np.float64)
-    products = pairs(torch.from_numpy(profiles)).numpy()
+    # The products of all pairs need n_tissues / 2 times the room of the profiles.
+    parts = blocks(profiles.shape[1], max(1, _MOST_PRODUCTS // n_tissues**2))
     solved = np.zeros((len(values), n_tissues))
     for block in blocks(len(values), _BLOCK):
         weight = np.asarray(weights[block], dtype=np.float64)
         weighted = np.where(weight > 0, np.nan_to_num(values[block]), 0) * weight
-        gram = square(torch.from_numpy(weight @ products.T), n_tissues)
+        entries = sum(weight[:, part] @ pairs(torch.from_numpy(profiles[:, part])).numpy().T for part in parts)
+        gram = square(torch.from_numpy(entries), n_tissues)
         right_side = weighted @ profiles.T
         if cost is not None:
             right_side -= weight.sum(axis=1, keepdims=True) * cost

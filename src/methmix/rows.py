@@ -1,7 +1,10 @@
 """Arrays that are read in blocks of rows, from memory or from a file."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 
@@ -15,6 +18,25 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Any, /) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """Rows that a function changes as they are read; it gets one row, [n_columns], or some, [n_rows, n_columns]."""
+
+    rows: Rows
+    change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows first, then what the function leaves of the columns."""
+        return (len(self.rows), *self[:0].shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any, /) -> npt.NDArray[Any]:
+        return self.change(np.asarray(self.rows[rows]))
 
 
 def blocks(n: int, size: int) -> list[slice]:

@@ -5,7 +5,7 @@ resample a replicate. Absent, present, trace and called are defined in `methmix.
 calls, so that an arm is judged by the proportions that it reports, whatever its presence probability.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any, NamedTuple, Self
 
@@ -116,28 +116,60 @@ def _matthews_correlation(s: Scores) -> Array:
     return np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)
 
 
+def _by_threshold(s: Scores, *keys: Array) -> Iterator[tuple[Array, Array]]:
+    """Count the present entries and all entries from each threshold on, from the highest; one pair per replicate.
+
+    Entries are ordered by the first of the ``keys``, [n_mixtures, n_tissues], those equal in it by the next one. No
+    threshold lies between entries that are equal in all.
+    """
+    ranked = [-key[s.labelled] for key in keys]
+    order = np.lexsort(ranked[::-1])
+    differs = np.any([np.diff(key[order], append=np.inf) != 0 for key in ranked], axis=0)
+    ends, label = np.nonzero(differs)[0], s.present[s.labelled][order]
+    mixture = np.nonzero(s.labelled)[0][order]
+    for counts in s.counts:
+        weight = counts[mixture]
+        yield np.cumsum(weight * label)[ends], np.cumsum(weight)[ends]
+
+
 def _average_precision(s: Scores) -> Array:
     """Compute ``sum_k (recall_k - recall_(k-1)) precision_k`` over the thresholds."""
-    score, mixture = s.probability[s.labelled], np.nonzero(s.labelled)[0]
-    order = np.argsort(-score, kind="stable")
-    ranked, label = score[order], s.present[s.labelled][order]
-    # No threshold lies between equal scores: precision is taken at the last of them.
-    ends = np.nonzero(np.diff(ranked, append=np.inf))[0]
     found = np.full(len(s.counts), np.nan)
-    for row, counts in enumerate(s.counts):
-        weight = counts[mixture[order]]
-        positives, calls = np.cumsum(weight * label)[ends], np.cumsum(weight)[ends]
-        if len(ends) and positives[-1] > 0:
+    for row, (positives, calls) in enumerate(_by_threshold(s, s.probability)):
+        if len(calls) and positives[-1] > 0:
             precision = np.divide(positives, calls, out=np.zeros_like(calls), where=calls > 0)
             found[row] = (np.diff(positives, prepend=0.0) * precision).sum() / positives[-1]
     return found
 
 
-def _calibration_error(s: Scores) -> Array:
+def _area_under_roc(s: Scores) -> Array:
+    """Compute the probability that a present entry ranks above an absent one; equal ones count as a half.
+
+    Entries rank by presence probability; where it is equal, or not given, by proportion.
+    """
+    keys = (s.probability, s.predicted) if len(s.probability) else (s.predicted,)
+    found = np.full(len(s.counts), np.nan)
+    for row, (positives, calls) in enumerate(_by_threshold(s, *keys)):
+        negatives = calls - positives
+        if len(calls) and positives[-1] > 0 and negatives[-1] > 0:
+            area = np.trapezoid(np.append(0, positives), np.append(0, negatives))
+            found[row] = area / (positives[-1] * negatives[-1])
+    return found
+
+
+def _calibration_error(s: Scores, of: tuple[float, float] = (0, 1)) -> Array:
+    """Compute the calibration error of the entries whose probability is in a range."""
     bins = calibration_bins(s.probability)
-    excess = np.where(s.labelled, s.probability - s.present, 0)
+    counted = s.labelled & (s.probability >= of[0]) & (s.probability <= of[1])
+    excess = np.where(counted, s.probability - s.present, 0)
     gaps = [np.abs(s.sum(np.where(bins == number, excess, 0))) for number in range(CALIBRATION_BINS)]
-    return _ratio(np.sum(gaps, axis=0), s.sum(s.labelled))
+    return _ratio(np.sum(gaps, axis=0), s.sum(counted))
+
+
+def _called(low: float, high: float) -> Callable[[Scores], Array]:
+    """Make the metric: the proportion of entries with a true proportion in [low, high) that are called."""
+    ends = low - metrics.ROUNDING, high - metrics.ROUNDING
+    return lambda s: s.mean(s.called, s.present & (s.true >= ends[0]) & (s.true < ends[1]))
 
 
 def _median_ratio(s: Scores) -> Array:
@@ -176,14 +208,19 @@ METRICS = {
     "presence_f1": Metric(_f1),
     "presence_mcc": Metric(_matthews_correlation),
     "presence_auprc": Metric(_average_precision, "probability"),
+    "presence_auroc": Metric(_area_under_roc),
     "presence_ece": Metric(_calibration_error, "probability"),
+    # Most entries are certain, and would hide how well the others are calibrated.
+    "presence_ece_uncertain": Metric(lambda s: _calibration_error(s, (0.05, 0.95)), "probability"),
+    "called_1_to_5": Metric(_called(0.01, 0.05)),
+    "called_5_to_10": Metric(_called(0.05, 0.1)),
     "prediction_ratio": Metric(_median_ratio),
     "predicted_tissues": Metric(lambda s: s.per_mixture(s.called)),
     "interval_coverage_present": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.present), "low"),
     "interval_coverage_absent": Metric(lambda s: s.mean(metrics.covered(s.true, s.low, s.high), s.absent), "low"),
     "interval_width_present": Metric(lambda s: s.mean(s.high - s.low, s.present), "low"),
     "background_mae": Metric(lambda s: s.per_mixture(s.background_error), "background"),
-    "background_within_3_points": Metric(
+    "background_within_3": Metric(
         lambda s: s.per_mixture(s.background_error <= metrics.BACKGROUND_MARGIN + metrics.ROUNDING), "background"
     ),
 }

@@ -136,7 +136,7 @@ class Plan:
     def _arm(self, wildcards: Any) -> Any:
         if variant := self._variant(wildcards):
             return variant.arm
-        # An arm that is not trained is a part of the main one.
+        # An arm that is not trained uses the settings of the main one, or none.
         return wildcards.arm if arms.ARMS[wildcards.arm].kind == "trained" else arms.MAIN
 
     def _changes(self, wildcards: Any) -> dict[str, Any]:

@@ -35,6 +35,13 @@ def test_equals_scipy(rng):
     assert 0.1 < (expected == 0).mean() < 0.9
 
 
+def test_regions_in_blocks_give_the_same(rng, monkeypatch):
+    profiles, values, weights, _ = _problem(rng)
+    whole = weighted_nnls(profiles, values, weights)
+    monkeypatch.setattr(nnls, "_MOST_PRODUCTS", 70 * 8**2)
+    np.testing.assert_allclose(weighted_nnls(profiles, values, weights), whole, atol=1e-9)
+
+
 def test_weights_matter(rng):
     profiles, values, weights, _ = _problem(rng)
     flat = weighted_nnls(profiles, values, np.ones_like(weights))

@@ -60,12 +60,53 @@ def test_average_precision_with_ties_agrees_with_sklearn(data):
     assert found == pytest.approx(sk.average_precision_score(label, score))
 
 
+def test_area_under_roc_agrees_with_sklearn(data, estimate):
+    true, predicted, _ = data
+    label, _, score = labelled(data)
+    assert estimate["presence_auroc"] == pytest.approx(sk.roc_auc_score(label, score))
+    # Without a probability, or where it is equal, proportions rank the entries.
+    label, _, score = labelled((true, predicted, predicted))
+    expected = sk.roc_auc_score(label, score)
+    assert Scores(true, predicted).value("presence_auroc") == pytest.approx(expected)
+    assert Scores(true, predicted, np.full_like(true, 0.3)).value("presence_auroc") == pytest.approx(expected)
+    coarse = np.round(predicted, 1)
+    label, _, score = labelled((true, coarse, coarse))
+    assert Scores(true, coarse, coarse).value("presence_auroc") == pytest.approx(sk.roc_auc_score(label, score))
+
+
+def test_area_under_roc_needs_present_and_absent_entries():
+    true = np.array([[0.3, 0.7]])
+    assert np.isnan(Scores(true, true).value("presence_auroc"))
+
+
 def test_calibration_error_agrees_with_torchmetrics(data, estimate):
     label, _, probability = labelled(data)
     reference = torchmetrics.CalibrationError(task="binary", n_bins=CALIBRATION_BINS, norm="l1")
     # torchmetrics bins the probability of the positive class when it is handed that class's confidence.
     expected = reference(torch.from_numpy(probability), torch.from_numpy(label.astype(int))).item()
     assert estimate["presence_ece"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_calibration_error_of_uncertain_entries_agrees_with_torchmetrics(data, estimate):
+    label, _, probability = labelled(data)
+    uncertain = (probability >= 0.05) & (probability <= 0.95)
+    assert 0 < uncertain.sum() < len(label)
+    reference = torchmetrics.CalibrationError(task="binary", n_bins=CALIBRATION_BINS, norm="l1")
+    expected = reference(torch.from_numpy(probability[uncertain]), torch.from_numpy(label[uncertain].astype(int)))
+    assert estimate["presence_ece_uncertain"] == pytest.approx(expected.item(), abs=1e-6)
+    certain = Scores(np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), np.array([[0.01, 0.99]]))
+    assert np.isnan(certain.value("presence_ece_uncertain"))
+
+
+def test_calls_by_true_proportion():
+    true = np.array([[0.01, 0.02, 0.049, 0.05, 0.09, 0.1, 0.681, 0.0]])
+    predicted = np.array([[0.02, 0.0, 0.01, 0.0, 0.009, 0.1, 0.841, 0.02]])
+    found = Scores(true, predicted)
+    assert found.value("called_1_to_5") == pytest.approx(2 / 3)
+    assert found.value("called_5_to_10") == 0.0
+    # In single precision 0.05 is a little less or more.
+    single = true.astype(np.float32).astype(float)
+    assert Scores(np.maximum(single, true), predicted).value("called_1_to_5") == pytest.approx(2 / 3)
 
 
 def test_counts_by_hand():
@@ -115,7 +156,8 @@ def test_one_metric_needs_no_more_than_its_data(data, estimate):
     true, predicted, probability = data
     for name in ("mae", "spurious_per_mixture", "missed_per_mixture", "presence_accuracy", "predicted_tissues"):
         assert Scores(true, predicted).value(name) == estimate[name]
-    assert set(Scores(true, predicted).estimate()) == set(estimate) - {"presence_auprc", "presence_ece"}
+    of_probability = {"presence_auprc", "presence_ece", "presence_ece_uncertain"}
+    assert set(Scores(true, predicted).estimate()) == set(estimate) - of_probability
     with_interval = Scores(true, predicted, probability, predicted, predicted).estimate()
     assert set(with_interval) - set(estimate) == {name for name in METRICS if name.startswith("interval_")}
 
@@ -135,5 +177,5 @@ def test_background_by_hand():
     # Of the first two together: 0.03 too much, exactly right, and 0.1 too little.
     found = Scores(true, predicted, predicted, background=[0, 1]).estimate()
     assert found["background_mae"] == pytest.approx(0.13 / 3)
-    assert found["background_within_3_points"] == pytest.approx(2 / 3)
+    assert found["background_within_3"] == pytest.approx(2 / 3)
     assert not any("background" in name for name in Scores(true, predicted, predicted).estimate())

@@ -25,7 +25,7 @@ rule evaluate_control:
     benchmark:
         "results/{name}/benchmarks/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="|".join(names("control", "bound", "trivial", compared=True)),
+        arm="|".join(names("control", "bound", "trivial", of_main=False)),
     conda:
         "../../envs/pipeline.yaml"
     params:
@@ -48,14 +48,12 @@ rule evaluate_control:
 
 
 use rule evaluate_control as evaluate_part with:
-    """Evaluate a part of the sparse arm by itself, for the ablation and the folds."""
+    """Evaluate a control that uses the settings of the sparse arm: its least squares or its marker regions."""
     input:
         **TESTED,
         arm=plan.arm_file,
-    benchmark:
-        "results/{name}/benchmarks/ablation/evaluate_{phase}_{arm}.tsv"
     wildcard_constraints:
-        arm="|".join(names("control", compared=False)),
+        arm="|".join(names("control", of_main=True)),
     params:
         arm=plan.arm_settings,
 

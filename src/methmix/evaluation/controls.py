@@ -5,7 +5,7 @@ whether its proportions are cut.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,13 +19,17 @@ from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import Profiles, deconvolve, marker_weights
 from methmix.models.prediction import Array, Prediction
-from methmix.nnls import normalise, solve_normal_equations, weighted_nnls
+from methmix.nnls import normalise, weighted_nnls
 from methmix.reference.profiles import training_profiles
-from methmix.rows import blocks
+from methmix.rows import ChangedRows, blocks
 
 _BLOCK = 100
+# Numbers of marker regions per tissue that validation chooses from; 0: all regions.
+_MARKERS = (0, 50, 100, 200)
+# Depth at which a region has half of the weight that it can have: differences between donors do not shrink with depth.
+_HALF_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Context:
     reference: Reference
     experiment: Experiment
     phase: Phase
+    markers_per_tissue: int = 0  # for the controls that use marker regions; 0: all regions
 
     @cached_property
     def profiles(self) -> Array:
@@ -54,17 +59,45 @@ class Context:
         """Profiles of the main arm, with their errors; of purified training donors, if so configured."""
         return training_profiles(self.reference, self.main_settings.purify_donors)
 
+    @property
+    def numbers_of_markers(self) -> tuple[int, ...]:
+        """Numbers of marker regions per tissue to choose from: that of the main arm, if it uses some."""
+        own = self.main_settings.markers_per_tissue
+        return (own,) if own else _MARKERS
+
+    def with_markers(self, per_tissue: int) -> "Context":
+        """Use so many marker regions of each tissue."""
+        other = replace(self, markers_per_tissue=per_tissue)
+        # Computed once for all numbers.
+        vars(other).update(profiles=self.profiles, main_profiles=self.main_profiles)
+        return other
+
+    def at_markers(self, mixtures: Mixtures) -> tuple[Array, Mixtures]:
+        """Select the marker regions, by training donors alone, of the raw profiles and of mixtures."""
+        if not self.markers_per_tissue:
+            return self.profiles, mixtures
+        used = (marker_weights(self.main_profiles, self.markers_per_tissue) > 0).numpy()
+        methylation, depth = (
+            ChangedRows(part, lambda rows: rows[..., used]) for part in (mixtures.methylation, mixtures.depth)
+        )
+        return self.profiles[:, used], replace(mixtures, methylation=methylation, depth=depth)
+
 
 Control = Callable[[Context, Mixtures], Prediction]
+Composition = Callable[[Context, Mixtures], Array]
 
 CONTROLS: dict[str, Control] = {}
+# Of the arms whose proportions are of donors: what these consist of, [n_mixtures, n_tissues, n_tissues].
+COMPOSITIONS: dict[str, Composition] = {}
 
 
-def control(*arms: str) -> Callable[[Control], Control]:
-    """Register a control under the names of its arms."""
+def control(*arms: str, composition: Composition | None = None) -> Callable[[Control], Control]:
+    """Register a control under the names of its arms, and the composition of what it estimates, if not of tissues."""
 
     def register(function: Control) -> Control:
         CONTROLS.update(dict.fromkeys(arms, function))
+        if composition:
+            COMPOSITIONS.update(dict.fromkeys(arms, composition))
         return function
 
     return register
@@ -76,10 +109,38 @@ def nnls(context: Context, mixtures: Mixtures) -> Prediction:
     return Prediction(normalise(weighted_nnls(context.profiles, mixtures.methylation, mixtures.depth)))
 
 
+@control("nnls_markers")
+def nnls_markers(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by NNLS on marker regions, a value of depth d weighted by d / (d + 10)."""
+    profiles, at_markers = context.at_markers(mixtures)
+    weights = ChangedRows(at_markers.depth, lambda depth: depth / (depth + _HALF_WEIGHT))
+    return Prediction(normalise(weighted_nnls(profiles, at_markers.methylation, weights)))
+
+
+@control("qp_replicates")
+def qp_replicates(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by depth-weighted NNLS with every training donor as an atom, and add up the donors of each tissue.
+
+    A region in which a donor was not observed has the mean of its tissue there.
+    """
+    groups = context.reference.pool("train").values()
+    atoms = [np.where(np.isnan(own := context.reference.fractions[rows]), mean, own) for rows, mean in
+             zip(groups, context.profiles, strict=True)]  # fmt: skip
+    found = weighted_nnls(np.concatenate(atoms), mixtures.methylation, mixtures.depth)
+    firsts = np.cumsum([0, *map(len, atoms)])[:-1]
+    return Prediction(normalise(np.add.reduceat(found, firsts, axis=1)))
+
+
 @control("em")
 def em(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by maximum likelihood of the reads, given the raw profiles of the training donors."""
     return Prediction(normalise(maximum_likelihood(context.profiles, mixtures)))
+
+
+@control("em_markers")
+def em_markers(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by maximum likelihood of the reads in marker regions."""
+    return Prediction(normalise(maximum_likelihood(*context.at_markers(mixtures))))
 
 
 @control("least_squares")
@@ -109,24 +170,44 @@ def all_absent(context: Context, mixtures: Mixtures) -> Prediction:
     return Prediction(nothing, nothing)
 
 
-@control("oracle")
-def oracle(context: Context, mixtures: Mixtures) -> Prediction:
-    """Deconvolve by NNLS with the profiles of the very donors that are in each mixture.
+def donor_composition(context: Context, mixtures: Mixtures) -> Array:
+    """Give what the donor that stands for each tissue in each mixture consists of, [n_mixtures, n_tissues, n_tissues].
 
-    No method for new donors can know these: this is the bound that read noise alone leaves. An absent tissue has the
-    mean profile of the donors of the mixtures' split.
+    The donors of an absent tissue count as their mean.
     """
     reference = context.reference
-    means = reference.complete_profiles(mixtures.attributes["split"])
-    row_of = {name: row for row, name in enumerate(reference.donors)}
-    fractions, tissues = reference.fractions, reference.tissue_names
-    solved = np.zeros(mixtures.proportions.shape)
-    for number, info in enumerate(mixtures.info):
-        profiles = means.copy()
-        for tissue, donor in info["donors"].items():
-            own, row = fractions[row_of[donor]], tissues.index(tissue)
-            profiles[row] = np.where(np.isnan(own), means[row], own)
-        weighted = profiles * mixtures.depth[number].astype(float)
-        value = np.nan_to_num(mixtures.methylation[number]).astype(float)
-        solved[number] = solve_normal_equations(weighted @ profiles.T, weighted @ value)
-    return Prediction(normalise(solved))
+    pool = reference.pool(mixtures.attributes["split"]).values()
+    mean = np.stack([reference.composition[rows].mean(axis=0) for rows in pool]).astype(np.float64)
+    found = np.repeat(mean[None], len(mixtures), axis=0)
+    for of_mixture, contained in zip(found, _donors(reference, mixtures), strict=True):
+        for column, row in contained:
+            of_mixture[column] = reference.composition[row]
+    return found
+
+
+@control("oracle", composition=donor_composition)
+def oracle(context: Context, mixtures: Mixtures) -> Prediction:
+    """Deconvolve by maximum likelihood with the profiles of the very donors that are in each mixture.
+
+    No method for new donors can know these: this is the bound that read noise alone leaves. An absent tissue has the
+    mean profile of the donors of the mixtures' split. The proportions are those of the donors.
+    """
+    reference, donors = context.reference, _donors(context.reference, mixtures)
+    means, fractions = reference.complete_profiles(mixtures.attributes["split"]), reference.fractions
+
+    def profiles(rows: slice) -> Array:
+        own = np.repeat(means[None], rows.stop - rows.start, axis=0)
+        for of_mixture, contained in zip(own, donors[rows], strict=True):
+            for column, row in contained:
+                known = fractions[row]
+                np.copyto(of_mixture[column], known, where=~np.isnan(known))
+        return own
+
+    return Prediction(normalise(maximum_likelihood(profiles, mixtures)))
+
+
+def _donors(reference: Reference, mixtures: Mixtures) -> list[list[tuple[int, int]]]:
+    """List for each mixture the columns of the tissues that it was mixed of, and the rows of their donors."""
+    rows = {name: row for row, name in enumerate(reference.donors)}
+    columns = {name: column for column, name in enumerate(reference.tissue_names)}
+    return [[(columns[tissue], rows[name]) for tissue, name in info["donors"].items()] for info in mixtures.info]

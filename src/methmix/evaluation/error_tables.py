@@ -12,6 +12,12 @@ from methmix.models.prediction import Array, Prediction
 from methmix.reference.quality import INVENTED_DONORS
 from methmix.scores import Scores
 
+# What a setting that calls more or fewer tissues changes.
+_TRADED = (
+    "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "presence_precision", "presence_recall",
+    "called_1_to_5", "called_5_to_10",
+)  # fmt: skip
+
 
 def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
     """List every prediction; NaN for what the arm does not estimate."""
@@ -75,16 +81,18 @@ def per_mixture(test: Mixtures, true: Array, predicted: Array) -> pd.DataFrame:
     )
 
 
-def tradeoff(true: Array, predicted: Array, dial: Dial | None) -> pd.DataFrame:
-    """Score every value of the arm's dial, to show what it trades; one row without a value for an arm without one."""
-    name, tried = "none", {np.nan: predicted}
-    if dial:
-        name, tried = dial.name, {value: dial.at(value) for value in sorted({*dial.others, dial.chosen})}
+def tradeoff(true: Array, dial: Dial) -> pd.DataFrame:
+    """Score the validation mixtures at every value of the arm's dial: what a user may choose it by.
+
+    ``true`` are their proportions, [n_mixtures, n_tissues]. ``chosen`` marks the value that the arm is evaluated with.
+    """
     rows = []
-    for value, proportions in tried.items():
-        scores = Scores(true, proportions)
-        shown = {metric: scores.value(metric) for metric in ("mae", "spurious_per_mixture", "missed_per_mixture")}
-        rows.append({"setting": name, "value": value, **shown, "chosen": dial is None or value == dial.chosen})
+    for value in sorted({*dial.others, dial.chosen}):
+        scores = Scores(true, dial.at(value))
+        of_value = {metric: scores.value(metric) for metric in _TRADED}
+        rows.append(
+            {"split": "validation", "setting": dial.name, "value": value, **of_value, "chosen": value == dial.chosen}
+        )
     return pd.DataFrame(rows)
 
 

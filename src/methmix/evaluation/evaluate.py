@@ -77,7 +77,7 @@ def evaluate_arm(
     write_csv(output / "per_tissue.csv", error_tables.per_tissue(reference, true, prediction))
     write_csv(output / "per_mixture.csv", error_tables.per_mixture(test, true, predicted))
     write_csv(output / "by_abundance.csv", error_tables.by_abundance(true, predicted, *bootstrap))
-    write_csv(output / "tradeoff.csv", error_tables.tradeoff(true, predicted, estimates.dial))
+    write_csv(output / "tradeoff.csv", error_tables.tradeoff(validation.proportions.astype(float), estimates.dial))
     summary = "%s: MAE %.4f, %.3f false-positive and %.3f missed tissues per mixture; %s"
     values = (content[name] for name in ("mae", "spurious_per_mixture", "missed_per_mixture"))
     logger.info(summary, arm, *values, output / "metrics.json")

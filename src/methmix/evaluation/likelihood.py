@@ -7,6 +7,7 @@ by ``N log c`` when all x grow by a factor c, the maximum of it minus ``N sum x`
 """
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,17 +26,26 @@ _NEVER = 1e-3
 _CONVERGED = 0.01
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
 _BLOCK = 100
+# Entries of the profiles of a block of mixtures that have profiles of their own.
+_MOST_ENTRIES = 2**23
 
 
-def maximum_likelihood(profiles: Array, mixtures: Mixtures) -> Array:
+def maximum_likelihood(profiles: Array | Callable[[slice], Array], mixtures: Mixtures) -> Array:
     """Estimate proportions, [n_mixtures, n_tissues], which sum to about 1 but are not normalised.
 
-    ``profiles`` are [n_tissues, n_regions], 0-1, without NaN. A warning is logged if some mixtures do not converge.
+    ``profiles`` are [n_tissues, n_regions], 0-1, without NaN; or a function gives those of each of some mixtures,
+    [n, n_tissues, n_regions]. A warning is logged if some mixtures do not converge.
     """
-    clipped = torch.from_numpy(profiles.clip(_NEVER, 1 - _NEVER))
-    products = nnls.pairs(clipped.float())
-    solved, unconverged = np.zeros((len(mixtures), len(profiles))), 0
-    for rows in blocks(len(mixtures), _BLOCK):
+    n_tissues, size, products = len(mixtures.tissue_names), _BLOCK, None
+    if callable(profiles):
+        size = max(1, min(size, _MOST_ENTRIES // (n_tissues * mixtures.methylation.shape[1])))
+    else:
+        clipped = _possible(profiles)
+        products = nnls.pairs(clipped.float())
+    solved, unconverged = np.zeros((len(mixtures), n_tissues)), 0
+    for rows in blocks(len(mixtures), size):
+        if callable(profiles):
+            clipped = _possible(profiles(rows))
         reads = torch.from_numpy(mixtures.depth[rows].astype(float))
         methylated = torch.from_numpy(np.nan_to_num(mixtures.methylation[rows]).astype(float)).mul_(reads)
         x, converged = _newton(clipped, products, methylated, reads - methylated)
@@ -47,12 +57,19 @@ def maximum_likelihood(profiles: Array, mixtures: Mixtures) -> Array:
     return solved
 
 
-def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the maximum for numbers of methylated and other reads, [n, n_regions], and whether each has converged."""
+def _possible(profiles: Array) -> Tensor:
+    return torch.from_numpy(profiles.clip(_NEVER, 1 - _NEVER))
+
+
+def _newton(profiles: Tensor, products: Tensor | None, methylated: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the maximum for numbers of methylated and other reads, [n, n_regions], and whether each has converged.
+
+    Of profiles that all mixtures share, the ``products`` (`nnls.pairs`) are given.
+    """
     total = (methylated + others).sum(dim=1, keepdim=True)
 
     def chances(x: Tensor) -> tuple[Tensor, Tensor]:
-        chance = x @ profiles
+        chance = _times(x, profiles)
         return chance, x.sum(dim=1, keepdim=True) - chance
 
     def value(x: Tensor) -> Tensor:
@@ -60,12 +77,12 @@ def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tens
         logs = chance.log_().mul_(methylated).add_(other.log_().mul_(others))
         return logs.sum(dim=1, keepdim=True) - total * x.sum(dim=1, keepdim=True)
 
-    x = torch.full((len(total), len(profiles)), 1 / len(profiles), dtype=torch.float64)
+    x = torch.full((len(total), profiles.shape[-2]), 1 / profiles.shape[-2], dtype=torch.float64)
     reached = value(x)
     for steps_left in reversed(range(_MOST_STEPS + 1)):
         chance, other = chances(x)
         of_methylated, of_others = methylated / chance, others / other
-        gradient = (of_methylated - of_others) @ profiles.T + of_others.sum(dim=1, keepdim=True)
+        gradient = _times(of_methylated - of_others, profiles.mT) + of_others.sum(dim=1, keepdim=True)
         excess = gradient - total
         # No tissue can add more to the log-likelihood than this.
         converged = torch.maximum(excess, x * excess.abs()).amax(dim=1) < _CONVERGED
@@ -85,12 +102,20 @@ def _newton(profiles: Tensor, products: Tensor, methylated: Tensor, others: Tens
     return x, converged
 
 
-def _hessian(of_methylated: Tensor, of_others: Tensor, profiles: Tensor, products: Tensor) -> Tensor:
+def _times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply each row by the matrix, or by its own one: [n, m] -> [n, k]."""
+    return (rows[:, None] @ matrix)[:, 0]
+
+
+def _hessian(of_methylated: Tensor, of_others: Tensor, profiles: Tensor, products: Tensor | None) -> Tensor:
     """Sum ``m/p^2 A A' + u/q^2 (1 - A)(1 - A)'`` over the regions; [n, n_tissues, n_tissues].
 
     It only sets the direction of a step, so that its largest part may be in single precision.
     """
-    both = (of_methylated + of_others).float()
-    hessian = nnls.square((both @ products.T).double(), len(profiles))
-    crossed = of_others @ profiles.T
+    both = of_methylated + of_others
+    if products is None:
+        hessian = (profiles * both[:, None]) @ profiles.mT
+    else:
+        hessian = nnls.square((both.float() @ products.T).double(), len(profiles))
+    crossed = _times(of_others, profiles.mT)
     return hessian - crossed[:, :, None] - crossed[:, None, :] + of_others.sum(dim=1)[:, None, None]

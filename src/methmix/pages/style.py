@@ -30,9 +30,9 @@ _STYLE = {
     "savefig.dpi": 130,
 }
 
-# Colour-blind safe (Okabe and Ito 2008); red is reserved for errors.
+# Colour-blind safe (Okabe and Ito 2008); red is reserved for errors, amber for missed tissues beside them.
 BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
-SPURIOUS, TRUTH, EMPTY = "#d62728", "#4d4d4d", "#e5e5e5"
+SPURIOUS, MISSED, TRUTH, EMPTY = "#d62728", ORANGE, "#4d4d4d", "#e5e5e5"
 
 
 def colour(arm: str) -> str:

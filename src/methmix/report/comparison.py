@@ -20,7 +20,7 @@ from methmix.report import comparison_figures as figures
 from methmix.report.arm_results import ArmResult, read_arms, serious
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
-from methmix.report.miami import miami
+from methmix.report.miami import largest_proportion, miami
 from methmix.scores import Scores
 
 logger = logging.getLogger("methmix")
@@ -29,7 +29,7 @@ logger = logging.getLogger("methmix")
 _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
 _COLUMNS = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "exact_zero_absent", "prediction_ratio",
-    "presence_mcc", "presence_ece",
+    "called_1_to_5", "presence_mcc", "presence_auroc", "presence_ece", "presence_ece_uncertain",
 )  # fmt: skip
 _DIFFERENCES = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "background_mae",
@@ -66,9 +66,9 @@ def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Pa
     content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
     recipe = experiment.mixtures.recipes[phase].words
     note = "\n".join(filter(None, (f"Each mixture: {recipe}.", "; ".join(notes))))
-    plots = {}
+    plots, largest = {}, largest_proportion(*(values for r in results for values in (r.true, r.predicted)))
     for result in results:
-        figure = miami(result.arm, result.tissues, result.true, result.predicted, note)
+        figure = miami(result.arm, result.tissues, result.true, result.predicted, note, largest)
         save(figure, output / f"miami_{result.arm}.png")
         plots[result.arm] = Image(embed(figure), f"Miami plot of {result.arm}")
     write_csv(output / "comparison.csv", comparison_table(results))

@@ -187,7 +187,7 @@ def background(results: list[ArmResult]) -> Figure | None:
         axes.plot(ends, ends, color=TRUTH, linewidth=0.7)
         predicted = result.predicted[:, columns].sum(axis=1)
         axes.scatter(true, predicted, s=6, alpha=0.5, linewidths=0, color=colour(result.arm))
-        held = percent(result.metrics["background_within_3_points"], 1)
+        held = percent(result.metrics["background_within_3"], 1)
         axes.set(title=f"{result.arm}: {held} within", xlabel="true background", xlim=ends)
     panels[0].set_ylabel("predicted background")
     return figure
@@ -263,33 +263,33 @@ def _diagonal(axes: Axes, title: str) -> None:
 
 @drawing
 def tradeoff(results: list[ArmResult]) -> Figure:
-    """Plot missed tissues against false positives for all values of the setting of an arm that trades them off."""
+    """Plot missed tissues against false positives of validation mixtures, for all values of each arm's setting."""
     figure = Figure(figsize=(11, 4.2))
     left, right = figure.subplots(1, 2)
     for result in serious(results):
         table = result.tradeoff
         errors = table[["spurious_per_mixture", "missed_per_mixture"]].clip(lower=LEAST_ERRORS)
         false, missed = (errors[name] for name in errors)
-        name = result.arm if len(table) == 1 else f"{result.arm}: {table['setting'].iloc[0]}"
-        left.plot(false, missed, ".-", color=colour(result.arm), linewidth=1, label=name)
+        name = table["setting"].iloc[0].replace("_", " ")
+        left.plot(false, missed, ".-", color=colour(result.arm), linewidth=1, label=f"{result.arm}: {name}")
         left.plot(false[table["chosen"]], missed[table["chosen"]], "o", color=colour(result.arm), markersize=9)
-        if result.arm == MAIN and len(table) > 1:
+        if result.arm == MAIN:
             for x, y, value in zip(false, missed, table["value"], strict=True):
                 left.annotate(f"{value:g} ", (x, y), fontsize=7, ha="right", va="top", color=colour(result.arm))
-            _errors_by_threshold(right, table, colour(result.arm))
+            _errors_by_setting(right, table, colour(result.arm), name)
     left.set(
         xlabel="false-positive tissues per mixture", ylabel="missed tissues per mixture", xscale="log", yscale="log"
     )
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-    left.set_title("lower left is better; large dot: as evaluated")
+    left.set_title("validation mixtures; lower left is better; large dot: as evaluated")
     left.legend(fontsize=7)
     return figure
 
 
-def _errors_by_threshold(axes: Axes, table: pd.DataFrame, shade: str) -> None:
-    """Plot false positives, missed tissues and the MAE against the presence threshold."""
+def _errors_by_setting(axes: Axes, table: pd.DataFrame, shade: str, setting: str) -> None:
+    """Plot false positives, missed tissues and the MAE against the presence threshold or the cut."""
     axes.plot(table["value"], table["spurious_per_mixture"], "-", color=shade, label="false positives per mixture")
     axes.plot(table["value"], table["missed_per_mixture"], "--", color=shade, label="missed per mixture")
     error = axes.twinx()
@@ -298,7 +298,7 @@ def _errors_by_threshold(axes: Axes, table: pd.DataFrame, shade: str) -> None:
     error.spines["right"].set_visible(True)
     percent_axis(error.yaxis, decimals=2)
     axes.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
-    axes.set(xlabel="presence threshold", title=f"{MAIN}: errors by presence threshold")
+    axes.set(xlabel=setting, title=f"{MAIN}: errors on validation by {setting}")
     axes.legend(loc="upper center")
 
 

@@ -34,6 +34,15 @@ LABELS = {
     "presence_ece": Label(
         "ECE", "calibration error (ECE)", "", "expected calibration error of the presence probability"
     ),
+    "presence_auroc": Label(
+        "AUROC", "area under the ROC curve", "", "area under the ROC curve of present against absent tissues"
+    ),
+    "presence_ece_uncertain": Label(
+        "ECE 0.05-0.95", "calibration error of uncertain entries", "",
+        "expected calibration error of the entries with a presence probability of 0.05 to 0.95",
+    ),
+    "called_1_to_5": Label("called, 1 to 5 %", "proportion of tissues of 1 to 5 % that are called", "%"),
+    "called_5_to_10": Label("called, 5 to 10 %", "proportion of tissues of 5 to 10 % that are called", "%"),
     "background_mae": Label("MAE of the background", "mean absolute error of the background", "%"),
     "distance_of_prediction_ratio_from_1": Label("pred. / true from 1", "distance of predicted / true from 1"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.pages.style import BLUE, LIGHT_BLUE, SPURIOUS, drawing
+from methmix.pages.style import BLUE, LIGHT_BLUE, MISSED, SPURIOUS, drawing
 from methmix.pages.wording import percent
 
 Array = npt.NDArray[np.float64]
@@ -18,17 +18,20 @@ _GAP = 0.15
 
 
 @drawing
-def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str = "") -> Figure:
+def miami(
+    arm: str, tissues: list[str], true: Array, predicted: Array, note: str = "", largest: float | None = None
+) -> Figure:
     """Draw one arm; ``true`` and ``predicted`` are proportions, [n_mixtures, n_tissues].
 
     For each tissue, in alphabetical order, one bar per mixture that contains it or in which it is called although
-    absent; sorted by truth, so that false positives stand at the end of each tissue, in red. The ``note`` below the
-    plot says what the reader must know of the data.
+    absent; sorted by truth, so that false positives stand at the end of each tissue, in red. Missed tissues, present
+    but not called, are amber. The ``note`` below the plot says what the reader must know of the data. The axis reaches
+    to the ``largest`` proportion, by default of this arm: arms that are compared need one scale.
     """
-    wrong = metrics.spurious(true, predicted)
+    wrong, lost = metrics.spurious(true, predicted), metrics.missed(true, predicted)
     drawn = (true > 0) | wrong
     gap = max(3.0, _GAP * drawn.sum() / len(tissues))
-    limit = 100 * max(true.max(), predicted.max(), 0.05) * 1.04
+    limit = 104 * max(largest_proportion(true, predicted) if largest is None else largest, 0.05)
     order = np.argsort(tissues, kind="stable")
     figure = Figure(figsize=(max(15.0, 0.5 * len(tissues)), 6.0))
     axes = figure.subplots()
@@ -37,7 +40,8 @@ def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str
         rows = np.nonzero(drawn[:, column])[0]
         # By truth, and among the absent by prediction.
         rows = rows[np.lexsort((-predicted[rows, column], -true[rows, column]))]
-        _tissue(axes, position, 100 * true[rows, column], 100 * predicted[rows, column], wrong[rows, column], rank)
+        heights = 100 * true[rows, column], 100 * predicted[rows, column]
+        _tissue(axes, position, *heights, wrong[rows, column], lost[rows, column], _SHADES[rank % 2])
         centres.append(position + max(len(rows), 1) / 2)
         position += max(len(rows), 1) + gap
     axes.set(xlim=(-gap, position), ylim=(-limit, limit), ylabel="predicted %   |   true %")
@@ -45,25 +49,38 @@ def miami(arm: str, tissues: list[str], true: Array, predicted: Array, note: str
     axes.set_xticks(centres, [tissues[i] for i in order], rotation=90)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    number, mass = int(wrong.sum()), float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
+    mass = float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
     axes.set_title(
-        f"{arm}: {len(true)} test mixtures, {number} false positives ({number / len(true):.2f} per mixture), "
+        f"{arm}: {len(true)} test mixtures, {_counted(wrong, 'false positives')}, {_counted(lost, 'missed tissues')}, "
         f"{percent(mass, 1)} of the predicted mass on absent tissues"
     )
+    call = percent(metrics.PRESENT)
     caption = (
-        "Truth above, prediction mirrored below, one bar per mixture. Red: false positives, absent but predicted at "
-        f"{percent(metrics.PRESENT)} or more."
+        f"Truth above, prediction mirrored below, one bar per mixture. Red: false positives, absent but predicted at "
+        f"{call} or more. Amber: missed tissues, {call} or more but predicted below."
     )
     figure.supxlabel("\n".join(filter(None, (caption, note))), fontsize=8, color="#666666", x=0.01, ha="left")
     return figure
 
 
-def _tissue(axes: Axes, left: float, true: Array, predicted: Array, wrong: metrics.Mask, rank: int) -> None:
+def _counted(marked: metrics.Mask, name: str) -> str:
+    return f"{marked.sum()} {name} ({marked.sum() / len(marked):.2f} per mixture)"
+
+
+def largest_proportion(*proportions: Array) -> float:
+    """Find the largest of several tables of proportions, 0-1."""
+    return float(max(values.max() for values in proportions))
+
+
+def _tissue(
+    axes: Axes, left: float, true: Array, predicted: Array, wrong: metrics.Mask, lost: metrics.Mask, shade: str
+) -> None:
     """Draw the bars of one tissue, one unit wide each, from ``left`` on.
 
     Of thousands of bars each is narrower than a pixel: a common outline blends them, where single bars would vanish.
     """
-    edges, shade = left + np.arange(len(true) + 1), _SHADES[rank % 2]
-    below = (-np.where(wrong, 0, predicted), shade), (-np.where(wrong, predicted, 0), SPURIOUS)
-    for height, fill in ((true, shade), *below):
+    edges, bars = left + np.arange(len(true) + 1), []
+    for height, mask, marked in ((true, lost, MISSED), (-predicted, wrong, SPURIOUS)):
+        bars += [(np.where(mask, 0, height), shade), (np.where(mask, height, 0), marked)]
+    for height, fill in bars:
         axes.stairs(height, edges, baseline=0, fill=True, facecolor=fill, edgecolor="none", snap=False)

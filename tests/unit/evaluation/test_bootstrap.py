@@ -57,5 +57,5 @@ def test_interval_of_the_background():
     true = np.array([[0.5, 0.2, 0.3, 0.0], [0.6, 0.2, 0.1, 0.1], [0.4, 0.3, 0.3, 0.0]])
     predicted = np.array([[0.6, 0.13, 0.27, 0.0], [0.3, 0.5, 0.1, 0.1], [0.35, 0.25, 0.4, 0.0]])
     content = dict(with_intervals(Scores(true, predicted, predicted, background=[0, 1]), 200, 1))
-    low, high = content["background_within_3_points_ci95"]
+    low, high = content["background_within_3_ci95"]
     assert 0 <= low < 2 / 3 < high <= 1

@@ -34,6 +34,20 @@ def test_em_reaches_what_the_em_algorithm_converges_to(data):
         assert np.allclose(found[row], x, atol=2e-4)
 
 
+def test_mixtures_with_profiles_of_their_own_in_blocks(data, monkeypatch):
+    profiles, mixtures = data
+    shared = maximum_likelihood(profiles, mixtures)
+    sizes = []
+
+    def own(rows):
+        sizes.append(rows.stop - rows.start)
+        return np.repeat(profiles[None], sizes[-1], axis=0)
+
+    monkeypatch.setattr(likelihood, "_MOST_ENTRIES", 7 * profiles.size)
+    assert maximum_likelihood(own, mixtures) == pytest.approx(shared, abs=1e-4)
+    assert max(sizes) == 7 and sum(sizes) == len(mixtures)
+
+
 def test_em_of_a_mixture_without_reads_is_nothing(data):
     profiles, mixtures = data
     nothing = replace(
