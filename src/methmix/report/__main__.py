@@ -59,13 +59,13 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> None:
-    from methmix.report.repeated_runs import write_ablation
+    from methmix.report.ablation import write_ablation
 
     write_ablation(options.config, options.runs, options.arms, options.output)
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from methmix.report.repeated_runs import write_folds
+    from methmix.report.folds import write_folds
 
     write_folds(options.config, options.runs, options.arms, options.output)
 

@@ -12,7 +12,8 @@ from methmix.config.experiment import Variant
 from methmix.errors import InputError
 from methmix.evaluation.look_alikes import grouped
 from methmix.reference.split import split_donors
-from methmix.report.repeated_runs import ablation_summary, folds_figure, folds_table, pool_folds, read_ablation
+from methmix.report.ablation import ablation_summary, read_ablation
+from methmix.report.folds import folds_figure, folds_table, pool_folds
 from methmix.scores import Scores
 
 
