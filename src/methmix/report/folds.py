@@ -14,10 +14,11 @@ from methmix.arms import ARMS
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.evaluation.bootstrap import with_intervals
+from methmix.evaluation.donor_intervals import with_donor_intervals
 from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.style import colour, drawing, mark, percent_axis, save
-from methmix.pages.wording import in_unit
+from methmix.pages.wording import between, in_unit
 from methmix.report.arm_results import ArmResult, read_arms
 from methmix.report.metric_labels import HEADLINE
 from methmix.report.repeated_runs import Line, bars, render_runs
@@ -53,9 +54,10 @@ def pool_folds(
 ) -> dict[str, Any]:
     """Score the test mixtures of all folds together, and compare the folds.
 
-    Each of the ``arms`` has the metrics over all mixtures with ``<metric>_ci95``, the values in each of the ``folds``
-    and their standard deviation, ``spread``, and ``grouped``, the metrics with look-alikes joined. Tissues with fewer
-    donors than there are folds are ``tested_again``.
+    Each of the ``arms`` has the metrics over all mixtures with ``<metric>_ci95``, the interval over mixtures of the
+    same donors, and ``<metric>_donors_ci95``, that over the ``donor_draws`` donors of all folds (jackknife), the values
+    in each of the ``folds`` and their standard deviation, ``spread``, and ``grouped``, the metrics with look-alikes
+    joined. Tissues with fewer donors than there are folds are ``tested_again``.
     """
     by_run = [read_arms(run, arms) for run in runs]
     first = by_run[0][0]
@@ -72,12 +74,21 @@ def pool_folds(
     }
 
 
+def _remark(entry: dict[str, Any], name: str, unit: str) -> str:
+    ends = entry[f"{name}_donors_ci95"]
+    over_donors = "not known" if None in ends else between(ends, unit)
+    return f"sd {in_unit(entry['spread'][name], unit)}; donors {over_donors}"
+
+
 def _pooled_arm(results: list[ArmResult], groups: dict[str, list[str]], n_bootstrap: int, seed: int) -> dict[str, Any]:
     parts = [[getattr(r, name) for r in results] for name in ("true", "predicted", "probability", "low", "high")]
     if any(np.isnan(low).all() for low in parts[3]):
         parts = parts[:3]
     entry = _pooled(parts, n_bootstrap, seed)
     folds = {name: [r.metrics[name] for r in results] for name in entry if not name.endswith("_ci95")}
+    fold = np.repeat(np.arange(len(results)), [len(r.true) for r in results])
+    donors = np.concatenate([r.donors for r in results])
+    entry |= with_donor_intervals(Scores(*(np.concatenate(values) for values in parts)), donors, fold)
     entry |= {"folds": folds, "spread": {name: _spread(values) for name, values in folds.items()}}
     if groups:
         joined = [grouped(r.tissues, groups, r.true, r.predicted, r.probability) for r in results]
@@ -139,9 +150,9 @@ def folds_figure(content: dict[str, Any]) -> Figure:
 def _folds_page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
     lines: list[Line] = []
     for row in table.to_dict("records"):
-        spread, whole = content["arms"][row["arm"]]["spread"], row["mixtures"] == _ALL
+        whole = row["mixtures"] == _ALL
         cells = [
-            (in_unit(row[name], m.unit), f"sd of folds {in_unit(spread[name], m.unit)}" if whole else "")
+            (in_unit(row[name], m.unit), _remark(content["arms"][row["arm"]], name, m.unit) if whole else "")
             for name, m in HEADLINE.items()
         ]
         lines.append((f"{row['arm']}, {row['mixtures']}", whole, cells))
@@ -154,7 +165,8 @@ def _folds_page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) ->
         figure,
         lines,
         f"In the figure, bars pool the mixtures of all folds and dots are folds{joined}. Axes are truncated where long "
-        "bars would hide the differences. The mixtures of every fold have the same proportions and depths; intervals "
-        "resample mixtures together with all their folds."
+        "bars would hide the differences. Sd: standard deviation of the folds. Donors: 95 % interval by a jackknife "
+        "that leaves out each donor with all mixtures that contain it. The mixtures of every fold have the same "
+        "proportions and depths."
         + (f" Tissues with fewer donors than folds, tested with the same donors again: {again}." if again else ""),
     )
