@@ -30,6 +30,8 @@ _COLUMNS = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "exact_zero_absent", "prediction_ratio",
     "presence_mcc", "presence_ece",
 )  # fmt: skip
+# From about this number on, Student's factor is near that of a normal distribution.
+_ENOUGH_DRAWS = 8
 # Mixtures that a reader of the page can choose from.
 _WORKED = 30
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
@@ -146,7 +148,8 @@ def _opponents(results: list[ArmResult]) -> list[str]:
 def _how(of_arm: dict[str, Any], draws: list[dict[str, Any]]) -> str:
     """Say how intervals over donors were computed."""
     if draws:
-        return f"Student intervals of the mean of {len(draws)} draws of donors"
+        advised = f" ({_ENOUGH_DRAWS} or more are advised)" if len(draws) < _ENOUGH_DRAWS else ""
+        return f"Student intervals of the mean of {len(draws)} draws of donors{advised}"
     if "donor_draws" in of_arm:
         return f"jackknife over the {of_arm['donor_draws']} donors of the test mixtures"
     return f"not known (run snakemake donors_{of_arm['phase']})"
