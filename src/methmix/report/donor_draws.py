@@ -124,6 +124,8 @@ def _donors_page(title: str, content: dict[str, Any], figure: Figure, drawn: boo
         ]
         lines.append((arm, ARMS[arm].kind == "trained", cells))
     for other, pair in content[f"{MAIN}_minus"].items():
+        if ARMS[other].kind == "trivial":
+            continue
         cells = [
             (in_unit(pair[name]["donors_mean"], label.unit), _interval(pair[name]["donors_ci95"], label.unit))
             if name in pair
@@ -150,7 +152,8 @@ def _donors_page(title: str, content: dict[str, Any], figure: Figure, drawn: boo
         how,
         figure,
         lines,
-        f"{legend} An arm is better on other donors where the interval of the difference does not contain 0.",
+        f"{legend} On other donors sparse differs from an arm where the interval of the difference does not contain 0. "
+        "Intervals are symmetric, so that those of few donors can reach beyond possible values.",
     )
 
 
