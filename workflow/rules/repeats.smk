@@ -129,12 +129,13 @@ rule draw_donors:
 # The comparison needs no draws, but shows them: it is written again when there are some.
 use rule compare as compare_over_donors with:
     input:
-        rules.draw_donors.output.content,
-        rules.compare.output.page,
+        draws=rules.draw_donors.output.content,
+        page=rules.compare.output.page,
     output:
         touch("results/{name}/{phase}/donors/comparison.done"),
     log:
         "logs/{name}/compare_{phase}_over_donors.log",
     params:
-        folder="results/{name}/{phase}",
-        output="results/{name}/{phase}/comparison",
+        folder=lambda wildcards, input: Path(input.page).parents[1],
+        draws=lambda wildcards, input: input.draws,
+        output=lambda wildcards, input: Path(input.page).parent,
