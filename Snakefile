@@ -43,6 +43,17 @@ for phase, recipe in plan.experiment.mixtures.recipes.items():
 
         workflow.get_rule(target).docstring = f"Compare the arms: {recipe.words}."
 
+    rule:
+        name:
+            f"donors_{phase}"
+        input:
+            f"results/{config['name']}/{phase}/donors/report.html",
+            f"results/{config['name']}/{phase}/donors/comparison.done",
+
+    workflow.get_rule(f"donors_{phase}").docstring = (
+        f"Repeat the comparison over draws of donors: {recipe.words}."
+    )
+
 
 rule detection_limit:
     """Find the smallest proportion of each tissue that the arms detect in a background."""

@@ -1,5 +1,6 @@
 """Small experiments that tests share."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from methmix.reference.build import build_reference
 from methmix.reference.fit_variation import variance_sums
 from methmix.reference.simulator import simulate_means
 from methmix.reference.variation import DonorVariation
+from methmix.scores import Scores
 from methmix.training.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
@@ -140,3 +142,33 @@ def between_donor_variance(reference: Reference, tissues: list[str]) -> float:
     """The variance between replicates beyond that of reads, over all regions."""
     total, number = variance_sums(reference, tissues)
     return float(total.sum() / number.sum())
+
+
+def write_evaluation(folder, predicted, true, seed=1, donors=None):
+    """Write an evaluation as `evaluate_arm` does, in its barest form."""
+    folder.mkdir(parents=True)
+    probability = predicted.clip(0, 1)
+    estimate = Scores(true, predicted, probability).estimate()
+    record = {"background": [], "provenance": {"seed": seed}, "notes": []}
+    (folder / "metrics.json").write_text(json.dumps({**estimate, **record}))
+    n, n_tissues = true.shape
+    if donors is None:
+        donors = np.where(true > 0, [f"d{t}" for t in range(n_tissues)], "")
+    pd.DataFrame(
+        {
+            "mixture_id": np.repeat(range(n), n_tissues),
+            "tissue": [f"t{t}" for t in range(n_tissues)] * n,
+            "true_proportion": true.ravel(),
+            "predicted_proportion": predicted.ravel(),
+            "presence_probability": probability.ravel(),
+            "interval_low": np.nan,
+            "interval_high": np.nan,
+            "donor": donors.ravel(),
+        }
+    ).to_csv(folder / "predictions.csv", index=False)
+    for name in ("per_mixture", "by_abundance", "tradeoff"):
+        pd.DataFrame({"column": [1]}).to_csv(folder / f"{name}.csv", index=False)
+    splits = pd.DataFrame({"donors_train": [1] * n_tissues, "donors_validation": 1, "donors_test": 1})
+    splits.loc[1, "donors_validation"] = 0
+    splits.to_csv(folder / "per_tissue.csv", index=False)
+    return estimate

@@ -45,7 +45,7 @@ def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[s
 
 
 class Plan:
-    """The runs of an experiment: itself, with further seeds, and with other donors in the test.
+    """The runs of an experiment: itself, with further seeds (of the ablation, of the draws of donors), and its folds.
 
     ``path`` is the configuration's file, for messages; ``plan.content`` has all its defaults. The runs are their
     configurations by name, the experiment itself first. Rules take methods with an argument ``wildcards`` as they are:
@@ -59,8 +59,15 @@ class Plan:
         self.variants = effective_variants(self.experiment, _ABLATED_PHASE)
         self.content: dict[str, Any] = self.experiment.model_dump(mode="json")
         self.seed_runs = seed_runs(self.content, self.experiment.repeats.seeds)
+        self.draw_runs = seed_runs(self.content, self._drawn_seeds())
         self.fold_runs = fold_runs(self.content, self.experiment.repeats.folds)
-        self.runs = {**self.seed_runs, **self.fold_runs}
+        self.runs = {**self.seed_runs, **self.draw_runs, **self.fold_runs}
+
+    def _drawn_seeds(self) -> list[int]:
+        """List the seeds of the further draws of donors; with real donors there are none."""
+        own = self.experiment.seed
+        further = range(own + 1, own + self.experiment.repeats.draws)
+        return [*further] if self.experiment.reference.drawn_donors else []
 
     def write_record(self, name: str) -> str:
         """Write the configuration of a run as its record, unless it is there already, and name that file."""

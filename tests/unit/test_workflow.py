@@ -36,12 +36,20 @@ def job(**wildcards: str) -> SimpleNamespace:
 def test_runs_are_the_experiment_and_its_repeats(in_repository):
     path = in_repository / "config/default.yaml"
     content = load_experiment(path).model_dump(mode="json")
-    content["repeats"] = {"seeds": [4], "folds": [2]}
+    content["repeats"] = {"seeds": [4], "folds": [2], "draws": 3}
     plan = Plan(content, path)
-    assert [*plan.runs] == ["default", "default-seed4", "default-fold2"]
+    assert [*plan.runs] == ["default", "default-seed4", "default-seed2", "default-seed3", "default-fold2"]
+    assert [*plan.draw_runs] == ["default", "default-seed2", "default-seed3"]
     assert ([*plan.seed_runs], [*plan.fold_runs]) == (["default", "default-seed4"], ["default", "default-fold2"])
     assert plan.settings("overrides")(job(name="default-seed4")) == [4, plan.content["overrides"]]
     assert plan.settings("reference")(job(name="default-fold2"))[1]["split"]["fold"] == 2
+
+
+def test_draws_of_donors_are_eight_by_default_and_none_of_real_ones(in_repository):
+    assert len(plan_of(in_repository / "config/full_scale.yaml").draw_runs) == 8
+    assert [*plan_of(in_repository / "config/metdecode.yaml").draw_runs] == ["metdecode"]
+    moved = Plan({**load_experiment(in_repository / "config/tiny.yaml").model_dump(mode="json"), "seed": 7}, Path("x"))
+    assert [run["seed"] for run in moved.draw_runs.values()] == [7, 8]
 
 
 @pytest.mark.parametrize("name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "tiny"])

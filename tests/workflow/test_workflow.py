@@ -96,7 +96,7 @@ def test_a_new_phase_is_a_recipe_and_two_overlays(checkout, snakemake):
     targets = {name: words for name, _, words in (line.partition(" ") for line in listed) if "phase" in name}
     assert targets.keys() == {
         "phase2", "compare_phase2", "phase3", "compare_phase3", "phase4", "compare_phase4",
-        "sweep_phase2", "ablate_phase2", "folds_phase2",
+        "sweep_phase2", "ablate_phase2", "folds_phase2", "donors_phase2", "donors_phase3", "donors_phase4",
     }  # fmt: skip
     assert targets["phase4"] == targets["compare_phase4"] and "2 or 6 tissues" in targets["phase4"]
     assert "3, 4 or 5 tissues" in targets["phase2"] and "Blood" in targets["phase3"]
@@ -201,6 +201,22 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
     assert record["reference"]["split"]["fold"] == 2
     own = yaml.safe_load((checkout / "results/metdecode/config.yaml").read_text())
     assert own["reference"]["split"]["fold"] == 0
+
+
+def test_draws_of_donors_repeat_the_experiment_and_then_the_comparison(checkout, snakemake):
+    done = snakemake(checkout, "-n", "donors_phase2")
+    assert done.returncode == 0, done.stderr
+    found = jobs(done.stdout + done.stderr)
+    expected = {"reference": 8, "train": 16, "draw_donors": 1, "compare": 1, "compare_over_donors": 1}
+    assert {name: found[name] for name in expected} == expected
+    record = yaml.safe_load((checkout / "results/default-seed8/config.yaml").read_text())
+    assert (record["name"], record["seed"]) == ("default-seed8", 8)
+    real = snakemake(checkout, "-n", "donors_phase3", "--configfile", "config/metdecode.yaml")
+    assert real.returncode == 0, real.stderr
+    assert jobs(real.stdout + real.stderr)["reference"] == 1
+    # The comparison itself needs no draws.
+    alone = snakemake(checkout, "-n", "compare_phase2")
+    assert jobs(alone.stdout + alone.stderr)["reference"] == 1
 
 
 @pytest.mark.parametrize(

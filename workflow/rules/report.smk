@@ -39,6 +39,8 @@ rule compare:
         folder=lambda wildcards, output: Path(output.page).parents[1],
         # What jobs have used is shown where it was measured, and needed nowhere.
         jobs="results/{name}/benchmarks",
+        # Likewise: intervals over donors are shown where donors were drawn.
+        draws="results/{name}/{phase}/donors/donors.json",
         output=lambda wildcards, output: Path(output.page).parent,
         code=source_digest("methmix.report", "comparison"),
     shell:
@@ -48,6 +50,7 @@ rule compare:
             --folder {params.folder:q} \
             --arms {params.arms:q} \
             --jobs {params.jobs:q} \
+            --draws {params.draws:q} \
             --output {params.output:q} \
             2>{log:q}
         """

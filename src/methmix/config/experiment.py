@@ -75,7 +75,10 @@ class SweepSettings(Section):
 class RepeatSettings(Section):
     """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""
 
-    seeds: _Seeds = Field([], description="further seeds: other donors, mixtures, weights")
+    seeds: _Seeds = Field([], description="further seeds of the ablation: other donors, mixtures, weights")
+    draws: int = Field(
+        8, ge=2, description="draws of donors, the experiment's own included: its seed and the next ones"
+    )
     folds: Annotated[list[Count], DISTINCT] = Field([], description="further folds: other donors in test")
 
 

@@ -1,6 +1,6 @@
 """The sources of a reference, one section each; ``reference.source`` chooses."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -37,6 +37,8 @@ _Groups = Annotated[dict[str, list[str]], DISTINCT]
 
 
 class _Reference(Section):
+    # Whether another seed draws other donors; if not, they are those of the file.
+    drawn_donors: ClassVar[bool] = False
     source: str
     regions: Regions = "all"
     split: SplitSettings = SplitSettings()
@@ -50,6 +52,7 @@ class _DonorReference(_Reference):
 class SimulatedReference(_Reference):
     """A reference drawn from a seed, with the donor variation that was fitted to real replicates."""
 
+    drawn_donors: ClassVar[bool] = True
     source: Literal["simulated"]
     tissues: _Groups = Field(min_length=1, description="groups of tissues with common methylation changes")
     n_regions: int = Field(ge=10, description="number of regions")
@@ -79,6 +82,7 @@ class CountsReference(_DonorReference):
 class UxmAtlasReference(_Reference):
     """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
 
+    drawn_donors: ClassVar[bool] = True
     source: Literal["uxm_atlas"]
     file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
     genome: Genome

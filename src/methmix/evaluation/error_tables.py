@@ -5,6 +5,7 @@ import pandas as pd
 
 from methmix import metrics
 from methmix.evaluation.bootstrap import interval, resamples
+from methmix.evaluation.donor_intervals import donor_names
 from methmix.evaluation.estimates import Dial
 from methmix.files.mixtures import Mixtures, mixture_ids
 from methmix.files.reference import SPLITS, Reference
@@ -20,7 +21,7 @@ _TRADED = (
 
 
 def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
-    """List every prediction; NaN for what the arm does not estimate."""
+    """List every prediction, and the donor of each tissue that was mixed; NaN for what the arm does not estimate."""
     n_mixtures, n_tissues = test.proportions.shape
     columns = {
         "true_proportion": test.proportions.astype(np.float64),
@@ -32,7 +33,7 @@ def predictions(test: Mixtures, prediction: Prediction) -> pd.DataFrame:
     table = pd.DataFrame({name: np.nan if values is None else values.ravel() for name, values in columns.items()})
     table.insert(0, "mixture_id", np.repeat(mixture_ids(n_mixtures), n_tissues))
     table.insert(1, "tissue", test.tissue_names * n_mixtures)
-    return table
+    return table.assign(donor=donor_names(test).ravel())
 
 
 def per_tissue(reference: Reference, true: Array, prediction: Prediction) -> pd.DataFrame:

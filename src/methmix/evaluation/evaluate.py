@@ -17,6 +17,7 @@ from methmix.errors import InputError
 from methmix.evaluation import error_tables
 from methmix.evaluation.bootstrap import with_intervals
 from methmix.evaluation.controls import Context
+from methmix.evaluation.donor_intervals import donor_names, with_donor_intervals
 from methmix.evaluation.estimates import Estimates, estimate, with_probability
 from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
@@ -86,7 +87,10 @@ def evaluate_arm(
 def _metrics(
     experiment: Experiment, test: Mixtures, prediction: Prediction, bootstrap: tuple[int, int]
 ) -> dict[str, Any]:
-    """Compute every metric with its interval; also with look-alikes joined, if the experiment names some."""
+    """Compute every metric with its intervals; also with look-alikes joined, if the experiment names some.
+
+    The intervals are over mixtures, and over donors where these are real: other seeds draw others of a simulated one.
+    """
     # Only some phases have a background.
     recipe = experiment.mixtures.recipes.get(test.attributes["phase"])
     background = sorted(recipe.composition) if isinstance(recipe, BackgroundRecipe) else []
@@ -94,6 +98,8 @@ def _metrics(
     given = prediction.proportions, prediction.presence_probability, prediction.low, prediction.high
     scores = Scores(test.proportions.astype(np.float64), *given, background=columns)
     content = {"background": background, **with_intervals(scores, *bootstrap)}
+    if not experiment.reference.drawn_donors:
+        content |= with_donor_intervals(scores, donor_names(test))
     if groups := experiment.evaluation.look_alikes:
         merged = grouped(test.tissue_names, groups, scores.true, scores.predicted, scores.probability)
         content["grouped"] = {"groups": groups, **with_intervals(Scores(*merged), *bootstrap)}

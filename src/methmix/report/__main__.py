@@ -1,4 +1,4 @@
-"""Report the comparison of arms, the ablation, the folds, the limits of detection, or the learning-rate sweep."""
+"""Report the comparison of arms, the ablation, folds and draws of donors, the limits of detection, or the sweep."""
 
 import argparse
 import sys
@@ -19,21 +19,23 @@ def main() -> int:
             "sweep": "which learning rate is best on validation",
             "ablation": "the effect of each ingredient of the sparse arm",
             "folds": "the test mixtures of several folds pooled",
+            "donors": "the arms over several draws of donors",
         },
     )
-    comparison, detection, sweep, ablation, folds = commands.values()
+    comparison, detection, sweep, ablation, folds, donors = commands.values()
     comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
     detection.add_argument("--folder", type=Path, required=True, help="output of methmix.detection; also written to")
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="folders <arm>/<learning rate> of trainings")
-    for command in (ablation, folds):
+    for command in (ablation, folds, donors):
         command.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
-    for command in (comparison, ablation, folds):
+    for command in (comparison, ablation, folds, donors):
         cli.config_option(command)
         command.add_argument("--arms", nargs="+", default=names(compared=True), help="arms in the order of the table")
-    for command in (comparison, sweep, ablation, folds):
+    for command in (comparison, sweep, ablation, folds, donors):
         command.add_argument("--output", type=Path, required=True, help="folder to write to")
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
-    bodies = dict(zip(commands, (_comparison, _detection, _sweep, _ablation, _folds), strict=True))
+    comparison.add_argument("--draws", type=Path, help="donors.json of several draws of donors; it need not exist")
+    bodies = dict(zip(commands, (_comparison, _detection, _sweep, _ablation, _folds, _donors), strict=True))
     return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
@@ -43,7 +45,7 @@ def main() -> int:
 def _comparison(options: argparse.Namespace) -> None:
     from methmix.report.comparison import write_comparison
 
-    write_comparison(options.config, options.folder, options.arms, options.jobs, options.output)
+    write_comparison(options.config, options.folder, options.arms, options.jobs, options.draws, options.output)
 
 
 def _detection(options: argparse.Namespace) -> None:
@@ -59,15 +61,21 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> None:
-    from methmix.report.repeated_runs import write_ablation
+    from methmix.report.ablation import write_ablation
 
     write_ablation(options.config, options.runs, options.arms, options.output)
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from methmix.report.repeated_runs import write_folds
+    from methmix.report.folds import write_folds
 
     write_folds(options.config, options.runs, options.arms, options.output)
+
+
+def _donors(options: argparse.Namespace) -> None:
+    from methmix.report.donor_draws import write_donors
+
+    write_donors(options.config, options.runs, options.arms, options.output)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,13 @@ import pandas as pd
 
 from methmix.arms import ARMS
 from methmix.errors import InputError
+from methmix.evaluation.donor_intervals import DonorNames
 
 _TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
 # In the order of the arrays of `ArmResult`.
 _VALUES = ("true_proportion", "predicted_proportion", "presence_probability", "interval_low", "interval_high")
+_TYPES = {"donor": str}
+_READ = ["mixture_id", "tissue", *_VALUES, "donor"]
 Array = npt.NDArray[np.float64]
 
 
@@ -23,7 +26,8 @@ class ArmResult:
     """The evaluation of one arm.
 
     ``metrics`` is the content of metrics.json. The arrays are [n_mixtures, n_tissues], tissues in alphabetical order;
-    ``low`` and ``high`` are NaN if the arm gives no intervals. The training ``log`` of a control is empty.
+    ``low`` and ``high`` are NaN if the arm gives no intervals. ``donors`` names the donor of each tissue in each
+    mixture, and is empty where there is none. The training ``log`` of a control is empty.
     """
 
     arm: str
@@ -35,6 +39,7 @@ class ArmResult:
     probability: Array
     low: Array
     high: Array
+    donors: DonorNames
     per_tissue: pd.DataFrame
     per_mixture: pd.DataFrame
     by_abundance: pd.DataFrame
@@ -55,7 +60,9 @@ class ArmResult:
 def read_result(path: Path, remedy: str, columns: list[str] | None = None) -> Any:
     """Read a JSON or CSV file (only some ``columns``, if given) that an earlier stage wrote."""
     try:
-        return json.loads(path.read_text()) if path.suffix == ".json" else pd.read_csv(path, usecols=columns)
+        return (
+            json.loads(path.read_text()) if path.suffix == ".json" else pd.read_csv(path, usecols=columns, dtype=_TYPES)
+        )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file", remedy) from None
     except ValueError as error:
@@ -67,7 +74,7 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
     evaluation, log = folder / arm / "evaluation", folder / arm / "logs" / "training_log.csv"
     remedy = "evaluate the arm again: python -m methmix.evaluation"
     metrics = read_result(evaluation / "metrics.json", remedy)
-    predictions = read_result(evaluation / "predictions.csv", remedy, ["mixture_id", "tissue", *_VALUES])
+    predictions = read_result(evaluation / "predictions.csv", remedy, _READ)
     tables = {name: read_result(evaluation / f"{name}.csv", remedy) for name in _TABLES}
     mixtures, tissues = (list(dict.fromkeys(predictions[name])) for name in ("mixture_id", "tissue"))
     n, n_tissues = len(mixtures), len(tissues)
@@ -75,7 +82,8 @@ def read_arm(folder: Path, arm: str) -> ArmResult:
         path = evaluation / "predictions.csv"
         raise InputError(f"{path}: {len(predictions)} rows, expected {n} x {n_tissues}", remedy)
     values = [predictions[name].to_numpy(dtype=float).reshape(n, n_tissues) for name in _VALUES]
-    of_arm: dict[str, Any] = {**tables, "log": pd.read_csv(log) if log.is_file() else pd.DataFrame()}
+    donors = predictions["donor"].fillna("").to_numpy(dtype=str).reshape(n, n_tissues)
+    of_arm: dict[str, Any] = {"donors": donors, **tables, "log": pd.read_csv(log) if log.is_file() else pd.DataFrame()}
     return ArmResult(arm, metrics, mixtures, tissues, *values, **of_arm)
 
 

@@ -12,16 +12,15 @@ import pandas as pd
 from methmix import metrics, provenance, seeds
 from methmix.arms import BASELINE, MAIN, names
 from methmix.config.load import load_experiment
-from methmix.evaluation.bootstrap import interval, replicates
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.render import render
 from methmix.pages.style import Image, embed, image, save
 from methmix.report import comparison_figures as figures
+from methmix.report.arm_differences import COMPARED, difference, over_draws, read_draws
 from methmix.report.arm_results import ArmResult, read_arms, serious
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
 from methmix.report.miami import largest_proportion, miami
-from methmix.scores import Scores
 
 logger = logging.getLogger("methmix")
 
@@ -31,10 +30,8 @@ _COLUMNS = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "exact_zero_absent", "prediction_ratio",
     "called_1_to_5", "presence_mcc", "presence_auroc", "presence_ece", "presence_ece_uncertain",
 )  # fmt: skip
-_DIFFERENCES = chosen(
-    "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "background_mae",
-    "distance_of_prediction_ratio_from_1",
-)  # fmt: skip
+# From about this number on, Student's factor is near that of a normal distribution.
+_ENOUGH_DRAWS = 8
 # Mixtures that a reader of the page can choose from.
 _WORKED = 30
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
@@ -55,15 +52,19 @@ _FIGURES_OF_ARMS = (
 )
 
 
-def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Path | None, output: Path) -> None:
+def write_comparison(
+    config: Path, folder: Path, arms: list[str], benchmarks: Path | None, draws: Path | None, output: Path
+) -> None:
     """Write ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html`` of one phase.
 
-    ``folder`` is ``results/<name>/<phase>``, with a folder per arm; ``benchmarks`` has Snakemake's benchmark files.
+    ``folder`` is ``results/<name>/<phase>``, with a folder per arm; ``benchmarks`` has Snakemake's benchmark files, and
+    ``draws`` is the donors.json of several draws of donors, where there is one.
     """
     experiment = load_experiment(config)
     results = read_arms(folder, arms)
     phase, notes = results[0].metrics["phase"], results[0].metrics["notes"]
-    content = comparison_json(results, experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap"))
+    bootstrap = experiment.evaluation.n_bootstrap, seeds.integer(experiment.seed, "bootstrap")
+    content = comparison_json(results, *bootstrap, read_draws(draws, results))
     recipe = experiment.mixtures.recipes[phase].words
     note = "\n".join(filter(None, (f"Each mixture: {recipe}.", "; ".join(notes))))
     plots, largest = {}, largest_proportion(*(values for r in results for values in (r.true, r.predicted)))
@@ -71,21 +72,27 @@ def write_comparison(config: Path, folder: Path, arms: list[str], benchmarks: Pa
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note, largest)
         save(figure, output / f"miami_{result.arm}.png")
         plots[result.arm] = Image(embed(figure), f"Miami plot of {result.arm}")
-    write_csv(output / "comparison.csv", comparison_table(results))
+    write_csv(output / "comparison.csv", comparison_table(results, content["arms"]))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
     jobs = read_jobs(benchmarks, folder, phase, arms)
     write_text(output / "report.html", _page(results, content, plots, jobs, recipe))
     logger.info("report written to %s", output / "report.html")
 
 
-def comparison_table(results: list[ArmResult]) -> pd.DataFrame:
-    """Make the table: a row per arm, with each metric, its interval (``<metric>_low``, ``_high``), costs and notes."""
+def comparison_table(results: list[ArmResult], arms: dict[str, Any]) -> pd.DataFrame:
+    """Make the table: a row per arm, with each metric, its intervals, costs and notes.
+
+    ``<metric>_low`` and ``_high`` are over mixtures of the same donors, ``<metric>_donors_low`` and ``_high`` over
+    donors, where known; ``arms`` is that of comparison.json.
+    """
     rows = []
     for result in results:
         row: dict[str, Any] = {"arm": result.arm}
         for name in _with_interval(result):
             low, high = result.metrics[f"{name}_ci95"]
             row |= {name: result.metrics[name], f"{name}_low": low, f"{name}_high": high}
+            if ends := arms[result.arm].get(f"{name}_donors_ci95"):
+                row |= {f"{name}_donors_low": ends[0], f"{name}_donors_high": ends[1]}
         row |= {name: result.metrics[name] for name in _COSTS}
         rows.append({**row, "notes": "; ".join(result.metrics["notes"])})
     return pd.DataFrame(rows)
@@ -95,24 +102,30 @@ def _with_interval(result: ArmResult) -> list[str]:
     return [name for name in result.metrics if f"{name}_ci95" in result.metrics]
 
 
-def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Make the content of comparison.json."""
+def comparison_json(
+    results: list[ArmResult], n_bootstrap: int, seed: int, draws: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Make the content of comparison.json; ``draws`` is that of donors.json, and empty where there is none."""
     by_name, first = {result.arm: result for result in results}, results[0].metrics
     content: dict[str, Any] = {
         "arms": {
             arm: {
                 **{key: r.metrics[key] for name in _with_interval(r) for key in (name, f"{name}_ci95")},
                 **{name: r.metrics[name] for name in (*_COSTS, "choices", "grouped") if name in r.metrics},
+                **{key: value for key, value in r.metrics.items() if key.endswith("_donors_ci95")},
+                **({"donor_draws": r.metrics["donor_draws"]} if "donor_draws" in r.metrics else {}),
+                **over_draws(draws, arm),
             }
             for arm, r in by_name.items()
         }
     }
-    if {MAIN, BASELINE} <= set(by_name):
-        content["sparse_minus_original"] = _paired_difference(by_name[MAIN], by_name[BASELINE], n_bootstrap, seed)
+    for other in _opponents(results):
+        content[f"{MAIN}_minus_{other}"] = difference(by_name[MAIN], by_name[other], n_bootstrap, seed, draws)
     content["provenance"] = {
         **first["provenance"],
         **{name: first[name] for name in ("phase", "split", "n_mixtures")},
         "n_bootstrap": n_bootstrap,
+        "over_donors": _how(first, draws),
         "notes": first["notes"],
         "commit": provenance.commit(),
         "training": {r.arm: r.metrics["provenance"]["training"] for r in results if not r.log.empty},
@@ -122,23 +135,24 @@ def comparison_json(results: list[ArmResult], n_bootstrap: int, seed: int) -> di
     return finite
 
 
-def _paired_difference(
-    sparse: ArmResult, original: ArmResult, n_bootstrap: int, seed: int
-) -> dict[str, dict[str, Any]]:
-    """Subtract the metrics of original from those of sparse, with intervals from a bootstrap over the same mixtures.
+def _opponents(results: list[ArmResult]) -> list[str]:
+    """Name the arms that sparse is compared with: original, and the control with the lowest MAE on these mixtures."""
+    errors = {result.arm: result.metrics["mae"] for result in results}
+    if MAIN not in errors:
+        return []
+    controls = [arm for arm in names("control") if arm in errors]
+    # Chosen on the test mixtures, which favours the control.
+    return [arm for arm in (BASELINE,) if arm in errors] + sorted(controls, key=errors.__getitem__)[:1]
 
-    ``distance_of_prediction_ratio_from_1`` is added, since a ratio is good when it is near 1, not when it is low.
-    """
-    pair = [Scores(r.true, r.predicted, r.probability, background=r.background) for r in (sparse, original)]
-    estimates = [scores.estimate() for scores in pair]
-    drawn = [replicates(scores, n_bootstrap, seed) for scores in pair]
-    every: list[dict[str, Any]] = [*estimates, *drawn]
-    for values in every:
-        values["distance_of_prediction_ratio_from_1"] = np.abs(values["prediction_ratio"] - 1)
-    return {
-        name: {"estimate": float(value - estimates[1][name]), "ci95": interval(drawn[0][name] - drawn[1][name])}
-        for name, value in estimates[0].items()
-    }
+
+def _how(of_arm: dict[str, Any], draws: list[dict[str, Any]]) -> str:
+    """Say how intervals over donors were computed."""
+    if draws:
+        advised = f" ({_ENOUGH_DRAWS} or more are advised)" if len(draws) < _ENOUGH_DRAWS else ""
+        return f"Student intervals of the mean of {len(draws)} draws of donors{advised}"
+    if "donor_draws" in of_arm:
+        return f"jackknife over the {of_arm['donor_draws']} donors of the test mixtures"
+    return f"not known (run snakemake donors_{of_arm['phase']})"
 
 
 def _page(
@@ -155,7 +169,8 @@ def _page(
         serious=serious(results),
         columns=_COLUMNS,
         main_columns=HEADLINE,
-        differences=_DIFFERENCES,
+        differences=COMPARED,
+        pairs={other: comparison[f"{MAIN}_minus_{other}"] for other in _opponents(results)},
         figures=_images(results, jobs),
         plots=plots,
         abundance_headings=figures.headings(results),

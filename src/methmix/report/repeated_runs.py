@@ -1,258 +1,20 @@
-"""Reports of repeated experiments: the ablation over seeds, and the folds, each with different test donors."""
+"""What the reports of repeated experiments have in common: bars with a dot per run, and the page."""
 
-import json
-import logging
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from methmix import seeds
-from methmix.arms import ARMS, MAIN
-from methmix.config.experiment import Variant
-from methmix.config.load import effective_variants, load_experiment
-from methmix.errors import InputError
-from methmix.evaluation.bootstrap import with_intervals
-from methmix.evaluation.look_alikes import grouped
-from methmix.files.atomic import write_csv, write_text
 from methmix.pages.render import render
-from methmix.pages.style import LIGHT_BLUE, TRUTH, colour, drawing, image, labelled_rows, mark, percent_axis, save
-from methmix.pages.wording import between, in_unit
-from methmix.report.arm_results import ArmResult, read_arms, read_result
+from methmix.pages.style import TRUTH, drawing, image, labelled_rows
 from methmix.report.metric_labels import HEADLINE
-from methmix.scores import Scores
 
-logger = logging.getLogger("methmix")
-
-_SHOWN_ABLATION = ("mae", "spurious_per_mixture", "missed_per_mixture", "presence_ece")
-_SHOWN_FOLDS = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio")
-# Averages over mixtures, not over entries.
-_PER_MIXTURE = ("spurious_per_mixture", "missed_per_mixture", "false_mass", "predicted_tissues")
-_ALL, _JOINED = "all folds", "all folds, grouped"
 # A row of a table: its label, whether it stands out, and a value and a remark for each metric of `HEADLINE`.
-_Line = tuple[str, bool, list[tuple[str, str]]]
-
-
-def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
-    """Write ``ablation.csv``, ``ablation.png`` and ``report.html``; each run is a ``results/<name>/<phase>``."""
-    table = read_ablation(runs, arms, effective_variants(load_experiment(config), runs[0].name))
-    figure = _ablation_figure(table)
-    write_csv(output / "ablation.csv", table)
-    save(figure, output / "ablation.png")
-    write_text(output / "report.html", _ablation_page(table, figure))
-    logger.info("report written to %s", output / "report.html")
-
-
-def read_ablation(runs: list[Path], arms: list[str], variants: dict[str, Variant]) -> pd.DataFrame:
-    """Read the metrics of arms and variants in every run.
-
-    The columns are ``what``, ``label``, ``variant`` (whether it is one), ``run``, ``seed``, and the metrics.
-    """
-    labels = {arm: arm for arm in arms} | {name: variant.label for name, variant in variants.items()}
-    rows = []
-    for run in runs:
-        for name, label in labels.items():
-            path = run / ("ablation" if name in variants else "") / name / "evaluation" / "metrics.json"
-            content = read_result(path, "run: snakemake ablate_phase2")
-            row = {"what": name, "label": label, "variant": name in variants, "run": run.parent.name}
-            row["seed"] = content["provenance"]["seed"]
-            rows.append({**row, **{metric: content[metric] for metric in HEADLINE}})
-    return pd.DataFrame(rows)
-
-
-def ablation_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute the mean and standard deviation over runs of each row, and its paired differences from sparse.
-
-    The columns are ``<metric>_mean``, ``_sd``, ``_minus_sparse`` (the mean difference), and the lowest and highest
-    difference of a run, ``_minus_sparse_low`` and ``_minus_sparse_high``; the index is ``label``.
-    """
-    values = table.set_index(["what", "run"])[list(HEADLINE)]
-    difference = values.sub(values.loc[MAIN], level="run")
-    by_what, differences = (frame.groupby("what", sort=False) for frame in (values, difference))
-    parts = {"mean": by_what.mean(), "sd": by_what.std(ddof=1), "minus_sparse": differences.mean()}
-    parts |= {"minus_sparse_low": differences.min(), "minus_sparse_high": differences.max()}
-    summary = pd.concat([part.add_suffix(f"_{name}") for name, part in parts.items()], axis=1)
-    return summary.rename(index=dict(zip(table["what"], table["label"], strict=True)))
+Line = tuple[str, bool, list[tuple[str, str]]]
 
 
 @drawing
-def _ablation_figure(table: pd.DataFrame) -> Figure:
-    runs = table.set_index("label")
-    first = runs[~runs.index.duplicated()]
-    colours = [LIGHT_BLUE if row["variant"] else colour(row["what"]) for row in first.to_dict("records")]
-    figure = _bars(runs.groupby("label", sort=False)[list(_SHOWN_ABLATION)].mean(), runs, colours, _SHOWN_ABLATION)
-    for axes, metric in zip(figure.axes, _SHOWN_ABLATION, strict=True):
-        mark(axes, table[table["what"] == MAIN][metric].mean())
-        # Outlying rows, such as the original arm, would hide the differences that matter.
-        if metric == "presence_ece":
-            axes.set_xlim(0, 4 * table[table["what"].eq(MAIN) | table["variant"]][metric].median())
-        elif metric != "missed_per_mixture":
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter("{x:g}")
-        if metric == "mae":
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-            percent_axis(axes.xaxis, decimals=1)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    return figure
-
-
-def _ablation_page(table: pd.DataFrame, figure: Figure) -> str:
-    runs, arms = list(dict.fromkeys(table["run"])), set(table["label"][~table["variant"]])
-    lines: list[_Line] = []
-    for label, line in ablation_summary(table).iterrows():
-        cells = []
-        for name, metric in HEADLINE.items():
-            value = " ± ".join(in_unit(line[f"{name}_{part}"], metric.unit) for part in ("mean", "sd"))
-            ends = [line[f"{name}_minus_sparse_{end}"] for end in ("low", "high")]
-            cells.append((value, "" if label == MAIN else between(ends, metric.unit)))
-        lines.append((str(label), label in arms, cells))
-    return _render(
-        f"{runs[0]}: the effect of each ingredient of the sparse arm",
-        f"Test mixtures of {len(runs)} runs with different donors, mixtures and initial weights: {', '.join(runs)}.",
-        figure,
-        lines,
-        "Mean ± standard deviation over the runs; below, the lowest and highest difference from sparse in a run. "
-        "In the figure, bars are means, dots are runs, and the dotted line is the sparse arm. Bold: the arms as "
-        "configured; each other row differs in one ingredient. Axes are truncated where long bars would hide the "
-        "differences.",
-    )
-
-
-def write_folds(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
-    """Write ``folds.csv``, ``folds.json``, ``folds.png`` and ``report.html``; a run is a ``results/<name>/<phase>``."""
-    experiment = load_experiment(config)
-    if len(runs) < 2:
-        raise InputError(
-            "--runs: expected at least two folds, found one", "add folds to the configuration: repeats.folds"
-        )
-    settings, seed = experiment.evaluation, seeds.integer(experiment.seed, "bootstrap")
-    content = pool_folds(runs, arms, settings.look_alikes, settings.n_bootstrap, seed)
-    table, figure = folds_table(content), folds_figure(content)
-    write_csv(output / "folds.csv", table)
-    write_text(output / "folds.json", json.dumps(content, indent=2) + "\n")
-    save(figure, output / "folds.png")
-    write_text(output / "report.html", _folds_page(content, table, figure))
-    logger.info("report written to %s", output / "report.html")
-
-
-def pool_folds(
-    runs: list[Path], arms: list[str], groups: dict[str, list[str]], n_bootstrap: int, seed: int
-) -> dict[str, Any]:
-    """Score the test mixtures of all folds together, and compare the folds.
-
-    Each of the ``arms`` has the metrics over all mixtures with ``<metric>_ci95``, the values in each of the ``folds``
-    and their standard deviation, ``spread``, and ``grouped``, the metrics with look-alikes joined. Tissues with fewer
-    donors than there are folds are ``tested_again``.
-    """
-    by_run = [read_arms(run, arms) for run in runs]
-    first = by_run[0][0]
-    for run, results in zip(runs, by_run, strict=True):
-        if results[0].tissues != first.tissues:
-            raise InputError(f"{run}: tissues differ from those of {runs[0]}", "folds must use the same reference")
-    donors = first.per_tissue.filter(regex="^donors_").sum(axis=1)
-    by_arm = zip(arms, zip(*by_run, strict=True), strict=True)
-    return {
-        "arms": {arm: _pooled_arm(list(results), groups, n_bootstrap, seed) for arm, results in by_arm},
-        "folds": [run.parent.name for run in runs],
-        "groups": groups,
-        "tested_again": [t for t, n in zip(first.tissues, donors, strict=True) if n < len(runs)],
-    }
-
-
-def _pooled_arm(results: list[ArmResult], groups: dict[str, list[str]], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    parts = [[getattr(r, name) for r in results] for name in ("true", "predicted", "probability", "low", "high")]
-    if any(np.isnan(low).all() for low in parts[3]):
-        parts = parts[:3]
-    entry = _pooled(parts, n_bootstrap, seed)
-    folds = {name: [r.metrics[name] for r in results] for name in entry if not name.endswith("_ci95")}
-    entry |= {"folds": folds, "spread": {name: _spread(values) for name, values in folds.items()}}
-    if groups:
-        joined = [grouped(r.tissues, groups, r.true, r.predicted, r.probability) for r in results]
-        entry["grouped"] = _pooled([list(values) for values in zip(*joined, strict=True)], n_bootstrap, seed)
-    return entry
-
-
-def _pooled(parts: list[list[np.ndarray]], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Score ``parts`` (truth, predictions, ...; of each fold [n_mixtures, n_tissues]) over all folds together.
-
-    Corresponding mixtures of the folds have the same proportions and depths, of different donors. A mixture's entries
-    in all folds therefore form one row, which a resample draws as a whole; separate rows would overstate the number of
-    independent mixtures.
-    """
-    rows = [np.concatenate(values, axis=1) for values in parts]
-    entry = with_intervals(Scores(*rows), n_bootstrap, seed)
-    for name in _PER_MIXTURE:
-        for key in (name, f"{name}_ci95"):
-            entry[key] = (np.array(entry[key], dtype=float) / len(parts[0])).tolist()
-    return entry
-
-
-def _spread(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.std(known, ddof=1)) if len(known) > 1 else None
-
-
-def folds_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Make the table: one row per arm and fold, one for all folds, and one for all with look-alikes joined."""
-    rows = []
-    for arm, entry in content["arms"].items():
-        parts = {
-            name: {metric: entry["folds"][metric][n] for metric in HEADLINE} for n, name in enumerate(content["folds"])
-        }
-        parts |= {_ALL: entry} | ({_JOINED: entry["grouped"]} if "grouped" in entry else {})
-        rows += [{"arm": arm, "mixtures": name, **{m: part[m] for m in HEADLINE}} for name, part in parts.items()]
-    return pd.DataFrame(rows)
-
-
-@drawing
-def folds_figure(content: dict[str, Any]) -> Figure:
-    """Draw each arm over all folds as a bar, each fold as a dot, and the score with look-alikes joined as a line."""
-    table = folds_table(content)
-    table = table[[ARMS[arm].kind != "trivial" for arm in table["arm"]]].set_index("arm")
-    whole, joined = (table[table["mixtures"] == name] for name in (_ALL, _JOINED))
-    shades = [colour(str(arm)) for arm in whole.index]
-    figure = _bars(whole, table[table["mixtures"].isin(content["folds"])], shades, _SHOWN_FOLDS)
-    for axes, metric in zip(figure.axes, _SHOWN_FOLDS, strict=True):
-        at = whole.index.get_indexer(joined.index)
-        axes.vlines(joined[metric], at - 0.4, at + 0.4, colors=shades, linewidth=2)
-        if metric == "mae":
-            percent_axis(axes.xaxis, decimals=1)
-        if metric == "prediction_ratio":
-            mark(axes, 1)
-            axes.set_xlim(0.85, 1.1)
-    return figure
-
-
-def _folds_page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
-    lines: list[_Line] = []
-    for row in table.to_dict("records"):
-        spread, whole = content["arms"][row["arm"]]["spread"], row["mixtures"] == _ALL
-        cells = [
-            (in_unit(row[name], m.unit), f"sd of folds {in_unit(spread[name], m.unit)}" if whole else "")
-            for name, m in HEADLINE.items()
-        ]
-        lines.append((f"{row['arm']}, {row['mixtures']}", whole, cells))
-    groups = "; ".join(f"{name}: {' + '.join(members)}" for name, members in content["groups"].items())
-    joined = f"; lines pool all folds with indistinguishable tissues scored as one ({groups})" if groups else ""
-    again = ", ".join(content["tested_again"])
-    return _render(
-        f"{content['folds'][0]}: {len(content['folds'])} folds, each with different test donors",
-        f"The same arms on test mixtures of {', '.join(content['folds'])}.",
-        figure,
-        lines,
-        f"In the figure, bars pool the mixtures of all folds and dots are folds{joined}. Axes are truncated where long "
-        "bars would hide the differences. The mixtures of every fold have the same proportions and depths; intervals "
-        "resample mixtures together with all their folds."
-        + (f" Tissues with fewer donors than folds, tested with the same donors again: {again}." if again else ""),
-    )
-
-
-@drawing
-def _bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metrics: Sequence[str]) -> Figure:
+def bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metrics: Sequence[str]) -> Figure:
     """Draw one panel per metric and one row per label: a bar for all runs together, and a dot for each run.
 
     Both tables have the labels as index and a column per metric; in ``runs`` each label occurs once per run.
@@ -266,7 +28,7 @@ def _bars(whole: pd.DataFrame, runs: pd.DataFrame, colours: Sequence[str], metri
     return figure
 
 
-def _render(title: str, lead: str, figure: Figure, lines: list[_Line], legend: str) -> str:
-    """Render the page."""
+def render_runs(title: str, lead: str, figure: Figure, lines: list[Line], legend: str) -> str:
+    """Render the page: a figure, a table of ``lines`` and what they are."""
     content = {"title": title, "lead": lead, "images": image(figure, title), "lines": lines, "legend": legend}
     return render("report/repeated_runs.html", columns=HEADLINE, **content)

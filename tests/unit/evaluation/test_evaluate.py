@@ -8,14 +8,19 @@ from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_ref
 from matplotlib.colors import to_rgba
 
 from methmix.arms import ARMS, names
+from methmix.config.experiment import Experiment
 from methmix.errors import InputError
+from methmix.evaluation.donor_intervals import with_donor_intervals
 from methmix.evaluation.evaluate import evaluate_arm
 from methmix.files.mixtures import Mixtures
 from methmix.pages.style import MISSED, SPURIOUS
 from methmix.report.__main__ import main as report_main
+from methmix.report.arm_differences import read_draws
 from methmix.report.arm_results import read_arm, read_arms
 from methmix.report.comparison import comparison_json, comparison_table
+from methmix.report.donor_draws import collect_draws
 from methmix.report.miami import largest_proportion, miami
+from methmix.scores import Scores
 from methmix.training.loop import Trainer
 
 COMPARED = names(compared=True)
@@ -93,7 +98,7 @@ def test_predictions(results, data, arm):
     table = pd.read_csv(results / arm / "evaluation" / "predictions.csv")
     assert list(table.columns) == [
         "mixture_id", "tissue", "true_proportion", "predicted_proportion", "presence_probability",
-        "interval_low", "interval_high",
+        "interval_low", "interval_high", "donor",
     ]  # fmt: skip
     assert len(table) == data[2].proportions.size
     sums = table.groupby("mixture_id")["predicted_proportion"].sum()
@@ -200,10 +205,12 @@ def test_nothing_is_chosen_on_the_test_mixtures(data, tmp_path):
 
 def test_comparison(results):
     read = read_arms(results, COMPARED)
-    table = comparison_table(read)
+    content = comparison_json(read, 100, 1, [])
+    table = comparison_table(read, content["arms"])
     assert list(table["arm"]) == COMPARED
-    content = comparison_json(read, 100, 1)
-    assert set(content) == {"arms", "sparse_minus_original", "provenance"}
+    best = min(names("control", compared=True), key=lambda arm: content["arms"][arm]["mae"])
+    assert set(content) == {"arms", "sparse_minus_original", f"sparse_minus_{best}", "provenance"}
+    assert content["provenance"]["over_donors"] == "not known (run snakemake donors_phase2)"
     arms, difference = content["arms"], content["sparse_minus_original"]
     assert difference["mae"]["estimate"] == pytest.approx(arms["sparse"]["mae"] - arms["original"]["mae"])
     low, high = difference["mae"]["ci95"]
@@ -212,6 +219,38 @@ def test_comparison(results):
     widths = [arms[a]["mae_ci95"][1] - arms[a]["mae_ci95"][0] for a in ("sparse", "original")]
     assert high - low < sum(widths)
     json.dumps(content, allow_nan=False)
+
+
+def test_comparison_over_draws_of_donors(results, tmp_path):
+    read = read_arms(results, COMPARED)
+    (own,) = collect_draws([results], COMPARED)
+    halved = {arm: {name: (value or 0) / 2 for name, value in of_arm.items()} for arm, of_arm in own["arms"].items()}
+    path = tmp_path / "donors.json"
+    path.write_text(json.dumps({"draws": [own, {"seed": 2, "arms": halved}, {"seed": 3, "arms": halved}]}))
+    content = comparison_json(read, 100, 1, read_draws(path, read))
+    low, high = content["arms"]["em"]["mae_donors_ci95"]
+    assert low <= content["arms"]["em"]["mae_donors_mean"] <= high
+    assert content["arms"]["em"]["donor_draws"] == 3
+    difference = content["sparse_minus_original"]["mae"]
+    assert difference.keys() == {"estimate", "ci95", "donors_ci95", "donors_mean", "better"}
+    assert content["provenance"]["over_donors"].startswith("Student intervals of the mean of 3 draws")
+    table = comparison_table(read, content["arms"]).set_index("arm")
+    assert table.loc["em", "mae_donors_low"] == low and table.loc["em", "mae_donors_high"] == high
+    json.dumps(content, allow_nan=False)
+
+
+def test_real_donors_are_left_out_in_turn(data, tmp_path):
+    """Then the source is one whose donors no seed draws."""
+    reference, validation, test = data
+    source = {"source": "counts", "file": "mine.tsv", "genome": "hg38"}
+    real = Experiment.model_validate({**tiny_experiment().model_dump(), "reference": source})
+    evaluate_arm("nnls", real, reference, validation, test, None, tmp_path / "nnls" / "evaluation")
+    result = read_arm(tmp_path, "nnls")
+    assert {donor for info in test.info for donor in info["donors"].values()} == set(result.donors.ravel()) - {""}
+    assert ((result.donors != "") == (result.true > 0)).all()
+    found = with_donor_intervals(Scores(result.true, result.predicted), result.donors)
+    assert result.metrics["mae_donors_ci95"] == pytest.approx(found["mae_donors_ci95"])
+    assert result.metrics["donor_draws"] == found["donor_draws"] > 2
 
 
 def test_report_is_one_file_that_needs_no_network(results, tmp_path, monkeypatch):
@@ -227,6 +266,7 @@ def test_report_is_one_file_that_needs_no_network(results, tmp_path, monkeypatch
     assert page.count("data:image/png;base64,") >= 10
     assert "simulated: tissues and donors are drawn" in page
     assert "Mixture_10" in page
+    assert "over donors: not known (run snakemake donors_phase2)" in page and "original is better" not in page
     for arm in COMPARED:
         assert ARMS[arm].legend in html.unescape(page)
         assert (tmp_path / f"miami_{arm}.png").stat().st_size > 10_000

@@ -1,18 +1,16 @@
-"""The same experiment several times: seeds, folds, and what is made of their results."""
+"""The experiment with other donors in the test: which ones, and what is made of the results."""
 
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
-from experiments import random_proportions, tiny_experiment
+from experiments import random_proportions, tiny_experiment, write_evaluation
 
 from methmix import seeds
-from methmix.config.experiment import Variant
 from methmix.errors import InputError
 from methmix.evaluation.look_alikes import grouped
 from methmix.reference.split import split_donors
-from methmix.report.repeated_runs import ablation_summary, folds_figure, folds_table, pool_folds, read_ablation
+from methmix.report.folds import folds_figure, folds_table, pool_folds
 from methmix.scores import Scores
 
 
@@ -55,54 +53,6 @@ def test_calibration_error_agrees_with_torchmetrics():
     assert Scores(true, true, probability).value("presence_ece") == pytest.approx(other.item(), abs=1e-6)
 
 
-def written(folder, predicted, true, seed=1):
-    """Write an evaluation as `evaluate_arm` does, in its barest form."""
-    folder.mkdir(parents=True)
-    probability = predicted.clip(0, 1)
-    estimate = Scores(true, predicted, probability).estimate()
-    (folder / "metrics.json").write_text(json.dumps({**estimate, "provenance": {"seed": seed}, "notes": []}))
-    n, n_tissues = true.shape
-    pd.DataFrame(
-        {
-            "mixture_id": np.repeat(range(n), n_tissues),
-            "tissue": [f"t{t}" for t in range(n_tissues)] * n,
-            "true_proportion": true.ravel(),
-            "predicted_proportion": predicted.ravel(),
-            "presence_probability": probability.ravel(),
-            "interval_low": np.nan,
-            "interval_high": np.nan,
-        }
-    ).to_csv(folder / "predictions.csv", index=False)
-    for name in ("per_mixture", "by_abundance", "tradeoff"):
-        pd.DataFrame({"column": [1]}).to_csv(folder / f"{name}.csv", index=False)
-    donors = pd.DataFrame({"donors_train": [1] * n_tissues, "donors_validation": 1, "donors_test": 1})
-    donors.loc[1, "donors_validation"] = 0
-    donors.to_csv(folder / "per_tissue.csv", index=False)
-    return estimate
-
-
-def test_ablation_compares_within_a_run(tmp_path):
-    variants = {"without": Variant(label="without it", arm="sparse", set={"model.dropout": 0.5})}
-    differences = []
-    for seed in (1, 2, 3):
-        true, predicted = random_proportions(seed=seed)
-        worse = 0.8 * predicted + 0.2 / predicted.shape[1]
-        run = tmp_path / f"mine-seed{seed}" / "phase2"
-        first = written(run / "sparse" / "evaluation", predicted, true, seed)
-        second = written(run / "ablation" / "without" / "evaluation", worse, true, seed)
-        differences.append(second["mae"] - first["mae"])
-    table = read_ablation([tmp_path / f"mine-seed{seed}" / "phase2" for seed in (1, 2, 3)], ["sparse"], variants)
-    assert list(table["seed"]) == [1, 1, 2, 2, 3, 3]
-    summary = ablation_summary(table)
-    assert list(summary.index) == ["sparse", "without it"]
-    assert summary.loc["without it", "mae_minus_sparse"] == pytest.approx(np.mean(differences))
-    assert summary.loc["without it", "mae_minus_sparse_low"] == pytest.approx(min(differences))
-    assert summary.loc["without it", "mae_minus_sparse_high"] == pytest.approx(max(differences))
-    assert summary.loc["sparse", "mae_sd"] == pytest.approx(table[table["what"] == "sparse"]["mae"].std(ddof=1))
-    with pytest.raises(InputError, match="snakemake ablate_phase2"):
-        read_ablation([tmp_path / "other"], ["sparse"], variants)
-
-
 def test_pooled_folds_score_all_mixtures_together(tmp_path):
     """The folds have the same truth; a resample takes a mixture with all its folds."""
     true = random_proportions()[0]
@@ -110,7 +60,9 @@ def test_pooled_folds_score_all_mixtures_together(tmp_path):
     for fold in range(3):
         noisy = (true + (0.01 + 0.01 * fold) * np.random.default_rng(fold).standard_normal(true.shape)).clip(0)
         predictions.append(noisy / noisy.sum(axis=1, keepdims=True))
-        estimates.append(written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predictions[-1], true))
+        estimates.append(
+            write_evaluation(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predictions[-1], true)
+        )
     runs = [tmp_path / f"fold{f}" / "phase2" for f in range(3)]
     content = pool_folds(runs, ["sparse"], {"both": ["t0", "t1"]}, 100, 1)
     entry = content["arms"]["sparse"]
@@ -138,7 +90,7 @@ def test_pooled_folds_score_all_mixtures_together(tmp_path):
 def test_the_same_fold_twice_is_no_more_certain(tmp_path):
     true, predicted = random_proportions()
     for fold in range(2):
-        written(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predicted, true)
+        write_evaluation(tmp_path / f"fold{fold}" / "phase2" / "sparse" / "evaluation", predicted, true)
     runs = [tmp_path / f"fold{f}" / "phase2" for f in (0, 1)]
     twice = pool_folds(runs, ["sparse"], {}, 100, 1)["arms"]["sparse"]
     once = pool_folds(runs[:1], ["sparse"], {}, 100, 1)["arms"]["sparse"]
