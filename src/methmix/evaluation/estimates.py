@@ -10,13 +10,13 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix.arms import ARMS
+from methmix.cuts import choose_cut, cut
 from methmix.errors import InputError
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, Prediction, predict
-from methmix.nnls import normalise
 from methmix.scores import Scores
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
@@ -98,14 +98,3 @@ def with_probability(estimates: Estimates, validation: Mixtures) -> Prediction:
     fit.fit(known.predicted[known.labelled], known.present[known.labelled].astype(float))
     proportions = estimates.test.proportions
     return replace(estimates.test, presence_probability=fit.predict(proportions.ravel()).reshape(proportions.shape))
-
-
-def cut(proportions: Array, threshold: float) -> Array:
-    """Set proportions below a threshold to 0 and renormalise; the largest is always kept."""
-    kept = (proportions >= threshold) | (proportions == proportions.max(axis=1, keepdims=True))
-    return normalise(np.where(kept, proportions, 0))
-
-
-def choose_cut(proportions: Array, true: Array, candidates: Sequence[float]) -> float:
-    """Choose the cut with the lowest mean absolute error, on validation mixtures only."""
-    return min(candidates, key=lambda threshold: Scores(true, cut(proportions, threshold)).value("mae"))
