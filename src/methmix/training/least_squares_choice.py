@@ -11,7 +11,8 @@ tissues drawn, the combination chosen for the real tumours and blood cells of Pa
 
 Since the choice must hold for all tissues, the unit of replication is a tissue. Unless the preferred combination is
 worse than the best by more than one standard error (of Student's t, as there may be few tissues), it is chosen:
-markers, exact profiles and a free sum where the median tissue has at most two donors, else the default.
+markers, exact profiles and a free sum where the median tissue has at most two donors, else the default. It is chosen
+too where less than half of the tissues can be left out: those do not stand for the others.
 """
 
 import csv
@@ -21,7 +22,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,7 +136,11 @@ def choose(
     sampler = MixtureSampler(reference, "train", recipe, depths)
     with _without_warnings():
         compared = _compared(combinations, sampler, reference, donors, rng)
-    return _chosen(compared, preferred)
+    choice = _chosen(compared, preferred)
+    if 2 * choice.n_tissues >= len(groups):
+        return choice
+    reason = f"only {choice.n_tissues} of {len(groups)} tissues have two training donors to compare on"
+    return replace(choice, settings=preferred, reason=reason)
 
 
 def with_least_squares(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from methmix import metrics
 from methmix.arms import ARMS
 from methmix.config import __main__ as command
-from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
+from methmix.config.arm import ArmSettings, OriginalArm, SparseArm, of_one_backbone
 from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import (
     arm_of_record,

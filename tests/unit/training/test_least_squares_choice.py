@@ -22,12 +22,12 @@ def informed(**overrides):
     return tiny_arm("sparse", **{"model.backbone": "reference", **overrides})
 
 
-def only_first_donors(reference):
-    """Keep one training donor of each tissue."""
+def only_first_donors(reference, of_all_but=()):
+    """Keep one training donor of each tissue, of some all."""
     seen = set()
     kept = []
     for row, (tissue, split) in enumerate(zip(reference.tissues, reference.split, strict=True)):
-        if split != "train" or tissue not in seen:
+        if tissue in of_all_but or split != "train" or tissue not in seen:
             kept.append(row)
         if split == "train":
             seen.add(tissue)
@@ -75,6 +75,13 @@ def test_of_single_donors_the_safe_one_is_taken():
     assert "no tissue has two training donors" in choice.reason
     kept = choose(informed(**{"model.sum_to_one": True}).model, tiny_experiment(), "phase2", single)
     assert kept.settings == SAFE._replace(sum_to_one=True)
+
+
+def test_few_tissues_do_not_stand_for_all():
+    reference = only_first_donors(tiny_reference(), of_all_but=("Blood", "Lung"))
+    choice = choose(informed().model, tiny_experiment(), "phase2", reference)
+    assert (choice.settings, choice.n_tissues, len(choice.candidates)) == (SAFE, 2, 16)
+    assert choice.reason == "only 2 of 8 tissues have two training donors to compare on"
 
 
 @pytest.mark.parametrize("single", [False, True])
