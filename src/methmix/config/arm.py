@@ -5,12 +5,25 @@ What the arms differ in, the two stages and the weights of the losses, is the ex
 
 import hashlib
 import json
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from methmix.config.phases import Phase, number_of
 from methmix.config.section import Count, Counts, Fraction, Positive, Probability, Section, Weight
+
+Auto = Annotated[Literal["auto"], Tag("auto")]
+_EITHER = Discriminator(lambda value: "auto" if isinstance(value, str) else "stated")
+_AutoNumber = Annotated[Auto | Annotated[int, Field(ge=0), Tag("stated")], _EITHER]
+_AutoSwitch = Annotated[Auto | Annotated[bool, Tag("stated")], _EITHER]
+
+
+class LeastSquares(NamedTuple):
+    """How the least squares are solved; the defaults are for references with several donors per tissue."""
+
+    markers_per_tissue: int = 0
+    errors_in_variables: bool = True
+    sum_to_one: bool = True
 
 
 class _Backbone(Section):
@@ -26,13 +39,34 @@ class MlpSettings(_Backbone):
 
 
 class ReferenceBackboneSettings(_Backbone):
-    """Least squares on the donors' profiles, then a small network."""
+    """Least squares on the donors' profiles, then a small network.
+
+    What is ``auto`` is chosen from the training donors (`methmix.training.least_squares_choice`) before a model is
+    made; its configuration then states the values.
+    """
 
     backbone: Literal["reference"]
     head_size: Count = Field(48, description="width of the small network")
-    errors_in_variables: bool = Field(True, description="account for the sampling error of the profiles")
-    markers_per_tissue: int = Field(0, ge=0, description="number of marker regions used per tissue; 0: all regions")
-    sum_to_one: bool = Field(True, description="constrain the least squares to sum to 1; false: normalise afterwards")
+    errors_in_variables: _AutoSwitch = Field(
+        "auto", description="account for the sampling error of the profiles; auto: chosen from the training donors"
+    )
+    markers_per_tissue: _AutoNumber = Field(
+        "auto", description="number of marker regions used per tissue; 0: all regions; auto: see errors_in_variables"
+    )
+    sum_to_one: _AutoSwitch = Field(
+        "auto", description="constrain the least squares to sum to 1; false: normalise afterwards; auto: as above"
+    )
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The settings of the least squares that are not left to ``auto``."""
+        values = {name: getattr(self, name) for name in LeastSquares._fields}
+        return {name: value for name, value in values.items() if value != "auto"}
+
+    @property
+    def least_squares(self) -> LeastSquares:
+        """How the least squares are solved; what is still ``auto`` has the default of `LeastSquares`."""
+        return LeastSquares(**self.stated)
 
 
 class _TwoStages(Section):

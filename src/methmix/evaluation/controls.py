@@ -24,6 +24,7 @@ from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
 from methmix.reference.profiles import training_profiles
 from methmix.rows import ChangedRows, blocks
+from methmix.training.least_squares_choice import with_least_squares
 
 _BLOCK = 100
 # Numbers of marker regions per tissue that validation chooses from; 0: all regions.
@@ -48,9 +49,10 @@ class Context:
 
     @cached_property
     def main_settings(self) -> ReferenceBackboneSettings:
-        """Settings of the main arm's least squares, even if the arm itself has another backbone."""
+        """Settings of the main arm's least squares, even if the arm itself has another backbone; none is ``auto``."""
         on_reference = {"model.backbone": "reference", "model.use_two_stage": True}
-        settings = configured_arm(self.experiment, self.phase, MAIN, on_reference).model
+        arm = configured_arm(self.experiment, self.phase, MAIN, on_reference)
+        settings = with_least_squares(arm, self.experiment, self.reference)[0].model
         assert isinstance(settings, ReferenceBackboneSettings)  # for the type checker: just chosen
         return settings
 
@@ -62,7 +64,7 @@ class Context:
     @property
     def numbers_of_markers(self) -> tuple[int, ...]:
         """Numbers of marker regions per tissue to choose from: that of the main arm, if it uses some."""
-        own = self.main_settings.markers_per_tissue
+        own = self.main_settings.least_squares.markers_per_tissue
         return (own,) if own else _MARKERS
 
     def with_markers(self, per_tissue: int) -> "Context":
@@ -146,7 +148,7 @@ def em_markers(context: Context, mixtures: Mixtures) -> Prediction:
 @control("least_squares")
 def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by the least squares that the main arm is built on, without its network."""
-    settings = context.main_settings
+    settings = context.main_settings.least_squares
     profiles = context.main_profiles if settings.errors_in_variables else context.main_profiles.exact()
     solved = []
     for rows in blocks(len(mixtures), _BLOCK):

@@ -11,20 +11,18 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 
 from methmix.arms import ARMS
+from methmix.cuts import Cutter, choose_cut, cut, mae
 from methmix.errors import InputError
 from methmix.evaluation.controls import COMPOSITIONS, CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, Prediction, predict
-from methmix.nnls import normalise
 from methmix.scores import Scores
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 # Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)
-# Proportions and a threshold -> proportions.
-Cutter = Callable[[Array, float], Array]
 
 # Largest part of a proportion in a probability that is fitted to proportions.
 _TIE = 1e-6
@@ -146,19 +144,3 @@ def with_probability(estimates: Estimates, validation: Mixtures) -> Prediction:
     fit.fit(known.predicted[known.labelled], known.present[known.labelled].astype(float))
     probability = fit.predict(of_test.ravel()).reshape(of_test.shape)
     return replace(estimates.test, presence_probability=(1 - _TIE) * probability + _TIE * of_test)
-
-
-def cut(proportions: Array, threshold: float) -> Array:
-    """Set proportions below a threshold to 0 and renormalise; the largest is always kept."""
-    kept = (proportions >= threshold) | (proportions == proportions.max(axis=1, keepdims=True))
-    return normalise(np.where(kept, proportions, 0))
-
-
-def choose_cut(proportions: Array, true: Array, candidates: Sequence[float], cutter: Cutter = cut) -> float:
-    """Choose the cut with the lowest mean absolute error, on validation mixtures only."""
-    return min(candidates, key=lambda threshold: mae(cutter(proportions, threshold), true))
-
-
-def mae(proportions: Array, true: Array) -> float:
-    """Compute the mean absolute error."""
-    return Scores(true, proportions).value("mae")

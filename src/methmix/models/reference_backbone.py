@@ -44,7 +44,7 @@ class ReferenceBackbone(nn.Module):
 
     def __init__(self, settings: ReferenceBackboneSettings, profiles: Profiles) -> None:
         super().__init__()
-        self._settings = settings
+        self._least_squares = settings.least_squares
         for name in ("mean", "spread", "noise"):
             self.register_buffer(name, getattr(profiles, name))
         self.register_buffer("similarity", _similarity(profiles.mean.double()).float())
@@ -66,10 +66,11 @@ class ReferenceBackbone(nn.Module):
     def forward(self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None) -> Features:
         """Map mixtures to features; arguments as for `Deconvolver.forward`."""
         with torch.no_grad():
-            settings, used = self._settings, profiles or self.profiles
-            if not settings.errors_in_variables:
+            markers, errors_in_variables, sum_to_one = self._least_squares
+            used = profiles or self.profiles
+            if not errors_in_variables:
                 used = used.exact()
-            solution = deconvolve(used, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
+            solution = deconvolve(used, methylation, depth, markers, sum_to_one)
             features = self._features(solution, depth)
         n, n_tissues, _ = features.shape
         proportions = solution.proportions.float()

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+from methmix.config.arm import ArmSettings, ReferenceBackboneSettings
 from methmix.files.reference import SPLITS, Reference
 from methmix.prediction.statement import STATEMENT
 from methmix.training.checkpoint import Checkpoint, arm_of, donors
+from methmix.training.record import BORROWED
 
 # What a card has of the record of the training.
 _RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
@@ -53,6 +55,8 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
             "presence": getattr(arm.model, "gate_threshold", None),
             "label": getattr(arm.loss, "label_threshold", None),
         },
+        "least_squares": _least_squares(arm, record),
+        "borrowed_spread": record.get("borrowed_spread", False),
         "calibration": {**_calibrated(checkpoint), **_best(checkpoint, "calibration/")},
         "validation": _best(checkpoint, "val/"),
         "training": {
@@ -83,6 +87,7 @@ def card_text(card: dict[str, Any]) -> str:
             f"CpG indices of wgbstools: {'yes' if regions['cpg_indices'] else 'no'}",
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
+        **_section_of_least_squares(card["least_squares"]),
         "Calibration": [
             f"{name}: {_CALIBRATION_WORDS.get(value, value) if isinstance(value, bool) else value}"
             for name, value in card["calibration"].items()
@@ -107,6 +112,19 @@ def _tissue(name: str, donors: dict[str, dict[str, int]]) -> str:
     return f"{name} ({counts})" if counts else name
 
 
+def _least_squares(arm: ArmSettings, record: dict[str, Any]) -> dict[str, Any]:
+    """Collect how the least squares are solved, and why; nothing of other backbones."""
+    if not isinstance(arm.model, ReferenceBackboneSettings):
+        return {}
+    chosen = record.get("least_squares", {})
+    return {**arm.model.least_squares._asdict(), "reason": chosen.get("reason", "stated in the configuration")}
+
+
+def _section_of_least_squares(values: dict[str, Any]) -> dict[str, list[str]]:
+    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in values.items()]
+    return {"Least squares": lines} if lines else {}
+
+
 def _limits(card: dict[str, Any]) -> list[str]:
     """State what the model cannot do, in words."""
     single = [name for name, counts in card["donors"].items() if counts["train"] < 2]
@@ -116,7 +134,9 @@ def _limits(card: dict[str, Any]) -> list[str]:
         f"Its intervals, limits of detection and metrics are of in-silico mixtures as in {card['phase']}; other "
         "samples may differ more from its donors than these do from each other.",
     ]
-    if single:
+    if card["borrowed_spread"]:
+        limits.append(BORROWED)
+    elif single:
         limits.append(f"A single training donor, so no inter-individual variability, for: {', '.join(single)}.")
     if not card["calibration"]["limits_of_detection"]:
         limits.append("No limit of detection is available.")

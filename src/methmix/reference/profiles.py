@@ -11,6 +11,7 @@ from torch import Tensor
 
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve, marker_weights
+from methmix.reference.variation import DonorVariation
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +44,8 @@ class SpreadFunction:
 
     ``(m (1 - m))^2 exp(b0 + b1 (m - 1/2) + b2 (m - 1/2)^2)``: a normal deviation on the logit scale to first order,
     whose size depends on m. The coefficients are a weighted fit to variances within tissues, less those of the reads.
+    Where these do not suffice, as where no tissue has two donors, the curve is ``borrowed``: that of the shipped
+    `DonorVariation` of healthy replicates. A spread of 0 would make the profiles of single donors exact.
     ``fractions`` and ``depth`` are of every donor, [n_donors, n_regions]; NaN and 0 where not observed.
     """
 
@@ -60,19 +63,19 @@ class SpreadFunction:
             np.add.at(freedom, bins, len(rows) - 1)
         centres = (np.arange(_BINS) + 0.5) / _BINS
         used = (freedom > _FREEDOM) & (excess > 0)
-        self.coefficients: Array = np.zeros(0)
-        if used.any():
-            # Few bins do not determine a curve, and none does beyond itself.
-            degree = min(2, int(used.sum()) // 4)
-            self._range = (centres[used].min(), centres[used].max())
-            ratio = np.log(excess[used] / freedom[used] / (centres[used] * (1 - centres[used])) ** 2)
-            fit = np.polynomial.polynomial.polyfit(centres[used] - 0.5, ratio, deg=degree, w=freedom[used] ** 0.25)
-            self.coefficients = np.asarray(fit, dtype=np.float64)
+        self.borrowed = not used.any()
+        if self.borrowed:
+            used, freedom = np.ones(_BINS, dtype=bool), np.ones(_BINS)
+            excess = DonorVariation.shipped("healthy").variance(centres)
+        # Few bins do not determine a curve, and none does beyond itself.
+        degree = min(2, int(used.sum()) // 4)
+        self._range = (centres[used].min(), centres[used].max())
+        ratio = np.log(excess[used] / freedom[used] / (centres[used] * (1 - centres[used])) ** 2)
+        fit = np.polynomial.polynomial.polyfit(centres[used] - 0.5, ratio, deg=degree, w=freedom[used] ** 0.25)
+        self.coefficients: Array = np.asarray(fit, dtype=np.float64)
 
     def __call__(self, mean: Tensor) -> Tensor:
-        """Evaluate at mean methylations; 0 everywhere where no tissue has two donors."""
-        if not len(self.coefficients):
-            return torch.zeros_like(mean)
+        """Evaluate at mean methylations."""
         m = mean.clamp(*_RANGE)
         exponent = torch.zeros_like(m)
         for coefficient in reversed(self.coefficients.tolist()):
@@ -83,12 +86,13 @@ class SpreadFunction:
 class DonorSums:
     """Sums over the donors of each tissue, from which profiles are made on a device, also of all donors but one.
 
-    Parameters are as for `SpreadFunction`, which estimates the variance between donors.
+    Parameters are as for `SpreadFunction`, which estimates the variance between donors, or borrows it.
     """
 
     def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups, device: torch.device = _CPU) -> None:
         self._fractions, self._depth, self._device = fractions, depth, device
         self._spread = SpreadFunction(fractions, depth, groups)
+        self.borrowed_spread = self._spread.borrowed
         of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
         self._sums = [torch.stack(part) for part in zip(*of_tissues, strict=True)]
         self.all = self._profiles(self._sums)

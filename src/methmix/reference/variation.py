@@ -24,6 +24,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
+from scipy.stats import norm
+from scipy.stats import t as student
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
@@ -32,6 +34,8 @@ Counts = npt.NDArray[np.int32]
 MAXIMUM_ADMIXTURE = 0.4
 # Fractions are kept this far from 0 and 1 before logits are taken.
 EDGE = 0.002
+# Nodes of the quadrature over sizes of donors' deviations and over deviates of regions.
+_FACTORS, _DEVIATES = 24, 2000
 
 
 class Donor(NamedTuple):
@@ -83,6 +87,20 @@ class DonorVariation:
         """Read the fitted parameters of ``healthy`` or ``tumour`` replicates."""
         stored = json.loads(files("methmix.reference").joinpath("donor_variation.json").read_text())
         return cls(**stored["parameters"][kind])
+
+    def variance(self, means: Array) -> Array:
+        """Compute the variance between pure donors in regions of mean methylation ``means``, 0 < m < 1.
+
+        By quadrature over equally probable values of ``donor_factor`` and ``t``. To first order it is ``scale^2 df /
+        (df - 2) exp(2 donor_spread^2) exp(-2 tilt (m - 1/2)) (m (1 - m))^2``, which is up to a quarter too large in
+        the middle and half of it near 0, where the logit is not linear.
+        """
+        factors = self.scale * np.exp(self.donor_spread * norm.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS))
+        deviates = student.ppf((np.arange(_DEVIATES) + 0.5) / _DEVIATES, self.degrees_of_freedom)
+        m = means[..., None, None]
+        deviations = np.exp(-self.tilt * (m - 0.5)) * factors[:, None] * deviates
+        variance: Array = expit(logit(m) + deviations).var(axis=(-2, -1))
+        return variance
 
     def draw(self, means: Array, tissue: int, relatives: list[int], rng: np.random.Generator) -> Donor:
         """Draw one donor; its methylation is NaN where the mean of its tissue is unknown.

@@ -50,13 +50,16 @@ class Episode(NamedTuple):
 
 
 class Episodes:
-    """Draws episodes from the training donors, purified or not (`training_donors`)."""
+    """Draws episodes from the training donors, purified or not (`training_donors`).
+
+    ``sums`` are what ``profiles``, those of all donors, are made from.
+    """
 
     def __init__(self, reference: Reference, purify: bool, device: torch.device = _CPU) -> None:
         self._groups = list(reference.pool("train").values())
         self._raw, self._composition = reference.fractions, reference.composition
-        self._sums, self._admixture = training_donors(reference, purify, device)
-        self.profiles = self._sums.all
+        self.sums, self._admixture = training_donors(reference, purify, device)
+        self.profiles = self.sums.all
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Draw one episode."""
@@ -72,7 +75,7 @@ class Episodes:
             profiles = profiles.replaced(drawn, replace(own, mean=_around(own.mean, own.noise, rng)))
         if chosen:
             tissues, rows = list(chosen), list(chosen.values())
-            profiles = profiles.replaced(tissues, self._sums.without(tissues, rows))
+            profiles = profiles.replaced(tissues, self.sums.without(tissues, rows))
         return Episode(profiles, partial(self._donors, chosen))
 
     def _donors(

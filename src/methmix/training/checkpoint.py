@@ -239,7 +239,9 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
                 "a training starts from the same arm in the phase that training.warm_start names",
             )
     own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
-    if differing := [key for key in sorted(own | other) if own.get(key) != other.get(key)]:
+    # What is chosen from the donors need not be the same in both phases.
+    stated = [key for key in sorted(own | other) if own.get(key) != "auto"]
+    if differing := [key for key in stated if own.get(key) != other.get(key)]:
         differences = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
         raise InputError(f"{path}: is of another model: {differences}", "give both phases the same model")
     check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")

@@ -29,7 +29,7 @@ from methmix.models.losses import LOSSES, TOTAL
 from methmix.models.prediction import batches, predict
 from methmix.models.ranks import shard, sharing
 from methmix.models.registry import build_model
-from methmix.reference.profiles import training_profiles
+from methmix.reference.profiles import training_donors
 from methmix.scores import Scores
 from methmix.training.batches import Batch, Episodes, training_batches
 from methmix.training.checkpoint import (
@@ -43,10 +43,11 @@ from methmix.training.checkpoint import (
     save_checkpoint,
 )
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
+from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
 from methmix.training.monitor import Monitor, check_mixtures, validate
 from methmix.training.parallel import Ranks, parallel_loss
-from methmix.training.record import identity_of, log_kept, record_of, write_record
+from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
 
 logger = logging.getLogger("methmix")
 
@@ -82,7 +83,7 @@ class Trainer:
         start: WarmStart | None = None,
     ) -> None:
         check_mixtures(validation, reference, arm.phase)
-        self.arm, self.experiment, self.folder, self.device = arm, experiment, folder, device
+        self.experiment, self.folder, self.device = experiment, folder, device
         self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
         self._reference, self._validation = reference, validation
         self._ranks, self._job, self._start = ranks, job, start
@@ -90,21 +91,28 @@ class Trainer:
         settings = arm.training
         self._shard = shard(settings.batch_size, ranks.rank, ranks.n_ranks)
         self.batches = training_batches(arm, experiment, reference, device)
+        episodes = self.batches.episodes
+        # The same for a training on a GPU and for the control, which has none.
+        on_cpu = episodes.sums if episodes and device.type == "cpu" else None
+        self.arm, self._choice = with_least_squares(arm, experiment, reference, on_cpu)
         self.model = self._initial_model(reference).to(device)
         self.optimiser = AdamW(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        identity = identity_of(arm, experiment, reference, validation, start)
+        identity = identity_of(self.arm, experiment, reference, validation, start)
         record = record_of(self.model, device, ranks, job, start, reference)
-        self.state = new_checkpoint(arm, experiment.seed, reference, identity, record)
+        record |= {"least_squares": self._choice.record if self._choice else {}, "borrowed_spread": self._borrowed}
+        self.state = new_checkpoint(self.arm, experiment.seed, reference, identity, record)
         self._sums: dict[str, Tensor] = {}
 
     def _initial_model(self, reference: Reference) -> Deconvolver:
-        tissues = None
+        donors = None
         if self.batches.episodes:
-            tissues = self.batches.episodes.profiles
+            donors = self.batches.episodes.sums
         elif self.arm.model.backbone == "reference":
-            tissues = training_profiles(reference, self.arm.model.purify_donors, self.device)
+            donors = training_donors(reference, self.arm.model.purify_donors, self.device)[0]
+        self._borrowed = donors is not None and donors.borrowed_spread
+        tissues = donors.all if donors else None
         profiles = torch.from_numpy(reference.complete_profiles("train"))
         return build_model(self.arm, profiles, seeds.integer(self.experiment.seed, "model", self.arm.phase), tissues)
 
@@ -139,7 +147,7 @@ class Trainer:
             logger.info("starting with the weights of %s", self._start.path)
         steps: Iterable[int] = range(state.step, last)
         if self._ranks.first:
-            write_text(self.folder / "logs" / "config.yaml", to_yaml(self.arm))
+            self._write_settings()
             steps = cli.progress(steps, f"{self.arm.arm} steps", last - state.step)
         with (
             Usage(self.device, before=state.record) as usage,
@@ -159,6 +167,16 @@ class Trainer:
         logger.info("finished after %d steps, %.0f s; %s", state.step, seconds, self.best_checkpoint)
         logger.info("best validation MAE %(val/mae).5f in epoch %(epoch)d", state.best)
         return None
+
+    def _write_settings(self) -> None:
+        """Write the resolved configuration, and what was chosen for it."""
+        logs = self.folder / "logs"
+        write_text(logs / "config.yaml", to_yaml(self.arm))
+        if self._choice:
+            self._choice.log()
+            write_text(logs / "recipe.csv", self._choice.table)
+        if self._borrowed:
+            logger.warning("%s", BORROWED)
 
     def train_step(self, step: int, batch: Batch) -> None:
         """Do one optimiser step; its number, from 0, decides the learning rate and what dropout draws."""

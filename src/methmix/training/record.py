@@ -27,6 +27,10 @@ from methmix.training.parallel import Ranks
 logger = logging.getLogger("methmix")
 
 _BLOCK = 100
+BORROWED = (
+    "The training donors do not show how donors of one tissue differ; inter-individual variability is borrowed from "
+    "healthy replicates of other tissues."
+)
 
 
 def identity_of(

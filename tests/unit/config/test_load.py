@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from methmix import metrics
 from methmix.arms import ARMS
 from methmix.config import __main__ as command
-from methmix.config.arm import ArmSettings, OriginalArm, SparseArm
+from methmix.config.arm import ArmSettings, OriginalArm, SparseArm, of_one_backbone
 from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import (
     arm_of_record,
@@ -327,6 +327,25 @@ def test_the_arm_of_a_checkpoint_of_before(sparse, write_yaml, backbone):
     assert arm_of_record(arm.model_dump(mode="json")) == arm
 
 
+def test_least_squares_are_chosen_unless_stated(repository):
+    file = repository / "config/phase2_sparse.yaml"
+    assert load_arm(file).model.stated == {}
+    model = load_arm(file, {"model.markers_per_tissue": 0, "model.sum_to_one": False}).model
+    assert model.stated == {"markers_per_tissue": 0, "sum_to_one": False}
+    assert model.least_squares == (0, True, False)
+    for value, problem in ((-1, "greater than or equal to 0"), ("all", "Input should be 'auto'"), (1.5, "integer")):
+        message = _error(load_arm, file, changes={"model.markers_per_tissue": value})
+        assert "model.markers_per_tissue: " in message and problem in message and len(message.splitlines()) == 1
+
+
+def test_least_squares_of_a_checkpoint_before_they_were_chosen(sparse):
+    """It solves as it did: by the values that it states, or by the default of a key that it does not have."""
+    sparse["model"] = of_one_backbone({**_OF_BOTH, "backbone": "reference", "errors_in_variables": False})
+    assert arm_of_record(sparse).model.least_squares == (0, False, True)
+    del sparse["model"]["errors_in_variables"], sparse["model"]["sum_to_one"], sparse["model"]["markers_per_tissue"]
+    assert arm_of_record(sparse).model.least_squares == (0, True, True)
+
+
 def test_a_checkpoint_without_a_key_that_was_added_since(sparse):
     arm = arm_of_record(sparse)
     del sparse["training"]["pure_fraction"], sparse["model"]["head_size"], sparse["loss"]["mae_weight"]
@@ -596,8 +615,10 @@ def test_a_variant_that_an_experiment_has_already_is_left_out(monkeypatch):
     monkeypatch.chdir(ROOT)
     everything = set(load_ablation(ROOT / "config/phase2_ablation.yaml").variants)
     assert set(effective_variants(load_experiment(ROOT / "config/default.yaml"), "phase2")) == everything
-    left = set(effective_variants(load_experiment(ROOT / "config/metdecode.yaml"), "phase2"))
-    assert everything - left == {"exact_profiles"}
+    experiment = load_experiment(ROOT / "config/metdecode.yaml")
+    assert set(effective_variants(experiment, "phase2")) == everything
+    exact = experiment.model_copy(update={"overrides": {"model.errors_in_variables": False}})
+    assert everything - set(effective_variants(exact, "phase2")) == {"exact_profiles"}
 
 
 def test_a_variant_that_starts_from_a_phase_that_an_experiment_has_not_is_left_out(monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ from methmix.least_squares import marker_weights
 from methmix.models.registry import build_model
 from methmix.nnls import normalise
 from methmix.scores import Scores
+from methmix.training.least_squares_choice import with_least_squares
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,10 @@ def test_least_squares_is_the_sparse_arm_without_its_network(data, monkeypatch):
     context, mixtures = data
     found = controls.least_squares(context, mixtures).proportions
     profiles = context.main_profiles
-    arm = tiny_arm("sparse", **{"model.backbone": "reference"})
+    arm, choice = with_least_squares(
+        tiny_arm("sparse", **{"model.backbone": "reference"}), context.experiment, context.reference
+    )
+    assert choice and arm.model.stated == context.main_settings.stated == choice.settings._asdict()
     model = build_model(arm, profiles.mean, 0, profiles).eval()
     shares = model.backbone(torch.from_numpy(mixtures.methylation[:]), torch.from_numpy(mixtures.depth[:]).float())[1]
     # The backbone gives each tissue a little, so that it can be corrected.

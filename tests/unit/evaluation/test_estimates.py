@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from methmix.evaluation.estimates import choose_cut, cut
+from methmix.cuts import choose_cut, cut
 
 
 def test_cut_normalises_and_keeps_the_largest():

@@ -78,3 +78,11 @@ def test_model_has_the_observed_variance_along_methylation(kind):
     ratio = model[known] / observed[known]
     assert (ratio > 1 / 2.5).all()
     assert (ratio < 2.5).all()
+
+
+@pytest.mark.parametrize("kind", ["healthy", "tumour"])
+def test_variance_is_that_of_drawn_donors(kind, rng):
+    variation, m = DonorVariation.shipped(kind), np.array([0.05, 0.2, 0.5, 0.8, 0.95])
+    means = np.tile(m, 40)[None]
+    drawn = np.stack([variation.draw(means, 0, [], rng).methylation for _ in range(4000)]).reshape(-1, len(m))
+    assert variation.variance(m) == pytest.approx(drawn.var(axis=0), rel=0.2)

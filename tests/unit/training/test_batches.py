@@ -11,7 +11,8 @@ from methmix.files.reference import Reference, mean_of_observed
 from methmix.least_squares import Profiles
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
-from methmix.reference.profiles import SpreadFunction, purified, training_profiles
+from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
+from methmix.reference.variation import DonorVariation
 from methmix.training.batches import Episodes, _DrawnDonors
 
 EVERY_TISSUE = np.full((3, 8), 1 / 8, dtype=np.float32)
@@ -38,9 +39,15 @@ def test_spread_function_finds_the_variance_between_donors(rng):
     assert spread(torch.from_numpy(m)).numpy() == pytest.approx((0.4 * m * (1 - m)) ** 2, rel=0.15)
 
 
-def test_without_replicates_nothing_is_known_of_the_spread(reference):
+def test_without_replicates_the_spread_is_borrowed(reference):
+    """Otherwise the profile of a single donor would be exact."""
     spread = SpreadFunction(reference.fractions, reference.depth, [[0], [1]])
-    assert (spread(torch.tensor([0.5])) == 0).all()
+    assert spread.borrowed and not training_donors(reference, purify=False)[0].borrowed_spread
+    m = np.array([0.1, 0.5, 0.9])
+    assert spread(torch.from_numpy(m)).numpy() == pytest.approx(DonorVariation.shipped("healthy").variance(m), rel=0.2)
+    single = DonorSums(reference.fractions, reference.depth, [[0], [1]]).all
+    observed = torch.from_numpy((reference.depth[:2] > 0).all(axis=0))
+    assert (single.noise >= single.spread)[:, observed].all() and (single.spread > 0).all()
 
 
 def test_purified_donors_lose_what_they_have_of_other_tissues(rng):
