@@ -15,9 +15,9 @@ from torch import Tensor
 
 from methmix import nnls
 
-# Variance of a mixture's methylation that remains at any depth; and that of marker regions, where no single one can be
-# trusted because a donor may be shifted across the whole genome.
-_FLOOR, _FLOOR_OF_MARKERS = 1e-3, 1e-2
+# Variance of a mixture's methylation that remains at any depth in marker regions, where no single one can be trusted
+# because a donor may be shifted across the whole genome.
+_FLOOR_OF_MARKERS = 1e-2
 # A marker's score: the distance from the nearest other tissue plus this much of that from their median, in units of the
 # standard deviation between donors, whose variance is at least this.
 _FROM_MEDIAN, _LEAST_SPREAD = 0.25, 0.003
@@ -110,7 +110,12 @@ def marker_weights(profiles: Profiles, per_tissue: int) -> Tensor:
 
 
 def deconvolve(
-    profiles: Profiles, methylation: Tensor, depth: Tensor, markers_per_tissue: int = 0, sum_to_one: bool = True
+    profiles: Profiles,
+    methylation: Tensor,
+    depth: Tensor,
+    markers_per_tissue: int = 0,
+    sum_to_one: bool = True,
+    residual_variance: float = 1e-3,
 ) -> Solution:
     """Deconvolve mixtures.
 
@@ -123,8 +128,10 @@ def deconvolve(
     sum_to_one
         Constrain the solution to sum to 1; otherwise it is normalised afterwards, and the sum absorbs a shift in the
         methylation of all regions.
+    residual_variance
+        Variance of a mixture's methylation that remains at any depth, if all regions are used.
     """
-    data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), _FLOOR, sum_to_one)
+    data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), residual_variance, sum_to_one)
     if markers_per_tissue:
         weights = marker_weights(profiles, markers_per_tissue)
         used = weights > 0

@@ -24,6 +24,12 @@ class LeastSquares(NamedTuple):
     markers_per_tissue: int = 0
     errors_in_variables: bool = True
     sum_to_one: bool = True
+    residual_variance: float = 1e-3
+
+    @property
+    def options(self) -> tuple[int, bool, float]:
+        """What `methmix.least_squares.deconvolve` is given beside profiles, which are exact or not, and mixtures."""
+        return self.markers_per_tissue, self.sum_to_one, self.residual_variance
 
 
 class _Backbone(Section):
@@ -55,6 +61,11 @@ class ReferenceBackboneSettings(_Backbone):
     )
     sum_to_one: _AutoSwitch = Field(
         "auto", description="constrain the least squares to sum to 1; false: normalise afterwards; auto: as above"
+    )
+
+    residual_variance: Positive = Field(
+        LeastSquares().residual_variance,
+        description="variance of a mixture's methylation that remains at any depth, if all regions are used",
     )
 
     @property

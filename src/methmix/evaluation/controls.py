@@ -22,7 +22,8 @@ from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve, marker_weights
 from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
-from methmix.reference.profiles import training_profiles
+from methmix.reference.profiles import training_donors
+from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.rows import ChangedRows, blocks
 from methmix.training.least_squares_choice import with_least_squares
 
@@ -58,8 +59,10 @@ class Context:
 
     @cached_property
     def main_profiles(self) -> Profiles:
-        """Profiles of the main arm, with their errors; of purified training donors, if so configured."""
-        return training_profiles(self.reference, self.main_settings.purify_donors)
+        """Profiles of the main arm: of purified training donors, and shrunken, if so configured."""
+        settings = self.main_settings
+        donors = training_donors(self.reference, settings.purify_donors)
+        return ShrunkenProfiles(donors).all if settings.least_squares.errors_in_variables else donors.all.exact()
 
     @property
     def numbers_of_markers(self) -> tuple[int, ...]:
@@ -149,12 +152,12 @@ def em_markers(context: Context, mixtures: Mixtures) -> Prediction:
 def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     """Deconvolve by the least squares that the main arm is built on, without its network."""
     settings = context.main_settings.least_squares
-    profiles = context.main_profiles if settings.errors_in_variables else context.main_profiles.exact()
+    profiles = context.main_profiles
     solved = []
     for rows in blocks(len(mixtures), _BLOCK):
         methylation = torch.from_numpy(mixtures.methylation[rows])
         depth = torch.from_numpy(mixtures.depth[rows].astype(np.float32))
-        solution = deconvolve(profiles, methylation, depth, settings.markers_per_tissue, settings.sum_to_one)
+        solution = deconvolve(profiles, methylation, depth, *settings.options)
         solved.append(solution.proportions.numpy())
     return Prediction(np.concatenate(solved))
 

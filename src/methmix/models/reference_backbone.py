@@ -66,11 +66,11 @@ class ReferenceBackbone(nn.Module):
     def forward(self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None) -> Features:
         """Map mixtures to features; arguments as for `Deconvolver.forward`."""
         with torch.no_grad():
-            markers, errors_in_variables, sum_to_one = self._least_squares
+            settings = self._least_squares
             used = profiles or self.profiles
-            if not errors_in_variables:
+            if not settings.errors_in_variables:
                 used = used.exact()
-            solution = deconvolve(used, methylation, depth, markers, sum_to_one)
+            solution = deconvolve(used, methylation, depth, *settings.options)
             features = self._features(solution, depth)
         n, n_tissues, _ = features.shape
         proportions = solution.proportions.float()

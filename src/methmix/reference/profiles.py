@@ -86,11 +86,19 @@ class SpreadFunction:
 class DonorSums:
     """Sums over the donors of each tissue, from which profiles are made on a device, also of all donors but one.
 
-    Parameters are as for `SpreadFunction`, which estimates the variance between donors, or borrows it.
+    Parameters are as for `SpreadFunction`, which estimates the variance between donors, or borrows it; ``admixture`` is
+    the mean over donors of the proportion of their largest other tissue, if they were purified.
     """
 
-    def __init__(self, fractions: DonorRows, depth: Depths, groups: Groups, device: torch.device = _CPU) -> None:
-        self._fractions, self._depth, self._device = fractions, depth, device
+    def __init__(
+        self,
+        fractions: DonorRows,
+        depth: Depths,
+        groups: Groups,
+        device: torch.device = _CPU,
+        admixture: float = 0.0,
+    ) -> None:
+        self._fractions, self._depth, self._device, self.admixture = fractions, depth, device, admixture
         self._spread = SpreadFunction(fractions, depth, groups)
         self.borrowed_spread = self._spread.borrowed
         of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
@@ -187,8 +195,8 @@ def _admixture(reference: Reference, groups: Groups, tissues: DonorSums) -> tupl
     return found, float(np.mean(largest)) if largest else 0.0
 
 
-def training_donors(reference: Reference, purify: bool, device: torch.device = _CPU) -> tuple[DonorSums, float]:
-    """Sum up the donors of the train split, with ``purify`` without their admixture, and return the mean of that.
+def training_donors(reference: Reference, purify: bool, device: torch.device = _CPU) -> DonorSums:
+    """Sum up the donors of the train split, with ``purify`` without their admixture.
 
     Nothing is removed (and the admixture 0) where the median tissue has fewer than three donors.
     """
@@ -196,12 +204,12 @@ def training_donors(reference: Reference, purify: bool, device: torch.device = _
     clean, admixture = cast(DonorRows, reference.fractions), 0.0
     if purify and np.median([len(rows) for rows in groups]) >= _DONORS:
         clean, admixture = purified(reference, groups)
-    return DonorSums(clean, reference.depth, groups, device), admixture
+    return DonorSums(clean, reference.depth, groups, device, admixture)
 
 
 def training_profiles(reference: Reference, purify: bool, device: torch.device = _CPU) -> Profiles:
     """Make the profiles of the tissues from the donors of the train split; arguments as for `training_donors`."""
-    return training_donors(reference, purify, device)[0].all
+    return training_donors(reference, purify, device).all
 
 
 def select_markers(reference: Reference, per_tissue: int) -> Reference:

@@ -8,7 +8,7 @@ model learns is the composition: the admixture counts as the tissue that it is.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from methmix import seeds
-from methmix.config.arm import ArmSettings, TrainingSettings
+from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingSettings
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
-from methmix.reference.profiles import training_donors
+from methmix.reference.profiles import DonorSums
+from methmix.reference.shrinkage import ShrunkenProfiles
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
@@ -50,16 +51,18 @@ class Episode(NamedTuple):
 
 
 class Episodes:
-    """Draws episodes from the training donors, purified or not (`training_donors`).
+    """Draws episodes from the training donors, purified or not.
 
-    ``sums`` are what ``profiles``, those of all donors, are made from.
+    The profiles of a model are shrunken or raw; donors are always drawn around the shrunken ones, as all that is known
+    of a tissue. ``profiles`` are those of all donors.
     """
 
-    def __init__(self, reference: Reference, purify: bool, device: torch.device = _CPU) -> None:
+    def __init__(self, reference: Reference, donors: DonorSums, shrink: bool) -> None:
         self._groups = list(reference.pool("train").values())
-        self._raw, self._composition = reference.fractions, reference.composition
-        self.sums, self._admixture = training_donors(reference, purify, device)
-        self.profiles = self.sums.all
+        self._raw, self._composition, self._admixture = reference.fractions, reference.composition, donors.admixture
+        shrunken = ShrunkenProfiles(donors)
+        self._known, self._source = shrunken.all, shrunken if shrink else donors
+        self.profiles = self._source.all
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Draw one episode."""
@@ -69,13 +72,9 @@ class Episodes:
             if len(rows) > 1 and rng.random() >= _DRAWN
         }
         profiles = self.profiles
-        drawn = [tissue for tissue in range(len(self._groups)) if tissue not in chosen]
-        if drawn:
-            own = profiles.of(drawn)
-            profiles = profiles.replaced(drawn, replace(own, mean=_around(own.mean, own.noise, rng)))
         if chosen:
             tissues, rows = list(chosen), list(chosen.values())
-            profiles = profiles.replaced(tissues, self.sums.without(tissues, rows))
+            profiles = profiles.replaced(tissues, self._source.without(tissues, rows))
         return Episode(profiles, partial(self._donors, chosen))
 
     def _donors(
@@ -88,7 +87,7 @@ class Episodes:
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
-        fractions, composition = own.at(is_drawn).donors(self.profiles)
+        fractions, composition = own.at(is_drawn).donors(self._known)
         weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
         for column, of_tissue in enumerate(chosen):
             weights[:, column] = proportions[:, of_tissue]
@@ -194,13 +193,18 @@ class TrainingBatches:
 
 
 def training_batches(
-    arm: ArmSettings, experiment: Experiment, reference: Reference, device: torch.device
+    arm: ArmSettings, experiment: Experiment, reference: Reference, donors: DonorSums, device: torch.device
 ) -> TrainingBatches:
-    """Make the batches of an arm."""
+    """Make the batches of an arm, whose least squares are chosen."""
     settings, mixtures = arm.training, experiment.mixtures
     sampler = MixtureSampler(reference, "train", mixtures.recipes[arm.phase], mixtures.mean_depths, device)
-    episodes = Episodes(reference, arm.model.purify_donors, device) if settings.leave_donors_out else None
+    episodes = Episodes(reference, donors, is_shrunken(arm)) if settings.leave_donors_out else None
     return TrainingBatches(sampler, experiment.seed, settings, arm.phase, episodes)
+
+
+def is_shrunken(arm: ArmSettings) -> bool:
+    """Whether a model has shrunken profiles: that is how its least squares account for errors in variables."""
+    return isinstance(arm.model, ReferenceBackboneSettings) and arm.model.least_squares.errors_in_variables
 
 
 def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.random.Generator) -> None:
@@ -214,11 +218,6 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
             mask = torch.from_numpy(gone).to(drawn.depth.device)
             drawn.depth[row].masked_fill_(mask, 0)
             drawn.methylation[row].masked_fill_(mask, torch.nan)
-
-
-def _around(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
-    """Draw methylation around a mean; [n, n_regions]."""
-    return _deviating(mean, variance, _sizes(len(mean), rng), rng.integers(2**64, size=len(mean), dtype=np.uint64))
 
 
 def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

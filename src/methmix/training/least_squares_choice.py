@@ -42,6 +42,7 @@ from methmix.mixtures.recipes import draw_proportions
 from methmix.mixtures.sampler import MixedDonors, MixtureBatch, MixtureSampler
 from methmix.nnls import normalise
 from methmix.reference.profiles import DonorSums, training_donors
+from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.rows import blocks
 
 logger = logging.getLogger("methmix")
@@ -130,7 +131,7 @@ def choose(
     preferred = (_SAFE if few else LeastSquares())._replace(**own)
     if max(map(len, groups)) < 2:
         return Choice(preferred, "no tissue has two training donors to compare on", 0, [])
-    donors = donors or training_donors(reference, settings.purify_donors)[0]
+    donors = donors or training_donors(reference, settings.purify_donors)
     rng = seeds.generator(experiment.seed, "recipe", phase)
     recipe, depths = experiment.mixtures.recipes[phase], experiment.mixtures.mean_depths
     sampler = MixtureSampler(reference, "train", recipe, depths)
@@ -174,17 +175,20 @@ def _compared(
     true, found = [], defaultdict(list)
     # Mixtures in which each tissue is.
     containing: dict[int, list[int]] = defaultdict(list)
+    sources: dict[bool, DonorSums | ShrunkenProfiles] = {True: ShrunkenProfiles(donors), False: donors}
     n = 0
     for number in range(n_episodes):
         left_out = {tissue: int(rows[number % len(rows)]) for tissue, rows in order.items()}
         batch = _mixtures(left_out, -(-_MIXTURES // n_episodes), sampler, reference, rng)
-        profiles = donors.all.replaced(list(left_out), donors.without(list(left_out), list(left_out.values())))
+        tissues, rows = list(left_out), list(left_out.values())
+        profiles = {shrunken: of.all.replaced(tissues, of.without(tissues, rows)) for shrunken, of in sources.items()}
         for tissue in left_out:
             containing[tissue].extend(n + np.flatnonzero(batch.label_proportions[:, tissue]))
         n += len(batch.proportions)
         true.append(batch.proportions)
         for settings in combinations:
-            found[settings].append(solved(settings, profiles, batch.methylation, batch.depth))
+            own = profiles[settings.errors_in_variables]
+            found[settings].append(solved(settings, own, batch.methylation, batch.depth))
     truth = np.concatenate(true).astype(np.float64)
     groups = [rows for rows in containing.values() if rows]
     return {settings: _errors(np.concatenate(parts), truth, groups) for settings, parts in found.items()}
@@ -212,7 +216,7 @@ def solved(settings: LeastSquares, profiles: Profiles, methylation: Tensor, dept
     """Deconvolve mixtures, [n, n_regions], as the settings say; returns proportions, float64 [n, n_tissues]."""
     used = profiles if settings.errors_in_variables else profiles.exact()
     parts = (
-        deconvolve(used, methylation[rows], depth[rows], settings.markers_per_tissue, settings.sum_to_one).proportions
+        deconvolve(used, methylation[rows], depth[rows], *settings.options).proportions
         for rows in blocks(len(methylation), _BLOCK)
     )
     proportions: Array = torch.cat(list(parts)).numpy()

@@ -30,8 +30,9 @@ from methmix.models.prediction import batches, predict
 from methmix.models.ranks import shard, sharing
 from methmix.models.registry import build_model
 from methmix.reference.profiles import training_donors
+from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.scores import Scores
-from methmix.training.batches import Batch, Episodes, training_batches
+from methmix.training.batches import Batch, Episodes, is_shrunken, training_batches
 from methmix.training.checkpoint import (
     Checkpoint,
     WarmStart,
@@ -90,29 +91,24 @@ class Trainer:
         self._lock, self._stop = RunLock(folder, job), StopSignal()
         settings = arm.training
         self._shard = shard(settings.batch_size, ranks.rank, ranks.n_ranks)
-        self.batches = training_batches(arm, experiment, reference, device)
-        episodes = self.batches.episodes
+        self._donors = training_donors(reference, arm.model.purify_donors, device)
         # The same for a training on a GPU and for the control, which has none.
-        on_cpu = episodes.sums if episodes and device.type == "cpu" else None
+        on_cpu = self._donors if device.type == "cpu" else None
         self.arm, self._choice = with_least_squares(arm, experiment, reference, on_cpu)
+        self.batches = training_batches(self.arm, experiment, reference, self._donors, device)
         self.model = self._initial_model(reference).to(device)
         self.optimiser = AdamW(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         identity = identity_of(self.arm, experiment, reference, validation, start)
         record = record_of(self.model, device, ranks, job, start, reference)
-        record |= {"least_squares": self._choice.record if self._choice else {}, "borrowed_spread": self._borrowed}
+        record["least_squares"] = self._choice.record if self._choice else {}
+        record["borrowed_spread"] = self._donors.borrowed_spread
         self.state = new_checkpoint(self.arm, experiment.seed, reference, identity, record)
         self._sums: dict[str, Tensor] = {}
 
     def _initial_model(self, reference: Reference) -> Deconvolver:
-        donors = None
-        if self.batches.episodes:
-            donors = self.batches.episodes.sums
-        elif self.arm.model.backbone == "reference":
-            donors = training_donors(reference, self.arm.model.purify_donors, self.device)[0]
-        self._borrowed = donors is not None and donors.borrowed_spread
-        tissues = donors.all if donors else None
+        tissues = ShrunkenProfiles(self._donors).all if is_shrunken(self.arm) else self._donors.all
         profiles = torch.from_numpy(reference.complete_profiles("train"))
         return build_model(self.arm, profiles, seeds.integer(self.experiment.seed, "model", self.arm.phase), tissues)
 
@@ -175,7 +171,7 @@ class Trainer:
         if self._choice:
             self._choice.log()
             write_text(logs / "recipe.csv", self._choice.table)
-        if self._borrowed:
+        if self._donors.borrowed_spread:
             logger.warning("%s", BORROWED)
 
     def train_step(self, step: int, batch: Batch) -> None:
@@ -281,7 +277,7 @@ class Trainer:
         """Calibrate the model of the best epoch."""
         best, last = load_checkpoint(self.best_checkpoint), self._snapshot(optimiser=False).model
         self.model.load_state_dict(best.model)
-        episodes = self.batches.episodes or Episodes(self._reference, self.arm.model.purify_donors, self.device)
+        episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
         of = self._validation
         # Donors of a simulated reference are as the drawn ones.
