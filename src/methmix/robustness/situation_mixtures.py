@@ -23,7 +23,7 @@ class SituationMixer:
     """Makes the mixtures of situations from the test donors of a reference.
 
     What a mixture's DNA consists of is the truth: the composition of its donors, less a foreign component, which
-    belongs to no tissue. So the proportions of a mixture with foreign DNA sum to less than 1, and those of nothing to 0.
+    belongs to no tissue. So the proportions of a mixture with foreign DNA sum to less than 1, of one of nothing to 0.
     """
 
     def __init__(self, reference: Reference) -> None:
