@@ -16,7 +16,7 @@ from methmix.robustness.situations import GROUPS, Kind
 class Quantity(NamedTuple):
     """How a quantity is called: in a sentence, and above a column."""
 
-    long: str
+    meaning: str
     short: str
     unit: str = "%"
 
@@ -54,7 +54,7 @@ def words(verdict: dict[str, Any]) -> str:
         bounds = "none" if verdict["high"] == 0 else f"at most {high}"
     else:
         bounds = f"at least {low}"
-    return f"{quantity.long}: {_number(verdict['value'], quantity.unit)}, expected {bounds}"
+    return f"{quantity.meaning}: {_number(verdict['value'], quantity.unit)}, expected {bounds}"
 
 
 def _number(value: float, unit: str) -> str:

@@ -69,14 +69,19 @@ def measure(
     number of mixtures changes no other one.
     """
     mixer, names = SituationMixer(reference), reference.tissue_names
-    drawn = draw_proportions(recipe, names, _DRAWS, seeds.generator(seed, "robustness", "prior"))
-    prior = (drawn > 0).mean(axis=0)
+    prior = prior_presence(seed, recipe, names)
     situations = all_situations(recipe, len(names))
     found = []
     for situation in cli.progress(situations, "situations", len(situations)):
         answers = _answers(seed, mixer, situation, methods, n * situation.times)
         found.append(judged(situation, answers, prior))
     return found
+
+
+def prior_presence(seed: int, recipe: Recipe, tissue_names: list[str]) -> Array:
+    """Count how often each tissue is in the mixtures of a recipe, [n_tissues], 0-1."""
+    drawn = draw_proportions(recipe, tissue_names, _DRAWS, seeds.generator(seed, "robustness", "prior"))
+    return np.asarray((drawn > 0).mean(axis=0))
 
 
 def _answers(
@@ -119,11 +124,13 @@ def judged(situation: Situation, answers: Mapping[str, Answers], prior: Array) -
 
 
 def _record(experiment: Experiment, reference: Reference, phase: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    recipe = experiment.mixtures.recipes[phase]
     verdicts = [verdict["held"] for situation in found for verdict in situation["expectations"]]
     return {
         "phase": phase,
         "held": sum(verdicts),
         "not_held": len(verdicts) - sum(verdicts),
+        "prior_presence": float(prior_presence(experiment.seed, recipe, reference.tissue_names).mean()),
         "situations": found,
         "shared_tissues": reference.shared_tissues("test"),
         "composition_known": reference.known_composition is not None,
