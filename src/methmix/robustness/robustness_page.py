@@ -47,14 +47,17 @@ _OF_NOTHING = ("claimed", "absent_excluded", "absent_said", "flagged", "unanswer
 def words(verdict: dict[str, Any]) -> str:
     """Write a verdict: the quantity, its value, and the range that is expected."""
     quantity = QUANTITIES[verdict["quantity"]]
+    return f"{quantity.meaning}: {_number(verdict['value'], quantity.unit)}, expected {_bounds(verdict)}"
+
+
+def _bounds(verdict: dict[str, Any]) -> str:
+    quantity = QUANTITIES[verdict["quantity"]]
     low, high = (_number(verdict[end], quantity.unit) if end in verdict else None for end in ("low", "high"))
     if low and high:
-        bounds = f"{low} to {high}"
-    elif high:
-        bounds = "none" if verdict["high"] == 0 else f"at most {high}"
-    else:
-        bounds = f"at least {low}"
-    return f"{quantity.meaning}: {_number(verdict['value'], quantity.unit)}, expected {bounds}"
+        return f"{low} to {high}"
+    if high:
+        return "none" if verdict["high"] == 0 else f"at most {high}"
+    return f"at least {low}"
 
 
 def _number(value: float, unit: str) -> str:
@@ -80,8 +83,25 @@ def robustness_page(record: dict[str, Any]) -> str:
         provenance=record["provenance"],
         quantities=QUANTITIES,
         groups=groups,
+        broken=_broken(record["situations"]),
         main=MAIN,
     )
+
+
+def _broken(situations: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Gather what is not held: title of the group -> a sentence per expectation, with the situations and values."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for situation in situations:
+        for verdict in situation["expectations"]:
+            if not verdict["held"]:
+                quantity = QUANTITIES[verdict["quantity"]]
+                sentence = f"{quantity.meaning}, expected {_bounds(verdict)}"
+                of_group = found.setdefault(GROUPS[situation["group"]][0], {})
+                value = _number(verdict["value"], quantity.unit)
+                of_group.setdefault(sentence, []).append(f"{value} ({situation['situation']})")
+    return {
+        title: [f"{sentence}: {', '.join(values)}" for sentence, values in own.items()] for title, own in found.items()
+    }
 
 
 def _row(situation: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
@@ -101,8 +121,8 @@ def _row(situation: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _images(kind: Kind, situations: list[dict[str, Any]]) -> list[Image]:
-    first, last = GROUPS[kind][0], "Dotted lines: the limits that are expected to hold for absent tissues."
-    return image(_figure(kind, situations), f"{first}: errors and certainty in each situation", last)
+    caption = "" if kind == "nothing" else "Dotted lines: the limits that are expected to hold for absent tissues."
+    return image(_figure(kind, situations), f"{GROUPS[kind][0]}: errors and certainty in each situation", caption)
 
 
 @drawing
@@ -137,7 +157,8 @@ def _of_methods(axes: Axes, situations: list[dict[str, Any]], name: str, title: 
         axes.plot(range(len(values)), values, "o", color=colour(method), markersize=6, alpha=0.85, label=method)
     axes.set_title(title)
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], fontsize=7)
+    axes.legend(handles[::-1], labels[::-1], fontsize=7, loc="lower right", bbox_to_anchor=(1.03, 0.97), ncols=3,
+                columnspacing=0.6, handletextpad=0)  # fmt: skip
 
 
 def _of_main(axes: Axes, situations: list[dict[str, Any]], quantities: dict[str, tuple[str, str]], title: str) -> None:
@@ -149,5 +170,6 @@ def _of_main(axes: Axes, situations: list[dict[str, Any]], quantities: dict[str,
         axes.bar(place, values, width=width, color=shade, label=label)
     axes.set_title(title)
     percent_axis(axes.yaxis)
-    axes.set_ylim(0, max(0.1, axes.get_ylim()[1]))
-    axes.legend(fontsize=7)
+    # Room for the legend above the bars.
+    axes.set_ylim(0, max(0.1, 1.35 * axes.get_ylim()[1]))
+    axes.legend(fontsize=7, loc="upper left")
