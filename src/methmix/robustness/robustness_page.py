@@ -142,6 +142,10 @@ def _figure(kind: Kind, situations: list[dict[str, Any]]) -> Figure:
     share = {"flagged": (TRUTH, "poor fit"), "unanswered": (ORANGE, "not answered")}
     share |= {"claimed": (BLUE, "a tissue is claimed")} if kind == "nothing" else {}
     _of_main(panels[-1], situations, share, "mixtures, sparse")
+    # Panels have the same methods.
+    handles, labels = panels[0].get_legend_handles_labels()
+    if kind != "nothing":
+        figure.legend(handles[::-1], labels[::-1], fontsize=8, loc="outside upper left", ncols=len(labels))
     for axes in panels:
         axes.set_xticks(range(len(situations)), [own["situation"] for own in situations], rotation=60, ha="right")
         axes.tick_params(axis="x", labelsize=7)
@@ -156,9 +160,6 @@ def _of_methods(axes: Axes, situations: list[dict[str, Any]], name: str, title: 
         values = [situation["methods"][method][name] for situation in situations]
         axes.plot(range(len(values)), values, "o", color=colour(method), markersize=6, alpha=0.85, label=method)
     axes.set_title(title)
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], fontsize=7, loc="lower right", bbox_to_anchor=(1.03, 0.97), ncols=3,
-                columnspacing=0.6, handletextpad=0)  # fmt: skip
 
 
 def _of_main(axes: Axes, situations: list[dict[str, Any]], quantities: dict[str, tuple[str, str]], title: str) -> None:

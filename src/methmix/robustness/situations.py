@@ -11,7 +11,11 @@ GROUPS: dict[Kind, tuple[str, str]] = {
     "regions": ("Missing regions", "only a random part of the model's regions has reads"),
     "composition": ("Number of tissues", "one to all tissues in similar proportions"),
     "shift": ("Shift between laboratories", "the methylation of all samples is shifted on the logit scale"),
-    "foreign": ("Foreign DNA", "a component with the mean profile, 15 % of whose regions are flipped"),
+    "foreign": (
+        "Foreign DNA",
+        "a component that no tissue explains, the mean profile with 15 % of its regions flipped; the true proportions of "
+        "all tissues sum to what it leaves",
+    ),
     "depth": ("Depth", "mixtures as in training at other depths"),
     "nothing": ("Samples of nothing", "methylation that has no tissue in it"),
 }
@@ -45,6 +49,8 @@ class Situation:
         Of a sample of nothing: the same everywhere, or None, random.
     times
         Multiple of the usual number of mixtures.
+    all_tissues
+        Whether every tissue of the reference is present.
     """
 
     kind: Kind
@@ -68,7 +74,10 @@ class Situation:
 def all_situations(recipe: Recipe, n_tissues: int) -> list[Situation]:
     """List the situations for a reference of so many tissues; ``recipe`` is that of the training."""
     return [
-        *(Situation("regions", f"{100 * part:g} %", _DEPTH, recipe, observed=part) for part in (0.1, 0.27, 0.5, 1.0)),
+        *(
+            Situation("regions", f"{100 * part:g} % observed", _DEPTH, recipe, observed=part)
+            for part in (0.1, 0.27, 0.5, 1.0)
+        ),
         *_compositions(n_tissues),
         *(Situation("shift", f"constant {size:g}", _DEPTH, recipe, shift=size) for size in (0.1, 0.3)),
         *(Situation("shift", f"low rank {size:g}", _DEPTH, recipe, shift=size, rank=2) for size in (0.1, 0.3)),
@@ -79,7 +88,7 @@ def all_situations(recipe: Recipe, n_tissues: int) -> list[Situation]:
             for part in (0.0, 0.1, 0.5)
             for depth in (30.0, 100.0, 500.0)
         ),
-        *(Situation("depth", f"{depth:g}", depth, recipe) for depth in (1.0, 3.0, 10.0, 30.0, 100.0, 500.0)),
+        *(Situation("depth", f"depth {depth:g}", depth, recipe) for depth in (1.0, 3.0, 10.0, 30.0, 100.0, 500.0)),
         *(Situation("nothing", f"{100 * value:g} % methylated", methylation=value) for value in (0.0, 0.8, 1.0)),
         Situation("nothing", "random"),
     ]
@@ -90,10 +99,17 @@ def _compositions(n_tissues: int) -> list[Situation]:
     numbers = [number for number in ([1], [3, 4, 5], [10], [20]) if max(number) < n_tissues]
     made = []
     for number in [*numbers, [n_tissues]]:
-        name = "all" if number == [n_tissues] else f"{number[0]} to {number[-1]}" if len(number) > 1 else f"{number[0]}"
+        whole = number == [n_tissues]
+        name = "all tissues" if whole else _words(number)
         recipe = DirichletRecipe(kind="dirichlet", n_tissues=number, concentration=_SIMILAR)
         made += [
-            Situation("composition", f"{name}, depth {depth:g}", depth, recipe, all_tissues=name == "all")
+            Situation("composition", f"{name}, depth {depth:g}", depth, recipe, all_tissues=whole)
             for depth in (4.0, _DEPTH)
         ]
     return made
+
+
+def _words(number: list[int]) -> str:
+    if number == [1]:
+        return "1 tissue"
+    return f"{number[0]} tissues" if len(number) == 1 else f"{number[0]} to {number[-1]} tissues"

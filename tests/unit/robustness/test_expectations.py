@@ -33,9 +33,11 @@ def test_every_situation_has_an_expectation():
 
 
 def test_expectations_of_their_own():
-    assert "mae_over_nnls" in quantities("composition", "all, depth 4")
-    assert "mae_over_nnls" not in quantities("composition", "20, depth 4")
+    assert "mae_over_nnls" in quantities("composition", "all tissues, depth 4")
+    assert "mae_over_nnls" not in quantities("composition", "20 tissues, depth 4")
     assert {"flagged", "unanswered"} <= quantities("foreign", "0 %, depth 30")
     assert "flagged" not in quantities("foreign", "10 %, depth 30")
     assert "flagged" in quantities("foreign", "10 %, depth 100")
-    assert "unanswered" in quantities("depth", "10") and "unanswered" not in quantities("depth", "3")
+    assert "unanswered" in quantities("depth", "depth 10") and "unanswered" not in quantities("depth", "depth 3")
+    assert "flagged" in quantities("composition", "1 tissue, depth 4")
+    assert "flagged" not in quantities("shift", "low rank 0.3")
