@@ -13,8 +13,8 @@ GROUPS: dict[Kind, tuple[str, str]] = {
     "shift": ("Shift between laboratories", "the methylation of all samples is shifted on the logit scale"),
     "foreign": (
         "Foreign DNA",
-        "a component that no tissue explains, the mean profile with 15 % of its regions flipped; the true proportions of "
-        "all tissues sum to what it leaves",
+        "a component that no tissue explains, the mean profile with 15 % of its regions flipped; the true proportions "
+        "of all tissues sum to what it leaves",
     ),
     "depth": ("Depth", "mixtures as in training at other depths"),
     "nothing": ("Samples of nothing", "methylation that has no tissue in it"),
