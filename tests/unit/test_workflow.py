@@ -44,7 +44,9 @@ def test_runs_are_the_experiment_and_its_repeats(in_repository):
     assert plan.settings("reference")(job(name="default-fold2"))[1]["split"]["fold"] == 2
 
 
-@pytest.mark.parametrize("name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "tiny"])
+@pytest.mark.parametrize(
+    "name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_one", "tiny"]
+)
 def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, monkeypatch, name):
     path = in_repository / f"config/{name}.yaml"
     plan = plan_of(path)
@@ -55,6 +57,10 @@ def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, mo
     written = record.stat().st_mtime_ns
     plan.record(job(name=name))
     assert record.stat().st_mtime_ns == written
+
+
+def test_the_record_of_the_main_arm_is_that_of_the_job(plan):
+    assert plan.main_record(job(phase="phase3")) == "results/default/phase3/sparse/logs/training_record.json"
 
 
 def test_a_training_of_an_arm(plan):

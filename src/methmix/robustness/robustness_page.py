@@ -173,4 +173,5 @@ def _of_main(axes: Axes, situations: list[dict[str, Any]], quantities: dict[str,
     percent_axis(axes.yaxis)
     # Room for the legend above the bars.
     axes.set_ylim(0, max(0.1, 1.35 * axes.get_ylim()[1]))
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= min(1, axes.get_ylim()[1])])
     axes.legend(fontsize=7, loc="upper left")
