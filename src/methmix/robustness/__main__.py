@@ -6,7 +6,7 @@ from pathlib import Path
 
 from methmix import cli
 
-# Mixtures of each situation; shares of a few percent of their entries can be measured.
+# Mixtures of each situation; proportions of a few percent of their entries can be measured.
 _MIXTURES = 100
 
 

@@ -14,7 +14,7 @@ from methmix.models.prediction import Array, Prediction
 from methmix.prediction.sample_results import SampleResult, split
 from methmix.prediction.sample_sheet import Sample
 
-# A presence probability from which a tissue is said to be there.
+# The presence probability from which a tissue counts as reported.
 SAID = 0.5
 # A true proportion that is never to be answered by exactly 0.
 LARGE = 0.3
@@ -86,14 +86,25 @@ def quality(answers: Answers, prior: Array) -> dict[str, float]:
     Returns
     -------
     dict
-        ``mae``: mean absolute error of the proportions. ``auc``: area under the ROC curve of presence, of present
-        against absent entries, by probability, or by proportion if the method has none. Of the absent entries,
-        ``absent_said``: the share with a presence probability of `SAID` or more; ``absent_excluded``: the share whose
-        interval excludes 0. ``coverage``: share of the present entries whose interval has the truth. ``large_zero``:
-        share of the entries of `LARGE` or more that are exactly 0. ``flagged``: share of the mixtures whose fit is
-        poor; ``unanswered``: share without numbers. ``limit``: median limit of detection, infinite if it is mostly
-        unknown. ``claimed``: share of the mixtures in which some tissue is claimed, by an interval that excludes 0 or a
-        presence more than half-way from its prior to certainty.
+        ``mae``
+            Mean absolute error of the proportions.
+        ``auc``
+            Area under the ROC curve of presence, of present against absent entries, by probability, or by proportion if
+            the method has none.
+        ``absent_said``, ``absent_excluded``
+            Proportion of the absent entries with a presence probability of `SAID` or more, and of those whose interval
+            excludes 0.
+        ``coverage``
+            Proportion of the present entries whose interval contains the truth.
+        ``large_zero``
+            Proportion of the entries of `LARGE` or more that are exactly 0.
+        ``flagged``, ``unanswered``
+            Proportion of the mixtures whose fit is poor, and of those without numbers.
+        ``limit``
+            Median limit of detection; infinite if it is mostly unknown.
+        ``claimed``
+            Proportion of the mixtures in which some tissue is claimed, by an interval that excludes 0 or a presence more
+            than half-way from its prior to certainty.
     """
     true, found = answers.true, answers.prediction
     absent, present = metrics.absent(true), metrics.present(true)
@@ -102,8 +113,8 @@ def quality(answers: Answers, prior: Array) -> dict[str, float]:
     return {
         "mae": float("nan") if nothing else _mean(np.abs(found.proportions - true), np.ones(true.shape, dtype=bool)),
         "auc": _auc(presence_score(found), absent, present),
-        "absent_said": _share(found.presence_probability, lambda values: values >= SAID, absent),
-        "absent_excluded": _share(found.low, lambda values: values > metrics.ROUNDING, absent),
+        "absent_said": _proportion(found.presence_probability, lambda values: values >= SAID, absent),
+        "absent_excluded": _proportion(found.low, lambda values: values > metrics.ROUNDING, absent),
         "coverage": float("nan")
         if found.low is None or found.high is None
         else _mean(metrics.covered(true, found.low, found.high), present),
@@ -119,7 +130,7 @@ def _mean(values: Any, of: metrics.Mask) -> float:
     return float(values[of].mean()) if of.any() else float("nan")
 
 
-def _share(values: Array | None, condition: Any, of: metrics.Mask) -> float:
+def _proportion(values: Array | None, condition: Any, of: metrics.Mask) -> float:
     return float("nan") if values is None else _mean(condition(values), of)
 
 

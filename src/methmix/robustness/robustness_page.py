@@ -139,9 +139,9 @@ def _figure(kind: Kind, situations: list[dict[str, Any]]) -> Figure:
     if kind != "nothing":
         for level, shade in ((0.07, BLUE), (0.03, ORANGE)):
             panels[-2].axhline(level, color=shade, linewidth=0.8, linestyle=":")
-    share = {"flagged": (TRUTH, "poor fit"), "unanswered": (ORANGE, "not answered")}
-    share |= {"claimed": (BLUE, "a tissue is claimed")} if kind == "nothing" else {}
-    _of_main(panels[-1], situations, share, "mixtures, sparse")
+    of_mixtures = {"flagged": (TRUTH, "poor fit"), "unanswered": (ORANGE, "not answered")}
+    of_mixtures |= {"claimed": (BLUE, "a tissue is claimed")} if kind == "nothing" else {}
+    _of_main(panels[-1], situations, of_mixtures, "mixtures, sparse")
     # Panels have the same methods.
     handles, labels = panels[0].get_legend_handles_labels()
     if kind != "nothing":
@@ -163,7 +163,7 @@ def _of_methods(axes: Axes, situations: list[dict[str, Any]], name: str, title: 
 
 
 def _of_main(axes: Axes, situations: list[dict[str, Any]], quantities: dict[str, tuple[str, str]], title: str) -> None:
-    """Draw shares of the main arm as bars side by side."""
+    """Draw proportions of the main arm as bars side by side."""
     width = 0.8 / len(quantities)
     for number, (name, (shade, label)) in enumerate(quantities.items()):
         values = np.nan_to_num([situation["methods"][MAIN][name] for situation in situations])
