@@ -103,8 +103,8 @@ def quality(answers: Answers, prior: Array) -> dict[str, float]:
         ``limit``
             Median limit of detection; infinite if it is mostly unknown.
         ``claimed``
-            Proportion of the mixtures in which some tissue is claimed, by an interval that excludes 0 or a presence more
-            than half-way from its prior to certainty.
+            Proportion of the mixtures in which some tissue is claimed, by an interval that excludes 0 or a presence
+            more than half-way from its prior to certainty.
     """
     true, found = answers.true, answers.prediction
     absent, present = metrics.absent(true), metrics.present(true)
