@@ -22,6 +22,7 @@ include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/robustness.smk"
 include: "workflow/rules/benchmark.smk"
 
 
@@ -59,6 +60,12 @@ rule detection_limit:
     """Find the smallest proportion of each tissue that the arms detect in a background."""
     input:
         f"results/{config['name']}/phase2/detection/detection.html",
+
+
+rule robustness:
+    """Measure whether answers are surer than they may be, in situations unlike the training."""
+    input:
+        f"results/{config['name']}/phase2/robustness/report.html",
 
 
 rule predict:

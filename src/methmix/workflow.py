@@ -93,6 +93,10 @@ class Plan:
         """Name the arms that the experiment trains in a job's phase."""
         return list(self.experiment.arms.get(wildcards.phase, {}))
 
+    def main_record(self, wildcards: Any) -> str:
+        """Name the record of the training of the main arm in a job's phase."""
+        return f"results/{wildcards.name}/{wildcards.phase}/{arms.MAIN}/logs/training_record.json"
+
     def arm_file(self, wildcards: Any) -> str:
         """Name the configuration file of the arm that a job trains, or a part of which it evaluates."""
         self._configured(wildcards)

@@ -23,6 +23,7 @@ ORDER = [
     {"detection"},
     {"report"},
     {"prediction"},
+    {"robustness"},
     {"benchmark"},
     {"workflow"},
 ]

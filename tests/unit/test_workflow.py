@@ -52,7 +52,9 @@ def test_draws_of_donors_are_eight_by_default_and_none_of_real_ones(in_repositor
     assert [run["seed"] for run in moved.draw_runs.values()] == [7, 8]
 
 
-@pytest.mark.parametrize("name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "tiny"])
+@pytest.mark.parametrize(
+    "name", ["default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_one", "tiny"]
+)
 def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, monkeypatch, name):
     path = in_repository / f"config/{name}.yaml"
     plan = plan_of(path)
@@ -63,6 +65,10 @@ def test_the_record_of_a_run_is_the_whole_experiment(in_repository, tmp_path, mo
     written = record.stat().st_mtime_ns
     plan.record(job(name=name))
     assert record.stat().st_mtime_ns == written
+
+
+def test_the_record_of_the_main_arm_is_that_of_the_job(plan):
+    assert plan.main_record(job(phase="phase3")) == "results/default/phase3/sparse/logs/training_record.json"
 
 
 def test_a_training_of_an_arm(plan):

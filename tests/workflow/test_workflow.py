@@ -15,7 +15,16 @@ from methmix.config.load import load_experiment
 from methmix.files.mixtures import read_mixtures
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = ("default", "full_scale", "loyfer_u25", "loyfer_uxm", "metdecode", "metdecode_294", "tiny")
+EXPERIMENTS = (
+    "default",
+    "full_scale",
+    "loyfer_u25",
+    "loyfer_uxm",
+    "metdecode",
+    "metdecode_294",
+    "metdecode_one",
+    "tiny",
+)
 
 
 TRAINED = "results/tiny/phase2/original/logs/training_record.json"
@@ -152,6 +161,25 @@ def test_detection_limit_needs_the_trained_arms_and_no_evaluation(checkout, snak
         "detection": 1, "detection_report": 1, "detection_limit": 1, "total": 7,
     }  # fmt: skip
     assert jobs(done.stdout + done.stderr) == expected
+
+
+def test_robustness_needs_the_sparse_arm_alone(checkout, snakemake):
+    done = snakemake(checkout, "-np", "robustness")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    expected = {"reference": 1, "mixtures": 1, "train": 1, "measure_robustness": 1, "robustness": 1, "total": 5}
+    assert jobs(output) == expected
+    assert "--checkpoint results/default/phase2/sparse/checkpoints/checkpoint_best.pt" in output
+    for name in ("robustness.json", "robustness.csv", "report.html"):
+        assert f"results/default/phase2/robustness/{name}" in output
+
+
+def test_robustness_of_a_reference_with_one_donor_a_tissue(checkout, snakemake):
+    done = snakemake(checkout, "-n", "robustness", "--configfile", "config/metdecode_one.yaml")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr)["train"] == 1
+    record = yaml.safe_load((checkout / "results/metdecode_one/config.yaml").read_text())
+    assert record["reference"]["split"]["training_donors"] == 1
 
 
 def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else(checkout, snakemake):

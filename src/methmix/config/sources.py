@@ -13,6 +13,7 @@ class SplitSettings(Section):
     validation: Minority = Field(0.2, description="fraction of a tissue's donors; at least one of three")
     test: Minority = Field(0.2, description="fraction of a tissue's donors; at least one of two")
     allow_single_donor: bool = Field(False, description="accept tissues of one donor, in all splits: optimistic errors")
+    training_donors: int | None = Field(None, ge=1, description="train with so many per tissue, test with all others")
     fold: int = Field(0, ge=0, description="which donors are in test and validation: each fold takes the next ones")
 
 

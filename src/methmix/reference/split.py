@@ -16,6 +16,9 @@ def split_donors(
     in test; its validation mixtures then take fresh reads of the training donor. One with a single donor has
     it in train, and all its mixtures are made of it; that must be allowed by the settings. Each fold tests the next
     donors of the same order, so that the folds of one seed have no test donor in common until all have been tested.
+
+    With ``training_donors`` so many donors of each tissue train, all others are in test, and none in validation, as
+    for a laboratory that has no more than these; each fold then trains with the next donors.
     """
     split: dict[str, Split] = {}
     for tissue in sorted(set(tissues)):
@@ -27,14 +30,24 @@ def split_donors(
                 "add a donor, remove the tissue, merge it with another (reference.merge_tissues), or set "
                 "reference.split.allow_single_donor to true and read its errors as optimistic",
             )
-        n_test = 0 if len(own) == 1 else max(1, round(settings.test * len(own)))
-        n_validation = 0 if len(own) < 3 else max(1, round(settings.validation * len(own)))
-        # Two large proportions of few donors may round to all of them; training needs one.
-        n_validation = max(0, min(n_validation, len(own) - n_test - 1))
-        first = settings.fold * max(n_test, 1) % len(own)
+        n_test, n_validation = _held_out(len(own), settings)
+        step = n_test if settings.training_donors is None else len(own) - n_test
+        first = settings.fold * max(step, 1) % len(own)
         for rank, donor in enumerate(own[first:] + own[:first]):
             split[donor] = "test" if rank < n_test else "validation" if rank < n_test + n_validation else "train"
     return [split[donor] for donor in donors]
+
+
+def _held_out(n: int, settings: SplitSettings) -> tuple[int, int]:
+    """Give how many of a tissue's ``n`` donors are in test and in validation; at least one trains."""
+    if n == 1:
+        return 0, 0
+    if settings.training_donors is not None:
+        return max(1, n - settings.training_donors), 0
+    n_test = max(1, round(settings.test * n))
+    n_validation = 0 if n < 3 else max(1, round(settings.validation * n))
+    # Two large proportions of few donors may round to all of them; training needs one.
+    return n_test, max(0, min(n_validation, n - n_test - 1))
 
 
 def check_given_split(donors: list[str], tissues: list[str], split: list[Split], settings: SplitSettings) -> None:

@@ -57,6 +57,25 @@ def test_which_donor_is_where_is_drawn():
     assert len(drawn) == 6
 
 
+@pytest.mark.parametrize(("number", "train"), [(2, 1), (3, 1), (9, 1), (2, 2), (3, 2), (9, 4)])
+def test_so_many_donors_train_and_all_others_test(number, train):
+    numbers = {"A": number, "B": 5}
+    split = _split(numbers, training_donors=train)["A"]
+    expected = min(train, number - 1)
+    assert [split.count(name) for name in SPLITS] == [expected, 0, number - expected]
+
+
+def test_folds_train_with_other_single_donors():
+    tissues = ["A"] * 4 + ["B"] * 2
+    folds = [
+        split_donors([*"abcdef"], tissues, _settings(training_donors=1, fold=fold), np.random.default_rng(0))
+        for fold in range(4)
+    ]
+    trained = [{donor for donor, s in zip("abcdef", split, strict=True) if s == "train"} for split in folds]
+    assert all(len(donors) == 2 for donors in trained)
+    assert set().union(*trained) == set("abcdef")
+
+
 def test_same_seed_same_split():
     assert _split({"A": 9, "B": 5}, seed=4) == _split({"A": 9, "B": 5}, seed=4)
 

@@ -1,0 +1,32 @@
+"""Measure whether answers are surer than they may be: few regions, many tissues, shifts, foreign DNA, no tissue."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from methmix import cli
+
+# Mixtures of each situation; proportions of a few percent of their entries can be measured.
+_MIXTURES = 100
+
+
+def main() -> int:
+    """Run the command line."""
+    arguments = cli.parser("methmix.robustness", __doc__ or "")
+    cli.config_option(arguments)
+    arguments.add_argument("--reference", type=Path, required=True, help="reference.h5 of the experiment")
+    arguments.add_argument("--checkpoint", type=Path, required=True, help="checkpoint_best.pt of the sparse arm")
+    arguments.add_argument("--mixtures", type=int, default=_MIXTURES, help="mixtures of each situation")
+    arguments.add_argument("--output", type=Path, required=True, help="folder to write to")
+    return cli.run(_body, arguments)
+
+
+def _body(options: argparse.Namespace) -> None:
+    # Imported here, so that --help does not wait for the libraries.
+    from methmix.robustness.suite import run_suite
+
+    run_suite(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
