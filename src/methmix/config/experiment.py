@@ -46,7 +46,7 @@ class DetectionSettings(Section):
 
     background: Composition = Field(min_length=1, description="proportion of each tissue in it; all others are spiked")
     spikes: _Spikes = Field(
-        [0.002, 0.005, 0.01, 0.02, 0.05, 0.1], description="true proportions of the spiked tissue, ascending"
+        [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1], description="true proportions of the spiked tissue, ascending"
     )
     depths: Annotated[Positives, ASCENDING] = Field(
         [10.0, 30.0, 100.0, 500.0], description="reads per region, ascending"

@@ -78,7 +78,7 @@ def _stated(figure: SubFigure, record: dict[str, Any]) -> None:
         if known.empty:
             axes.text(0.5, 0.5, "no limit is stated", transform=axes.transAxes, ha="center", color=TRUTH)
         else:
-            percent_axis(axes.xaxis, ticks=5)
+            percent_axis(axes.xaxis, decimals=1, ticks=5)
     panels[0].set_ylabel("called at the stated limit")
     percent_axis(panels[0].yaxis, decimals=0)
     figure.supxlabel("stated limit of detection", fontsize=9)
