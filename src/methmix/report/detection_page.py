@@ -91,8 +91,8 @@ def _stated_summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "false_positives": float(group["false_positive_rate"].astype(float).mean()),
         }
         if row["n"]:
-            worst = known.loc[known["called"].idxmin()]
-            row |= {"limit": float(known["limit"].median()), "worst": float(worst["called"]), "tissue": worst["tissue"]}
+            worst = known.sort_values("called", kind="stable").to_dict("records")[0]
+            row |= {"limit": float(known["limit"].median()), "worst": worst["called"], "tissue": worst["tissue"]}
             row["called"] = float(np.average(known["called"], weights=known["n"]))
         summary.append(row)
     return summary
@@ -109,11 +109,12 @@ def _donor_rates(record: dict[str, Any]) -> dict[tuple[Any, ...], list[float]]:
 
 def _shown_limits(limits: pd.DataFrame) -> dict[tuple[Any, ...], str]:
     """Write every limit of drawn donors, except where most of what is called is false."""
+    rows = limits[limits["donors"] == "drawn"].to_dict("records")
     return {
-        (row.arm, row.tissue, row.depth, row.threshold, _none(row.fpr)): (
-            "none" if row.fpr_attained > MOST_FALSE else row.shown
+        (row["arm"], row["tissue"], row["depth"], row["threshold"], _none(row["fpr"])): (
+            "none" if row["fpr_attained"] > MOST_FALSE else row["shown"]
         )
-        for row in limits[limits["donors"] == "drawn"].itertuples()
+        for row in rows
     }
 
 
