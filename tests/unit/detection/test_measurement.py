@@ -77,6 +77,7 @@ def test_record_has_stated_limits_and_false_positives_of_each_donor(folder):
 
 
 def test_real_donors_are_measured_beside_those_drawn_around_them(tmp_path, settings, reference, monkeypatch):
+    settings["detection"]["depths"] = [30]
     real = replace(reference, attributes={**reference.attributes, "source": "counts"}, known_composition=None)
     record = measured(tmp_path, settings, real)
     assert set(record["donors"]) == {"drawn", "test"} and record["donors"]["drawn"] == 20
