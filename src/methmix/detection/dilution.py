@@ -27,7 +27,7 @@ from methmix.rows import blocks
 
 # Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
 _BLOCK = 50
-# Fewest blanks of a background donor that 5 % false positives can be told from.
+# Fewest blanks of a background donor: its own threshold for 5 % false positives needs 19.
 _REPLICATES = 20
 BLANKS: tuple[Purpose, ...] = ("background", "other background")
 
