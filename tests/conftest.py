@@ -126,7 +126,7 @@ _SMALL: dict[str, Any] = {
         "spikes": [0.01, 0.1],
         "depths": [10, 100],
         "n_blank": 100,
-        "n_spiked": 10,
+        "n_spiked": 20,
     },
     "sweep": {"learning_rates": [0.001]},
 }

@@ -1,11 +1,12 @@
 rule detection:
-    """Measure the limit of detection: one tissue spiked into a background, against blanks."""
+    """Measure the limit of detection: one tissue spiked into backgrounds of unseen donors."""
     input:
         records=lambda wildcards: expand(
             "results/{{name}}/{{phase}}/{arm}/logs/training_record.json",
             arm=plan.trained_arms(wildcards),
         ),
         reference="results/{name}/reference/reference.h5",
+        validation="results/{name}/mixtures/{phase}_validation_mixtures.h5",
     output:
         multiext(
             "results/{name}/{phase}/detection/",
@@ -33,6 +34,7 @@ rule detection:
             --config {params.config:q} \
             --reference {input.reference:q} \
             --checkpoints {params.checkpoints:q} \
+            --validation {input.validation:q} \
             --output {params.output:q} \
             2>{log:q}
         """

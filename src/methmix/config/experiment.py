@@ -45,12 +45,15 @@ class DetectionSettings(Section):
     """What ``snakemake detection_limit`` measures: one tissue spiked into a background, in a dilution series."""
 
     background: Composition = Field(min_length=1, description="proportion of each tissue in it; all others are spiked")
-    spikes: _Spikes = Field([0.001, 0.002, 0.005, 0.01, 0.02, 0.05], description="proportions of the spike, ascending")
+    spikes: _Spikes = Field(
+        [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1], description="true proportions of the spiked tissue, ascending"
+    )
     depths: Annotated[Positives, ASCENDING] = Field(
         [10.0, 30.0, 100.0, 500.0], description="reads per region, ascending"
     )
-    n_blank: int = Field(500, ge=100, description="blanks per depth, of test and of validation donors")
-    n_spiked: Count = Field(40, description="mixtures per tissue, spike and depth")
+    n_background_donors: int = Field(20, ge=20, description="unseen donors of the background, and as many others")
+    n_blank: int = Field(400, ge=100, description="blanks per depth and set of backgrounds; at least 20 of each donor")
+    n_spiked: Count = Field(40, description="mixtures per tissue, spike and depth; at least one of each background")
 
 
 class PredictionSettings(Section):

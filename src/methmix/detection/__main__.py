@@ -13,6 +13,9 @@ def main() -> int:
     cli.config_option(arguments)
     arguments.add_argument("--reference", type=Path, required=True, help="reference.h5 of the experiment")
     arguments.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="checkpoint_best.pt of each arm")
+    arguments.add_argument(
+        "--validation", type=Path, required=True, help="validation mixtures, for the cuts of controls"
+    )
     arguments.add_argument("--output", type=Path, required=True, help="folder for scores and tables")
     return cli.run(_body, arguments)
 

@@ -1,37 +1,47 @@
-"""Dilution series: one tissue spiked into a background, scored by every arm."""
+"""Dilution series: one tissue spiked into backgrounds of unseen donors, scored by every arm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from methmix import cli, seeds
 from methmix.config.experiment import DetectionSettings
+from methmix.detection.backgrounds import (
+    Backgrounds,
+    Donors,
+    Spiker,
+    same_background,
+    spike_weight,
+    spiked_tissues,
+    take_donors,
+)
 from methmix.detection.scorers import Scorer
-from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
-from methmix.files.mixtures import Mixtures
-from methmix.files.reference import Reference, Split
-from methmix.mixtures.sampler import DonorMixer
+from methmix.files.reference import Reference
 from methmix.models.prediction import Array
+from methmix.reference.unseen_donors import Purpose, UnseenDonors
 from methmix.rows import blocks
 
 # Mixtures are drawn and scored in blocks, and only their scores are kept: memory does not grow with their number.
 _BLOCK = 50
-BLANKS: tuple[Split, ...] = ("test", "validation")
+# Fewest blanks of a background donor: its own threshold for 5 % false positives needs 19.
+_REPLICATES = 20
+BLANKS: tuple[Purpose, ...] = ("background", "other background")
 
 
 @dataclass(frozen=True)
 class DilutionScores:
     """Scores of all arms; the higher, the stronger an arm's evidence that the tissue is present.
 
-    Mean ``depths`` and proportions of the ``spikes`` ascend. ``spiked`` are the scores of the spiked tissue, [n_arms,
-    n_tissues, n_depths, n_spikes, n_spiked]; ``blanks`` the scores of mixtures without a spike, [n_arms, n_tissues,
-    n_depths, n_blank], of test and of validation donors.
+    Mean ``depths`` and true proportions of the ``spikes`` ascend. ``spiked`` are the scores of the spiked tissue,
+    [n_arms, n_tissues, n_depths, n_spikes, n_spiked], NaN where the background had as much of it without a spike;
+    mixture i is of background i modulo their number. ``blanks`` are those of mixtures without a spike, [n_arms,
+    n_tissues, n_depths, n_backgrounds, n_replicates], of the same backgrounds and of others; NaN where a donor of the
+    background truly has some of the tissue. ``spiked_called`` and ``blanks_called``, of the same shapes, are 1 where
+    the arm as it is shipped calls the tissue, else 0 or NaN.
     """
 
     arms: list[str]
@@ -39,77 +49,92 @@ class DilutionScores:
     depths: Array
     spikes: Array
     spiked: Array
+    spiked_called: Array
     blanks: dict[str, Array]
+    blanks_called: dict[str, Array]
 
 
-def dilution(
-    background: Mapping[str, float], tissue_names: list[str], spiked: str | None, spike: float
-) -> npt.NDArray[np.float32]:
-    """Dilute a background by the proportion ``spike`` of a tissue; [n_tissues], sums to 1."""
-    proportions = [background.get(name, 0) * (1 - spike) + spike * (name == spiked) for name in tissue_names]
-    return np.array(proportions, dtype=np.float32)
+@dataclass(frozen=True)
+class _Series:
+    """Draws and scores blocks of mixtures."""
 
+    seed: int
+    spiker: Spiker
+    scorers: Mapping[str, Scorer]
 
-def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> list[str]:
-    """List the tissues that are not in the background; `InputError` if it has an unknown tissue, or all of them."""
-    for name in background:
-        if name not in tissue_names:
-            raise InputError(
-                f"detection.background: {name!r} is not a tissue of the reference; it has {', '.join(tissue_names)}"
-            )
-    spiked = [name for name in tissue_names if name not in background]
-    if not spiked:
-        raise InputError("detection.background: has every tissue of the reference, none is left to spike")
-    return spiked
+    def score(
+        self,
+        stream: tuple[str, ...],
+        depth: float,
+        backgrounds: Backgrounds,
+        chosen: Any,
+        spiked: Donors | None = None,
+        weight: Array | None = None,
+    ) -> Array:
+        """Score mixtures, and see what is called: [2, n_arms, n, n_tissues]; every block has a stream of its own."""
+        found = []
+        for rows in blocks(len(chosen), _BLOCK):
+            rng = seeds.generator(self.seed, "detection", *stream, f"depth {depth:g}", rows.start)
+            own = () if spiked is None or weight is None else (spiked.at(rows), weight[rows])
+            mixtures = self.spiker.mix(backgrounds, chosen[rows], depth, rng, *own)
+            evidence = [scorer(mixtures) for scorer in self.scorers.values()]
+            found.append(np.stack([[one.scores for one in evidence], [one.called for one in evidence]]))
+        return np.concatenate(found, axis=2)
 
 
 def score_dilutions(
-    seed: int, settings: DetectionSettings, reference: Reference, scorers: Mapping[str, Scorer]
+    seed: int,
+    settings: DetectionSettings,
+    reference: Reference,
+    source: UnseenDonors,
+    scorers: Mapping[str, Scorer],
 ) -> DilutionScores:
-    """Draw the dilution series and score them with the scorer of each arm.
+    """Draw the dilution series of a source of donors and score them with the scorer of each arm.
 
-    Spiked mixtures are of the reference's test donors, blanks of its test and of its validation donors. Every block has
-    a random stream of its own, named after what is in it: another tissue, spike, depth or number of mixtures changes no
-    other block.
+    Each background is of donors of its own, and so is the spike of each mixture of a tissue, spike and depth; the same
+    donors are at all spikes and depths. Another tissue, spike, depth or number of mixtures changes no other block.
     """
     names = reference.tissue_names
     tissues = spiked_tissues(settings.background, names)
     columns = [names.index(name) for name in tissues]
-    mixers = {split: DonorMixer(reference, split) for split in BLANKS}
-    shape = (len(scorers), len(tissues), len(settings.depths))
-    spiked = np.empty((*shape, len(settings.spikes), settings.n_spiked))
-    blanks: dict[str, Array] = {split: np.empty((*shape, settings.n_blank)) for split in BLANKS}
+    series = _Series(seed, Spiker(reference), scorers)
+    n, depths, spikes = settings.n_background_donors, settings.depths, settings.spikes
+    backgrounds = {purpose: same_background(source, names, settings.background, purpose, n) for purpose in BLANKS}
+    blanks: dict[str, Array] = {}
+    for purpose, of_purpose in backgrounds.items():
+        replicates = max(_REPLICATES, -(-settings.n_blank // len(of_purpose)))
+        chosen = np.tile(np.arange(len(of_purpose)), replicates)
+        scored = [series.score(("blank", purpose), depth, of_purpose, chosen)[..., columns] for depth in depths]
+        # From replicates x backgrounds to [2, n_arms, n_tissues, n_depths, n_backgrounds, n_replicates].
+        shaped = np.stack(scored, axis=2).reshape(2, len(scorers), len(depths), replicates, len(of_purpose), -1)
+        blank = of_purpose.composition[:, columns].T == 0
+        blanks[purpose] = np.where(blank[:, None, :, None], shaped.transpose(0, 1, 5, 2, 4, 3), np.nan)
+    own = backgrounds["background"]
+    n_spiked = max(settings.n_spiked, len(own))
+    chosen = np.arange(n_spiked) % len(own)
+    spiked = np.full((2, len(scorers), len(tissues), len(depths), len(spikes), n_spiked), np.nan)
+    for t, column in enumerate(cli.progress(columns, "dilution series, tissues", len(columns))):
+        donors = take_donors(source, [column] * n_spiked, "spiked", list(range(n_spiked)))
+        for s, spike in enumerate(spikes):
+            target = np.full(n_spiked, spike)
+            weight = spike_weight(target, donors.composition[:, column], own.composition[chosen, column])
+            whole = np.nan_to_num(weight)
+            for d, depth in enumerate(depths):
+                stream = ("spiked", tissues[t], f"spike {spike:g}")
+                scored_here = series.score(stream, depth, own, chosen, donors, whole)[..., column]
+                spiked[:, :, t, d, s] = np.where(np.isnan(weight), np.nan, scored_here)
+    return DilutionScores(
+        list(scorers), tissues, np.array(depths), np.array(spikes), *spiked,
+        *({purpose: values[part] for purpose, values in blanks.items()} for part in (0, 1)),
+    )  # fmt: skip
 
-    def score(split: Split, tissue: str | None, depth: float, spike: float, n: int) -> Array:
-        """Draw mixtures and score them, [n_arms, n, n_tissues]."""
-        proportions = dilution(settings.background, names, tissue, spike)
-        scores = []
-        for rows in blocks(n, _BLOCK):
-            stream = ("detection", split, tissue or "blank", f"depth {depth:g}", f"spike {spike:g}", rows.start)
-            tiled = np.tile(proportions, (rows.stop - rows.start, 1))
-            batch = mixers[split].mix(tiled, np.array([depth]), seeds.generator(seed, *stream))
-            reads, truth = (
-                (batch.methylation.numpy(), batch.depth.numpy()),
-                (batch.proportions, batch.label_proportions),
-            )
-            mixtures = Mixtures(*reads, *truth, [], names, {})
-            scores.append(np.stack([scorer(mixtures) for scorer in scorers.values()]))
-        return np.concatenate(scores, axis=1)
 
-    cells = list(product(enumerate(settings.depths), enumerate([*tissues, None])))
-    for (d, depth), (t, tissue) in cli.progress(cells, "dilution series, tissues and depths", len(cells)):
-        if tissue is None:
-            for split in BLANKS:
-                blanks[split][:, :, d] = score(split, None, depth, 0, settings.n_blank)[:, :, columns].swapaxes(1, 2)
-        else:
-            for s, spike in enumerate(settings.spikes):
-                spiked[:, t, d, s] = score("test", tissue, depth, spike, settings.n_spiked)[:, :, columns[t]]
-    return DilutionScores(list(scorers), tissues, np.array(settings.depths), np.array(settings.spikes), spiked, blanks)
-
-
-def write_scores(path: Path, scores: DilutionScores) -> None:
-    """Write the scores as a compressed NumPy archive; a name per field, ``blanks_<split>`` for the blanks."""
-    arrays: dict[str, Any] = {f"blanks_{split}": values for split, values in scores.blanks.items()}
-    arrays |= {name: values for name, values in vars(scores).items() if name != "blanks"}
+def write_scores(path: Path, scores: Mapping[str, DilutionScores]) -> None:
+    """Write the scores as a compressed NumPy archive; ``<donors>/<field>``, and ``/<background>`` for the blanks."""
+    arrays: dict[str, Any] = {}
+    for donors, of_donors in scores.items():
+        for name, values in vars(of_donors).items():
+            parts = values if isinstance(values, dict) else {"": values}
+            arrays |= {f"{donors}/{name}/{part}".rstrip("/").replace(" ", "_"): array for part, array in parts.items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

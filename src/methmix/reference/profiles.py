@@ -200,7 +200,17 @@ def training_donors(reference: Reference, purify: bool, device: torch.device = _
 
     Nothing is removed (and the admixture 0) where the median tissue has fewer than three donors.
     """
-    groups = list(reference.pool("train").values())
+    return _donor_sums(reference, list(reference.pool("train").values()), purify, device)
+
+
+def all_donors(reference: Reference) -> DonorSums:
+    """Sum up the donors of all splits, purified as by `training_donors`: for measurements, never for a model."""
+    tissues = np.array(reference.tissues)
+    groups = [np.flatnonzero(tissues == tissue).tolist() for tissue in reference.tissue_names]
+    return _donor_sums(reference, groups, True, _CPU)
+
+
+def _donor_sums(reference: Reference, groups: Groups, purify: bool, device: torch.device) -> DonorSums:
     clean, admixture = cast(DonorRows, reference.fractions), 0.0
     if purify and np.median([len(rows) for rows in groups]) >= _DONORS:
         clean, admixture = purified(reference, groups)

@@ -85,7 +85,7 @@ def simulate_donors(settings: SimulatedReference, rng: np.random.Generator) -> D
     variation = DonorVariation.shipped(settings.donor_variation)
     drawn = variation.draw_donors(names, numbers, means, depth_of_donor, rng)
     note = "simulated: tissues and donors are drawn, no real sample is in this reference"
-    return DonorCounts.drawn(drawn, _regions(n_regions), notes=[note])
+    return DonorCounts.drawn(drawn, simulated_regions(n_regions), notes=[note])
 
 
 def _donor_numbers(n_donors: int, n_tissues: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,7 +94,7 @@ def _donor_numbers(n_donors: int, n_tissues: int, rng: np.random.Generator) -> n
     return 3 + rng.multinomial(spare, rng.dirichlet(np.full(n_tissues, 3.0)))
 
 
-def _regions(n_regions: int) -> pd.DataFrame:
+def simulated_regions(n_regions: int) -> pd.DataFrame:
     """Lay regions of 150 bases over 22 chromosomes; the coordinates are invented."""
     per_chromosome = -(-n_regions // 22)
     index = np.arange(n_regions)

@@ -1,4 +1,4 @@
-"""The figure and the page of the limits of detection."""
+"""The page of the limits of detection."""
 
 import logging
 from pathlib import Path
@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import NullLocator
+from matplotlib.figure import Figure
 
-from methmix.arms import MAIN
-from methmix.detection.sensitivity import shown_limit
+from methmix.detection.sensitivity import SHIPPED, THRESHOLDS, Threshold
 from methmix.files.atomic import write_text
 from methmix.pages.render import render
-from methmix.pages.style import EMPTY, TRUTH, colour, drawing, image, percent_axis, save
+from methmix.pages.style import image, save
 from methmix.pages.wording import percent
 from methmix.report.arm_results import read_result
+from methmix.report.detection_figure import (
+    MOST_FALSE,
+    at_threshold,
+    detection_figure,
+    ordered_arms,
+    ordered_tissues,
+    threshold_name,
+)
 
 logger = logging.getLogger("methmix")
 
@@ -27,108 +32,99 @@ def write_detection_page(folder: Path) -> None:
         read_result(folder / name, "measure again: python -m methmix.detection")
         for name in ("detection.json", "detection.csv", "limits.csv")
     )
-    figure = _figure(sensitivities, limits, record)
+    figure = detection_figure(sensitivities, limits, record)
     save(figure, folder / "detection.png")
     write_text(folder / "detection.html", _page(limits, record, figure))
     logger.info("report written to %s", folder / "detection.html")
 
 
-@drawing
-def _figure(sensitivities: pd.DataFrame, limits: pd.DataFrame, record: dict[str, Any]) -> Figure:
-    """Draw sensitivity against spike, one panel per depth and false-positive rate, and maps of the limits below."""
-    tissues, rates = _tissues(limits), list(dict.fromkeys(limits["fpr"]))
-    heights = [2.3 * len(rates) + 0.5, 0.21 * len(tissues) + 1.1]
-    figure = Figure(figsize=(12, sum(heights)))
-    panels: Any = figure.subfigures(2, 1, height_ratios=heights)
-    _curves(panels[0], sensitivities, rates, record)
-    _maps(panels[1], limits, tissues, record)
-    return figure
-
-
-def _arms(record: dict[str, Any]) -> list[str]:
-    """List the arms, the main one first."""
-    return sorted(record["arms"], key=lambda arm: arm == MAIN)[::-1]
-
-
-def _tissues(limits: pd.DataFrame) -> list[str]:
-    """Order the tissues by ascending limit of detection of the main arm, averaged over depths and rates."""
-    of_main = limits[limits["arm"] == MAIN] if MAIN in set(limits["arm"]) else limits
-    # A limit that is not reached counts as ten times the largest one.
-    highest = 10 * of_main["limit"].replace(np.inf, np.nan).max()
-    hardness = np.log(of_main["limit"].replace(np.inf, 1.0 if np.isnan(highest) else highest))
-    return [str(name) for name in hardness.groupby(of_main["tissue"]).mean().sort_values().index]
-
-
-def _curves(figure: SubFigure, table: pd.DataFrame, rates: list[float], record: dict[str, Any]) -> None:
-    """Draw the sensitivity over tissues, median and quartiles, of each arm."""
-    depths, spikes = record["settings"]["depths"], record["settings"]["spikes"]
-    panels = figure.subplots(len(rates), len(depths), sharex=True, sharey=True, squeeze=False)
-    spiked = table[table["spike"] > 0]
-    for (row, column), axes in np.ndenumerate(panels):
-        # The main arm last, above the others.
-        for arm in _arms(record)[::-1]:
-            chosen = (spiked["arm"] == arm) & (spiked["depth"] == depths[column]) & (spiked["fpr"] == rates[row])
-            by_spike = spiked[chosen].groupby("spike")["sensitivity"]
-            middle, shade = by_spike.median(), colour(arm)
-            lower, upper = by_spike.quantile(0.25), by_spike.quantile(0.75)
-            axes.fill_between(middle.index, lower, upper, color=shade, alpha=0.15, linewidth=0)
-            axes.plot(middle.index, middle, "o-", color=shade, markersize=3, label=arm)
-        for level in (rates[row], record["sensitivity"]):
-            axes.axhline(level, color=TRUTH, linewidth=0.7, linestyle=":")
-        axes.set(xscale="log", ylim=(-0.02, 1.03))
-        axes.set_xticks(spikes, [percent(spike) for spike in spikes], fontsize=7, rotation=45)
-        axes.xaxis.set_minor_locator(NullLocator())
-    for axes, depth in zip(panels[0], depths, strict=True):
-        axes.set_title(f"mean depth {depth:g}")
-    for axes, rate in zip(panels[:, 0], rates, strict=True):
-        axes.set_ylabel(f"sensitivity at\n{percent(rate)} false positives")
-        percent_axis(axes.yaxis, decimals=0)
-    figure.supxlabel("spiked proportion", fontsize=9)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=len(labels))
-
-
-def _maps(figure: SubFigure, limits: pd.DataFrame, tissues: list[str], record: dict[str, Any]) -> None:
-    """Draw the limit of each tissue and depth at the first false-positive rate, one map per arm."""
-    spikes, depths, rate = record["settings"]["spikes"], record["settings"]["depths"], limits["fpr"].iloc[0]
-    title = f"limit of detection: {percent(record['sensitivity'])} sensitivity at {percent(rate)} false positives"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    arms, norm = _arms(record), LogNorm(spikes[0], spikes[-1])
-    panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
-    for axes, arm in zip(panels, arms, strict=True):
-        chosen = limits[(limits["arm"] == arm) & (limits["fpr"] == rate)]
-        values = chosen.pivot_table(index="tissue", columns="depth", values="limit").loc[tissues, depths].to_numpy()
-        shades = axes.imshow(np.ma.masked_invalid(values), norm=norm, cmap="YlGnBu_r", aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            dark = np.isfinite(value) and norm(value) < 0.5
-            text = shown_limit(value, np.array(spikes)).replace(" %", "").replace("<= ", "≤ ")
-            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else TRUTH)
-        axes.set(title=arm, xlabel="mean depth", facecolor=EMPTY)
-        axes.set_xticks(range(len(depths)), [f"{depth:g}" for depth in depths])
-        axes.tick_params(length=0)
-    panels[0].set_yticks(range(len(tissues)), tissues)
-    bar = figure.colorbar(shades, ax=panels, shrink=0.8, aspect=30, ticks=spikes)
-    bar.ax.set_yticklabels([percent(spike) for spike in spikes])
-    bar.ax.yaxis.set_minor_locator(NullLocator())
-
-
 def _page(limits: pd.DataFrame, record: dict[str, Any], figure: Figure) -> str:
     settings = record["settings"]
     caption = (
-        f"Above: median over {len(record['tissues'])} tissues, band from the first to the third quartile. Below: the "
-        f"smallest proportion at which a tissue is detected in {percent(record['sensitivity'])} of the mixtures, in %; "
-        "grey where the largest spike is not enough."
+        f"Above: proportion of the samples in which a tissue at the limit that {_stating(record)} states for this "
+        "sample is called, a dot for each tissue, lines through tissues of about the same limit; dotted: "
+        f"{percent(record['sensitivity'])}. Middle: median over {len(record['tissues'])} tissues, band from the first "
+        "to the third quartile; the dash at the left edge is the false-positive rate. Below: the smallest proportion "
+        f"from which on a tissue is called in {percent(record['sensitivity'])} of the mixtures, in %; grey where the "
+        "largest spike is not enough."
     )
+    sources = list(record["donors"])
+    thresholds = [t for t in THRESHOLDS if not at_threshold(limits, t).empty]
     return render(
         "report/detection.html",
         record=record,
         provenance=record["provenance"],
-        arms=_arms(record),
+        arms=ordered_arms(record),
         depths=settings["depths"],
-        rates=list(dict.fromkeys(limits["fpr"])),
-        medians={(row["arm"], row["depth"], row["fpr"]): row for row in record["median_limits"]},
+        sources=sources,
+        thresholds=thresholds,
+        threshold_name=threshold_name,
+        medians={_key(row): row for row in record["median_limits"]},
+        key=lambda source, threshold, arm, depth: (source, threshold.kind, _rate(threshold), arm, depth),
+        most_false=MOST_FALSE,
+        stated={source: _stated_summary(rows) for source, rows in _stated_rows(record).items()},
+        donor_rates=_donor_rates(record),
         background=" + ".join(f"{percent(amount)} {name}" for name, amount in settings["background"].items()),
-        shown={(row.arm, row.tissue, row.depth, row.fpr): row.shown for row in limits.itertuples()},
-        tissues=_tissues(limits),
-        images=image(figure, "Sensitivity against spiked proportion, and limits of detection", caption),
+        shown=_shown_limits(limits),
+        tissues=ordered_tissues(limits),
+        images=image(figure, "Stated limits, sensitivity against true proportion, and limits of detection", caption),
     )
+
+
+def _stating(record: dict[str, Any]) -> str:
+    return " or ".join(dict.fromkeys(row["arm"] for row in record["stated_limit"])) or "no arm"
+
+
+def _stated_rows(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    rows = {"drawn": record["stated_limit"], "test": record["stated_limit_test_donors"]}
+    return {source: of_source for source, of_source in rows.items() if of_source}
+
+
+def _stated_summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Summarise stated limits over tissues, for each arm, background and depth; each mixture counts the same."""
+    summary = []
+    for (arm, background, depth), group in pd.DataFrame(rows).groupby(["arm", "background", "depth"], sort=False):
+        known = group.dropna(subset=["limit", "called"]).astype({"limit": float, "called": float})
+        row: dict[str, Any] = {"arm": arm, "background": background, "depth": depth, "n": int(known["n"].sum())}
+        row |= {
+            "known": float(group["known"].mean()),
+            "false_positives": float(group["false_positive_rate"].astype(float).mean()),
+        }
+        if row["n"]:
+            worst = known.sort_values("called", kind="stable").to_dict("records")[0]
+            row |= {"limit": float(known["limit"].median()), "worst": worst["called"], "tissue": worst["tissue"]}
+            row["called"] = float(np.average(known["called"], weights=known["n"]))
+        summary.append(row)
+    return summary
+
+
+def _donor_rates(record: dict[str, Any]) -> dict[tuple[Any, ...], list[float]]:
+    """Collect the false-positive rates of the background donors at the shipped threshold, ascending."""
+    found: dict[tuple[Any, ...], list[float]] = {}
+    for row in record["false_positive_rate"]:
+        if row["threshold"] == SHIPPED.kind:
+            found.setdefault((row["donors"], row["arm"], row["depth"]), []).append(row["rate"])
+    return {key: sorted(rates) for key, rates in found.items()}
+
+
+def _shown_limits(limits: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+    """Write every limit of drawn donors, except where most of what is called is false."""
+    rows = limits[limits["donors"] == "drawn"].to_dict("records")
+    return {
+        (row["arm"], row["tissue"], row["depth"], row["threshold"], _none(row["fpr"])): (
+            "none" if row["fpr_attained"] > MOST_FALSE else row["shown"]
+        )
+        for row in rows
+    }
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["donors"], row["threshold"], row["fpr"], row["arm"], row["depth"]
+
+
+def _rate(threshold: Threshold) -> float | None:
+    return _none(threshold.rate)
+
+
+def _none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

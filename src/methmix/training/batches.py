@@ -8,7 +8,7 @@ model learns is the composition: the admixture counts as the tissue that it is.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
+from methmix.reference.variation import DonorVariation
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
@@ -61,6 +62,9 @@ class Episodes:
         self._groups = list(reference.pool("train").values())
         self._raw, self._composition, self._admixture = reference.fractions, reference.composition, donors.admixture
         shrunken = ShrunkenProfiles(donors)
+        # What donors of a tissue have of others does not average out; it is borrowed where it could not be estimated.
+        mean_admixture = donors.admixture or DonorVariation.shipped("healthy").mean_admixture
+        self._impurity = mean_admixture / np.sqrt([len(rows) for rows in self._groups])
         self._known, self._source = shrunken.all, shrunken if shrink else donors
         self.profiles = self._source.all
 
@@ -75,10 +79,23 @@ class Episodes:
         if chosen:
             tissues, rows = list(chosen), list(chosen.values())
             profiles = profiles.replaced(tissues, self._source.without(tissues, rows))
-        return Episode(profiles, partial(self._donors, chosen))
+        return Episode(profiles, partial(self._donors, chosen, self._impure(rng)))
+
+    def _impure(self, rng: np.random.Generator) -> Profiles:
+        """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
+        n, mean = len(self._groups), self._known.mean
+        others = (np.arange(n) + rng.integers(1, n, n)) % n
+        foreign = torch.from_numpy((self._impurity * rng.standard_normal(n)).astype(np.float32))
+        drawn = torch.lerp(mean, mean[others.tolist()], foreign[:, None].to(mean.device))
+        return replace(self._known, mean=drawn.clamp_(0, 1))
 
     def _donors(
-        self, chosen: dict[int, int], proportions: npt.NDArray[np.float32], rng: np.random.Generator, rows: slice
+        self,
+        chosen: dict[int, int],
+        known: Profiles,
+        proportions: npt.NDArray[np.float32],
+        rng: np.random.Generator,
+        rows: slice,
     ) -> MixedDonors:
         """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
         mixture, tissue = np.nonzero(proportions)
@@ -87,7 +104,7 @@ class Episodes:
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
-        fractions, composition = own.at(is_drawn).donors(self._known)
+        fractions, composition = own.at(is_drawn).donors(known)
         weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
         for column, of_tissue in enumerate(chosen):
             weights[:, column] = proportions[:, of_tissue]

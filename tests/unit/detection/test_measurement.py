@@ -1,21 +1,46 @@
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from methmix.config.experiment import Experiment
-from methmix.detection.dilution import score_dilutions
-from methmix.detection.measurement import write_results
+from methmix.detection.measurement import measure
 from methmix.detection.scorers import make_scorers
+from methmix.files.mixtures import Mixtures
+from methmix.mixtures.sampler import MixtureSampler
 from methmix.report import __main__ as report
+
+
+class Stating:
+    """A model that states limits: the proportions of NNLS, called from 3 % on."""
+
+    def __init__(self, nnls):
+        self.cut, self._nnls = 0.03, nnls
+
+    def __call__(self, mixtures):
+        found = self._nnls(mixtures)
+        limit = np.full(found.scores.shape, 0.1)
+        limit[:, 1] = np.nan
+        return found._replace(called=found.scores >= self.cut, limit=limit)
+
+
+def measured(folder, settings, reference):
+    """Write what ``python -m methmix.detection`` writes, of controls and a model of which only the limits matter."""
+    experiment = Experiment.model_validate(settings)
+    validation = MixtureSampler(reference, "validation", experiment.mixtures.recipes["phase2"], [30.0])
+    batch = validation.sample(20, np.random.default_rng(1))
+    reads = batch.methylation.numpy(), batch.depth.numpy()
+    mixtures = Mixtures(*reads, batch.proportions, batch.label_proportions, [], reference.tissue_names, {})
+    scorers = make_scorers(reference, experiment, [], mixtures)
+    measure(folder, experiment, experiment.detection, reference, {"sparse": Stating(scorers["nnls"]), **scorers})
+    return json.loads((folder / "detection.json").read_text())
 
 
 @pytest.fixture
 def folder(tmp_path, settings, reference):
-    """Write what ``python -m methmix.detection`` writes, of the controls alone."""
-    experiment = Experiment.model_validate(settings)
-    scores = score_dilutions(1, experiment.detection, reference, make_scorers(reference, experiment, []))
-    write_results(tmp_path, experiment, experiment.detection, reference, scores)
+    measured(tmp_path, settings, reference)
     return tmp_path
 
 
@@ -25,10 +50,43 @@ def test_page_opens_offline_and_has_the_limits(folder, monkeypatch):
     page = (folder / "detection.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     record = json.loads((folder / "detection.json").read_text())
-    assert len(record["median_limits"]) == 2 * 2 * 2
-    assert all(row["shown"].replace("<", "&lt;").replace(">", "&gt;") in page for row in record["median_limits"])
+    # 3 arms, 2 depths, 5 thresholds.
+    assert len(record["median_limits"]) == 3 * 2 * 5
+    for row in record["median_limits"]:
+        shown = row["shown"].replace("<", "&lt;").replace(">", "&gt;")
+        assert shown in page or row["fpr_attained"] > 0.1
     assert (folder / "detection.png").stat().st_size > 10_000
     assert not list(folder.glob("*.part"))
+
+
+def test_record_has_stated_limits_and_false_positives_of_each_donor(folder):
+    record = json.loads((folder / "detection.json").read_text())
+    rows = record["stated_limit"]
+    assert {row["background"] for row in rows} == {"Blood", "balanced"}
+    # The model knows no limit of the second tissue.
+    unknown = {row["tissue"] for row in rows if row["limit"] is None}
+    assert unknown == {"Colon"} and all(row["called"] is None for row in rows if row["tissue"] in unknown)
+    assert all(0 <= row["called"] <= 1 for row in rows if row["limit"] is not None)
+    of_sparse = [
+        row["donor"]
+        for row in record["false_positive_rate"]
+        if (row["arm"], row["threshold"], row["depth"]) == ("sparse", "shipped", 10)
+    ]
+    assert of_sparse == list(range(1, 21))
+    assert record["stated_limit_test_donors"] == []
+
+
+def test_real_donors_are_measured_beside_those_drawn_around_them(tmp_path, settings, reference, monkeypatch):
+    settings["detection"]["depths"] = [30]
+    real = replace(reference, attributes={**reference.attributes, "source": "counts"}, known_composition=None)
+    record = measured(tmp_path, settings, real)
+    assert set(record["donors"]) == {"drawn", "test"} and record["donors"]["drawn"] == 20
+    assert record["stated_limit_test_donors"]
+    assert {row["donors"] for row in record["median_limits"]} == {"drawn", "test"}
+    assert set(record["background_donors"]["test"]) == {real.donors[row] for row in real.pool("test")["Blood"]}
+    monkeypatch.setattr("sys.argv", ["report", "detection", "--folder", str(tmp_path)])
+    assert report.main() == 0
+    assert "the real test donors" in (tmp_path / "detection.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["detection.json", "detection.csv", "limits.csv"])

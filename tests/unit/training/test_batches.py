@@ -15,6 +15,11 @@ from methmix.reference.profiles import DonorSums, SpreadFunction, purified, trai
 from methmix.reference.variation import DonorVariation
 from methmix.training.batches import Episodes, _DrawnDonors
 
+
+def episodes_of(reference, purify, shrink=False):
+    return Episodes(reference, training_donors(reference, purify), shrink)
+
+
 EVERY_TISSUE = np.full((3, 8), 1 / 8, dtype=np.float32)
 
 
@@ -42,7 +47,7 @@ def test_spread_function_finds_the_variance_between_donors(rng):
 def test_without_replicates_the_spread_is_borrowed(reference):
     """Otherwise the profile of a single donor would be exact."""
     spread = SpreadFunction(reference.fractions, reference.depth, [[0], [1]])
-    assert spread.borrowed and not training_donors(reference, purify=False)[0].borrowed_spread
+    assert spread.borrowed and not training_donors(reference, purify=False).borrowed_spread
     m = np.array([0.1, 0.5, 0.9])
     assert spread(torch.from_numpy(m)).numpy() == pytest.approx(DonorVariation.shipped("healthy").variance(m), rel=0.2)
     single = DonorSums(reference.fractions, reference.depth, [[0], [1]]).all
@@ -75,7 +80,7 @@ def test_purified_donors_lose_what_they_have_of_other_tissues(rng):
 
 
 def test_the_donor_of_the_mixtures_is_not_in_the_profile(reference):
-    episodes = Episodes(reference, purify=False)
+    episodes = episodes_of(reference, purify=False)
     tissues = reference.tissue_names
     of_real = 0
     for step in range(20):
@@ -96,7 +101,7 @@ def test_the_donor_of_the_mixtures_is_not_in_the_profile(reference):
 
 
 def test_an_episode_is_repeated_by_its_stream(reference):
-    episodes = Episodes(reference, purify=False)
+    episodes = episodes_of(reference, purify=False)
     first, second = (episodes.draw(seeds.generator(1, "test", 3)) for _ in range(2))
     assert (first.profiles.mean == second.profiles.mean).all()
     whole, again = (e.donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(None)) for e in (first, second))
@@ -110,7 +115,7 @@ def test_an_episode_is_repeated_by_its_stream(reference):
 
 def test_each_mixture_has_drawn_donors_of_its_own(reference):
     mixed = (
-        Episodes(reference, purify=False)
+        episodes_of(reference, purify=False)
         .draw(seeds.generator(1, "test"))
         .donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(None))
     )
@@ -121,7 +126,7 @@ def test_each_mixture_has_drawn_donors_of_its_own(reference):
 
 def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     """Noiseless profiles and donors: the mixed methylation is the composition's mean profile."""
-    episodes = Episodes(reference, purify=True)
+    episodes = episodes_of(reference, purify=True)
     silent = torch.zeros_like(episodes.profiles.mean)
     exact = Profiles(episodes.profiles.mean.clamp(0.01, 0.99), silent, silent)
     plan = _DrawnDonors.plan(np.arange(4), len(reference.tissue_names), 0.2, seeds.generator(3, "test"))
@@ -134,7 +139,7 @@ def test_untrained_backbone_is_least_squares(reference, tmp_path):
     """Before any training a tissue's proportion is its least-squares proportion: there is no correction yet."""
     mixtures = tiny_mixtures(reference, "validation", tmp_path)
     arm = tiny_arm("sparse", **{"model.backbone": "reference", "model.presence_threshold": 0.2})
-    episodes = Episodes(reference, purify=False)
+    episodes = episodes_of(reference, purify=False)
     model = build_model(arm, torch.from_numpy(reference.complete_profiles("train")), 0, episodes.profiles)
     found = predict(model, mixtures.methylation, mixtures.depth)
     assert np.abs(found.proportions - mixtures.proportions).mean() < 0.03
