@@ -9,9 +9,6 @@ from torch import Tensor, nn
 from methmix.least_squares import Profiles
 from methmix.models.ranks import current_shard, total
 
-# A region in which tissues hardly differ must not be blown up to the same scale as a marker.
-_MINIMUM_SCALE = 0.02
-
 
 class Features(NamedTuple):
     """What a backbone makes of mixtures: what a head reads, and the estimates of one that solves least squares.
@@ -28,7 +25,11 @@ class Features(NamedTuple):
 
 
 class Standardise(nn.Module):
-    """Centre and scale each region by the tissues of the reference; a missing value becomes 0, the mean tissue."""
+    """Centre each region by the tissues of the reference; a missing value becomes 0, the mean tissue.
+
+    All regions have one scale, the standard deviation between tissues of a typical region: with a scale each, those in
+    which tissues hardly differ would be nothing but amplified read noise.
+    """
 
     centre: Tensor
     scale: Tensor
@@ -36,7 +37,7 @@ class Standardise(nn.Module):
     def __init__(self, profiles: Tensor) -> None:
         super().__init__()
         self.register_buffer("centre", profiles.mean(dim=0).float())
-        self.register_buffer("scale", profiles.std(dim=0).clamp(min=_MINIMUM_SCALE).float())
+        self.register_buffer("scale", profiles.var(dim=0).mean().sqrt().expand(profiles.shape[1]).clone().float())
 
     def forward(self, methylation: Tensor) -> Tensor:
         """Map methylation [batch, n_regions], NaN where missing, to finite values of the same shape."""

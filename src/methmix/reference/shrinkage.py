@@ -53,7 +53,7 @@ def _deviations(profiles: Profiles, centre: Tensor | None) -> tuple[Tensor, Tens
     """Compute deviations from the centre, by default the median, and their sampling variance, on the logit scale."""
     m = profiles.mean.clamp(*_RANGE)
     logits = torch.logit(m)
-    centre = logits.median(dim=0).values if centre is None else centre
+    centre = logits.quantile(0.5, dim=0) if centre is None else centre
     return logits - centre, (profiles.noise / (m * (1 - m)).square()).clamp(min=_LEAST_VARIANCE), centre
 
 

@@ -21,3 +21,9 @@ def test_missing_values_are_neutral_not_unmethylated(profiles):
     value = torch.full((1, n_regions), float("nan"))
     assert (standardise(value) == 0).all()
     assert (standardise(torch.zeros(1, n_regions)) != 0).all()
+
+
+def test_a_region_in_which_tissues_hardly_differ_is_not_amplified():
+    profiles = torch.tensor([[0.1, 0.50], [0.9, 0.51], [0.5, 0.49]])
+    marker, other = Standardise(profiles)(torch.tensor([[0.7, 0.7]]))[0]
+    assert torch.isclose(marker, other)
