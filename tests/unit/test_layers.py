@@ -11,6 +11,7 @@ PACKAGE = Path(methmix.__file__).parent
 ORDER = [
     {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure"},
     {"nnls", "least_squares", "metrics", "scores", "arms"},
+    {"cuts"},
     {"config"},
     {"files"},
     {"pages"},

@@ -169,7 +169,7 @@ class _Arm(Section):
     def _one_backbone(cls, content: Any) -> Any:
         """Accept an earlier record, which has the keys of both backbones; without two stages, a model is an MLP."""
         model = content.get("model")
-        if isinstance(model, dict) and (model.keys() >= _MLP | _REFERENCE or model.get("use_two_stage") is False):
+        if isinstance(model, dict) and (model.keys() >= _ONCE_IN_ALL or model.get("use_two_stage") is False):
             return {**content, "model": of_one_backbone(model)}
         return content
 
@@ -201,6 +201,8 @@ ArmSettings = OriginalArm | SparseArm
 # Keys that only one backbone has.
 _MLP = MlpSettings.model_fields.keys() - ReferenceBackboneSettings.model_fields.keys()
 _REFERENCE = ReferenceBackboneSettings.model_fields.keys() - MlpSettings.model_fields.keys()
+# Keys of both backbones in the record of an earlier version.
+_ONCE_IN_ALL = {"hidden_sizes", "head_size", "errors_in_variables", "markers_per_tissue", "sum_to_one"}
 _MODELS = [("model", section) for section in get_args(SparseModelSettings)]
 # All dotted keys that some arm has.
 ARM_KEYS = {

@@ -55,7 +55,7 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
             "presence": getattr(arm.model, "gate_threshold", None),
             "label": getattr(arm.loss, "label_threshold", None),
         },
-        "least_squares": _least_squares(arm, record),
+        "recipe": _least_squares(arm, record),
         "borrowed_spread": record.get("borrowed_spread", False),
         "calibration": {**_calibrated(checkpoint), **_best(checkpoint, "calibration/")},
         "validation": _best(checkpoint, "val/"),
@@ -87,7 +87,7 @@ def card_text(card: dict[str, Any]) -> str:
             f"CpG indices of wgbstools: {'yes' if regions['cpg_indices'] else 'no'}",
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
-        **_section_of_least_squares(card["least_squares"]),
+        **_section_of_least_squares(card["recipe"]),
         "Calibration": [
             f"{name}: {_CALIBRATION_WORDS.get(value, value) if isinstance(value, bool) else value}"
             for name, value in card["calibration"].items()
@@ -116,7 +116,7 @@ def _least_squares(arm: ArmSettings, record: dict[str, Any]) -> dict[str, Any]:
     """Collect how the least squares are solved, and why; nothing of other backbones."""
     if not isinstance(arm.model, ReferenceBackboneSettings):
         return {}
-    chosen = record.get("least_squares", {})
+    chosen = record.get("recipe", {})
     return {**arm.model.least_squares._asdict(), "reason": chosen.get("reason", "stated in the configuration")}
 
 

@@ -102,7 +102,7 @@ class Trainer:
         )
         identity = identity_of(self.arm, experiment, reference, validation, start)
         record = record_of(self.model, device, ranks, job, start, reference)
-        record["least_squares"] = self._choice.record if self._choice else {}
+        record["recipe"] = self._choice.record if self._choice else {}
         record["borrowed_spread"] = self._donors.borrowed_spread
         self.state = new_checkpoint(self.arm, experiment.seed, reference, identity, record)
         self._sums: dict[str, Tensor] = {}

@@ -331,10 +331,10 @@ def test_the_arm_of_a_checkpoint_of_before(sparse, write_yaml, backbone):
 
 def test_least_squares_are_chosen_unless_stated(repository):
     file = repository / "config/phase2_sparse.yaml"
-    assert load_arm(file).model.stated == {}
+    assert load_arm(file).model.stated == {"residual_variance": 0.0001}
     model = load_arm(file, {"model.markers_per_tissue": 0, "model.sum_to_one": False}).model
-    assert model.stated == {"markers_per_tissue": 0, "sum_to_one": False}
-    assert model.least_squares == (0, True, False)
+    assert model.stated == {"markers_per_tissue": 0, "sum_to_one": False, "residual_variance": 0.0001}
+    assert model.least_squares == (0, True, False, 0.0001)
     for value, problem in ((-1, "greater than or equal to 0"), ("all", "Input should be 'auto'"), (1.5, "integer")):
         message = _error(load_arm, file, changes={"model.markers_per_tissue": value})
         assert "model.markers_per_tissue: " in message and problem in message and len(message.splitlines()) == 1
@@ -343,9 +343,9 @@ def test_least_squares_are_chosen_unless_stated(repository):
 def test_least_squares_of_a_checkpoint_before_they_were_chosen(sparse):
     """It solves as it did: by the values that it states, or by the default of a key that it does not have."""
     sparse["model"] = of_one_backbone({**_OF_BOTH, "backbone": "reference", "errors_in_variables": False})
-    assert arm_of_record(sparse).model.least_squares == (0, False, True)
+    assert arm_of_record(sparse).model.least_squares == (0, False, True, 0.001)
     del sparse["model"]["errors_in_variables"], sparse["model"]["sum_to_one"], sparse["model"]["markers_per_tissue"]
-    assert arm_of_record(sparse).model.least_squares == (0, True, True)
+    assert arm_of_record(sparse).model.least_squares == (0, True, True, 0.001)
 
 
 def test_a_checkpoint_without_a_key_that_was_added_since(sparse):
@@ -382,6 +382,12 @@ def test_written_out_configuration_is_the_same(settings, write_yaml, sparse):
     assert load_experiment(write_yaml(to_yaml(experiment))) == experiment
     arm = load_arm(write_yaml(sparse))
     assert load_arm(write_yaml(to_yaml(arm))) == arm
+
+
+# What each arm trains best on, and how long.
+_TRAINED_DIFFERENTLY = (
+    "learning_rate", "epochs", "early_stopping_patience", "pure_fraction", "any_fraction", "partial_fraction",
+)  # fmt: skip
 
 
 def _part_of(stored, found) -> bool:

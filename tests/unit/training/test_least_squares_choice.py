@@ -98,10 +98,10 @@ def test_training_records_the_choice(tmp_path, caplog, single):
     values = chosen.settings._asdict()
     assert values.items() <= checkpoint.arm["model"].items()
     record = json.loads((tmp_path / "logs" / "training_record.json").read_text())["record"]
-    assert values.items() <= record["least_squares"].items() and record["borrowed_spread"] == single
+    assert values.items() <= record["recipe"].items() and record["borrowed_spread"] == single
     assert "auto" not in (tmp_path / "logs" / "config.yaml").read_text()
     assert (tmp_path / "logs" / "recipe.csv").read_text() == chosen.table
     card = model_card(checkpoint)
-    assert values.items() <= card["least_squares"].items() and card["least_squares"]["reason"] == chosen.reason
+    assert values.items() <= card["recipe"].items() and card["recipe"]["reason"] == chosen.reason
     assert f"markers per tissue: {chosen.settings.markers_per_tissue}" in card_text(card)
     assert any("borrowed" in line for line in card["limits"]) == single == ("borrowed" in caplog.text)
