@@ -244,6 +244,14 @@ def test_epoch_of_whole_batches(sparse, write_yaml):
     assert "training.mixtures_per_epoch: 1001 is not a multiple of batch_size 125" in message
 
 
+def test_fractions_of_training_mixtures_are_of_one_whole(sparse, write_yaml):
+    sparse["training"] |= {"pure_fraction": 0.4, "any_fraction": 0.6}
+    assert load_arm(write_yaml(sparse)).training.any_fraction == 0.6
+    sparse["training"]["any_fraction"] = 0.7
+    message = _error(load_arm, write_yaml(sparse))
+    assert "training.any_fraction: 0.7 and pure_fraction 0.4 are more than all mixtures" in message
+
+
 def test_steps_are_optimiser_steps(sparse, write_yaml):
     sparse["training"] |= {"mixtures_per_epoch": 1000, "batch_size": 125, "epochs": 3}
     training = load_arm(write_yaml(sparse)).training
@@ -397,9 +405,12 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
             assert key in ("backbone", "hidden_sizes") or sparse[section][key] == value
     for key in original.keys() - {"arm", "model", "loss", "training"}:
         assert sparse[key] == original[key]
-    # The small network of the sparse arm needs fewer epochs; all else is trained alike.
+    # The small network of the sparse arm needs fewer epochs, and is for mixtures of any kind and of a part of the
+    # regions too; all else is trained alike.
+    of_any = {"any_fraction", "partial_fraction"}
     for key in original["training"].keys() | sparse["training"].keys():
-        assert key in ("learning_rate", "epochs") or sparse["training"][key] == original["training"][key]
+        assert key in {"learning_rate", "epochs"} | of_any or sparse["training"][key] == original["training"][key]
+    assert all(original["training"][key] == 0 < sparse["training"][key] for key in of_any)
     backbone = {"head_size", "errors_in_variables", "markers_per_tissue", "sum_to_one"}
     assert sparse["model"].keys() - original["model"].keys() - backbone == {"use_two_stage", "presence_threshold"}
     # What the design note names is visible in the files themselves.
