@@ -83,7 +83,7 @@ def validation_of(reference: Reference, n: int, split: Any = "validation") -> Mi
 
 def trained(reference: Reference, folder: Path) -> Path:
     """Train the informed sparse model for some seconds; gives its checkpoint."""
-    short = {"phase": "phase3", "training.epochs": 2, "training.mixtures_per_epoch": 2000}
+    short = {"phase": "phase3", "training.epochs": 6, "training.mixtures_per_epoch": 2000}
     arm = load_arm(ROOT / "config" / "phase2_sparse.yaml", overrides=short)
     trainer = Trainer(arm, tiny_experiment(), reference, validation_of(reference, 600), folder, torch.device("cpu"))
     trainer.run()

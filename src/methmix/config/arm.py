@@ -148,6 +148,13 @@ class TrainingSettings(Section):
             raise ValueError(f"mixtures_per_epoch: {number} is not a multiple of batch_size {self.batch_size}")
         return self
 
+    @model_validator(mode="after")
+    def _fractions_of_one_whole(self) -> Self:
+        if self.pure_fraction + self.any_fraction > 1:
+            pure = self.pure_fraction
+            raise ValueError(f"any_fraction: {self.any_fraction} and pure_fraction {pure} are more than all mixtures")
+        return self
+
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in one epoch."""

@@ -160,7 +160,8 @@ class MixtureSampler(DonorMixer):
 
         ``source`` and ``rows`` are as in `mix`.
         """
-        n_pure, n_any, n_tissues = round(pure_fraction * n), round(any_fraction * n), len(self.tissue_names)
+        n_pure, n_tissues = round(pure_fraction * n), len(self.tissue_names)
+        n_any = min(round(any_fraction * n), n - n_pure)
         pure, of_any = draw_pure(n_tissues, n_pure, rng), draw_any(n_tissues, n_any, rng)
         others = draw_proportions(self.recipe, self.tissue_names, n - n_pure - n_any, rng)
         proportions = rng.permutation(np.concatenate([pure, of_any, others]).astype(np.float32))

@@ -16,6 +16,8 @@ from methmix.models.prediction import Prediction
 # Least proportion of a tissue that is the background of the others.
 BACKGROUND = 0.5
 N_CIRCUMSTANCES = 3
+# Least median of the misfit, and least ratio of its limit to it.
+_LEAST_MISFIT, _LEAST_MARGIN = 0.05, 1.1
 
 
 class Limits(nn.Module):
@@ -51,6 +53,9 @@ class Limits(nn.Module):
         """
         given = conditions(features, depth)
         expected, whole = (line[0] + given @ line[1:] for line in (self.misfit_median, self.misfit_curve))
+        # Two lines cross somewhere, beyond what they were fitted to.
+        expected = expected.clamp(min=_LEAST_MISFIT)
+        whole = torch.maximum(whole, expected * _LEAST_MARGIN)
         part = (depth > 0).float().mean(dim=1).clamp(min=1 / depth.shape[1])
         # Before the calibration both are infinite.
         return expected, torch.where(torch.isfinite(whole), expected + (whole - expected) / part.sqrt(), torch.inf)

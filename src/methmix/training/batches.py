@@ -176,7 +176,8 @@ class TrainingBatches:
     They are made between the steps, by all threads or by the GPU: a process of their own would only compete with the
     training for what both are bound by.
 
-    Arms of one experiment have seed and phase in common, which name the streams, so they see the same mixtures.
+    Arms of one experiment have seed and phase in common, which name the streams, so they see the same mixtures where
+    their settings ask for the same kinds of them.
     Without episodes, the donors of the sampler's split are mixed.
     """
 

@@ -39,14 +39,14 @@ def identity_of(
     """Digest what determines the weights of a training, by name: it is resumed only where all are the same."""
     mixtures = experiment.mixtures
     drawn = f"{experiment.seed} {mixtures.recipes[arm.phase]} {mixtures.mean_depths}"
-    reads = hashlib.sha256()
+    mixed = hashlib.sha256(validation.proportions.tobytes())
     for rows in blocks(len(validation), _BLOCK):
-        reads.update(validation.methylation[rows].tobytes())
+        mixed.update(validation.methylation[rows].tobytes())
     return {
         "configuration": settings_digest(arm),
         "reference": reference.content_digest,
         "mixtures": hashlib.sha256(drawn.encode()).hexdigest()[:16],
-        "validation mixtures": reads.hexdigest()[:16],
+        "validation mixtures": mixed.hexdigest()[:16],
         "initial weights": start.digest if start else "random",
         "code": provenance.source_digest("methmix.training"),
     }

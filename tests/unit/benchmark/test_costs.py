@@ -39,9 +39,9 @@ def test_products_of_least_squares_are_those_with_a_region_axis_and_of_the_small
     pairs = tissues * (tissues + 1) // 2
     solve, weigh, residual = pairs + 2 * tissues, 2 * tissues, tissues
     of_regions = 2 * batch * regions * (3 * solve + 2 * weigh + residual)
-    # 17 features; two rounds that see four times the width; two outputs, and three on features without a gradient.
+    # 17 features; two rounds that see four times the width; two outputs, and two on features without a gradient.
     rows = 2 * batch * tissues
-    of_network = rows * (3 * 17 * head + 2 * 3 * 4 * head * head + 3 * 2 * head + 2 * 3 * head)
+    of_network = rows * (3 * 17 * head + 2 * 3 * 4 * head * head + 3 * 2 * head + 2 * 2 * head)
     of_similarity = 2 * 2 * 2 * batch * tissues * tissues * head
     flop = of_regions + of_network + of_similarity
     found = attribution(tiny_arm("sparse", **{"model.backbone": "reference"}))

@@ -244,6 +244,14 @@ def test_epoch_of_whole_batches(sparse, write_yaml):
     assert "training.mixtures_per_epoch: 1001 is not a multiple of batch_size 125" in message
 
 
+def test_fractions_of_training_mixtures_are_of_one_whole(sparse, write_yaml):
+    sparse["training"] |= {"pure_fraction": 0.4, "any_fraction": 0.6}
+    assert load_arm(write_yaml(sparse)).training.any_fraction == 0.6
+    sparse["training"]["any_fraction"] = 0.7
+    message = _error(load_arm, write_yaml(sparse))
+    assert "training.any_fraction: 0.7 and pure_fraction 0.4 are more than all mixtures" in message
+
+
 def test_steps_are_optimiser_steps(sparse, write_yaml):
     sparse["training"] |= {"mixtures_per_epoch": 1000, "batch_size": 125, "epochs": 3}
     training = load_arm(write_yaml(sparse)).training
@@ -384,12 +392,6 @@ def test_written_out_configuration_is_the_same(settings, write_yaml, sparse):
     assert load_arm(write_yaml(to_yaml(arm))) == arm
 
 
-# What each arm trains best on, and how long.
-_TRAINED_DIFFERENTLY = (
-    "learning_rate", "epochs", "early_stopping_patience", "pure_fraction", "any_fraction", "partial_fraction",
-)  # fmt: skip
-
-
 def _part_of(stored, found) -> bool:
     """Compare; keys that came later are not stored."""
     if isinstance(stored, dict) and isinstance(found, dict):
@@ -425,11 +427,13 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
     for key in original.keys() - {"arm", "model", "loss", "training"}:
         assert sparse[key] == original[key]
     # Each arm has what its own training was found to need; all else is trained alike.
-    own = ("learning_rate", "epochs", "pure_fraction", "early_stopping_patience")
+    of_any = {"any_fraction", "partial_fraction"}
+    own = {"learning_rate", "epochs", "pure_fraction", "early_stopping_patience"} | of_any
     for key in original["training"].keys() | sparse["training"].keys():
         assert key in own or sparse["training"][key] == original["training"][key]
     assert original["training"]["epochs"] > sparse["training"]["epochs"]
-    backbone = {"head_size", "errors_in_variables", "markers_per_tissue", "sum_to_one"}
+    assert all(original["training"][key] == 0 < sparse["training"][key] for key in of_any)
+    backbone = {"head_size", "errors_in_variables", "markers_per_tissue", "sum_to_one", "residual_variance"}
     assert sparse["model"].keys() - original["model"].keys() - backbone == {"use_two_stage", "presence_threshold"}
     # What the design note names is visible in the files themselves.
     if phase == "phase2":

@@ -239,7 +239,7 @@ def write_mixtures(path, rng, n=5, attributes=None):
     methylation = np.where(depth > 0, rng.random((n, 4)), np.nan).astype(np.float32)
     proportions = np.full((n, 2), 0.5, dtype=np.float32)
     with MixturesWriter.open(path, n, 4, ["A", "B"], attributes or {}) as writer:
-        writer.append(methylation, depth, proportions, [{}] * n)
+        writer.append(methylation, depth, proportions, proportions, [{}] * n)
     return methylation, depth
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from methmix.config.phases import BackgroundRecipe, DirichletRecipe, PairsRecipe
 from methmix.errors import InputError
-from methmix.mixtures.recipes import check_recipe, draw_proportions, draw_pure
+from methmix.mixtures.recipes import check_recipe, draw_any, draw_proportions, draw_pure
 
 TISSUES = [f"T{i}" for i in range(9)] + ["Blood"]
 PAIRS = PairsRecipe(kind="pairs", larger_shares=[0.5, 0.6, 0.7, 0.8])
@@ -162,6 +162,57 @@ def test_pure_mixtures(rng):
     assert set(drawn.ravel().tolist()) == {0.0, 1.0}
     np.testing.assert_array_equal(drawn.sum(axis=1), 1)
     assert stats.chisquare(drawn.sum(axis=0)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("n_tissues", [1, 2, 10, 40])
+def test_mixtures_of_any_kind_are_of_one_tissue_to_all(n_tissues, rng):
+    drawn = draw_any(n_tissues, N, rng)
+    assert drawn.shape == (N, n_tissues)
+    np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-12)
+    assert (drawn >= 0).all()
+    # A log-uniform number of tissues, and a Poisson one of further tissues with traces.
+    k = np.arange(1, n_tissues + 1)
+    expected = np.zeros(n_tissues)
+    for number, share in zip(k, np.log1p(1 / k) / np.log(n_tissues + 1), strict=True):
+        traces = stats.poisson(1.5).pmf(k - number)
+        traces[-1] = stats.poisson(1.5).sf(n_tissues - number - 1)
+        expected += N * share * traces
+    found = np.bincount((drawn > 0).sum(axis=1), minlength=n_tissues + 1)
+    assert found[0] == 0 and found[1] > 0 and found[n_tissues] > 0
+    if n_tissues > 1:
+        assert stats.chisquare(found[1:], expected).pvalue > 1e-4
+        # Tissues are chosen alike; that those of one mixture exclude each other makes the counts vary less.
+        assert stats.chisquare((drawn > 0).sum(axis=0)).pvalue > 1e-4
+
+
+def test_half_of_the_mixtures_of_any_kind_have_a_background(rng):
+    """Of 40 tissues, those of 20 and more have a tissue with half only by a background, or rarely by chance."""
+    drawn = draw_any(40, N, rng)
+    largest = np.sort(drawn, axis=1)[(drawn > 0).sum(axis=1) >= 20, ::-1]
+    dominated = largest[:, 0] > 0.45
+    assert len(largest) > 2000 and 0.42 < dominated.mean() < 0.58
+    assert largest[dominated, 0].max() > 0.93 and np.median(largest[~dominated, 0]) < 0.2
+    # The background is any of the tissues.
+    assert stats.chisquare(np.bincount(drawn[drawn.max(axis=1) > 0.6].argmax(axis=1), minlength=40)).pvalue > 1e-4
+
+
+def test_mixtures_of_any_kind_have_traces(rng):
+    """A mixture of one tissue has traces of a Poisson number of others, log-uniform from 0.1 to 5 %."""
+    drawn = draw_any(40, N, rng)
+    # Nearly all of one tissue, with hardly another one that is not a trace.
+    one = drawn[(drawn.max(axis=1) > 0.8) & (np.sort(drawn, axis=1)[:, -2] < 0.04)]
+    number = (one > 0).sum(axis=1) - 1
+    assert {0, 1, 2, 3, 4} <= set(number.tolist())
+    traces = np.sort(one[number == 1], axis=1)[:, -2]
+    assert len(traces) > 500 and (traces < 0.001).mean() < 0.08
+    alike = stats.loguniform(0.001, 0.04)
+    assert stats.kstest(traces[traces >= 0.001], alike.cdf).statistic < 0.08
+
+
+def test_same_seed_same_mixtures_of_any_kind():
+    drawn = [draw_any(10, 50, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
 
 
 @pytest.mark.parametrize(

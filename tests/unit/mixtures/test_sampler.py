@@ -189,6 +189,18 @@ def test_share_of_pure_mixtures(reference, rng, fraction):
     assert len(batch.depth) == 100
 
 
+@pytest.mark.parametrize(("pure", "of_any"), [(0.0, 0.0), (0.0, 0.3), (0.2, 0.3), (0.5, 0.5)])
+def test_share_of_mixtures_of_any_kind(reference, rng, pure, of_any):
+    """By the recipe the larger of two tissues has exactly 70 %, which nothing else gives."""
+    sampler = MixtureSampler(reference, "train", PAIRS, [10])
+    batch = _sample(sampler, 25, rng, pure_fraction=pure, any_fraction=of_any)
+    by_recipe = np.isclose(batch.label_proportions.max(axis=1), 0.7, atol=1e-6).sum()
+    assert by_recipe == 25 - round(25 * pure) - round(25 * of_any)
+    assert (batch.label_proportions.max(axis=1) == 1).sum() >= round(25 * pure)
+    assert len(batch.depth) == 25
+    np.testing.assert_allclose(batch.label_proportions.sum(axis=1), 1, atol=1e-6)
+
+
 def test_recipe_that_cannot_be_followed(reference):
     recipe = DirichletRecipe(kind="dirichlet", n_tissues=[7], concentration=2.0)
     with pytest.raises(InputError, match="up to 7 tissues, the reference has 6"):

@@ -173,7 +173,8 @@ def test_models_of_all_ranks_are_identical(ranks, arm, dtype):
 def test_training_on_shards_without_sharing_is_another_training(ranks):
     expected, found = train("sparse", torch.float64)["state"], ranks[0]["not shared"]["state"]
     for name in expected:
-        if not name.endswith(("centre", "scale", "num_batches_tracked")):
+        # The prior is set by the calibration alone.
+        if not name.endswith(("centre", "scale", "num_batches_tracked", "prior")):
             assert (expected[name] - found[name]).abs().max() > 1e-4, name
 
 

@@ -1,19 +1,23 @@
 """Profiles estimated from donors, and training on donors that are not in the profiles."""
 
+from itertools import islice
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import tiny_arm, tiny_mixtures, tiny_reference
+from experiments import tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
+from scipy import stats
 
 from methmix import seeds
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.least_squares import Profiles
+from methmix.mixtures.sampler import MixtureBatch
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
-from methmix.training.batches import Episodes, _DrawnDonors
+from methmix.training.batches import Episodes, _DrawnDonors, _hide, training_batches
 
 
 def episodes_of(reference, purify, shrink=False):
@@ -144,3 +148,86 @@ def test_untrained_backbone_is_least_squares(reference, tmp_path):
     found = predict(model, mixtures.methylation, mixtures.depth)
     assert np.abs(found.proportions - mixtures.proportions).mean() < 0.03
     assert found.proportions.sum(axis=1) == pytest.approx(1)
+
+
+def whole_mixtures(n, n_regions):
+    """Mixtures of which some regions are not observed anyway."""
+    rng = np.random.default_rng(7)
+    depth = torch.from_numpy(rng.poisson(3, (n, n_regions)).astype(np.float32))
+    methylation = torch.from_numpy(rng.random((n, n_regions)).astype(np.float32)).masked_fill_(depth == 0, torch.nan)
+    return MixtureBatch(methylation, depth, *[np.empty(0)] * 4)
+
+
+def hidden(n, fraction, rows, n_regions=500, seed=3):
+    drawn = whole_mixtures(n, n_regions)
+    part = MixtureBatch(drawn.methylation[rows].clone(), drawn.depth[rows].clone(), *[np.empty(0)] * 4)
+    _hide(part, n, fraction, rows, np.random.default_rng(seed))
+    return part
+
+
+def test_some_mixtures_are_left_with_a_part_of_their_regions():
+    drawn, n_regions = whole_mixtures(400, 4000), 4000
+    part = hidden(400, 0.25, slice(None), n_regions)
+    assert torch.equal(part.methylation.isnan(), part.depth == 0)
+    # Where a region stays, it is what it was.
+    stays = part.depth > 0
+    assert torch.equal(part.depth[stays], drawn.depth[stays])
+    assert torch.equal(part.methylation[stays], drawn.methylation[stays])
+    kept = (stays.sum(dim=1) / (drawn.depth > 0).sum(dim=1)).numpy()
+    assert 70 < (kept < 1).sum() < 130
+    less = kept[kept < 1]
+    # At least a twentieth, but for the chance of each region; as often less than a tenth as more than a half.
+    assert less.min() > 0.05 - 4 * (0.05 * 0.95 / n_regions) ** 0.5
+    assert stats.kstest(np.log(less) / np.log(0.05), "uniform").pvalue > 1e-4
+    assert np.corrcoef(stays[kept < 0.5].numpy())[0, 1] < 0.2
+
+
+def test_what_is_hidden_is_the_same_whichever_rows_are_made():
+    whole = hidden(20, 0.5, slice(None))
+    assert 2 < ((whole.depth > 0).float().mean(dim=1) < 0.7).sum() < 18
+    for rows in (slice(0, 7), slice(7, 20), slice(4, 5)):
+        part = hidden(20, 0.5, rows)
+        assert torch.equal(part.depth, whole.depth[rows])
+        assert torch.equal(part.methylation.nan_to_num(-1), whole.methylation[rows].nan_to_num(-1))
+    assert not torch.equal(hidden(20, 0.5, slice(None), seed=4).depth, whole.depth)
+
+
+@pytest.fixture(scope="module")
+def arm_batches(reference):
+    def make(**overrides):
+        arm = tiny_arm("sparse", **overrides)
+        return training_batches(
+            arm, tiny_experiment(), reference, training_donors(reference, True), torch.device("cpu")
+        )
+
+    return make
+
+
+def test_mixtures_to_calibrate_on_are_repeated_and_are_not_those_of_the_training(reference, arm_batches):
+    batches, episodes = arm_batches(), episodes_of(reference, purify=True)
+    first, again = (list(islice(batches.calibration(episodes), 3)) for _ in range(2))
+    for one, two in zip(first, again, strict=True):
+        for mine, other in zip(one[:3], two[:3], strict=True):
+            assert torch.equal(mine.nan_to_num(-1), other.nan_to_num(-1))
+        assert torch.equal(one.profiles.mean, two.profiles.mean)
+    every = [*first, *(batches.batch(step) for step in range(3))]
+    assert len({row.numpy().tobytes() for batch in every for row in batch.methylation}) == 6 * 50
+    assert len({batch.profiles.mean.numpy().tobytes() for batch in every}) == 6
+
+
+def test_mixtures_to_calibrate_on_are_many_of_any_kind_whatever_the_arm_is_trained_on(reference, arm_batches):
+    """Of an arm that has no episodes, and asks for no mixture of any kind and for no part of the regions."""
+    plain = {"training.any_fraction": 0.0, "training.partial_fraction": 0.0, "training.pure_fraction": 0.0}
+    batches = arm_batches(**plain, **{"training.leave_donors_out": False, "training.batch_size": 200})
+    assert batches.batch(0).profiles is None and (batches.batch(0).depth > 0).float().mean(dim=1).min() > 0.7
+    found = list(batches.calibration(episodes_of(reference, purify=True)))
+    assert len(found) == 20 and all(len(batch.depth) == 200 for batch in found)
+    observed = torch.cat([(batch.depth > 0).float().mean(dim=1) for batch in found])
+    assert 0.1 < (observed < 0.7).float().mean() < 0.2 and observed.min() < 0.1
+    # By the recipe three to five tissues are large: seldom does one have most, which of any kind it often does.
+    most = torch.cat([(batch.proportions > 0.8).any(dim=1) for batch in found]).float().mean()
+    assert (batches.batch(0).proportions > 0.8).any(dim=1).float().mean() < 0.08 < 0.15 < most
+    for batch in found:
+        np.testing.assert_allclose(batch.proportions.sum(dim=1).numpy(), 1, atol=1e-5)
+        assert torch.equal(batch.methylation.isnan(), batch.depth == 0)
+        assert batch.profiles is not None

@@ -40,6 +40,9 @@ TAGS = {
 }
 
 
+TEN = {"training.batch_size": 10, "training.mixtures_per_epoch": 100}
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     reference = tiny_reference()
@@ -78,22 +81,28 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
 def test_batches_differ_by_step_and_repeat_by_number(data):
     recipe = tiny_experiment().mixtures.recipes["phase2"]
     sampler = MixtureSampler(data[0], "train", recipe, [30])
-    batches = TrainingBatches(sampler, 1, "phase2", 10, 0.2)
+    settings = tiny_arm("original", **TEN).training
+    batches = TrainingBatches(sampler, 1, settings, "phase2")
     drawn = {step: batches.batch(step) for step in range(4)}
     assert not torch.equal(drawn[0].proportions, drawn[1].proportions)
-    resumed = TrainingBatches(sampler, 1, "phase2", 10, 0.2).batch(2)
+    resumed = TrainingBatches(sampler, 1, settings, "phase2").batch(2)
     assert torch.equal(resumed.methylation.nan_to_num(-1), drawn[2].methylation.nan_to_num(-1))
     assert torch.equal(resumed.depth, drawn[2].depth)
-    assert (drawn[0].proportions.max(dim=1).values == 1).sum() == 2  # the pure ones
+    # The pure ones are what a donor consists of.
+    alone = np.isclose(drawn[0].proportions.numpy()[:, None], data[0].composition[None], atol=1e-6).all(axis=2)
+    assert alone.any(axis=1).sum() == 2
     assert torch.equal(drawn[0].methylation.isnan(), drawn[0].depth == 0)
 
 
 def test_rows_of_a_batch_are_those_of_the_whole(data):
     recipe = tiny_experiment().mixtures.recipes["phase2"]
     sampler = MixtureSampler(data[0], "train", recipe, [30])
-    batches = TrainingBatches(sampler, 1, "phase2", 10, 0.2)
+    settings = tiny_arm("sparse", **TEN, **{"training.partial_fraction": 0.5}).training
+    assert settings.any_fraction > 0
+    batches = TrainingBatches(sampler, 1, settings, "phase2")
     whole, part = batches.batch(3), batches.batch(3, slice(4, 7))
     assert torch.equal(part.proportions, whole.proportions[4:7])
+    assert torch.equal(part.depth > 0, whole.depth[4:7] > 0)
 
 
 def test_training_reduces_the_error_and_writes_everything(trainer, data):
@@ -272,11 +281,16 @@ def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
         run.run()
 
 
-def test_arms_see_the_same_training_mixtures(trainer):
-    original, sparse = trainer("original"), trainer("sparse")
+def test_arms_see_the_same_training_mixtures_where_they_ask_for_the_same_kinds(trainer):
+    kinds = {"training.any_fraction": 0.3, "training.partial_fraction": 0.25}
+    original, sparse = trainer("original", **kinds), trainer("sparse")
     for step in (0, 5):
         for a, b in zip(original.batches.batch(step)[:3], sparse.batches.batch(step)[:3], strict=True):
             assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
+    # Else they have the profiles of a step in common, but not its mixtures.
+    alone, shared = trainer("original").batches.batch(0), sparse.batches.batch(0)
+    assert torch.equal(alone.profiles.mean, shared.profiles.mean)
+    assert not torch.equal(alone.proportions, shared.proportions)
 
 
 @pytest.mark.parametrize("attributes", [{"split": "test"}, {"phase": "phase1"}])
@@ -299,6 +313,16 @@ def test_training_on_fewer_validation_mixtures_is_another_training(trainer, data
     run = Trainer(tiny_arm("sparse"), tiny_experiment(), reference, half, tmp_path / "run", torch.device("cpu"))
     assert run.run() == 0
     assert "of other validation mixtures" in caplog.text
+
+
+def test_training_with_another_truth_of_the_same_validation_mixtures_is_another_training(trainer, data, tmp_path):
+    """The truth chooses the best epoch."""
+    reference, validation = data
+    other = replace(validation, proportions=validation.label_proportions)
+    assert (other.proportions != validation.proportions).any()
+    run = Trainer(tiny_arm("sparse"), tiny_experiment(), reference, other, tmp_path / "run", torch.device("cpu"))
+    one, two = trainer().state.identity, run.state.identity
+    assert [name for name in one if one[name] != two[name]] == ["validation mixtures"]
 
 
 def test_validation_mixtures_of_another_reference_are_refused(data):
