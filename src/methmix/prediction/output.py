@@ -9,7 +9,7 @@ from methmix.models.prediction import Prediction
 from methmix.pages.render import render as render_page
 from methmix.pages.style import embed
 from methmix.prediction.card import card_text
-from methmix.prediction.goodness_of_fit import ODD, Fit, number
+from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
 from methmix.prediction.group_comparison import FEW
 from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
@@ -80,6 +80,7 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
         leading=_LEADING,
         few=FEW,
+        fewest=FEWEST,
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
         n_answered=len(cohort.answered),

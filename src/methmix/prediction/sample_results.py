@@ -16,6 +16,7 @@ UNKNOWN = "unknown"
 _WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
 _FEW_REGIONS = 0.5
 _RESEMBLES_NOTHING = "does not resemble any mixture of the reference tissues: no estimates"
+_NOT_SEEN = "no resemblance to the reference tissues, or too few reads to see it"
 _OF_VERDICT = {
     SHIFTED: "shifted: poor fit, like most samples of this run",
     ODD: "odd: poor fit, methylation not explained by the reference tissues",
@@ -52,8 +53,10 @@ class SampleResult:
         """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
         observed = f"{self.regions_observed} of {n_regions} regions observed"
         if self.prediction is None:
-            resembles_nothing = self.fit is not None and self.fit.resembles_nothing
-            return [_RESEMBLES_NOTHING if resembles_nothing else f"too few reads ({observed})"]
+            if self.fit is None:
+                return [f"too few reads ({observed})"]
+            # Without a limit, below the depths of the calibration, it may be chance.
+            return [_RESEMBLES_NOTHING if self.fit.misfit_limit else f"{_NOT_SEEN} ({observed}): no estimates"]
         flags = [_OF_VERDICT[self.verdict]] if self.verdict in _OF_VERDICT else []
         return [*flags, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else flags
 
