@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+from methmix import metrics
 from methmix.files.reference import SPLITS, Reference
 from methmix.prediction.statement import STATEMENT
 from methmix.training.checkpoint import Checkpoint, arm_of, donors
@@ -108,7 +109,7 @@ def _tissue(name: str, donors: dict[str, dict[str, int]]) -> str:
 def _of_value(value: float | bool | None) -> str:
     if value is None or isinstance(value, bool):
         return "known" if value else "not known"
-    return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _limits(card: dict[str, Any]) -> list[str]:
@@ -137,9 +138,9 @@ def _of_calibration(calibration: dict[str, Any]) -> list[str]:
         "Intervals, limits of detection and presence probabilities are calibrated on in-silico mixtures of donors that "
         "are drawn around the training donors and widened, at the depths of the training, of few tissues or many, with "
         "a background or without, and with all regions or a part; for other samples they are approximate.",
-        f"Presence probabilities presuppose, as in the calibration, that {100 * prior:.2g} % of the tissues are present "
-        f"in a mixture (the prior; logit {math.log(prior / (1 - prior)):.2f}). They approach it where a sample does not "
-        "fit, and are too low or too high where more or fewer are present.",
+        f"Presence probabilities presuppose, as in the calibration, that {100 * prior:.2g} % of the tissues make up "
+        f"{100 * metrics.PRESENT:g} % or more of a mixture (the prior; logit {math.log(prior / (1 - prior)):.2f}). They "
+        "approach it where a sample does not fit, and are too low or too high where more or fewer are present.",
     ]
 
 
