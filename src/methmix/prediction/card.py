@@ -139,7 +139,7 @@ def _of_calibration(calibration: dict[str, Any]) -> list[str]:
         "are drawn around the training donors and widened, at the depths of the training, of few tissues or many, with "
         "a background or without, and with all regions or a part; for other samples they are approximate.",
         f"Presence probabilities presuppose, as in the calibration, that {100 * prior:.2g} % of the tissues make up "
-        f"{100 * metrics.PRESENT:g} % or more of a mixture (the prior; logit {math.log(prior / (1 - prior)):.2f}). They "
+        f"{100 * metrics.PRESENT:g} % or more of a mixture (prior; logit {math.log(prior / (1 - prior)):.2f}). They "
         "approach it where a sample does not fit, and are too low or too high where more or fewer are present.",
     ]
 

@@ -26,8 +26,9 @@ from methmix.prediction.presence_threshold import predict_at
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, split
 
 _FEWEST_SAMPLES = 3
-# Proportion of samples without a foreign component that exceed their limit; required certainty that there are more.
-_FALSE_POSITIVES, _CERTAINTY = 0.01, 0.99
+# Proportion of samples without a foreign component that may exceed their limit: of drawn donors 1 %, of others more;
+# required certainty that there are more.
+_FALSE_POSITIVES, _CERTAINTY = 0.03, 0.99
 _ROUNDS = 20
 _BLOCK = 128
 # Cost of a proportion of 1, relative to the mean square difference of a tissue from the best mixture of the others.
