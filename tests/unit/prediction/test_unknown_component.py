@@ -25,7 +25,7 @@ from methmix.prediction.sample_sheet import Sample
 from methmix.prediction.unknown_component import add_unknown, check_unknown, estimate
 from methmix.training.checkpoint import load_model
 
-N, SHARE = 45, 0.3
+N, SHARE = 60, 0.3
 
 
 @pytest.fixture(scope="module")
