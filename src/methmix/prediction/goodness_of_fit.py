@@ -19,6 +19,8 @@ FITS, SHIFTED, ODD = "fits", "shifted", "odd"
 _MOST = 9.0
 # Fewest samples that show what is common to them.
 FEWEST = 8
+# Effect that 90 % of samples exceed, from which on they fit worse in common, be they within their limits or not.
+_COMMON_EFFECT = 1.5
 # Robust standard deviations around the median within which the effect of a sample is like that of the others.
 _WITHIN = 3.5
 # Robust standard deviation of the logarithm of the effect, at least: like samples of one laboratory are never equal.
@@ -87,9 +89,10 @@ def _fit(
 def verdicts(fits: Sequence[Fit]) -> list[str | None]:
     """Judge samples that are predicted together: `FITS`, `SHIFTED` or `ODD`; None where no limit is known.
 
-    A sample within its limit fits. One beyond it is shifted if most of at least `FEWEST` samples that resemble the
-    reference are beyond theirs, and its effect is like theirs: on the logarithmic scale, within 3.5 robust standard
-    deviations (median absolute deviation) of the median. Every other one, and each of few samples, is odd.
+    A sample within its limit fits. One beyond it is shifted if at least `FEWEST` samples that resemble the reference
+    fit worse in common (most are beyond their limits, or 90 % have 1.5 times the usual misfit), and its effect is like
+    theirs: on the logarithmic scale, within 3.5 robust standard deviations (median absolute deviation) of the median.
+    Every other one, and each of few samples, is odd.
     """
     low, high = _common(fits)
     found: list[str | None] = []
@@ -106,10 +109,12 @@ def verdicts(fits: Sequence[Fit]) -> list[str | None]:
 
 def _common(fits: Sequence[Fit]) -> tuple[float, float]:
     """Find within which logarithms of the effect samples are shifted in common; an empty range if they are not."""
-    own = [fit for fit in fits if fit.effect is not None and not fit.resembles_nothing]
-    if len(own) < FEWEST or sum(fit.beyond for fit in own) <= len(own) / 2:
+    own = [(fit.effect, fit.beyond) for fit in fits if fit.effect is not None and not fit.resembles_nothing]
+    if len(own) < FEWEST:
         return math.inf, -math.inf
-    effects = np.log([fit.effect for fit in own if fit.effect is not None])
+    effects, beyond = np.log([effect for effect, _ in own]), [of_fit for _, of_fit in own]
+    if np.mean(beyond) <= 0.5 and np.quantile(effects, 0.1) <= math.log(_COMMON_EFFECT):
+        return math.inf, -math.inf
     middle = float(np.median(effects))
     spread = max(_LEAST_SPREAD, _MAD * float(np.median(np.abs(effects - middle))))
     return middle - _WITHIN * spread, middle + _WITHIN * spread

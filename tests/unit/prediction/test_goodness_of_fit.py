@@ -32,6 +32,15 @@ def test_a_cohort_that_is_beyond_its_limit_in_common_is_shifted_and_one_of_it_od
     assert verdicts(of_effects([*like(1.0, 20), *like(2.4, 10)]))[20:] == ["odd"] * 10
 
 
+def test_a_cohort_of_worse_fit_is_shifted_even_if_most_are_within_their_limits():
+    effects = like(2.2, 30)
+    limit = np.quantile(effects, 0.8)
+    assert verdicts(of_effects(effects, limit)) == [("shifted" if effect > limit else "fits") for effect in effects]
+    # Where most fit as well as they should, patients of any misfit are odd.
+    patients = [1.4, 1.7, 2.0, 2.4, 3.0]
+    assert verdicts(of_effects([*like(1.0, 9), *patients]))[9:] == ["odd"] * 5
+
+
 @pytest.mark.parametrize(("n", "expected"), [(1, "odd"), (7, "odd"), (8, "shifted")])
 def test_few_samples_do_not_show_what_is_common(n, expected):
     assert verdicts(of_effects(like(2.4, n))) == [expected] * n
