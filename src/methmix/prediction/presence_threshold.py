@@ -31,6 +31,7 @@ def other_threshold(model: Deconvolver, asked: float | None) -> float | None:
 def predict_at(model: Deconvolver, methylation: Rows, depth: Rows, threshold: float | None = None) -> Prediction:
     """Predict mixtures, as `methmix.models.prediction.predict`, but at another threshold than the model's own.
 
+    The gate opens by the presence probabilities as they are stated, which a poor fit moves towards their prior.
     Intervals are as they were, but contain the proportions. There is no limit of detection: it is calibrated at the
     model's own threshold only.
     """
