@@ -131,10 +131,12 @@ def test_a_prediction(in_repository):
     assert Plan(content, path).predicting_run == "phase3/sparse"
     assert Plan(content, path).sample_regions(job()) == []
     content["prediction"] |= {"checkpoint_phase": "phase2", "regions_file": "regions.bed", "pseudo_depth": 20}
+    content["prediction"]["presence_threshold"] = 0.3
     plan = Plan(content, path)
     assert plan.predicting_run == "phase2/sparse"
     assert plan.sample_regions(job()) == ["regions.bed"]
-    assert {"--regions-file=regions.bed", "--pseudo-depth=20"} <= set(plan.prediction_options(job()))
+    expected = {"--regions-file=regions.bed", "--pseudo-depth=20", "--presence-threshold=0.3"}
+    assert expected <= set(plan.prediction_options(job()))
     del content["prediction"]
     with pytest.raises(InputError, match="missing key prediction"):
         Plan(content, path).samples(job())

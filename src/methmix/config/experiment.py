@@ -66,6 +66,12 @@ class PredictionSettings(Section):
     regions_file: str | None = Field(None, description="BED with CpG indices, needed if the reference has none")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
     background: _Tissues | None = Field(None, description="tissues not of interest; null: the background of a recipe")
+    presence_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="presence probability from which on tissues get a proportion; null: the model's own",
+    )
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 

@@ -32,6 +32,11 @@ def main() -> int:
         "--background", nargs="+", metavar="NAME", help="with --control-group: tissues not of interest, such as blood"
     )
     arguments.add_argument(
+        "--presence-threshold", type=float, metavar="P",
+        help="proportions of tissues with at least this presence probability, 0-1; None: the model's own threshold, at "
+        "which alone limits of detection are known",
+    )  # fmt: skip
+    arguments.add_argument(
         "--unknown", action="store_true", help="estimate a component that the reference lacks, for samples of poor fit"
     )
     return cli.run(_body, arguments)

@@ -1,8 +1,10 @@
 """The model card: what a checkpoint records of its model, for whoever uses it."""
 
 import json
+import math
 from typing import Any
 
+from methmix import metrics
 from methmix.config.arm import ArmSettings, ReferenceBackboneSettings
 from methmix.files.reference import SPLITS, Reference
 from methmix.prediction.statement import STATEMENT
@@ -17,7 +19,7 @@ _CALIBRATED = {
     "limits_of_detection": "limits.factors",
     "misfit_limit": "limits.misfit_curve",
 }
-_CALIBRATION_WORDS = {True: "known", False: "not known"}
+_PRIOR = "head.prior"
 # Values of validation that a card for a terminal shows.
 _METRICS = {
     "mae": "mean absolute error of a proportion",
@@ -88,10 +90,7 @@ def card_text(card: dict[str, Any]) -> str:
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
         **_section_of_least_squares(card["recipe"]),
-        "Calibration": [
-            f"{name}: {_CALIBRATION_WORDS.get(value, value) if isinstance(value, bool) else value}"
-            for name, value in card["calibration"].items()
-        ],
+        "Calibration": [f"{name}: {_of_value(value)}" for name, value in card["calibration"].items()],
         "Validation, best epoch": [
             f"{what}: {validation[name]:.4g}" for name, what in _METRICS.items() if name in validation
         ],
@@ -125,14 +124,21 @@ def _section_of_least_squares(values: dict[str, Any]) -> dict[str, list[str]]:
     return {"Least squares": lines} if lines else {}
 
 
+def _of_value(value: float | bool | None) -> str:
+    if value is None or isinstance(value, bool):
+        return "known" if value else "not known"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
 def _limits(card: dict[str, Any]) -> list[str]:
     """State what the model cannot do, in words."""
     single = [name for name, counts in card["donors"].items() if counts["train"] < 2]
     limits = [
         f"Its reference has {len(card['tissues'])} tissues; DNA of any other is attributed to the most similar.",
         f"Samples must be counted over its regions in {card['regions']['genome']}.",
-        f"Its intervals, limits of detection and metrics are of in-silico mixtures as in {card['phase']}; other "
-        "samples may differ more from its donors than these do from each other.",
+        f"Its metrics are of in-silico mixtures as in {card['phase']}; other samples may differ more from its donors "
+        "than these do from each other.",
+        *_of_calibration(card["calibration"]),
     ]
     if card["borrowed_spread"]:
         limits.append(BORROWED)
@@ -143,10 +149,28 @@ def _limits(card: dict[str, Any]) -> list[str]:
     return limits
 
 
+def _of_calibration(calibration: dict[str, Any]) -> list[str]:
+    """State for which mixtures that holds which stands beside the proportions."""
+    prior = calibration["presence_prior"]
+    if prior is None:
+        return []
+    return [
+        "Intervals, limits of detection and presence probabilities are calibrated on in-silico mixtures of donors that "
+        "are drawn around the training donors and widened, at the depths of the training, of few tissues or many, with "
+        "a background or without, and with all regions or a part; for other samples they are approximate.",
+        f"Presence probabilities presuppose, as in the calibration, that {100 * prior:.2g} % of the tissues make up "
+        f"{100 * metrics.PRESENT:g} % or more of a mixture (prior; logit {math.log(prior / (1 - prior)):.2f}). They "
+        "approach it where a sample does not fit, and are too low or too high where more or fewer are present.",
+    ]
+
+
 def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Say what calibration has set in the model."""
+    """Say what calibration has set in the model, and the prior of presence, 0-1."""
     tensors = {name: checkpoint.model.get(key) for name, key in _CALIBRATED.items()}
-    return {name: bool(values is not None and values.isfinite().any()) for name, values in tensors.items()}
+    known = {name: bool(values is not None and values.isfinite().any()) for name, values in tensors.items()}
+    prior = checkpoint.model.get(_PRIOR)
+    presence = None if prior is None or not known["intervals"] else float(prior.sigmoid())
+    return {**known, "presence_prior": presence}
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import logging
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +15,10 @@ from methmix.formats.regions import Measure, RegionSet
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import Array, predict
+from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
+from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
+from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
 from methmix.prediction.unknown_component import add_unknown, check_unknown
@@ -39,16 +42,19 @@ def predict_samples(
 ) -> Cohort:
     """Predict the samples of a sheet, in its order, or without one all samples of the files, as named there.
 
-    ``options`` are those of the command: ``unknown`` for `add_unknown`, the others for `open_samples`.
+    ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`, the
+    others for `open_samples`.
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
+    threshold = other_threshold(model, options.presence_threshold)
     regions = _region_set(checkpoint)
     paths = [data_file(str(file)) for file in files]
     reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
-    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model))
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
+    cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
     with CountsStore(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
@@ -56,14 +62,15 @@ def predict_samples(
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.n_found)
+                    results = predict_block(model, block, of_block, samples.n_found, threshold)
                     cohort.results += results
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
+        _judge(cohort)
         _warn(cohort)
         if options.unknown:
-            add_unknown(cohort, model, poor_fits)
+            add_unknown(cohort, model, poor_fits, threshold)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
@@ -104,26 +111,48 @@ def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
 
 
 def predict_block(
-    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int
+    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None
 ) -> list[SampleResult]:
-    """Predict a block of samples, whose file has so many of the model's regions."""
-    found = split(predict(model, block.methylation, block.depth), block.depth)
+    """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`."""
+    found = predict_at(model, block.methylation, block.depth, threshold)
     nnls: Iterable[Array | None] = [None] * len(samples)
     if model.profiles is not None:
         nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
-    return [
-        SampleResult(sample, regions_found, int(n), float(depth), prediction, None if prediction is None else of_nnls)
-        for sample, n, depth, prediction, of_nnls in zip(samples, n_observed, mean_depth, found, nnls, strict=True)
-    ]
+    of_all = zip(
+        samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), strict=True
+    )
+    results = []
+    for sample, n, of_depth, prediction, of_nnls, fit in of_all:
+        bare = SampleResult(sample, regions_found, int(n), float(of_depth), None)
+        if prediction is not None:
+            estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
+            bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit)
+        results.append(bare)
+    return results
+
+
+def _judge(cohort: Cohort) -> None:
+    """Give each sample the verdict on its fit among the others; note what most of them have in common."""
+    fits = [result.fit or Fit() for result in cohort.results]
+    found = verdicts(fits)
+    cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
+    if SHIFTED in found:
+        cohort.notes.append(words_of_shift(fits, found))
 
 
 def _warn(cohort: Cohort) -> None:
     silent = [result for result in cohort.results if result.prediction is None]
     for result in silent:
-        logger.warning("sample %s: %s: no estimates", result.sample.name, result.flags(cohort.n_regions)[0])
+        logger.warning("sample %s: %s", result.sample.name, result.flags(cohort.n_regions)[0])
     if len(silent) == len(cohort.results):
+        if any(result.fit for result in silent):
+            raise InputError(
+                f"no sample resembles any mixture of the reference tissues; {silent[0].sample.name}, for example: "
+                f"{silent[0].flags(cohort.n_regions)[0]}",
+                "are the values methylation (not its inverse), and counted over the model's regions?",
+            )
         raise InputError(
             f"no sample has enough reads; {silent[0].sample.name}, for example, has reads in "
             f"{silent[0].regions_observed} of {cohort.n_regions} regions, {silent[0].mean_depth:.1f} on average",
@@ -134,12 +163,19 @@ def _warn(cohort: Cohort) -> None:
             logger.warning("%s: %s", matching["file"], note)
 
 
-def _notes(model: Deconvolver) -> list[str]:
-    """Name the quantities that a model does not estimate."""
+def _notes(model: Deconvolver, threshold: float | None) -> list[str]:
+    """Name the quantities that a model does not estimate, and a presence threshold that is not its own."""
     missing = [words for name, words in _QUANTITIES.items() if name not in model.estimates]
     why = ""
     if "misfit" in model.estimates:
         why = ": too few small proportions were found in validation"
     elif not model.needs_depth:
         why = ": it does not use the depth of a sample"
-    return [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []
+    notes = [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []
+    if threshold is not None:
+        notes.append(
+            f"only tissues with a presence probability of at least {threshold:g} have a proportion, as asked for by "
+            f"--presence-threshold; the model's own threshold is {own_threshold(model):g}, and limits of detection are "
+            "not known at any other"
+        )
+    return notes

@@ -1,6 +1,5 @@
 """The outputs of a prediction: the record (JSON), and the table (CSV) and the page (HTML) made from it."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -10,6 +9,7 @@ from methmix.models.prediction import Prediction
 from methmix.pages.render import render as render_page
 from methmix.pages.style import embed
 from methmix.prediction.card import card_text
+from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
 from methmix.prediction.group_comparison import FEW
 from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
@@ -18,6 +18,7 @@ from methmix.prediction.statement import STATEMENT
 COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
+    "verdict",
 ]
 # Tissues that the overview of the page names for each sample.
 _LEADING = 4
@@ -31,6 +32,7 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
         "groups": groups,
         "matching": {"n_regions": cohort.n_regions, "files": cohort.matching},
         "notes": cohort.notes,
+        "presence_threshold": cohort.presence_threshold,
         "model": card,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
@@ -41,7 +43,7 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
     It has `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated
-    are missing; all are of a sample with too few reads.
+    are missing; all but the verdict are of a sample without estimates.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
@@ -52,6 +54,7 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
             low, high = known.get("interval") or (None, None)
             below_limit = known["proportion"] == 0 if known else None
             own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
+            own["verdict"] = sample["fit"]["verdict"]
             rows.append({**own, **known, "below_limit": below_limit})
     whole = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("patient", "date", "group"):
@@ -77,18 +80,18 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
         leading=_LEADING,
         few=FEW,
+        fewest=FEWEST,
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
         n_answered=len(cohort.answered),
-        n_flagged=sum(result.poor_fit for result in cohort.results),
+        n_odd=sum(result.verdict == ODD for result in cohort.results),
         n_courses=len(by_patient(cohort)),
     )
 
 
 def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
     sample, known = result.sample, result.prediction
-    misfit, misfit_limit, cetygo = (_number(getattr(known, name, None)) for name in ("misfit", "misfit_limit", "rmse"))
-    fits = None if misfit_limit is None else not result.poor_fit
+    fit = result.fit or Fit()
     return {
         "sample": sample.name,
         "file": str(sample.file),
@@ -99,7 +102,14 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         "proportions": {} if known is None else _tissues(cohort.tissues, known, result),
         "regions": {"model": cohort.n_regions, "found": result.regions_found, "observed": result.regions_observed},
         "mean_depth": round(result.mean_depth, 3),
-        "fit": {"misfit": misfit, "misfit_limit": misfit_limit, "cetygo": cetygo, "fits": fits},
+        "fit": {
+            "misfit": fit.misfit,
+            "misfit_limit": fit.misfit_limit,
+            "effect": fit.effect,
+            "verdict": result.verdict,
+            "cetygo": fit.rmse,
+            "fits": None if fit.misfit_limit is None else not fit.beyond,
+        },
         "flags": result.flags(cohort.n_regions),
     }
 
@@ -107,12 +117,12 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
 def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[str, dict[str, Any]]:
     """Collect the estimates of each tissue, and of the unknown component if there is one."""
     quantities = (found.proportions, found.presence_probability, found.low, found.high, found.limit, result.nnls)
-    columns = [[None] * len(names) if values is None else [_number(v) for v in values] for values in quantities]
+    columns = [[None] * len(names) if values is None else [number(v) for v in values] for values in quantities]
     known: dict[str, dict[str, Any]] = {}
     for name, proportion, probability, low, high, limit, nnls in zip(names, *columns, strict=True):
         known[name] = {
             "proportion": proportion,
-            "shown": shown(proportion, limit),
+            "shown": shown(proportion, limit, high),
             "presence_probability": probability,
             "interval": None if low is None or high is None else [low, high],
             "limit_of_detection": limit,
@@ -123,8 +133,3 @@ def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[
         in_words = shown(result.unknown, None) if result.unknown else "0"
         known[UNKNOWN] = dict.fromkeys(known[names[0]]) | {"proportion": result.unknown, "shown": in_words}
     return known
-
-
-def _number(value: Any) -> float | None:
-    """Convert to a number of JSON; None where it is not known."""
-    return float(value) if value is not None and math.isfinite(value) else None

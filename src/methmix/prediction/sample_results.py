@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix.models.prediction import Array, Prediction
+from methmix.prediction.goodness_of_fit import ODD, SHIFTED, Fit
 from methmix.prediction.sample_sheet import Sample
 
 # Row of the component that the reference lacks.
@@ -14,6 +15,12 @@ UNKNOWN = "unknown"
 # No estimates where the standard error of every tissue exceeds the first; for models without one, with fewer regions.
 _WORST_ERROR, _FEWEST_REGIONS = 0.5, 0.01
 _FEW_REGIONS = 0.5
+_RESEMBLES_NOTHING = "does not resemble any mixture of the reference tissues: no estimates"
+_NOT_SEEN = "no resemblance to the reference tissues, or too few reads to see it"
+_OF_VERDICT = {
+    SHIFTED: "shifted: poor fit, like most samples of this run",
+    ODD: "odd: poor fit, methylation not explained by the reference tissues",
+}
 
 
 @dataclass(frozen=True)
@@ -21,8 +28,10 @@ class SampleResult:
     """One sample, with the mean depth of the regions in which it has reads; None for what is not estimated.
 
     ``prediction`` is its row of the model's prediction: arrays [n_tissues], numbers for its goodness of fit; NaN for a
-    limit of detection that is not available; None if the reads are too few. ``nnls`` are the proportions by NNLS on the
-    model's own profiles, [n_tissues], ``unknown`` the proportion of the unknown component, 0-1.
+    limit of detection that is not available; None if the reads are too few, or resemble no mixture of the reference
+    tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
+    makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
+    proportion of the unknown component, 0-1.
     """
 
     sample: Sample
@@ -32,22 +41,24 @@ class SampleResult:
     prediction: Prediction | None
     nnls: Array | None = None
     unknown: float | None = None
+    fit: Fit | None = None
+    verdict: str | None = None
 
     @property
     def poor_fit(self) -> bool:
-        """Whether the reference tissues do not explain the sample's methylation."""
-        known = self.prediction
-        if known is None or known.misfit is None or known.misfit_limit is None:
-            return False
-        return bool(known.misfit > known.misfit_limit)
+        """Whether the reference tissues do not explain the methylation of a sample with estimates."""
+        return self.prediction is not None and self.fit is not None and self.fit.beyond
 
     def flags(self, n_regions: int) -> list[str]:
         """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
         observed = f"{self.regions_observed} of {n_regions} regions observed"
         if self.prediction is None:
-            return [f"too few reads ({observed})"]
-        poor = ["poor fit: methylation not explained by the reference tissues"] * self.poor_fit
-        return [*poor, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else poor
+            if self.fit is None:
+                return [f"too few reads ({observed})"]
+            # Without a limit, below the depths of the calibration, it may be chance.
+            return [_RESEMBLES_NOTHING if self.fit.misfit_limit else f"{_NOT_SEEN} ({observed}): no estimates"]
+        flags = [_OF_VERDICT[self.verdict]] if self.verdict in _OF_VERDICT else []
+        return [*flags, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else flags
 
 
 @dataclass
@@ -55,6 +66,7 @@ class Cohort:
     """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
+    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate.
     """
 
     tissues: list[str]
@@ -62,10 +74,11 @@ class Cohort:
     results: list[SampleResult] = field(default_factory=list)
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    presence_threshold: float | None = None
 
     @property
     def answered(self) -> list[tuple[SampleResult, Prediction]]:
-        """The samples with enough reads, each with its prediction."""
+        """The samples with estimates, each with its prediction."""
         return [(result, result.prediction) for result in self.results if result.prediction is not None]
 
     @property
@@ -88,8 +101,16 @@ def split(found: Prediction, depth: npt.NDArray[np.float32]) -> list[Prediction 
     return [Prediction(**own) if some else None for own, some in zip(rows, enough, strict=True)]
 
 
-def shown(proportion: float, limit: float | None) -> str:
-    """Write a proportion for a reader, for example ``3.4 %``, ``0 (below 1.2 %)``."""
+def shown(proportion: float, limit: float | None, upper: float | None = None) -> str:
+    """Write a proportion for a reader, for example ``3.4 %``, ``0 (up to 1.2 %; limit 2.5 %)``.
+
+    ``limit`` is its limit of detection, ``upper`` the upper end of its interval; None or NaN where they are not known.
+    """
     if proportion > 0:
-        return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"
-    return "0 (limit not known)" if limit is None or np.isnan(limit) else f"0 (below {100 * limit:.2g} %)"
+        return _percent(proportion)
+    of_limit = "limit not known" if limit is None or np.isnan(limit) else f"limit {_percent(limit)}"
+    return f"0 ({of_limit})" if upper is None or np.isnan(upper) else f"0 (up to {_percent(upper)}; {of_limit})"
+
+
+def _percent(proportion: float) -> str:
+    return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"

@@ -91,7 +91,8 @@ def options(experiment: Experiment) -> list[str]:
     settings = experiment.prediction
     if settings is None:
         return []
-    given = settings.model_dump(include={"pseudo_depth", "genome", "regions_file", "control_group"}, exclude_none=True)
+    named = {"pseudo_depth", "genome", "regions_file", "control_group", "presence_threshold"}
+    given = settings.model_dump(include=named, exclude_none=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     if settings.control_group:
         words += ["--background", *experiment.background]

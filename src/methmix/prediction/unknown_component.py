@@ -21,12 +21,14 @@ from methmix import cli, nnls
 from methmix.errors import InputError
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import Array, Prediction, predict
+from methmix.models.prediction import Array, Prediction
+from methmix.prediction.presence_threshold import predict_at
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, split
 
 _FEWEST_SAMPLES = 3
-# Proportion of samples without a foreign component that exceed their limit; required certainty that there are more.
-_FALSE_POSITIVES, _CERTAINTY = 0.01, 0.99
+# Proportion of samples without a foreign component that may exceed their limit: of drawn donors 1 %, of others more;
+# required certainty that there are more.
+_FALSE_POSITIVES, _CERTAINTY = 0.03, 0.99
 _ROUNDS = 20
 _BLOCK = 128
 # Cost of a proportion of 1, relative to the mean square difference of a tissue from the best mixture of the others.
@@ -46,11 +48,11 @@ def check_unknown(model: Deconvolver, tissues: Sequence[str]) -> None:
         raise InputError(f"--unknown: the model has a tissue {UNKNOWN} already", "leave --unknown out")
 
 
-def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore) -> None:
+def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore, threshold: float | None = None) -> None:
     """Estimate the proportion of an unknown component in the samples with a poor fit; all others have none.
 
     ``poor_fits`` has the methylation and depth of these samples, in their order. If they are too few, a note says so
-    and nothing else changes.
+    and nothing else changes. ``threshold`` is as for `predict_at`.
     """
     rows = [row for row, result in enumerate(cohort.results) if result.poor_fit]
     n = len(cohort.answered)
@@ -63,7 +65,7 @@ def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore) -> N
         return
     proportions, profile = estimate(model.profiles.mean.cpu().double().numpy(), poor_fits)
     cohort.results = [replace(result, unknown=0.0) if result.prediction else result for result in cohort.results]
-    rest = _rest(model, poor_fits, proportions, profile)
+    rest = _rest(model, poor_fits, proportions, profile, threshold)
     for row, proportion, of_rest in zip(rows, proportions.tolist(), rest, strict=True):
         cohort.results[row] = _beside(proportion, cohort.results[row], of_rest)
     cohort.notes.append(
@@ -121,7 +123,9 @@ def _distance(profiles: Array) -> float:
     return float(np.median(left))
 
 
-def _rest(model: Deconvolver, samples: CountsStore, proportions: Array, profile: Array) -> list[Prediction | None]:
+def _rest(
+    model: Deconvolver, samples: CountsStore, proportions: Array, profile: Array, threshold: float | None
+) -> list[Prediction | None]:
     """Predict what the component leaves of each sample; None where its reads are too few."""
     predictions: list[Prediction | None] = []
     for methylation, depth in samples.blocks(_BLOCK):
@@ -129,7 +133,7 @@ def _rest(model: Deconvolver, samples: CountsStore, proportions: Array, profile:
         left = np.maximum(1 - component, _LEAST_LEFT)
         rest = ((methylation - component * profile) / left).clip(0, 1).astype(np.float32)
         reads = (depth * left).astype(np.float32)
-        predictions += split(predict(model, rest, reads), reads)
+        predictions += split(predict_at(model, rest, reads, threshold), reads)
     return predictions
 
 

@@ -23,7 +23,10 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
             "Its reference has 8 tissues",
         ):
             assert line in card
-        assert "limits_of_detection: known" in card
+        assert "limits_of_detection: known" in card and "presence_prior: 0." in card
+        assert "calibrated on in-silico mixtures of donors that are drawn" in card
+        prior = load_checkpoint(checkpoint).model["head.prior"].item()
+        assert f"(prior; logit {prior:.2f})" in card
 
 
 def test_weights_of_another_model_have_no_card(checkpoint, tmp_path, monkeypatch, capsys):

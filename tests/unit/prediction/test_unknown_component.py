@@ -25,7 +25,7 @@ from methmix.prediction.sample_sheet import Sample
 from methmix.prediction.unknown_component import add_unknown, check_unknown, estimate
 from methmix.training.checkpoint import load_model
 
-N, SHARE = 45, 0.3
+N, SHARE = 60, 0.3
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_foreign_tissue_is_found_in_the_samples_that_do_not_fit(whole, lacking
     assert len(of_flagged) >= 4 and of_flagged == pytest.approx(SHARE, abs=0.1)
     assert of_flagged.mean() == pytest.approx(SHARE, abs=0.05)
     nearest = max(np.corrcoef(mean, liver)[0, 1] for mean in model.profiles.mean.numpy())
-    assert np.corrcoef(profile, liver)[0, 1] > max(0.88, nearest)
+    assert np.corrcoef(profile, liver)[0, 1] > max(0.87, nearest)
     assert all(result.unknown == 0.0 for result in run.results if not result.poor_fit)
     errors = []
     for row, (then, now) in enumerate(zip(before, run.results, strict=True)):
