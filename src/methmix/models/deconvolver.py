@@ -25,7 +25,7 @@ class Limits(nn.Module):
 
     The limit of detection of a tissue is the exponential of a linear function of `_circumstances`, times a factor of
     the mixture's stratum, without or with a `BACKGROUND`. The limit of the misfit, which few mixtures of the model's
-    tissues alone exceed, and its median are linear functions of the noise of the reads and of the concentration of the
+    tissues alone exceed, and its median are quadratic in the noise of the reads and linear in the concentration of the
     mixture: the more of it comes from one donor, the more does its misfit depend on that one.
     """
 
@@ -38,8 +38,8 @@ class Limits(nn.Module):
         super().__init__()
         self.register_buffer("coefficients", torch.zeros(N_CIRCUMSTANCES + 1))
         self.register_buffer("factors", torch.full((len(STRATA) + 1, 2), torch.inf))
-        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0, 0.0]))
-        self.register_buffer("misfit_median", torch.tensor([torch.inf, 0.0, 0.0]))
+        self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
+        self.register_buffer("misfit_median", torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
 
     def of_detection(self, features: Features, depth: Tensor) -> Tensor:
         """Compute the limit of detection, [batch, n_tissues]; infinity where it is not known."""
@@ -62,9 +62,10 @@ class Limits(nn.Module):
 
 
 def conditions(features: Features, depth: Tensor) -> Tensor:
-    """Collect what the misfit of a mixture depends on, [batch, 2]: noise of the reads and concentration."""
+    """Collect what the misfit of a mixture depends on, [batch, 3]: noise of the reads, its square, concentration."""
     assert features.proportions is not None  # for the type checker
-    return torch.stack([noise_of_reads(depth), features.proportions.square().sum(dim=1)], dim=1)
+    noise = noise_of_reads(depth)
+    return torch.stack([noise, noise.square(), features.proportions.square().sum(dim=1)], dim=1)
 
 
 def circumstances(features: Features, depth: Tensor) -> Tensor:
