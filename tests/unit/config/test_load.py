@@ -400,7 +400,7 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
     for key in original.keys() - {"arm", "model", "loss", "training"}:
         assert sparse[key] == original[key]
     # Each arm has what its own training was found to need; all else is trained alike.
-    own = ("learning_rate", "epochs", "pure_fraction", "early_stopping_patience")
+    own = ("learning_rate", "epochs", "pure_fraction", "beta2", "early_stopping_patience")
     for key in original["training"].keys() | sparse["training"].keys():
         assert key in own or sparse["training"][key] == original["training"][key]
     assert original["training"]["epochs"] > sparse["training"]["epochs"]
