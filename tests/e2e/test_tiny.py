@@ -106,7 +106,7 @@ def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
     assert table["sample"].unique().tolist() == ["plasma-1", "plasma-2", "plasma-3"]
     # The samples are the first test mixtures, which the evaluation has predicted too.
     evaluated = pd.read_csv(results / "phase3/sparse/evaluation/predictions.csv")[: len(table)]
-    assert table["proportion"].to_numpy() == pytest.approx(evaluated["predicted_proportion"], abs=1e-4)
+    assert table["proportion"].to_numpy() == pytest.approx(evaluated["predicted_proportion"], abs=1e-3)
     page = (results / "prediction/predictions.html").read_text()
     assert "For research use only" in page and "patient-1" in page
     record = json.loads((results / "prediction/predictions.json").read_text())

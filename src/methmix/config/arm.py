@@ -138,6 +138,7 @@ class TrainingSettings(Section):
     )
     learning_rate: Positive = Field(0.002, description="peak learning rate of AdamW")
     weight_decay: Weight = Field(0.01, description="weight decay of AdamW")
+    beta2: Fraction = Field(0.999, description="decay of AdamW's mean of squared gradients")
     warmup_fraction: Fraction = Field(0.05, description="fraction of all steps before the peak; a cosine follows it")
     early_stopping_patience: Count = Field(10, description="epochs without a lower validation MAE before it stops")
 

@@ -26,6 +26,8 @@ _FITTING = 0.99
 _AROUND_THE_LIMIT = (0.0005, 0.5)
 # Part of the regions from which on a mixture is taken for wholly observed.
 _WHOLE = 0.9
+# By how much more noise than in calibration the limit of the misfit is still known.
+_BEYOND = 1.05
 # Fewest entries that a limit rests on.
 _FEWEST = 200
 
@@ -77,6 +79,7 @@ def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Kno
         _set_limits(limits.coefficients, limits.factors, entries)
         for curve, quantile in ((limits.misfit_median, 0.5), (limits.misfit_curve, _FITTING)):
             curve.copy_(_line(entries.conditions[entries.whole], entries.misfit[entries.whole], quantile))
+        limits.most_noise.copy_(_BEYOND * entries.conditions[entries.whole, 0].max())
         if of_real:
             _allow_for(model, _joined(of_real))
     near = (entries.true > 0) & (entries.true < metrics.PRESENT)

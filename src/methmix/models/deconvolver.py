@@ -33,12 +33,15 @@ class Limits(nn.Module):
     factors: Tensor
     misfit_curve: Tensor
     misfit_median: Tensor
+    most_noise: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("coefficients", torch.zeros(N_CIRCUMSTANCES + 1))
         self.register_buffer("factors", torch.full((len(STRATA) + 1, 2), torch.inf))
         self.register_buffer("misfit_curve", torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
+        # Noise of the reads beyond which the misfit is not known.
+        self.register_buffer("most_noise", torch.tensor(0.0))
         self.register_buffer("misfit_median", torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
 
     def of_detection(self, features: Features, depth: Tensor) -> Tensor:
@@ -56,15 +59,19 @@ class Limits(nn.Module):
         # Two lines cross somewhere, beyond what they were fitted to.
         expected = expected.clamp(min=_LEAST_MISFIT)
         whole = torch.maximum(whole, expected * _LEAST_MARGIN)
-        part = (depth > 0).float().mean(dim=1).clamp(min=1 / depth.shape[1])
-        # Before the calibration both are infinite.
-        return expected, torch.where(torch.isfinite(whole), expected + (whole - expected) / part.sqrt(), torch.inf)
+        limit = expected + (whole - expected) / _observed(depth).sqrt()
+        # Before the calibration it is infinite.
+        known = torch.isfinite(whole) & (given[:, 0] <= self.most_noise)
+        return torch.where(known, expected, torch.inf), torch.where(known, limit, torch.inf)
 
 
 def conditions(features: Features, depth: Tensor) -> Tensor:
-    """Collect what the misfit of a mixture depends on, [batch, 3]: noise of the reads, its square, concentration."""
+    """Collect what the misfit of a mixture depends on, [batch, 3]: noise of the reads, its square, concentration.
+
+    The noise is that of the regions with reads.
+    """
     assert features.proportions is not None  # for the type checker
-    noise = noise_of_reads(depth)
+    noise = noise_of_reads(depth) * _observed(depth).sqrt()
     return torch.stack([noise, noise.square(), features.proportions.square().sum(dim=1)], dim=1)
 
 
@@ -84,6 +91,11 @@ def with_background(features: Features) -> Tensor:
     """Mark the mixtures in which one tissue has at least `BACKGROUND`, [batch]."""
     assert features.proportions is not None  # for the type checker
     return features.proportions.amax(dim=1) >= BACKGROUND
+
+
+def _observed(depth: Tensor) -> Tensor:
+    """Compute the part of the regions that have reads, [batch]."""
+    return (depth > 0).float().mean(dim=1).clamp(min=1 / depth.shape[1])
 
 
 def noise_of_reads(depth: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """How right the answers of a method are in a situation, and how sure of themselves."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from methmix import metrics
 from methmix.detection.scorers import presence_score
 from methmix.files.mixtures import Mixtures
 from methmix.models.prediction import Array, Prediction
-from methmix.prediction.sample_results import SampleResult, split
-from methmix.prediction.sample_sheet import Sample
+from methmix.prediction.goodness_of_fit import fits_of
+from methmix.prediction.sample_results import split
 
 # The presence probability from which a tissue counts as reported.
 SAID = 0.5
@@ -36,23 +35,16 @@ class Answers:
     @classmethod
     def of(cls, found: Prediction, mixtures: Mixtures) -> "Answers":
         """Take the answers from a prediction."""
-        depth = mixtures.depth[:]
-        rows = split(found, depth)
+        enough, fits = split(found, mixtures.depth[:]), fits_of(found, mixtures.methylation[:])
+        rows = [None if fit.resembles_nothing else row for row, fit in zip(enough, fits, strict=True)]
         answered = np.array([row is not None for row in rows])
-        flagged = np.array([_flagged(row, own) for row, own in zip(rows, depth, strict=True)])
+        flagged = np.array([row is not None and fit.beyond for row, fit in zip(enough, fits, strict=True)])
         return cls(answered, flagged, mixtures.proportions[answered].astype(np.float64), joined(rows, found))
 
     def only(self, chosen: metrics.Mask) -> "Answers":
         """Restrict the answers to some mixtures, [n]."""
         rows = chosen[self.answered]
         return Answers(self.answered & chosen, self.flagged & chosen, self.true[rows], _rows(self.prediction, rows))
-
-
-def _flagged(prediction: Prediction | None, depth: Any) -> bool:
-    """Ask the sample's own result whether it is flagged as a poor fit."""
-    seen = int((depth > 0).sum())
-    mean_depth = float(depth[depth > 0].mean()) if seen else 0.0
-    return SampleResult(Sample("", Path()), len(depth), seen, mean_depth, prediction).poor_fit
 
 
 def joined(rows: list[Prediction | None], whole: Prediction) -> Prediction:

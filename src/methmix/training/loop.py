@@ -98,7 +98,11 @@ class Trainer:
         self.batches = training_batches(self.arm, experiment, reference, self._donors, device)
         self.model = self._initial_model(reference).to(device)
         self.optimiser = AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            betas=(0.9, settings.beta2),
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         identity = identity_of(self.arm, experiment, reference, validation, start)
         record = record_of(self.model, device, ranks, job, start, reference)

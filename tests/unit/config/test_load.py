@@ -428,7 +428,7 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
         assert sparse[key] == original[key]
     # Each arm has what its own training was found to need; all else is trained alike.
     of_any = {"any_fraction", "partial_fraction"}
-    own = {"learning_rate", "epochs", "pure_fraction", "early_stopping_patience"} | of_any
+    own = {"learning_rate", "epochs", "pure_fraction", "beta2", "early_stopping_patience"} | of_any
     for key in original["training"].keys() | sparse["training"].keys():
         assert key in own or sparse["training"][key] == original["training"][key]
     assert original["training"]["epochs"] > sparse["training"]["epochs"]

@@ -37,7 +37,7 @@ def test_ends_learn_and_change_nothing_else(tissues, reads):
     features = model.eval()(methylation, depth)
     lower, upper = model.head.intervals.ends(model.head.place(features, model.head(features))).unbind(dim=2)
     present = true > 0
-    assert ((lower <= true) & (true <= upper))[present].float().mean() == pytest.approx(0.9, abs=0.07)
+    assert ((lower <= true) & (true <= upper))[present].float().mean() == pytest.approx(0.9, abs=0.12)
 
 
 def test_an_interval_is_everything_until_it_is_calibrated(tissues, reads):

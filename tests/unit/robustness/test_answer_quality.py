@@ -24,6 +24,7 @@ def prediction(**changes) -> Prediction:
     error = np.full((3, 3), 0.01)
     limit = np.array([[0.02, 0.03, 2.0], [0.02, np.inf, 0.02], [0.02, 0.05, 0.06]])
     parts = {"low": LOW, "high": HIGH, "error": error, "limit": limit, "misfit": np.array([1.0, 3, 1])}
+    parts |= {"effect": np.array([1.0, 3, 1]), "rmse": np.full(3, -1.0)}
     return Prediction(FOUND, PRESENCE, **{**parts, "misfit_limit": np.full(3, 2.0), **changes})
 
 

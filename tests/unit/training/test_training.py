@@ -81,7 +81,7 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
 def test_batches_differ_by_step_and_repeat_by_number(data):
     recipe = tiny_experiment().mixtures.recipes["phase2"]
     sampler = MixtureSampler(data[0], "train", recipe, [30])
-    settings = tiny_arm("original", **TEN).training
+    settings = tiny_arm("original", **TEN, **{"training.pure_fraction": 0.2}).training
     batches = TrainingBatches(sampler, 1, settings, "phase2")
     drawn = {step: batches.batch(step) for step in range(4)}
     assert not torch.equal(drawn[0].proportions, drawn[1].proportions)
@@ -282,7 +282,7 @@ def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
 
 
 def test_arms_see_the_same_training_mixtures_where_they_ask_for_the_same_kinds(trainer):
-    kinds = {"training.any_fraction": 0.3, "training.partial_fraction": 0.25}
+    kinds = {"training.any_fraction": 0.3, "training.partial_fraction": 0.25, "training.pure_fraction": 0.2}
     original, sparse = trainer("original", **kinds), trainer("sparse")
     for step in (0, 5):
         for a, b in zip(original.batches.batch(step)[:3], sparse.batches.batch(step)[:3], strict=True):
