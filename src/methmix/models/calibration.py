@@ -167,9 +167,11 @@ def _allow_for(model: Deconvolver, real: _Entries) -> None:
     intervals.conform(real.lower, real.upper, real.true, everywhere)
     seen = intervals.outside[:, :1].clone()
     intervals.outside.copy_(torch.where(torch.isfinite(seen), torch.maximum(drawn, seen), drawn))
-    allowed = limits.misfit_curve[0] + real.conditions @ limits.misfit_curve[1:]
+    # The entries are on the CPU, wherever the model is.
+    curve, coefficients = limits.misfit_curve.cpu(), limits.coefficients.cpu()
+    allowed = curve[0] + real.conditions @ curve[1:]
     limits.misfit_curve.mul_(max(1.0, torch.quantile((real.misfit / allowed).double(), _FITTING).item()))
     low, high = _AROUND_THE_LIMIT
     used = (real.true > low) & (real.true < high)
-    limit = (limits.coefficients[0] + real.circumstances[used] @ limits.coefficients[1:]).exp()
+    limit = (coefficients[0] + real.circumstances[used] @ coefficients[1:]).exp()
     limits.factors.mul_(max(1.0, _factor((real.true[used] / limit).double().numpy(), real.called[used].numpy())))

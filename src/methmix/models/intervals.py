@@ -8,6 +8,7 @@ Vovk 2012, ACML 25:475): a proportion is refuted if it lies further outside of t
 mixtures in which the tissue truly had a proportion of its class, at a like depth, did on that side.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -95,30 +96,23 @@ class ProportionIntervals(nn.Module):
         """
         of_class, width = classes(true), _half_width(lower, upper)
         distances = (lower - true) / width, (true - upper) / width
-        cells = {
-            (row, column): (stratum == row) & (of_class == column)
-            for row in range(len(STRATA) + 1)
-            for column in range(len(CLASSES))
-        }
-        for (row, column), own in cells.items():
-            if own.sum() < _FEWEST:
-                own = of_class == column
-            self._conform(row, column, [distance[own] for distance in distances], _TAIL)
-        for (row, column), own in cells.items():
-            # What is absent is refuted on one side only.
-            if own.sum() < _FEWEST or column == 0:
-                continue
-            for tail in _TAILS:
-                before = self.outside[:, row, column].clone()
-                self._conform(row, column, [distance[own] for distance in distances], tail)
-                low, high = _not_refuted(lower[own], upper[own], self.outside[:, row, None, :])
+        # Of the entries' device, which need not be that of the model.
+        outside = torch.empty(self.outside.shape, device=true.device)
+        for row, column in itertools.product(range(len(STRATA) + 1), range(len(CLASSES))):
+            own = (stratum == row) & (of_class == column)
+            rests_on = own if own.sum() >= _FEWEST else of_class == column
+            outside[:, row, column] = _conformal([distance[rests_on] for distance in distances], _TAIL)
+        for row, column in itertools.product(range(len(STRATA) + 1), range(1, len(CLASSES))):
+            # What is absent is refuted on one side only, and stays as it is.
+            own = (stratum == row) & (of_class == column)
+            for tail in _TAILS if own.sum() >= _FEWEST else ():
+                before = outside[:, row, column].clone()
+                outside[:, row, column] = _conformal([distance[own] for distance in distances], tail)
+                low, high = _not_refuted(lower[own], upper[own], outside[:, row, None, :])
                 if ((low <= true[own]) & (true[own] <= high)).double().mean() < INTERVAL_LEVEL:
-                    self.outside[:, row, column] = before
+                    outside[:, row, column] = before
                     break
-
-    def _conform(self, stratum: int, of_class: int, distances: Sequence[Tensor], tail: float) -> None:
-        for side, distance in enumerate(distances):
-            self.outside[side, stratum, of_class] = _conformal(distance, tail)
+        self.outside.copy_(outside)
 
 
 def _not_refuted(lower: Tensor, upper: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,10 +136,16 @@ def _half_width(lower: Tensor, upper: Tensor) -> Tensor:
     return ((upper - lower) / 2).clamp(min=_NARROWEST)
 
 
-def _conformal(distances: Tensor, tail: float) -> float:
-    """Find the distance that a further entry exceeds with a probability of at most ``tail``; infinity with too few."""
-    rank = math.ceil((1 - tail) * (len(distances) + 1))
-    return distances.sort().values[rank - 1].item() if rank <= len(distances) else math.inf
+def _conformal(distances: Sequence[Tensor], tail: float) -> Tensor:
+    """Find the distances, one a side, that a further entry exceeds with a probability of at most ``tail``.
+
+    They are infinite with too few entries.
+    """
+    found = []
+    for distance in distances:
+        rank = math.ceil((1 - tail) * (len(distance) + 1))
+        found.append(distance.sort().values[rank - 1].item() if rank <= len(distance) else math.inf)
+    return torch.tensor(found)
 
 
 def pinball_loss(predicted: Tensor, true: Tensor, quantile: float) -> Tensor:
