@@ -28,8 +28,8 @@ _AROUND_THE_LIMIT = (0.0005, 0.5)
 _WHOLE = 0.9
 # By how much more noise than in calibration the limit of the misfit is still known.
 _BEYOND = 1.05
-# Fewest entries that a limit rests on.
-_FEWEST = 200
+# Fewest entries that a limit rests on, and what a limit is raised by: donors of samples are not quite as drawn ones.
+_FEWEST, _MARGIN = 200, 1.1
 
 
 class Known(NamedTuple):
@@ -141,7 +141,7 @@ def _set_limits(coefficients: Tensor, factors: Tensor, entries: _Entries) -> Non
     for number in range(len(STRATA) + 1):
         for kind in (0, 1):
             own = (stratum == number) & (background == kind)
-            factors[number, kind] = _factor(ratio[own], called[own])
+            factors[number, kind] = _MARGIN * _factor(ratio[own], called[own])
 
 
 def _factor(ratio: npt.NDArray[np.floating], called: npt.NDArray[np.bool_]) -> float:

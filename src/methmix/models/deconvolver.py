@@ -158,13 +158,13 @@ class Deconvolver(nn.Module):
         """Predict mixtures, [batch, n_regions].
 
         A mixture whose misfit exceeds its limit casts doubt on all that is said of it: intervals, limits and presence
-        probabilities become less certain by the square root of misfit / limit, as if its errors were so much larger.
+        probabilities become less certain by misfit / limit, as what is foreign does not average out over regions.
         """
         features = self(methylation, depth)
         if self.limits is None or self.profiles is None or depth is None:
             return self.head.infer(features)
         expected, misfit_limit = self.limits.of_misfit(features, depth)
-        doubt = (features.misfit / misfit_limit).clamp(min=1).sqrt()
+        doubt = (features.misfit / misfit_limit).clamp(min=1)
         found = self.head.infer(features, strata(depth), doubt)
         return replace(
             found,

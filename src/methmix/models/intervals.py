@@ -25,7 +25,7 @@ QUANTILES = (_TAIL, 1 - _TAIL)
 # Classes of true proportions: exactly 0, then up to each of these.
 CLASSES = (0.0, 0.001, 0.01, 0.05, 0.2, 0.5, 1.0)
 # Mean depth, over all regions, at which mixtures are divided into strata.
-STRATA = (20.0, 60.0, 200.0)
+STRATA = (20.0, 40.0, 75.0, 200.0)
 # A class of a stratum with fewer mixtures is joined with the other strata.
 _FEWEST = 60
 # Learned ends are taken to be at least this far apart.

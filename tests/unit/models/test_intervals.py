@@ -52,7 +52,7 @@ def drawn_entries(n, seed=0):
     rng = np.random.default_rng(seed)
     true = np.where(rng.random(n) < 0.4, 0, np.exp(rng.uniform(np.log(2e-4), 0, n)))
     stratum = rng.integers(0, len(STRATA) + 1, n)
-    error = (0.002 + 0.05 * true) * (4 - stratum)
+    error = (0.002 + 0.05 * true) * (len(STRATA) + 1 - stratum)
     centre = np.where(true < 0.02, 0.002, true) + error * rng.standard_normal(n)
     lower, upper = centre - 1.2 * error, centre + 1.2 * error
     return (torch.from_numpy(values).float() for values in (lower, upper, true)), torch.from_numpy(stratum)
