@@ -168,7 +168,8 @@ def test_another_phase_is_evaluated_and_reported_alike(checkout, results, snakem
     assert ("background_within_3" in arms["sparse"]) == (phase == "phase3")
     for arm in arms:
         table = pd.read_csv(results / phase / arm / "evaluation" / "by_abundance.csv").set_index("abundance")
-        assert (table.loc["trace", "n"] > 0) == (phase == "phase3")
+        # Of donors that are not pure, in every phase.
+        assert table.loc["trace", "n"] > 0
 
 
 @pytest.mark.slow
@@ -178,7 +179,7 @@ def test_phase_3_started_from_phase_2(checkout, results, snakemake):
         record = json.loads((results / "phase3" / arm / "logs" / "training_record.json").read_text())["record"]
         assert record["warm_start"]["checkpoint"] == f"results/tiny/phase2/{arm}/checkpoints/checkpoint_best.pt"
     mixtures = read_mixtures(results / "mixtures" / "phase3_test_mixtures.h5")
-    background = mixtures.proportions[:, mixtures.tissue_names.index("Blood")]
+    background = mixtures.label_proportions[:, mixtures.tissue_names.index("Blood")]
     assert ((background >= 0.6) & (background <= 0.9)).all()
     # By itself the training finds the same start, so that nothing is left to do.
     command = [sys.executable, "-m", "methmix.training", "--config", "config/phase3_sparse.yaml"]
