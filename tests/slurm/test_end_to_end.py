@@ -17,7 +17,7 @@ def test_the_experiment_end_to_end(cluster, fresh):
     counts = {rule: rules.count(rule) for rule in rules}
     assert counts == {
         "rule_reference": 1, "rule_reference_report": 1, "rule_mixtures": 3, "rule_train": 2,
-        "rule_evaluate_model": 2, "rule_evaluate_control": 6,
+        "rule_evaluate_model": 2, "rule_evaluate_control": 7, "rule_evaluate_part": 2,
     }  # fmt: skip
     assert "localrule compare:" in output
     told = {job: cluster.told(job) for job in submitted}
