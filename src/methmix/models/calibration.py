@@ -123,6 +123,8 @@ def _set_limits(coefficients: Tensor, factors: Tensor, entries: _Entries) -> Non
     the limit; how many times larger it must be is then counted in each stratum, without and with a background, so that
     the limit holds where the regression does not.
     """
+    # Those of the phase that a training started from would be false.
+    factors.fill_(torch.inf)
     low, high = _AROUND_THE_LIMIT
     used = (entries.true > low) & (entries.true < high)
     amount, called = entries.true[used].double().log().numpy(), entries.called[used].numpy()
