@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import methmix
 from methmix.closure import import_closure
@@ -54,3 +55,9 @@ def peak_memory_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def of_measurement(experiment: str, seed: int, reference_digest: str) -> dict[str, Any]:
+    """Record what a measurement rests on: the experiment by name, its seed and reference, and the software."""
+    software = {"commit": commit(), "versions": versions()}
+    return {"experiment": experiment, "seed": seed, **software, "reference_digest": reference_digest}

@@ -78,13 +78,7 @@ def measure(
         "background_donors": _background_donors(reference, settings) if "test" in scores else {},
         "shared_tissues": {split: reference.shared_tissues(split) for split in _SPLITS} if "test" in scores else {},
         "notes": json.loads(reference.attributes["notes"]),
-        "provenance": {
-            "experiment": experiment.name,
-            "seed": experiment.seed,
-            "commit": provenance.commit(),
-            "versions": provenance.versions(),
-            "reference_digest": reference.content_digest,
-        },
+        "provenance": provenance.of_measurement(experiment.name, experiment.seed, reference.content_digest),
     }
     write_scores(output / "scores.npz", scores)
     for name, table in tables.items():

@@ -22,7 +22,7 @@ from methmix.models.intervals import STRATA, strata
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99
-# A tissue with less is hardly ever called, and one with more always: neither tells where the limit is.
+# A tissue with less is hardly ever called, and one with more always: neither shows where the limit is.
 _AROUND_THE_LIMIT = (0.0005, 0.5)
 # Part of the regions from which on a mixture is taken for wholly observed.
 _WHOLE = 0.9

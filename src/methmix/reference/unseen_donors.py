@@ -23,14 +23,18 @@ from methmix.formats.region_tables import read_atlas
 from methmix.reference.inputs import data_file
 from methmix.reference.profiles import all_donors
 from methmix.reference.simulator import simulate_means, simulated_regions
-from methmix.reference.variation import MAXIMUM_ADMIXTURE, Array, Donor, DonorVariation
+from methmix.reference.variation import (
+    DRAWN_FREEDOM,
+    DRAWN_RANGE,
+    DRAWN_SIZE,
+    MAXIMUM_ADMIXTURE,
+    Array,
+    Donor,
+    DonorVariation,
+)
 
 # What a donor is for: donors of two purposes are never the same.
 Purpose = Literal["background", "other background", "balanced", "spiked"]
-# As of the drawn donors of the training: tails and sizes of the deviations, and how near to 0 and 1 they are taken.
-_FREEDOM = 6
-_SIZE = 0.22
-_RANGE = (0.004, 0.996)
 
 
 class UnseenDonors(Protocol):
@@ -90,7 +94,7 @@ class ProfileDonors:
     def donor(self, tissue: int, purpose: Purpose, number: int) -> Donor:
         """Draw one donor, from a random stream of its own; without admixture where the profiles contain it."""
         rng = _stream(self.seed, self.tissue_names[tissue], purpose, number)
-        size = np.exp(_SIZE * rng.standard_normal() - _SIZE**2 / 2)
+        size = np.exp(DRAWN_SIZE * rng.standard_normal() - DRAWN_SIZE**2 / 2)
         own = _deviate(self.means[tissue], size**2 * self.variance[tissue], rng)
         other = (tissue + int(rng.integers(1, len(self.means)))) % len(self.means)
         admixture = min(rng.exponential(1) * self.mean_admixture, MAXIMUM_ADMIXTURE)
@@ -167,7 +171,7 @@ def _stream(seed: int, tissue: str, purpose: str, number: int) -> np.random.Gene
 
 def _deviate(mean: Array, variance: npt.NDArray[np.floating], rng: np.random.Generator) -> Array:
     """Deviate from a mean on the logit scale, with heavier tails than normal ones."""
-    m = np.clip(mean, *_RANGE)
-    t = rng.standard_t(_FREEDOM, len(m)) / np.sqrt(_FREEDOM / (_FREEDOM - 2))
+    m = np.clip(mean, *DRAWN_RANGE)
+    t = rng.standard_t(DRAWN_FREEDOM, len(m)) / np.sqrt(DRAWN_FREEDOM / (DRAWN_FREEDOM - 2))
     deviated: Array = expit(logit(m) + np.sqrt(variance) / (m * (1 - m)) * t)
     return deviated

@@ -32,6 +32,9 @@ Counts = npt.NDArray[np.int32]
 
 # Proportion of a sample that may be another tissue: beyond it the sample would carry the wrong label.
 MAXIMUM_ADMIXTURE = 0.4
+# Of donors that are drawn around estimated profiles: degrees of freedom of their deviations between regions, log-scale
+# spread of the size of a donor's deviations, and how near to 0 and 1 methylation is taken on the logit scale.
+DRAWN_FREEDOM, DRAWN_SIZE, DRAWN_RANGE = 6, 0.22, (0.004, 0.996)
 # Fractions are kept this far from 0 and 1 before logits are taken.
 EDGE = 0.002
 # Nodes of the quadrature over sizes of donors' deviations and over deviates of regions.

@@ -135,13 +135,7 @@ def _record(experiment: Experiment, reference: Reference, phase: str, found: lis
         "shared_tissues": reference.shared_tissues("test"),
         "composition_known": reference.known_composition is not None,
         "notes": json.loads(reference.attributes["notes"]),
-        "provenance": {
-            "experiment": experiment.name,
-            "seed": experiment.seed,
-            "commit": provenance.commit(),
-            "versions": provenance.versions(),
-            "reference_digest": reference.content_digest,
-        },
+        "provenance": provenance.of_measurement(experiment.name, experiment.seed, reference.content_digest),
     }
 
 

@@ -26,16 +26,16 @@ from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
-from methmix.reference.variation import DonorVariation
+from methmix.reference.variation import (
+    DRAWN_FREEDOM,
+    DRAWN_RANGE,
+    DRAWN_SIZE,
+    MAXIMUM_ADMIXTURE,
+    DonorVariation,
+)
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
-# Between regions deviations have heavier tails than normal ones; between donors, different sizes.
-_FREEDOM = 6
-_SIZE = 0.22
-_RANGE = (0.004, 0.996)
-# No drawn donor has more of another tissue.
-_LARGEST_ADMIXTURE = 0.4
 # Mixtures to calibrate on, with what fractions of pure ones and of ones of any kind, and of ones with a part of the
 # regions.
 _CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
@@ -136,7 +136,7 @@ class _DrawnDonors:
         """Draw what differs between the donors, with the admixture of a mean; 0 where the profiles contain it."""
         n = len(tissue)
         other = (tissue + rng.integers(1, n_tissues, n)) % n_tissues
-        admixture = np.minimum(rng.exponential(1, n) * mean_admixture, _LARGEST_ADMIXTURE).astype(np.float32)
+        admixture = np.minimum(rng.exponential(1, n) * mean_admixture, MAXIMUM_ADMIXTURE).astype(np.float32)
         return cls(tissue, other, admixture, _sizes(n, rng), rng.integers(2**64, size=n, dtype=np.uint64))
 
     def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
@@ -240,13 +240,13 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
 
 def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Draw by how much the deviations of each donor are larger than those of a typical one, log-normal, [n]."""
-    sizes: npt.NDArray[np.float32] = np.exp(_SIZE * rng.standard_normal(n) - _SIZE**2 / 2).astype(np.float32)
+    sizes: npt.NDArray[np.float32] = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
     return sizes
 
 
 def _deviating(mean: Tensor, variance: Tensor, size: npt.NDArray[np.float32], seeds: npt.NDArray[np.uint64]) -> Tensor:
     """Deviate from a mean on the logit scale; [n, n_regions]."""
-    m = mean.clamp(*_RANGE)
+    m = mean.clamp(*DRAWN_RANGE)
     z = normal_deviates(seeds, m.shape[1], m.device)
     deviation = variance.sqrt().div_(m * (1 - m)).mul_(-torch.from_numpy(size)[:, None].to(m.device))
     # Odds of being unmethylated, times what the deviation changes them by.
@@ -264,7 +264,7 @@ def _heavy_tailed(z: Tensor) -> Tensor:
 
 
 def _tails() -> tuple[float, float, float]:
-    n = _FREEDOM
+    n = DRAWN_FREEDOM
     a, b, c = 1 + 1 / (4 * n) + 1 / (32 * n**2), 1 / (4 * n) + 1 / (6 * n**2), 5 / (96 * n**2)
     # By the moments of a normal deviate: 1, 3, 15, 105, 945.
     deviation = (a * a + 6 * a * b + 15 * (b * b + 2 * a * c) + 210 * b * c + 945 * c * c) ** 0.5
