@@ -109,6 +109,14 @@ def marker_weights(profiles: Profiles, per_tissue: int) -> Tensor:
     return weights
 
 
+def similarity(profiles: Tensor) -> Tensor:
+    """Weigh the other tissues of each by the similarity of their profiles, [n_tissues, n_tissues], rows sum to 1."""
+    distance = torch.cdist(profiles, profiles).square()
+    away = distance + torch.diag_embed(torch.full_like(distance.diagonal(), torch.inf))
+    width = away.min(dim=1).values.median().clamp(min=1e-12)
+    return torch.softmax(-away / width, dim=1)
+
+
 def deconvolve(
     profiles: Profiles,
     methylation: Tensor,

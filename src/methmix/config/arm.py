@@ -118,6 +118,10 @@ class SparseLossSettings(OriginalLossSettings):
     )
 
 
+# Fraction of mixtures of any kind where they cost nothing.
+_ANY = 0.3
+
+
 class TrainingSettings(Section):
     """Optimisation; the learning-rate schedule is sized in optimiser steps."""
 
@@ -129,9 +133,10 @@ class TrainingSettings(Section):
         True, description="mix donors that are left out of the profiles, or drawn around them; false: all as they are"
     )
     pure_fraction: Fraction = Field(0.2, description="fraction of the training mixtures that consist of one tissue")
-    any_fraction: Fraction = Field(
+    any_fraction: Fraction | None = Field(
         0.0,
-        description="fraction of the training mixtures of any kind: few or all tissues, with a background or traces",
+        description="fraction of the training mixtures of any kind: few or all tissues, with a background or traces; "
+        "null: 0.3, but none where only the labels of donors are known",
     )
     partial_fraction: Fraction = Field(
         0.0, description="fraction of the training mixtures in which only a part of the regions is observed"
@@ -151,10 +156,20 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _fractions_of_one_whole(self) -> Self:
-        if self.pure_fraction + self.any_fraction > 1:
-            pure = self.pure_fraction
-            raise ValueError(f"any_fraction: {self.any_fraction} and pure_fraction {pure} are more than all mixtures")
+        if self.pure_fraction + self.of_any_kind(True) > 1:
+            any_kind, pure = self.of_any_kind(True), self.pure_fraction
+            raise ValueError(f"any_fraction: {any_kind} and pure_fraction {pure} are more than all mixtures")
         return self
+
+    def of_any_kind(self, composition_known: bool) -> float:
+        """Give the fraction of mixtures of any kind.
+
+        Where donors look like mixtures themselves, a trace in them cannot be told from one in the mixture. To learn
+        from traces costs there what it brings where the composition of donors is known.
+        """
+        if self.any_fraction is not None:
+            return self.any_fraction
+        return _ANY if composition_known else 0.0
 
     @property
     def steps_per_epoch(self) -> int:

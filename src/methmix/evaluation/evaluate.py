@@ -19,6 +19,7 @@ from methmix.evaluation.bootstrap import with_intervals
 from methmix.evaluation.controls import Context
 from methmix.evaluation.donor_intervals import donor_names, with_donor_intervals
 from methmix.evaluation.estimates import Estimates, estimate, with_probability
+from methmix.evaluation.label_error import label_correlation
 from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
 from methmix.files.mixtures import Mixtures, read_mixtures
@@ -68,6 +69,7 @@ def evaluate_arm(
         "split": "test",
         "n_mixtures": len(test),
         **_metrics(experiment, test, prediction, bootstrap),
+        "label_correlation": label_correlation(reference, test, prediction.proportions),
         **_record(context, estimates),
         "predict_seconds": seconds,
         "presence_probability": "own" if prediction is estimates.test else "isotonic, fitted on validation",

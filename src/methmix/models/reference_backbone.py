@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from methmix.config.arm import ReferenceBackboneSettings
-from methmix.least_squares import Profiles, Solution, deconvolve
+from methmix.least_squares import Profiles, Solution, deconvolve, similarity
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
 # Least proportion of a tissue before its correction, which multiplies it.
@@ -47,7 +47,7 @@ class ReferenceBackbone(nn.Module):
         self._least_squares = settings.least_squares
         for name in ("mean", "spread", "noise"):
             self.register_buffer(name, getattr(profiles, name))
-        self.register_buffer("similarity", _similarity(profiles.mean.double()).float())
+        self.register_buffer("similarity", similarity(profiles.mean.double()).float())
         self.n_features = settings.head_size
         self.normalise = BatchNorm1d(_FEATURES)
         self.enter = nn.Linear(_FEATURES, self.n_features)
@@ -113,11 +113,3 @@ class ReferenceBackbone(nn.Module):
         ]
         whole = [value[:, None].expand_as(proportions) for value in of_mixture]
         return torch.stack([*of_tissue, *whole], dim=2).float()
-
-
-def _similarity(profiles: Tensor) -> Tensor:
-    """Weigh the other tissues of each by the similarity of their profiles, [n_tissues, n_tissues], rows sum to 1."""
-    distance = torch.cdist(profiles, profiles).square()
-    away = distance + torch.diag_embed(torch.full_like(distance.diagonal(), torch.inf))
-    width = away.min(dim=1).values.median().clamp(min=1e-12)
-    return torch.softmax(-away / width, dim=1)

@@ -26,6 +26,8 @@ logger = logging.getLogger("methmix")
 
 # Metrics without a bootstrap interval.
 _COSTS = ("train_seconds", "predict_seconds", "peak_memory_mb", "n_parameters")
+# What else comparison.json has of the metrics of an arm.
+_KEPT = ("choices", "grouped", "label_correlation")
 _COLUMNS = chosen(
     "mae", "spurious_per_mixture", "missed_per_mixture", "false_mass", "exact_zero_absent", "prediction_ratio",
     "called_1_to_5", "presence_mcc", "presence_auroc", "presence_ece", "presence_ece_uncertain",
@@ -111,7 +113,11 @@ def comparison_json(
         "arms": {
             arm: {
                 **{key: r.metrics[key] for name in _with_interval(r) for key in (name, f"{name}_ci95")},
-                **{name: r.metrics[name] for name in (*_COSTS, "choices", "grouped") if name in r.metrics},
+                **{
+                    name: r.metrics[name]
+                    for name in (*_COSTS, "choices", "grouped", "label_correlation")
+                    if name in r.metrics
+                },
                 **{key: value for key, value in r.metrics.items() if key.endswith("_donors_ci95")},
                 **({"donor_draws": r.metrics["donor_draws"]} if "donor_draws" in r.metrics else {}),
                 **over_draws(draws, arm),

@@ -56,8 +56,9 @@ def pool_folds(
 
     Each of the ``arms`` has the metrics over all mixtures with ``<metric>_ci95``, the interval over mixtures of the
     same donors, and ``<metric>_donors_ci95``, that over the ``donor_draws`` donors of all folds (jackknife), the values
-    in each of the ``folds`` and their standard deviation, ``spread``, and ``grouped``, the metrics with look-alikes
-    joined. Tissues with fewer donors than there are folds are ``tested_again``.
+    in each of the ``folds`` and their standard deviation, ``spread``, the ``label_correlation`` of each fold, and
+    ``grouped``, the metrics with look-alikes joined. Tissues with fewer donors than there are folds are
+    ``tested_again``.
     """
     by_run = [read_arms(run, arms) for run in runs]
     first = by_run[0][0]
@@ -90,6 +91,7 @@ def _pooled_arm(results: list[ArmResult], groups: dict[str, list[str]], n_bootst
     donors = np.concatenate([r.donors for r in results])
     entry |= with_donor_intervals(Scores(*(np.concatenate(values) for values in parts)), donors, fold)
     entry |= {"folds": folds, "spread": {name: _spread(values) for name, values in folds.items()}}
+    entry["label_correlation"] = [r.metrics.get("label_correlation") for r in results]
     if groups:
         joined = [grouped(r.tissues, groups, r.true, r.predicted, r.probability) for r in results]
         entry["grouped"] = _pooled([list(values) for values in zip(*joined, strict=True)], n_bootstrap, seed)
@@ -147,6 +149,19 @@ def folds_figure(content: dict[str, Any]) -> Figure:
     return figure
 
 
+def _of_labels(arms: dict[str, Any]) -> str:
+    """Say how much of the errors what donors look like alone can explain."""
+    known = {arm: [r for r in entry["label_correlation"] if r is not None] for arm, entry in arms.items()}
+    listed = ", ".join(f"{arm} {min(values):.2f} to {max(values):.2f}" for arm, values in known.items() if values)
+    if not listed:
+        return ""
+    return (
+        " Truth is the labels of the donors. Errors that mixtures would have if each donor were what NNLS sees in it "
+        f"alone correlate with those of an arm in a fold at r = {listed}; the square of r is the share that they can "
+        "explain."
+    )
+
+
 def _folds_page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) -> str:
     lines: list[Line] = []
     for row in table.to_dict("records"):
@@ -168,5 +183,6 @@ def _folds_page(content: dict[str, Any], table: pd.DataFrame, figure: Figure) ->
         "bars would hide the differences. Sd: standard deviation of the folds. Donors: 95 % interval by a jackknife "
         "that leaves out each donor with all mixtures that contain it. The mixtures of every fold have the same "
         "proportions and depths."
+        + _of_labels(content["arms"])
         + (f" Tissues with fewer donors than folds, tested with the same donors again: {again}." if again else ""),
     )

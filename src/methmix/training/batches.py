@@ -3,8 +3,8 @@
 Profiles that include the donors of the mixtures would make training mixtures too easy: the model would learn that
 profiles are exact. So each step has an episode: of every tissue one donor is for the mixtures and the others are for
 the profile, or, where there is no other and at random elsewhere, both are drawn around the profile, and each mixture
-has donors of its own. A drawn donor has as much admixture of another tissue as was estimated in real ones. What the
-model learns is the composition: the admixture counts as the tissue that it is.
+has donors of its own. A drawn donor has admixture of other tissues as real ones have (`methmix.reference.admixture`).
+Where the composition of donors is known, that is what the model learns; else it learns their labels.
 """
 
 from collections.abc import Iterator
@@ -24,21 +24,18 @@ from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
+from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
-from methmix.reference.variation import (
-    DRAWN_FREEDOM,
-    DRAWN_RANGE,
-    DRAWN_SIZE,
-    MAXIMUM_ADMIXTURE,
-    DonorVariation,
-)
+from methmix.reference.variation import DRAWN_FREEDOM, DRAWN_RANGE, DRAWN_SIZE
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
 # Mixtures to calibrate on, with what fractions of pure ones and of ones of any kind, and of ones with a part of the
 # regions.
 _CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
+# Sizes of the deviations of donors that stand for real ones, in typical ones.
+_REAL_SIZES = (0.5, 3.0)
 # Smallest part of the regions that a mixture is left with.
 _FEWEST_REGIONS = 0.05
 _CPU = torch.device("cpu")
@@ -60,11 +57,9 @@ class Episodes:
 
     def __init__(self, reference: Reference, donors: DonorSums, shrink: bool) -> None:
         self._groups = list(reference.pool("train").values())
-        self._raw, self._composition, self._admixture = reference.fractions, reference.composition, donors.admixture
+        self._raw, self._composition = reference.fractions, reference.composition
         shrunken = ShrunkenProfiles(donors)
-        # What donors of a tissue have of others does not average out; it is borrowed where it could not be estimated.
-        mean_admixture = donors.admixture or DonorVariation.shipped("healthy").mean_admixture
-        self._impurity = mean_admixture / np.sqrt([len(rows) for rows in self._groups])
+        self._admixture, self._impurity = admixture_of(reference, donors)
         self._known, self._source = shrunken.all, shrunken if shrink else donors
         self.profiles = self._source.all
 
@@ -84,7 +79,7 @@ class Episodes:
     def _impure(self, rng: np.random.Generator) -> Profiles:
         """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
         n, mean = len(self._groups), self._known.mean
-        others = (np.arange(n) + rng.integers(1, n, n)) % n
+        others = self._admixture.others(np.arange(n), 1, rng)[:, 0]
         foreign = torch.from_numpy((self._impurity * rng.standard_normal(n)).astype(np.float32))
         drawn = torch.lerp(mean, mean[others.tolist()], foreign[:, None].to(mean.device))
         return replace(self._known, mean=drawn.clamp_(0, 1))
@@ -100,11 +95,12 @@ class Episodes:
         """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
         mixture, tissue = np.nonzero(proportions)
         # For all mixtures, so that those of other ranks are drawn alike.
-        own = _DrawnDonors.plan(tissue, len(self._groups), self._admixture, rng)
+        own = _DrawnDonors.plan(tissue, self._admixture, rng)
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
-        fractions, composition = own.at(is_drawn).donors(known)
+        drawn = own.at(is_drawn)
+        fractions, composition = drawn.fractions(known), drawn.composition(self._admixture.is_there)
         weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
         for column, of_tissue in enumerate(chosen):
             weights[:, column] = proportions[:, of_tissue]
@@ -118,42 +114,39 @@ class Episodes:
 
 @dataclass(frozen=True)
 class _DrawnDonors:
-    """Donors to be drawn around the profiles of their tissues; arrays of one entry each, [n].
+    """Donors to be drawn around the profiles of their tissues, n of them.
 
-    ``other`` is a tissue of which each has the proportion ``admixture``; ``size`` multiplies its deviations.
+    ``foreign``, [n, n_tissues], are their proportions of other tissues; ``size``, [n], multiplies their deviations.
     """
 
     tissue: npt.NDArray[np.integer]
-    other: npt.NDArray[np.integer]
-    admixture: npt.NDArray[np.float32]
+    foreign: npt.NDArray[np.float32]
     size: npt.NDArray[np.float32]
     seeds: npt.NDArray[np.uint64]
 
     @classmethod
-    def plan(
-        cls, tissue: npt.NDArray[np.integer], n_tissues: int, mean_admixture: float, rng: np.random.Generator
-    ) -> "_DrawnDonors":
-        """Draw what differs between the donors, with the admixture of a mean; 0 where the profiles contain it."""
+    def plan(cls, tissue: npt.NDArray[np.integer], admixture: Admixture, rng: np.random.Generator) -> "_DrawnDonors":
+        """Draw what differs between the donors of these tissues."""
         n = len(tissue)
-        other = (tissue + rng.integers(1, n_tissues, n)) % n_tissues
-        admixture = np.minimum(rng.exponential(1, n) * mean_admixture, MAXIMUM_ADMIXTURE).astype(np.float32)
-        return cls(tissue, other, admixture, _sizes(n, rng), rng.integers(2**64, size=n, dtype=np.uint64))
+        foreign, sizes = admixture.draw(tissue, rng), _sizes(n, admixture.is_there, rng)
+        return cls(tissue, foreign, sizes, rng.integers(2**64, size=n, dtype=np.uint64))
 
     def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
         """Select donors."""
         return _DrawnDonors(*(values[rows] for values in vars(self).values()))
 
-    def donors(self, profiles: Profiles) -> tuple[Tensor, npt.NDArray[np.float32]]:
-        """Draw methylation, [n, n_regions], and composition, [n, n_tissues]."""
-        tissue, device = self.tissue.tolist(), profiles.mean.device
+    def fractions(self, profiles: Profiles) -> Tensor:
+        """Draw methylation, [n, n_regions]."""
+        tissue = self.tissue.tolist()
         own = _deviating(profiles.mean[tissue], profiles.spread[tissue], self.size, self.seeds)
-        admixture = torch.from_numpy(self.admixture)[:, None].to(device)
-        fractions = own.lerp_(profiles.mean[self.other.tolist()], admixture)
-        composition = np.zeros((len(tissue), len(profiles.mean)), dtype=np.float32)
-        place = np.arange(len(tissue))
-        composition[place, self.tissue] = 1 - self.admixture
-        composition[place, self.other] += self.admixture
-        return fractions, composition
+        foreign = torch.from_numpy(self.foreign).to(own.device)
+        return own.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, profiles.mean)
+
+    def composition(self, with_foreign: bool) -> npt.NDArray[np.float32]:
+        """Give the composition, [n, n_tissues]: with the other tissues, or all of it as labelled."""
+        composition = self.foreign.copy() if with_foreign else np.zeros_like(self.foreign)
+        composition[np.arange(len(self.tissue)), self.tissue] += 1 - composition.sum(axis=1)
+        return composition
 
 
 class Batch(NamedTuple):
@@ -178,19 +171,20 @@ class TrainingBatches:
 
     Arms of one experiment have seed and phase in common, which name the streams, so they see the same mixtures where
     their settings ask for the same kinds of them.
-    Without episodes, the donors of the sampler's split are mixed.
+    Without episodes, the donors of the sampler's split are mixed. ``any_fraction`` are of any kind.
     """
 
     sampler: MixtureSampler
     seed: int
     settings: TrainingSettings
     phase: str
+    any_fraction: float = 0.0
     episodes: Episodes | None = None
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Make the batch of a step, or some rows of it, where several processes divide it."""
         settings = self.settings
-        fractions = settings.pure_fraction, settings.any_fraction
+        fractions = settings.pure_fraction, self.any_fraction
         return self._drawn(self.episodes, fractions, settings.partial_fraction, rows, "training", self.phase, step)
 
     def calibration(self, episodes: Episodes) -> Iterator[Batch]:
@@ -217,7 +211,8 @@ def training_batches(
     settings, mixtures = arm.training, experiment.mixtures
     sampler = MixtureSampler(reference, "train", mixtures.recipes[arm.phase], mixtures.mean_depths, device)
     episodes = Episodes(reference, donors, is_shrunken(arm)) if settings.leave_donors_out else None
-    return TrainingBatches(sampler, experiment.seed, settings, arm.phase, episodes)
+    any_fraction = settings.of_any_kind(reference.known_composition is not None)
+    return TrainingBatches(sampler, experiment.seed, settings, arm.phase, any_fraction, episodes)
 
 
 def is_shrunken(arm: ArmSettings) -> bool:
@@ -238,10 +233,14 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
             drawn.methylation[row].masked_fill_(mask, torch.nan)
 
 
-def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draw by how much the deviations of each donor are larger than those of a typical one, log-normal, [n]."""
-    sizes: npt.NDArray[np.float32] = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
-    return sizes
+def _sizes(n: int, as_modelled: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw by how much the deviations of each donor are larger than those of a typical one, [n].
+
+    Log-normal, as modelled; of real donors in a wider range, since few have shown how they differ.
+    """
+    if as_modelled:
+        return np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
+    return np.exp(rng.uniform(*np.log(_REAL_SIZES), n)).astype(np.float32)
 
 
 def _deviating(mean: Tensor, variance: Tensor, size: npt.NDArray[np.float32], seeds: npt.NDArray[np.uint64]) -> Tensor:

@@ -252,6 +252,14 @@ def test_fractions_of_training_mixtures_are_of_one_whole(sparse, write_yaml):
     assert "training.any_fraction: 0.7 and pure_fraction 0.4 are more than all mixtures" in message
 
 
+def test_mixtures_of_any_kind_where_the_composition_of_donors_is_known(sparse, write_yaml):
+    sparse["training"]["any_fraction"] = None
+    training = load_arm(write_yaml(sparse)).training
+    assert training.of_any_kind(composition_known=True) > 0 == training.of_any_kind(composition_known=False)
+    sparse["training"]["any_fraction"] = 0.1
+    assert load_arm(write_yaml(sparse)).training.of_any_kind(composition_known=False) == 0.1
+
+
 def test_steps_are_optimiser_steps(sparse, write_yaml):
     sparse["training"] |= {"mixtures_per_epoch": 1000, "batch_size": 125, "epochs": 3}
     training = load_arm(write_yaml(sparse)).training
@@ -432,7 +440,8 @@ def test_the_two_arms_differ_in_the_experiment_only(repository, phase):
     for key in original["training"].keys() | sparse["training"].keys():
         assert key in own or sparse["training"][key] == original["training"][key]
     assert original["training"]["epochs"] > sparse["training"]["epochs"]
-    assert all(original["training"][key] == 0 < sparse["training"][key] for key in of_any)
+    assert all(original["training"][key] == 0 for key in of_any)
+    assert sparse["training"]["any_fraction"] is None and sparse["training"]["partial_fraction"] > 0
     backbone = {"head_size", "errors_in_variables", "markers_per_tissue", "sum_to_one", "residual_variance"}
     assert sparse["model"].keys() - original["model"].keys() - backbone == {"use_two_stage", "presence_threshold"}
     # What the design note names is visible in the files themselves.

@@ -15,6 +15,7 @@ from methmix.least_squares import Profiles
 from methmix.mixtures.sampler import MixtureBatch
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
+from methmix.reference.admixture import Admixture
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
 from methmix.training.batches import Episodes, _DrawnDonors, _hide, training_batches
@@ -133,10 +134,15 @@ def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     episodes = episodes_of(reference, purify=True)
     silent = torch.zeros_like(episodes.profiles.mean)
     exact = Profiles(episodes.profiles.mean.clamp(0.01, 0.99), silent, silent)
-    plan = _DrawnDonors.plan(np.arange(4), len(reference.tissue_names), 0.2, seeds.generator(3, "test"))
-    fractions, composition = plan.donors(exact)
+    n = len(reference.tissue_names)
+    any_other = (1 - np.eye(n)) / (n - 1)
+    admixture = Admixture(np.full(n, 0.2), np.full(n, np.inf), any_other, 2, 0.4, True)
+    drawn = _DrawnDonors.plan(np.arange(4), admixture, seeds.generator(3, "test"))
+    fractions, composition = drawn.fractions(exact), drawn.composition(with_foreign=True)
     assert (composition > 0).sum() > 4
     np.testing.assert_allclose(fractions.numpy(), composition @ exact.mean.numpy(), atol=1e-5)
+    # Of a real donor the label is all that is known.
+    assert (drawn.composition(with_foreign=False) == np.eye(n)[:4]).all()
 
 
 def test_untrained_backbone_is_least_squares(reference, tmp_path):
