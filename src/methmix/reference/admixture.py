@@ -75,6 +75,12 @@ class Admixture:
         np.add.at(found, (np.arange(n)[:, None], self.others(tissue, self.n_others, rng)), shares)
         return found
 
+    def composition(self, tissue: npt.NDArray[np.integer], foreign: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Give the true composition, [n, n_tissues], of donors with these proportions of other tissues."""
+        composition = foreign.copy() if self.is_there else np.zeros_like(foreign)
+        composition[np.arange(len(tissue)), tissue] += 1 - composition.sum(axis=1)
+        return composition
+
     def others(self, tissue: npt.NDArray[np.integer], number: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Draw other tissues of each, [n, number]; one may be drawn twice."""
         ends = self.among.cumsum(axis=1)[tissue]

@@ -20,18 +20,11 @@ from methmix.config.sources import SimulatedReference, UxmAtlasReference
 from methmix.errors import InputError
 from methmix.files.reference import Reference, Split
 from methmix.formats.region_tables import read_atlas
+from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.inputs import data_file
-from methmix.reference.profiles import all_donors
+from methmix.reference.profiles import all_donors, training_donors
 from methmix.reference.simulator import simulate_means, simulated_regions
-from methmix.reference.variation import (
-    DRAWN_FREEDOM,
-    DRAWN_RANGE,
-    DRAWN_SIZE,
-    MAXIMUM_ADMIXTURE,
-    Array,
-    Donor,
-    DonorVariation,
-)
+from methmix.reference.variation import DRAWN_FREEDOM, DRAWN_RANGE, DRAWN_SIZE, Array, Donor, DonorVariation
 
 # What a donor is for: donors of two purposes are never the same.
 Purpose = Literal["background", "other background", "balanced", "spiked"]
@@ -68,11 +61,11 @@ class SimulatedDonors:
 
 @dataclass(frozen=True)
 class ProfileDonors:
-    """Donors drawn around estimated means with a variance, [n_tissues, n_regions] each, and an admixture of a mean."""
+    """Donors drawn around estimated means with a variance, [n_tissues, n_regions] each, and an admixture."""
 
     means: Array
     variance: Array
-    mean_admixture: float
+    admixture: Admixture
     tissue_names: list[str]
     seed: int
 
@@ -86,21 +79,20 @@ class ProfileDonors:
             _deviate(estimate, variance, _stream(seed, name, "mean", 0))
             for name, estimate, variance in zip(names, mean, noise, strict=True)
         ]
-        return cls(np.stack(means), spread, sums.admixture, names, seed)
+        admixture, _ = admixture_of(reference, training_donors(reference, purify=True))
+        return cls(np.stack(means), spread, admixture, names, seed)
 
     def available(self, tissue: int, purpose: Purpose) -> None:
         """As many as wanted."""
 
     def donor(self, tissue: int, purpose: Purpose, number: int) -> Donor:
-        """Draw one donor, from a random stream of its own; without admixture where the profiles contain it."""
+        """Draw one donor, from a random stream of its own."""
         rng = _stream(self.seed, self.tissue_names[tissue], purpose, number)
         size = np.exp(DRAWN_SIZE * rng.standard_normal() - DRAWN_SIZE**2 / 2)
         own = _deviate(self.means[tissue], size**2 * self.variance[tissue], rng)
-        other = (tissue + int(rng.integers(1, len(self.means)))) % len(self.means)
-        admixture = min(rng.exponential(1) * self.mean_admixture, MAXIMUM_ADMIXTURE)
-        composition = np.zeros(len(self.means))
-        composition[[tissue, other]] = 1 - admixture, admixture
-        return Donor((1 - admixture) * own + admixture * self.means[other], composition)
+        foreign = self.admixture.draw(np.array([tissue]), rng)
+        composition = self.admixture.composition(np.array([tissue]), foreign)[0].astype(float)
+        return Donor((1 - foreign.sum()) * own + foreign[0] @ self.means, composition)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Episodes:
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
         drawn = own.at(is_drawn)
-        fractions, composition = drawn.fractions(known), drawn.composition(self._admixture.is_there)
+        fractions, composition = drawn.fractions(known), self._admixture.composition(drawn.tissue, drawn.foreign)
         weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
         for column, of_tissue in enumerate(chosen):
             weights[:, column] = proportions[:, of_tissue]
@@ -141,12 +141,6 @@ class _DrawnDonors:
         own = _deviating(profiles.mean[tissue], profiles.spread[tissue], self.size, self.seeds)
         foreign = torch.from_numpy(self.foreign).to(own.device)
         return own.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, profiles.mean)
-
-    def composition(self, with_foreign: bool) -> npt.NDArray[np.float32]:
-        """Give the composition, [n, n_tissues]: with the other tissues, or all of it as labelled."""
-        composition = self.foreign.copy() if with_foreign else np.zeros_like(self.foreign)
-        composition[np.arange(len(self.tissue)), self.tissue] += 1 - composition.sum(axis=1)
-        return composition
 
 
 class Batch(NamedTuple):

@@ -91,6 +91,10 @@ def test_composition_is_what_a_donor_consists_of(reference):
 def test_donors_around_real_profiles_vary_as_real_ones(real):
     source = unseen_donors(real, 9)["drawn"]
     assert isinstance(source, ProfileDonors)
+    # Only labels are known, so that what looks like other tissues counts as the donor's own.
+    assert source.donor(0, "spiked", 0).composition.tolist() == [1.0, *[0.0] * (len(source.means) - 1)]
+    pure = replace(source.admixture, mean=np.zeros(len(source.means)))
+    source = replace(source, admixture=pure)
     drawn = np.stack([source.donor(0, "spiked", number).methylation for number in range(40)])
     middle = (source.means[0] > 0.1) & (source.means[0] < 0.95)
     expected = source.variance[0][middle].mean()

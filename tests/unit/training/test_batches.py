@@ -1,5 +1,6 @@
 """Profiles estimated from donors, and training on donors that are not in the profiles."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -138,11 +139,12 @@ def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     any_other = (1 - np.eye(n)) / (n - 1)
     admixture = Admixture(np.full(n, 0.2), np.full(n, np.inf), any_other, 2, 0.4, True)
     drawn = _DrawnDonors.plan(np.arange(4), admixture, seeds.generator(3, "test"))
-    fractions, composition = drawn.fractions(exact), drawn.composition(with_foreign=True)
+    fractions, composition = drawn.fractions(exact), admixture.composition(drawn.tissue, drawn.foreign)
     assert (composition > 0).sum() > 4
     np.testing.assert_allclose(fractions.numpy(), composition @ exact.mean.numpy(), atol=1e-5)
     # Of a real donor the label is all that is known.
-    assert (drawn.composition(with_foreign=False) == np.eye(n)[:4]).all()
+    labels = replace(admixture, is_there=False).composition(drawn.tissue, drawn.foreign)
+    assert (labels == np.eye(n)[:4]).all()
 
 
 def test_untrained_backbone_is_least_squares(reference, tmp_path):
