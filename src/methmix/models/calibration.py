@@ -1,8 +1,9 @@
 """Calibration of what a model states beside its proportions, which stay as they are.
 
 It rests on mixtures of donors that the model has never seen: drawn around the profiles as in training, at all depths,
-of few tissues or many, with a background or without, each mixture with donors of its own. Where real donors were left
-out of the training, their mixtures can only make what is stated less certain.
+of few tissues or many, with a background or without, each mixture with donors of its own. Profiles are wrong in ways
+that drawn donors do not show, so mixtures of the donors that were left out, those of validation, can make what is
+stated less certain, but never more.
 """
 
 from collections.abc import Iterable
@@ -59,7 +60,7 @@ class _Entries(NamedTuple):
 def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Known] = ()) -> dict[str, float]:
     """Set intervals, limits of detection, limit of the misfit and the prior of presence by ``drawn`` mixtures.
 
-    ``left_out`` are mixtures of real donors. They can only widen intervals and raise limits.
+    ``left_out`` are mixtures of donors that are not in the profiles. They can only widen intervals and raise limits.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Kno
     model.eval()
     with torch.inference_mode():
         entries = _joined([_of_batch(model, batch) for batch in drawn])
-        of_real = [_of_batch(model, batch) for batch in left_out]
+        of_others = [_of_batch(model, batch) for batch in left_out]
     with torch.no_grad():
         head.intervals.conform(entries.lower, entries.upper, entries.true, entries.stratum)
         head.prior.fill_(torch.logit((entries.true >= metrics.PRESENT).float().mean(), eps=1e-6).item())
@@ -80,8 +81,8 @@ def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Kno
         for curve, quantile in ((limits.misfit_median, 0.5), (limits.misfit_curve, _FITTING)):
             curve.copy_(_line(entries.conditions[entries.whole], entries.misfit[entries.whole], quantile))
         limits.most_noise.copy_(_BEYOND * entries.conditions[entries.whole, 0].max())
-        if of_real:
-            _allow_for(model, _joined(of_real))
+        if of_others:
+            _allow_for(model, _joined(of_others))
     near = (entries.true > 0) & (entries.true < metrics.PRESENT)
     return {
         "calibration/n_mixtures": len(entries.misfit),
@@ -160,20 +161,21 @@ def _line(conditions: Tensor, misfit: Tensor, quantile: float) -> Tensor:
     return torch.tensor([line.intercept_, *line.coef_])
 
 
-def _allow_for(model: Deconvolver, real: _Entries) -> None:
-    """Make what is stated hold for mixtures of real donors too."""
+def _allow_for(model: Deconvolver, others: _Entries) -> None:
+    """Make what is stated hold for mixtures of other donors too."""
     intervals, limits = model.head.intervals, model.limits
     assert intervals is not None and limits is not None  # for the type checker
     drawn = intervals.outside.clone()
-    everywhere = torch.zeros_like(real.stratum)
-    intervals.conform(real.lower, real.upper, real.true, everywhere)
+    everywhere = torch.zeros_like(others.stratum)
+    intervals.conform(others.lower, others.upper, others.true, everywhere)
     seen = intervals.outside[:, :1].clone()
     intervals.outside.copy_(torch.where(torch.isfinite(seen), torch.maximum(drawn, seen), drawn))
     # The entries are on the CPU, wherever the model is.
-    curve, coefficients = limits.misfit_curve.cpu(), limits.coefficients.cpu()
-    allowed = curve[0] + real.conditions @ curve[1:]
-    limits.misfit_curve.mul_(max(1.0, torch.quantile((real.misfit / allowed).double(), _FITTING).item()))
+    curve, coefficients, factors = (part.cpu() for part in (limits.misfit_curve, limits.coefficients, limits.factors))
+    allowed = curve[0] + others.conditions @ curve[1:]
+    limits.misfit_curve.mul_(max(1.0, torch.quantile((others.misfit / allowed).double(), _FITTING).item()))
     low, high = _AROUND_THE_LIMIT
-    used = (real.true > low) & (real.true < high)
-    limit = (coefficients[0] + real.circumstances[used] @ coefficients[1:]).exp()
-    limits.factors.mul_(max(1.0, _factor((real.true[used] / limit).double().numpy(), real.called[used].numpy())))
+    used = (others.true > low) & (others.true < high)
+    limit = (coefficients[0] + others.circumstances[used] @ coefficients[1:]).exp()
+    limit *= factors[others.stratum[used], others.background[used].long()]
+    limits.factors.mul_(max(1.0, _factor((others.true[used] / limit).double().numpy(), others.called[used].numpy())))

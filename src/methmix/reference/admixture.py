@@ -85,7 +85,7 @@ class Admixture:
         """Draw other tissues of each, [n, number]; one may be drawn twice."""
         ends = self.among.cumsum(axis=1)[tissue]
         places = rng.random((len(tissue), number)) * ends[:, -1:]
-        return (places[:, :, None] >= ends[:, None, :]).sum(axis=2)
+        return np.asarray((places[:, :, None] >= ends[:, None, :]).sum(axis=2))
 
 
 def admixture_of(reference: Reference, donors: DonorSums) -> tuple[Admixture, Array]:

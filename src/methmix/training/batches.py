@@ -233,8 +233,11 @@ def _sizes(n: int, as_modelled: bool, rng: np.random.Generator) -> npt.NDArray[n
     Log-normal, as modelled; of real donors in a wider range, since few have shown how they differ.
     """
     if as_modelled:
-        return np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
-    return np.exp(rng.uniform(*np.log(_REAL_SIZES), n)).astype(np.float32)
+        sizes = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2)
+    else:
+        least, most = np.log(_REAL_SIZES)
+        sizes = np.exp(rng.uniform(least, most, n))
+    return np.asarray(sizes, dtype=np.float32)
 
 
 def _deviating(mean: Tensor, variance: Tensor, size: npt.NDArray[np.float32], seeds: npt.NDArray[np.uint64]) -> Tensor:

@@ -284,10 +284,9 @@ class Trainer:
         episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
         of = self._validation
-        # Donors of a simulated reference are as the drawn ones.
         parts = batches(self.model, of.methylation, of.depth, of.proportions)
-        real = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
-        rests_on = calibrate(self.model, drawn, () if self._reference.known_composition is not None else real)
+        left_out = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
+        rests_on = calibrate(self.model, drawn, left_out)
         self.state.best |= rests_on
         weights = self._snapshot(optimiser=False).model
         self.model.load_state_dict(last)
