@@ -18,6 +18,7 @@ from methmix.pages.style import Image, embed, image, save
 from methmix.report import comparison_figures as figures
 from methmix.report.arm_differences import COMPARED, difference, over_draws, read_draws
 from methmix.report.arm_results import ArmResult, read_arms, serious
+from methmix.report.interval_figures import intervals
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
 from methmix.report.miami import largest_proportion, miami
@@ -38,7 +39,13 @@ _ENOUGH_DRAWS = 8
 _WORKED = 30
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
 _FIGURES = (
-    ("arms", figures.summary, "Arms compared in four metrics", ""),
+    (
+        "arms",
+        figures.summary,
+        "Arms compared in four metrics",
+        "Lines: 95 % intervals over real donors, or else over "
+        "mixtures of the same donors, which say nothing about others.",
+    ),
     ("scatter", figures.scatter, "Predicted against true proportions", "Red, left of 0: absent but called."),
     ("abundance", figures.errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
     ("background", figures.background, "Predicted against true background", ""),
@@ -50,7 +57,7 @@ _FIGURES = (
 )
 _FIGURES_OF_ARMS = (
     ("presence", figures.calibration, "Calibration by depth and tissue"),
-    ("intervals", figures.intervals, "Intervals"),
+    ("intervals", intervals, "Intervals"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Figures of the comparison: errors of all arms, presence probabilities, and intervals."""
+"""Figures of the comparison: errors of all arms, and presence probabilities."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -23,8 +23,6 @@ from methmix.scores import CALIBRATION_BINS, calibration_bins
 _FEWEST = 10
 # The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.
 LEAST_ERRORS = 0.003
-# Number of single intervals shown.
-_EXAMPLES = 60
 _CLASSES = {
     "major": "major, > 20 %",
     "minor": "minor, 5 to 20 %",
@@ -35,10 +33,10 @@ _CLASSES = {
 
 @drawing
 def summary(results: list[ArmResult]) -> Figure:
-    """Compare the arms in four metrics, with bootstrap intervals."""
+    """Compare the arms in four metrics, with intervals over donors where these are known, else over mixtures."""
     arms, panels = serious(results), []
     for name in ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio"):
-        estimates = [(result.metrics[name], *result.metrics[f"{name}_ci95"]) for result in arms]
+        estimates = [(result.metrics[name], *_ends(result, name)) for result in arms]
         panels.append((LABELS[name].long, LABELS[name].unit, estimates))
     return _forest(arms, panels)
 
@@ -50,6 +48,12 @@ def errors_by_abundance(results: list[ArmResult]) -> Figure:
     for title, rows in zip(headings(results), zip(*map(classes, arms), strict=True), strict=True):
         panels.append((title, "%", [(row["mae"], row["mae_low"], row["mae_high"]) for row in rows]))
     return _forest(arms, panels)
+
+
+def _ends(result: ArmResult, name: str) -> list[float]:
+    over_donors: list[float] = result.metrics.get(f"{name}_donors_ci95", [None])
+    over_mixtures: list[float] = result.metrics[f"{name}_ci95"]
+    return over_mixtures if None in over_donors else over_donors
 
 
 def _forest(arms: list[ArmResult], panels: list[tuple[str, str, list[Any]]]) -> Figure:
@@ -300,43 +304,3 @@ def _errors_by_setting(axes: Axes, table: pd.DataFrame, shade: str, setting: str
     axes.axvline(table["value"][table["chosen"]].iloc[0], color=TRUTH, linewidth=0.8)
     axes.set(xlabel=setting, title=f"{MAIN}: errors on validation by {setting}")
     axes.legend(loc="upper center")
-
-
-@drawing
-def intervals(result: ArmResult) -> Figure | None:
-    """Plot the coverage of one arm's intervals and some examples; None if it gives no intervals."""
-    if np.isnan(result.low).all():
-        return None
-    figure = Figure(figsize=(12, 3.4))
-    first, second, third = figure.subplots(1, 3, width_ratios=[1, 2.4, 2.4])
-    present = metrics.present(result.true)
-    covered = metrics.covered(result.true, result.low, result.high)
-    depth = result.per_mixture["mean_depth"].to_numpy()
-    coverage = {f"{d:g}": covered[depth == d][present[depth == d]].mean() for d in np.unique(depth)}
-    first.bar([*coverage], [*coverage.values()], color=colour(result.arm))
-    first.set(title="coverage by depth", xlabel="mean depth")
-    second.bar(range(len(result.tissues)), result.per_tissue["interval_coverage_present"], color=colour(result.arm))
-    second.set_title("coverage by tissue, where present")
-    tissue_columns(second, result.tissues)
-    for axes in (first, second):
-        axes.axhline(metrics.INTERVAL_LEVEL, color=TRUTH, linewidth=0.8)
-        axes.set_ylim(0, 1)
-        percent_axis(axes.yaxis, decimals=0)
-    _examples(third, result, present, covered)
-    return figure
-
-
-def _examples(axes: Axes, result: ArmResult, present: metrics.Mask, covered: metrics.Mask) -> None:
-    """Draw some intervals of present tissues around the truth, in red those that do not contain it."""
-    rows, columns = np.nonzero(present)
-    some = np.random.default_rng(0).choice(len(rows), min(_EXAMPLES, len(rows)), replace=False)
-    some = some[np.argsort(result.true[rows[some], columns[some]])]
-    at = rows[some], columns[some]
-    low, high, inside = result.low[at] - result.true[at], result.high[at] - result.true[at], covered[at]
-    place = np.arange(len(some))
-    for mask, shade in ((inside, colour(result.arm)), (~inside, SPURIOUS)):
-        axes.vlines(place[mask], low[mask], high[mask], color=shade, linewidth=2, alpha=0.7)
-    axes.axhline(0, color=TRUTH, linewidth=0.8)
-    axes.set(title=f"{len(some)} present tissues: {percent(metrics.INTERVAL_LEVEL)} interval minus truth", xticks=[])
-    axes.set_xlabel("from the smallest true proportion to the largest")
-    percent_axis(axes.yaxis, decimals=0)
