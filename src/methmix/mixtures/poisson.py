@@ -75,6 +75,13 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @cache
+def table_words(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Keep both tables on a device as kernels read them: words of the alias tables, in int32, and quantiles."""
+    words, quantiles = alias_tables().view(np.int32), normal_quantiles()
+    return torch.from_numpy(words).to(device), torch.from_numpy(quantiles).to(device)
+
+
+@cache
 def alias_tables() -> npt.NDArray[np.uint32]:
     """Make the alias tables of all means on the grid, each with threshold and alias of its slots in one word."""
     roots = np.arange(int(LARGEST_ROOT * PER_ROOT) + 2) / PER_ROOT
