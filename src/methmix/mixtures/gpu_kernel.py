@@ -24,8 +24,9 @@ from methmix.mixtures.poisson import (
 )
 
 # Regions of one program, four per thread: they have nothing in common but the list of donors.
-_BLOCK = 512
+_REGIONS = 512
 _OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
+_BLOCK = tl.constexpr(_REGIONS)
 _GOLDEN, _FIRST, _SECOND = (
     tl.constexpr(constant) for constant in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 )
@@ -58,10 +59,9 @@ def draw(
     """
     n, n_regions = observed.shape
     with torch.cuda.device_of(observed):
-        _draw[(n * triton.cdiv(n_regions, _BLOCK),)](
+        _draw[(n * triton.cdiv(n_regions, _REGIONS),)](
             *(donors, weights, ends, fractions.contiguous(), seeds, mean_depth, coverage.contiguous()),
             *(*table_words(observed.device), observed, depth, n, n_regions, least_known),
-            block=_BLOCK,
             **_OPTIONS,
         )
 
@@ -82,10 +82,9 @@ def deviate(
     """
     n, n_regions = drawn.shape
     with torch.cuda.device_of(drawn):
-        _deviate[(n * triton.cdiv(n_regions, _BLOCK),)](
+        _deviate[(n * triton.cdiv(n_regions, _REGIONS),)](
             *(mean.contiguous(), variance.contiguous(), tissue, size, seeds, table_words(drawn.device)[1]),
             *(drawn, n, n_regions, *limits, *tails),
-            block=_BLOCK,
             **_OPTIONS,
         )
 
@@ -145,14 +144,13 @@ def _draw(  # type: ignore[no-untyped-def]
     n,
     n_regions,
     least_known,
-    block: tl.constexpr,
 ):
     program = tl.program_id(0)
     i = program % n
-    place = program // n * block + tl.arange(0, block)
+    place = program // n * _BLOCK + tl.arange(0, _BLOCK)
     inside = place < n_regions
-    mixed = tl.zeros([block], tl.float32)
-    known = tl.zeros([block], tl.float32)
+    mixed = tl.zeros([_BLOCK], tl.float32)
+    known = tl.zeros([_BLOCK], tl.float32)
     for k in range(tl.load(ends + i), tl.load(ends + i + 1)):
         weight = tl.load(weights + k)
         own = tl.load(fractions + tl.load(donors + k).to(tl.int64) * n_regions + place, mask=inside, other=0.0)
@@ -178,7 +176,7 @@ def _draw(  # type: ignore[no-untyped-def]
     reads = methylated + others
     row = i.to(tl.int64) * n_regions
     tl.store(depth + row + place, reads, mask=inside)
-    missing = tl.full([block], float("nan"), tl.float32)
+    missing = tl.full([_BLOCK], float("nan"), tl.float32)
     methylation = tl.where(reads > 0.0, tl.div_rn(methylated, tl.maximum(reads, 1.0)), missing)
     tl.store(observed + row + place, methylation, mask=inside)
 
@@ -199,11 +197,10 @@ def _deviate(  # type: ignore[no-untyped-def]
     tail_1,
     tail_3,
     tail_5,
-    block: tl.constexpr,
 ):
     program = tl.program_id(0)
     i = program % n
-    place = program // n * block + tl.arange(0, block)
+    place = program // n * _BLOCK + tl.arange(0, _BLOCK)
     inside = place < n_regions
     row = tl.load(tissue + i).to(tl.int64) * n_regions
     m = tl.minimum(tl.maximum(tl.load(mean + row + place, mask=inside, other=0.5), lowest), highest)

@@ -17,6 +17,8 @@ import torch
 from scipy import optimize, stats
 from torch import Tensor
 
+from methmix.mixtures.gpu import staged
+
 # Means up to this are drawn from tables, of means whose square roots are 1/32 apart.
 LARGEST_MEAN = 30.0
 LARGEST_ROOT = math.sqrt(LARGEST_MEAN)
@@ -77,8 +79,8 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
 @cache
 def table_words(device: torch.device) -> tuple[Tensor, Tensor]:
     """Keep both tables on a device as kernels read them: words of the alias tables, in int32, and quantiles."""
-    words, quantiles = alias_tables().view(np.int32), normal_quantiles()
-    return torch.from_numpy(words).to(device), torch.from_numpy(quantiles).to(device)
+    words, quantiles = staged(device, alias_tables().view(np.int32), normal_quantiles())
+    return words, quantiles
 
 
 @cache

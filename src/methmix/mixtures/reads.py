@@ -133,12 +133,12 @@ def _in_kernel(
     kernels: ModuleType, weights: _Weights, fractions: Tensor, mean_depth: _Numbers, coverage: Tensor, seeds: _Seeds
 ) -> tuple[Tensor, Tensor]:
     observed, depth = (torch.empty(len(weights), fractions.shape[1], device=fractions.device) for _ in range(2))
-    donors, own, ends = _entries(weights)
-    donors, own, ends, first, means = gpu.staged(
-        *(fractions.device, donors.astype(np.int32), own, ends.astype(np.int32)),
+    rows, own, ends = _entries(weights)
+    donors, proportions, places, first, means = gpu.staged(
+        *(fractions.device, rows.astype(np.int32), own, ends.astype(np.int32)),
         *(seeds.view(np.int64), mean_depth.astype(np.float32)),
     )
-    kernels.draw(donors, own, ends, fractions, LEAST_KNOWN, first, means, coverage, observed, depth)
+    kernels.draw(donors, proportions, places, fractions, LEAST_KNOWN, first, means, coverage, observed, depth)
     return observed, depth
 
 

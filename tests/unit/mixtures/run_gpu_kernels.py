@@ -1,10 +1,11 @@
 """Run the kernels for a GPU without one, in a process of its own, since Triton chooses how when it is imported.
 
 ``draw FILE``, with TRITON_INTERPRET=1, draws what the NPZ file has the inputs of, and replaces them by the results;
-``compile NUMBER``, without, prints the code of both kernels for a GPU of this compute capability.
+``compile FOLDER``, without, writes there the code of both kernels for GPUs of two compute capabilities.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,18 +38,19 @@ def draw(path: str) -> None:
     np.savez(path, **results)
 
 
-def compile_for(capability: str) -> None:
+def compile_for_gpus(folder: str) -> None:
     from triton import compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     for name, types in _TYPES.items():
         kernel = getattr(gpu_kernel, name)
-        signature = dict(zip(kernel.arg_names, [*types.split(), "constexpr"], strict=True))
-        source = ASTSource(kernel, signature, {"block": gpu_kernel._BLOCK})
-        target = GPUTarget("cuda", int(capability), 32)
-        print(compile(source, target=target, options=gpu_kernel._OPTIONS).asm["ptx"])
+        signature = dict(zip(kernel.arg_names, types.split(), strict=True))
+        source = ASTSource(kernel, signature)
+        for capability in (80, 90):
+            code = compile(source, target=GPUTarget("cuda", capability, 32), options=gpu_kernel._OPTIONS).asm["ptx"]
+            Path(folder, f"{name}_{capability}.ptx").write_text(code)
 
 
 if __name__ == "__main__":
-    {"draw": draw, "compile": compile_for}[sys.argv[1]](sys.argv[2])
+    {"draw": draw, "compile": compile_for_gpus}[sys.argv[1]](sys.argv[2])
