@@ -58,7 +58,7 @@ def draw(
     is launched depends on shapes alone, so that a CUDA graph may contain it once it is compiled.
     """
     n, n_regions = observed.shape
-    with torch.cuda.device_of(observed):
+    with torch.cuda.device(observed.get_device()):
         _draw[(n * triton.cdiv(n_regions, _REGIONS),)](
             *(donors, weights, ends, fractions.contiguous(), seeds, mean_depth, coverage.contiguous()),
             *(*table_words(observed.device), observed, depth, n, n_regions, least_known),
@@ -81,7 +81,7 @@ def deviate(
     ``tissue`` is int32, and ``seeds`` as in `draw`; of waiting and CUDA graphs the same holds.
     """
     n, n_regions = drawn.shape
-    with torch.cuda.device_of(drawn):
+    with torch.cuda.device(drawn.get_device()):
         _deviate[(n * triton.cdiv(n_regions, _REGIONS),)](
             *(mean.contiguous(), variance.contiguous(), tissue, size, seeds, table_words(drawn.device)[1]),
             *(drawn, n, n_regions, *limits, *tails),

@@ -74,7 +74,7 @@ def cases():
         "deep": mixtures(rng, 4, 512, [2000.0]),
         "one": mixtures(rng, 5, 1, [30.0]),
         "none": mixtures(rng, 0, 600, [30.0]),
-        "counts": poisson(20, 1024),
+        "counts": poisson(10, 1024),
         "donors": {
             "mean": rng.beta(0.4, 0.4, (3, 700)).astype(np.float32),
             "variance": rng.gamma(2, 0.001, (3, 700)).astype(np.float32),
@@ -117,7 +117,7 @@ def test_counts_of_the_kernel_are_poisson(drawn):
     assert counts.mean() == pytest.approx(MEAN, abs=4 * np.sqrt(MEAN / counts.size))
     assert counts.var() == pytest.approx(MEAN, rel=0.05)
     seen = np.bincount(counts) / counts.size
-    assert np.abs(seen - stats.poisson(MEAN).pmf(np.arange(len(seen)))).sum() / 2 < 0.025
+    assert np.abs(seen - stats.poisson(MEAN).pmf(np.arange(len(seen)))).sum() / 2 < 0.03
 
 
 @needs_triton
