@@ -50,7 +50,8 @@ def draw_mixtures(
     Returns
     -------
     methylation, depth
-        As observed: float32 [n, n_regions] each, methylation NaN where depth is 0.
+        As observed: float32 [n, n_regions] each, methylation NaN where depth is 0. They are the same on a CPU and on a
+        GPU with Triton; without it, a mean that is rounded otherwise gives one entry in 10,000 another count.
     """
     if fractions.device.type == "cpu":
         return _in_loops(weights, fractions, mean_depth, coverage, seeds)
@@ -144,5 +145,7 @@ def _in_kernel(
 
 def _entries(weights: _Weights) -> tuple[_Rows, _Weights, _Rows]:
     """List the donors of the mixtures, one mixture after the other, their weights, and where each mixture begins."""
-    mixtures, donors = np.nonzero(weights)
-    return donors, weights[mixtures, donors], np.searchsorted(mixtures, np.arange(len(weights) + 1))
+    # A tenth of the time that np.nonzero takes for two dimensions.
+    places = np.flatnonzero(weights != 0)
+    n, n_donors = weights.shape
+    return places % n_donors, weights.ravel()[places], np.searchsorted(places, n_donors * np.arange(n + 1))
