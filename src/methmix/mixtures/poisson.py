@@ -17,6 +17,8 @@ import torch
 from scipy import optimize, stats
 from torch import Tensor
 
+from methmix.mixtures.gpu import staged
+
 # Means up to this are drawn from tables, of means whose square roots are 1/32 apart.
 LARGEST_MEAN = 30.0
 LARGEST_ROOT = math.sqrt(LARGEST_MEAN)
@@ -72,6 +74,13 @@ def deviates(bits: Tensor) -> Tensor:
 def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     """Keep both tables on a device."""
     return torch.from_numpy(alias_tables().astype(np.int64)).to(device), torch.from_numpy(normal_quantiles()).to(device)
+
+
+@cache
+def table_words(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Keep both tables on a device as kernels read them: words of the alias tables, in int32, and quantiles."""
+    words, quantiles = staged(device, alias_tables().view(np.int32), normal_quantiles())
+    return words, quantiles
 
 
 @cache

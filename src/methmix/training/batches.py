@@ -22,12 +22,12 @@ from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingS
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
-from methmix.mixtures.reads import normal_deviates
+from methmix.mixtures.drawn_donors import deviating
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
-from methmix.reference.variation import DRAWN_FREEDOM, DRAWN_RANGE, DRAWN_SIZE
+from methmix.reference.variation import DRAWN_SIZE
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
@@ -137,8 +137,7 @@ class _DrawnDonors:
 
     def fractions(self, profiles: Profiles) -> Tensor:
         """Draw methylation, [n, n_regions]."""
-        tissue = self.tissue.tolist()
-        own = _deviating(profiles.mean[tissue], profiles.spread[tissue], self.size, self.seeds)
+        own = deviating(profiles.mean, profiles.spread, self.tissue, self.size, self.seeds)
         foreign = torch.from_numpy(self.foreign).to(own.device)
         return own.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, profiles.mean)
 
@@ -238,33 +237,3 @@ def _sizes(n: int, as_modelled: bool, rng: np.random.Generator) -> npt.NDArray[n
         least, most = np.log(_REAL_SIZES)
         sizes = np.exp(rng.uniform(least, most, n))
     return np.asarray(sizes, dtype=np.float32)
-
-
-def _deviating(mean: Tensor, variance: Tensor, size: npt.NDArray[np.float32], seeds: npt.NDArray[np.uint64]) -> Tensor:
-    """Deviate from a mean on the logit scale; [n, n_regions]."""
-    m = mean.clamp(*DRAWN_RANGE)
-    z = normal_deviates(seeds, m.shape[1], m.device)
-    deviation = variance.sqrt().div_(m * (1 - m)).mul_(-torch.from_numpy(size)[:, None].to(m.device))
-    # Odds of being unmethylated, times what the deviation changes them by.
-    odds = m.reciprocal_().sub_(1).mul_(deviation.mul_(_heavy_tailed(z)).exp_())
-    return odds.add_(1).reciprocal_()
-
-
-def _heavy_tailed(z: Tensor) -> Tensor:
-    """Turn normal deviates into ones of variance 1 with the tails of Student's t.
-
-    Cornish-Fisher expansion to the second order (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5).
-    """
-    square = z.square()
-    return (square * _TAILS[2]).add_(_TAILS[1]).mul_(square).add_(_TAILS[0]).mul_(z)
-
-
-def _tails() -> tuple[float, float, float]:
-    n = DRAWN_FREEDOM
-    a, b, c = 1 + 1 / (4 * n) + 1 / (32 * n**2), 1 / (4 * n) + 1 / (6 * n**2), 5 / (96 * n**2)
-    # By the moments of a normal deviate: 1, 3, 15, 105, 945.
-    deviation = (a * a + 6 * a * b + 15 * (b * b + 2 * a * c) + 210 * b * c + 945 * c * c) ** 0.5
-    return a / deviation, b / deviation, c / deviation
-
-
-_TAILS = _tails()
