@@ -20,6 +20,7 @@ from torch import Tensor
 from methmix import seeds
 from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingSettings
 from methmix.config.experiment import Experiment
+from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.reads import normal_deviates
@@ -60,7 +61,10 @@ class Episodes:
 
     def __init__(self, reference: Reference, donors: DonorSums, shrink: bool) -> None:
         self._groups = list(reference.pool("train").values())
-        self._raw, self._composition, self._admixture = reference.fractions, reference.composition, donors.admixture
+        self._composition, self._admixture = reference.composition, donors.admixture
+        self._raw = DeviceRows(
+            reference.fractions, [row for rows in self._groups for row in rows], donors.all.mean.device
+        )
         shrunken = ShrunkenProfiles(donors)
         # What donors of a tissue have of others does not average out; it is borrowed where it could not be estimated.
         mean_admixture = donors.admixture or DonorVariation.shipped("healthy").mean_admixture
@@ -85,8 +89,8 @@ class Episodes:
         """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
         n, mean = len(self._groups), self._known.mean
         others = (np.arange(n) + rng.integers(1, n, n)) % n
-        foreign = torch.from_numpy((self._impurity * rng.standard_normal(n)).astype(np.float32))
-        drawn = torch.lerp(mean, mean[others.tolist()], foreign[:, None].to(mean.device))
+        foreign = sent((self._impurity * rng.standard_normal(n)).astype(np.float32), mean.device)
+        drawn = torch.lerp(mean, mean[sent(others, mean.device)], foreign[:, None])
         return replace(self._known, mean=drawn.clamp_(0, 1))
 
     def _donors(
@@ -111,9 +115,8 @@ class Episodes:
         columns = len(chosen) + np.arange(is_drawn.sum())
         weights[mixture[is_drawn], columns] = proportions[mixture[is_drawn], tissue[is_drawn]]
         left_out = list(chosen.values())
-        real = torch.from_numpy(self._raw[left_out]).to(fractions.device)
         composition = np.concatenate([self._composition[left_out], composition])
-        return MixedDonors(torch.cat([real, fractions]), weights[rows], composition)
+        return MixedDonors(torch.cat([self._raw[left_out], fractions]), weights[rows], composition)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ class TrainingBatches:
         drawn = self.sampler.sample(self.settings.batch_size, rng, *fractions, donors, rows)
         if partial:
             _hide(drawn, self.settings.batch_size, partial, rows, rng)
-        proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
+        proportions = sent(drawn.proportions, drawn.depth.device)
         return Batch(drawn.methylation, drawn.depth, proportions, profiles)
 
 
@@ -233,7 +236,7 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
     for row, (share, seed) in enumerate(zip(kept[rows], own[rows], strict=True)):
         if share < 1:
             gone = np.random.default_rng(seed).random(drawn.depth.shape[1]) >= share
-            mask = torch.from_numpy(gone).to(drawn.depth.device)
+            mask = sent(gone, drawn.depth.device)
             drawn.depth[row].masked_fill_(mask, 0)
             drawn.methylation[row].masked_fill_(mask, torch.nan)
 

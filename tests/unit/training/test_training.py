@@ -108,8 +108,8 @@ def test_rows_of_a_batch_are_those_of_the_whole(data):
 def test_training_reduces_the_error_and_writes_everything(trainer, data):
     run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
     assert run.run() == 0
-    # The wrapped loss is freed while the ranks are joined: later, a rank could hang.
-    assert "_loss" not in vars(run)
+    # What does the steps is freed while the ranks are joined: later, a rank could hang.
+    assert "_step" not in vars(run)
     log = list(csv.DictReader((run.folder / "logs" / "training_log.csv").open()))
     assert len(log) == 4
     uniform = np.abs(data[1].proportions - 1 / len(data[0].tissue_names)).mean()
