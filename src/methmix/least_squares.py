@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from methmix import nnls
+from methmix.devices import inverted, sent
 
 # Variance of a mixture's methylation that remains at any depth in marker regions, where no single one can be trusted
 # because a donor may be shifted across the whole genome.
@@ -51,12 +52,14 @@ class Profiles:
 
     def of(self, tissues: list[int]) -> "Profiles":
         """Select tissues."""
-        return Profiles(self.mean[tissues], self.spread[tissues], self.noise[tissues])
+        rows = sent(tissues, self.mean.device)
+        return Profiles(self.mean[rows], self.spread[rows], self.noise[rows])
 
     def replaced(self, tissues: list[int], others: "Profiles") -> "Profiles":
         """Replace the profiles of n tissues by others, [n, n_regions]."""
+        rows = sent(tissues, self.mean.device)
         mean, spread, noise = self.mean.clone(), self.spread.clone(), self.noise.clone()
-        mean[tissues], spread[tissues], noise[tissues] = others.mean, others.spread, others.noise
+        mean[rows], spread[rows], noise[rows] = others.mean, others.spread, others.noise
         return Profiles(mean, spread, noise)
 
     def exact(self) -> "Profiles":
@@ -142,7 +145,8 @@ def deconvolve(
     data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), residual_variance, sum_to_one)
     if markers_per_tissue:
         weights = marker_weights(profiles, markers_per_tissue)
-        used = weights > 0
+        # Once, as indices: by a mask, a GPU would be waited for at each of the tensors.
+        used = torch.nonzero(weights)[:, 0]
         data = replace(data.at(used), importance=weights[used], floor=_FLOOR_OF_MARKERS)
     step = max(1, len(data.importance) // _ENOUGH_REGIONS)
     regression = _Regression(data.at(slice(None, None, step)))
@@ -265,7 +269,7 @@ def _active_set_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     # Without a read, or with two equal profiles, there is no inverse otherwise.
     active = torch.where(inside, gram + _SUM_TO_ONE, identity) + _SMALLEST * identity
-    variance = torch.linalg.inv(active).diagonal(dim1=1, dim2=2)
+    variance = inverted(active).diagonal(dim1=1, dim2=2)
     return torch.where(support, (variance / scale[:, None]).clamp(min=1e-10).sqrt(), 1)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix.devices import solved
 from methmix.rows import Rows, blocks
 
 logger = logging.getLogger("methmix")
@@ -26,6 +27,8 @@ _TOLERANCE = 1e-10
 # Full exchanges that may go wrong before single ones, which always end, take over.
 _PATIENCE = 3
 _MOST_ROUNDS = 300
+# Rounds until it is asked whether problems are left, where that has a price: more than most batches need.
+_UNCHECKED = 6
 _BLOCK = 250
 # Twice as many products of profiles are held at a time.
 _MOST_PRODUCTS = 2**24
@@ -70,7 +73,8 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
 
 def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.float64]:
     """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for one mixture; see `solve`."""
-    return solve(*(torch.from_numpy(np.asarray(part, float))[None] for part in (gram, right_side)))[0].numpy()
+    one_gram, one_side = (torch.from_numpy(np.asarray(part, float))[None] for part in (gram, right_side))
+    return solve(one_gram, one_side)[0].numpy()
 
 
 def pairs(profiles: Tensor) -> Tensor:
@@ -87,7 +91,7 @@ def square(entries: Tensor, n_tissues: int) -> Tensor:
     return gram
 
 
-def solve(gram: Tensor, right_side: Tensor) -> Tensor:
+def solve(gram: Tensor, right_side: Tensor, compact: bool | None = None) -> Tensor:
     """Minimise ``x' G x / 2 - b' x`` over ``x >= 0`` for each of many problems.
 
     One warning is logged if some do not converge; these have the coefficients of the last exchange.
@@ -98,39 +102,49 @@ def solve(gram: Tensor, right_side: Tensor) -> Tensor:
         G = A W A', float64 [n, n_tissues, n_tissues], symmetric positive semi-definite; where it is 0, so is x.
     right_side
         b = A W y, float64 [n, n_tissues].
+    compact
+        Compute in each round only the problems that are left. By default on a CPU: a GPU would have to be waited for in
+        every round, to know which these are. There all are computed, to no effect on those that have converged, and it
+        is asked only every few rounds whether any are left. The result is the same.
     """
     n, n_tissues = right_side.shape
+    if compact is None:
+        compact = gram.device.type == "cpu"
     scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1)
-    some = scale > 0
-    scale = torch.where(some, scale, 1)
+    left = scale > 0
+    scale = torch.where(left, scale, 1)
     identity = torch.eye(n_tissues, dtype=gram.dtype, device=gram.device)
+    places = torch.arange(n_tissues, device=gram.device)
     gram = gram / scale[:, None, None] + _RIDGE * identity
     right_side = right_side / scale[:, None]
     solution = torch.zeros_like(right_side)
-    passive = torch.linalg.solve(gram, right_side) > 0
+    passive = (solved(gram, right_side) > 0) & left[:, None]
     fewest = torch.full((n,), n_tissues + 1, device=gram.device)
     patience = torch.full((n,), _PATIENCE, device=gram.device)
-    todo = torch.nonzero(some)[:, 0]
+    todo: Tensor | slice = slice(None)
     # It converges long before, but for matrices that are not positive definite (over-corrected by `least_squares`).
-    for _ in range(_MOST_ROUNDS):
-        if not len(todo):
-            break
+    for number in range(_MOST_ROUNDS):
+        if compact or number % (_UNCHECKED + 1) == _UNCHECKED:
+            rows = torch.nonzero(left)[:, 0]
+            if not len(rows):
+                break
+            todo = rows if compact else todo
         g, b, p = gram[todo], right_side[todo], passive[todo]
-        x = torch.linalg.solve(torch.where(p[:, :, None] & p[:, None, :], g, identity), torch.where(p, b, 0))
+        x = solved(torch.where(p[:, :, None] & p[:, None, :], g, identity), torch.where(p, b, 0))
         gradient = (g @ x[:, :, None])[:, :, 0] - b
-        wrong = torch.where(p, x, gradient) < -_TOLERANCE
+        wrong = (torch.where(p, x, gradient) < -_TOLERANCE) & left[todo, None]
         count = wrong.sum(dim=1)
         solution[todo] = x.clamp(min=0)
-        left = count > 0
-        todo, wrong, count = todo[left], wrong[left], count[left]
-        fewer = count < fewest[todo]
-        patience[todo] = torch.where(fewer, _PATIENCE, patience[todo] - 1)
+        left[todo] = count > 0
+        patience[todo] = torch.where(count < fewest[todo], _PATIENCE, patience[todo] - 1)
         fewest[todo] = torch.minimum(count, fewest[todo])
-        last = torch.where(wrong, torch.arange(n_tissues, device=gram.device), -1).argmax(dim=1)
-        single = torch.nn.functional.one_hot(last, n_tissues).bool()
-        passive[todo] ^= torch.where((patience[todo] >= 0)[:, None], wrong, single)
-    if len(todo):
-        logger.warning("NNLS: %d of %d problems did not converge in %d exchanges", len(todo), n, _MOST_ROUNDS)
+        last = torch.where(wrong, places, -1).amax(dim=1)
+        single = places == last[:, None]
+        passive[todo] = p ^ torch.where((patience[todo] >= 0)[:, None], wrong, single)
+    else:
+        if not_converged := int(left.sum()):
+            message = "NNLS: %d of %d problems did not converge in %d exchanges"
+            logger.warning(message, not_converged, n, _MOST_ROUNDS)
     return solution
 
 

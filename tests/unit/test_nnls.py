@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import nnls as scipy_nnls
 
 from methmix import nnls
@@ -123,3 +124,47 @@ def test_says_how_many_problems_did_not_converge(rng, monkeypatch, caplog):
     wrong = int((np.abs(stopped - solved) > 1e-6).any(axis=1).sum())
     assert wrong > 0 and [record.name for record in caplog.records] == ["methmix"]
     assert caplog.messages == [f"NNLS: {wrong} of 20 problems did not converge in 1 exchanges"]
+
+
+def _many(kind, n=40, n_tissues=9):
+    """Problems that converge in different rounds, or never."""
+    random = torch.Generator().manual_seed(7)
+    factors = torch.rand(n, n_tissues, 60, generator=random, dtype=torch.float64)
+    if kind == "degenerate":
+        factors[:, 1], factors[::3] = factors[:, 0], 0
+    gram = factors @ factors.transpose(1, 2)
+    if kind == "indefinite":
+        gram = gram - 2 * torch.diag_embed(torch.rand(n, n_tissues, generator=random, dtype=torch.float64) * 9)
+    return gram, 40 * torch.randn(n, n_tissues, generator=random, dtype=torch.float64) * (gram != 0).any(dim=2)
+
+
+@pytest.mark.parametrize("kind", ["random", "degenerate", "indefinite"])
+def test_all_problems_in_every_round_give_the_same_as_those_that_are_left(kind, monkeypatch, caplog):
+    monkeypatch.setattr(nnls, "_MOST_ROUNDS", 60)
+    gram, right_side = _many(kind)
+    compacted = nnls.solve(gram, right_side, compact=True)
+    asked, rounds, count, solve = [], [], torch.nonzero, nnls.solved
+    monkeypatch.setattr(torch, "nonzero", lambda *arguments: asked.append(1) or count(*arguments))
+    monkeypatch.setattr(nnls, "solved", lambda *arguments: rounds.append(len(arguments[0])) or solve(*arguments))
+    whole = nnls.solve(gram, right_side, compact=False)
+    torch.testing.assert_close(whole, compacted, rtol=1e-12, atol=1e-12)
+    assert (whole > 0).any() and (whole == 0).any()
+    # A GPU is waited for at most once in so many rounds.
+    assert set(rounds) == {len(gram)} and 0 < len(asked) <= (len(rounds) - 1) / nnls._UNCHECKED
+    never = [message for message in caplog.messages if "did not converge in 60 exchanges" in message]
+    assert len(never) == 2 * (kind == "indefinite") and len(set(never)) <= 1
+
+
+def test_a_problem_without_a_gram_matrix_has_no_solution_but_zero():
+    gram, right_side = _many("degenerate")
+    for compact in (False, True):
+        assert (nnls.solve(gram, right_side + 1, compact)[::3] == 0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("kind", ["random", "degenerate"])
+def test_a_gpu_gives_the_same(kind):
+    gram, right_side = _many(kind)
+    found = nnls.solve(gram.cuda(), right_side.cuda()).cpu()
+    torch.testing.assert_close(found, nnls.solve(gram, right_side), rtol=1e-6, atol=1e-6)

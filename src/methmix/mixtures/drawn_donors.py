@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix.devices import staged
 from methmix.mixtures import gpu
 from methmix.mixtures.reads import normal_deviates
 from methmix.reference.variation import DRAWN_FREEDOM, DRAWN_RANGE
@@ -34,7 +35,7 @@ def deviating(
         Methylation, float32 [n, n_regions], 0-1, on the same device. A donor is the same whichever others are drawn,
         but for rounding also on another device.
     """
-    inputs = gpu.staged(mean.device, tissue.astype(np.int32), size, seeds.view(np.int64))
+    inputs = staged(mean.device, tissue.astype(np.int32), size, seeds.view(np.int64))
     kernels = None if mean.device.type == "cpu" else gpu.kernels(mean.device)
     if kernels is not None:
         return _in_kernel(kernels, mean, variance, *inputs)

@@ -1,32 +1,12 @@
-"""What drawing on a GPU needs: inputs in one copy that nobody waits for, and kernels where they can be compiled."""
+"""Kernels that draw on a GPU, where they can be compiled."""
 
 import logging
 from functools import cache
 from types import ModuleType
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 logger = logging.getLogger("methmix")
-
-# Bytes: the compiled code of a kernel may depend on whether its inputs are aligned to so many.
-_ALIGNED = 16
-
-
-def staged(device: torch.device, *arrays: npt.NDArray[Any]) -> list[Tensor]:
-    """Bring arrays to a device in a single copy, from pinned memory, so that the host need not wait for it."""
-    starts = np.cumsum([0] + [-(-array.nbytes // _ALIGNED) * _ALIGNED for array in arrays]).tolist()
-    host = torch.empty(starts[-1], dtype=torch.uint8, pin_memory=device.type == "cuda")
-    for start, array in zip(starts, arrays, strict=False):
-        host.numpy()[start : start + array.nbytes] = array.ravel().view(np.uint8)
-    there = host.to(device, non_blocking=True)
-    return [
-        there[start : start + array.nbytes].view(torch.from_numpy(array[:0]).dtype).view(array.shape)
-        for start, array in zip(starts, arrays, strict=False)
-    ]
 
 
 @cache

@@ -17,7 +17,7 @@ import torch
 from scipy import optimize, stats
 from torch import Tensor
 
-from methmix.mixtures.gpu import staged
+from methmix.devices import staged
 
 # Means up to this are drawn from tables, of means whose square roots are 1/32 apart.
 LARGEST_MEAN = 30.0

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix.devices import staged
 from methmix.mixtures import gpu, kernel
 from methmix.mixtures.poisson import CHOICE_BITS, alias_tables, counts, deviates, normal_quantiles
 
@@ -78,7 +79,7 @@ def in_tensors(
 ) -> tuple[Tensor, Tensor]:
     """Compute `draw_mixtures` in operations on whole tensors, on any device."""
     device = fractions.device
-    own, means, first = gpu.staged(device, weights, mean_depth.astype(np.float32), seeds.view(np.int64))
+    own, means, first = staged(device, weights, mean_depth.astype(np.float32), seeds.view(np.int64))
     mixed = mix(own, fractions)
     known = torch.nan_to_num(mixed)
     reads = means[:, None] * coverage * ~torch.isnan(mixed)
@@ -96,7 +97,7 @@ def normal_deviates(seeds: _Seeds, n_regions: int, device: torch.device) -> Tens
         drawn = torch.empty(len(seeds), n_regions)
         kernel.normal_deviates(seeds, normal_quantiles(), drawn.numpy())
         return drawn
-    (first,) = gpu.staged(device, seeds.view(np.int64))
+    (first,) = staged(device, seeds.view(np.int64))
     return deviates(_shift(_hash(first[:, None] + (torch.arange(n_regions, device=device) + 1) * _GOLDEN), 32))
 
 
@@ -135,7 +136,7 @@ def _in_kernel(
 ) -> tuple[Tensor, Tensor]:
     observed, depth = (torch.empty(len(weights), fractions.shape[1], device=fractions.device) for _ in range(2))
     rows, own, ends = _entries(weights)
-    donors, proportions, places, first, means = gpu.staged(
+    donors, proportions, places, first, means = staged(
         *(fractions.device, rows.astype(np.int32), own, ends.astype(np.int32)),
         *(seeds.view(np.int64), mean_depth.astype(np.float32)),
     )

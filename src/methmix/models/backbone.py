@@ -112,7 +112,11 @@ class MlpBackbone(nn.Sequential):
         super().__init__(*layers)
         self.n_features = size
 
-    def forward(self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None) -> Features:
+    def given(self, methylation: Tensor, depth: Tensor | None, profiles: Profiles | None) -> tuple[Tensor]:
+        """Collect what `forward` is given of mixtures; arguments as for `Deconvolver.forward`."""
+        return (methylation,)
+
+    def forward(self, methylation: Tensor) -> Features:
         """Map methylation [batch, n_regions], NaN where missing, to features."""
         return Features(super().forward(methylation))  # type: ignore[no-untyped-call]
 

@@ -145,14 +145,31 @@ class Deconvolver(nn.Module):
 
         ``profiles`` replace the model's own; in training by those without the donors in the mixtures.
         """
-        features: Features = self.backbone(methylation, depth, profiles)
+        return self.features(*self.given(methylation, depth, profiles))
+
+    def given(
+        self, methylation: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
+    ) -> tuple[Tensor, ...]:
+        """Compute of mixtures what does not depend on what is trained; arguments as for `forward`, of which it is part.
+
+        The rest is the same operations on tensors of the same shapes for every batch of one size.
+        """
+        return self.backbone.given(methylation, depth, profiles)
+
+    def features(self, *given: Tensor) -> Features:
+        """Compute the rest of `forward`."""
+        features: Features = self.backbone(*given)
         return features
 
     def loss(
         self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
     ) -> dict[str, Tensor]:
         """Compute the loss of a batch and its terms, named as in `methmix.models.losses.LOSSES`; see `forward`."""
-        return weighted(self.head.scored(self(methylation, depth, profiles), true), self.weights)
+        return self.loss_of(self(methylation, depth, profiles), true)
+
+    def loss_of(self, features: Features, true: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its terms from its features."""
+        return weighted(self.head.scored(features, true), self.weights)
 
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Prediction[Tensor]:
         """Predict mixtures, [batch, n_regions].

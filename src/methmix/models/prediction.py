@@ -1,6 +1,6 @@
 """What a model, or any other method, estimates of mixtures; and prediction batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from methmix.devices import sent
 from methmix.models.gate import open_gate, share_mass
 from methmix.rows import Rows, blocks
 
@@ -81,23 +82,36 @@ def predict(model: "Deconvolver", methylation: Rows, depth: Rows | None = None) 
     """
     if depth is None and model.needs_depth:
         raise ValueError("this model needs the depth: without it there are no reads")
+    return _predicted(model, batches(model, *((methylation,) if depth is None else (methylation, depth))))
+
+
+def predict_tensors(model: "Deconvolver", methylation: Tensor, depth: Tensor) -> Prediction:
+    """Predict mixtures that are on the device of the model; else as `predict`."""
+    return _predicted(model, zip(methylation.split(_BATCH), depth.split(_BATCH), strict=True))
+
+
+def _predicted(model: "Deconvolver", observed: Iterable[tuple[Tensor, ...]]) -> Prediction:
     model.eval()
     with torch.inference_mode():
-        tables = (methylation,) if depth is None else (methylation, depth)
-        parts = [model.infer(*batch) for batch in batches(model, *tables)]
+        parts = [model.infer(*batch) for batch in observed]
     found = Prediction(**{field.name: _joined(parts, field.name) for field in fields(Prediction)})
-    # In single precision sums are a little off 1, and proportions a little outside of intervals.
-    proportions = found.proportions / found.proportions.sum(axis=1, keepdims=True)
+    # In single precision, proportions are a little outside of intervals.
+    proportions = normalised(found.proportions)
     low = None if found.low is None else np.minimum(found.low, proportions)
     high = None if found.high is None else np.maximum(found.high, proportions)
     return replace(found, proportions=proportions, low=low, high=high)
+
+
+def normalised(proportions: Array) -> Array:
+    """Divide each row by its sum, which in single precision is a little off 1."""
+    return proportions / proportions.sum(axis=1, keepdims=True)
 
 
 def batches(model: "Deconvolver", *tables: Rows) -> Iterator[tuple[Tensor, ...]]:
     """Read tables of as many rows side by side, in batches, as float32 on the device of a model."""
     device = next(model.parameters()).device
     for rows in blocks(len(tables[0]), _BATCH):
-        yield tuple(torch.from_numpy(np.asarray(table[rows], dtype=np.float32)).to(device) for table in tables)
+        yield tuple(sent(np.asarray(table[rows], dtype=np.float32), device) for table in tables)
 
 
 def _joined(parts: list[Prediction[Tensor]], name: str) -> Any:

@@ -63,17 +63,22 @@ class ReferenceBackbone(nn.Module):
         """Make the map that reads named numbers off the features; they begin at the values given."""
         return TissueReadout(self.n_features, initial)
 
-    def forward(self, methylation: Tensor, depth: Tensor, profiles: Profiles | None = None) -> Features:
-        """Map mixtures to features; arguments as for `Deconvolver.forward`."""
+    def given(self, methylation: Tensor, depth: Tensor | None, profiles: Profiles | None) -> tuple[Tensor, ...]:
+        """Solve the least squares of mixtures, for `forward`; arguments as for `Deconvolver.forward`."""
+        assert depth is not None  # for the type checker: without it there are no reads
+        settings = self._least_squares
         with torch.no_grad():
-            settings = self._least_squares
             used = profiles or self.profiles
             if not settings.errors_in_variables:
                 used = used.exact()
             solution = deconvolve(used, methylation, depth, *settings.options)
-            features = self._features(solution, depth)
+            # Without reads nothing is known, but no proportion is off by more than all.
+            error = solution.standard_error.float().clamp(max=1)
+            return self._features(solution, depth), solution.proportions.float(), error, solution.misfit.float()
+
+    def forward(self, features: Tensor, proportions: Tensor, error: Tensor, misfit: Tensor) -> Features:
+        """Map what the least squares give, [batch, n_tissues, n_features] first, to features."""
         n, n_tissues, _ = features.shape
-        proportions = solution.proportions.float()
         hidden = self.normalise(features.flatten(0, 1)).clamp(-_FARTHEST, _FARTHEST).unflatten(0, (n, n_tissues))
         hidden = torch.relu(self.enter(hidden))
         for step in self.rounds:
@@ -81,9 +86,7 @@ class ReferenceBackbone(nn.Module):
             context = [weighted.sum(dim=1, keepdim=True), hidden.mean(dim=1, keepdim=True)]
             seen = [hidden, *(part.expand_as(hidden) for part in context), self.similarity @ weighted]
             hidden = hidden + self.dropout(torch.relu(step(torch.cat(seen, dim=2))))
-        # Without reads nothing is known, but no proportion is off by more than all.
-        error = solution.standard_error.float().clamp(max=1)
-        return Features(hidden, proportions.clamp(min=_LEAST), error, solution.misfit.float())
+        return Features(hidden, proportions.clamp(min=_LEAST), error, misfit)
 
     def _features(self, solution: Solution, depth: Tensor) -> Tensor:
         """Compute what the network sees of each tissue, float32 [batch, n_tissues, n_features]."""
@@ -107,7 +110,7 @@ class ReferenceBackbone(nn.Module):
         of_mixture = [
             (depth.mean(dim=1).double() + 1e-3).log(),
             (solution.misfit + 1e-6).log(),
-            *largest[:, [0, 2, 4]].unbind(dim=1),
+            *largest[:, :5:2].unbind(dim=1),
             1 - largest[:, :5].sum(dim=1),
             (proportions > 0.005).sum(dim=1).double(),
         ]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles, deconvolve, marker_weights
 from methmix.reference.variation import DonorVariation
@@ -98,7 +99,9 @@ class DonorSums:
         device: torch.device = _CPU,
         admixture: float = 0.0,
     ) -> None:
-        self._fractions, self._depth, self._device, self.admixture = fractions, depth, device, admixture
+        self._device, self.admixture = device, admixture
+        rows = [row for group in groups for row in group]
+        self._fractions, self._depth = (DeviceRows(table, rows, device) for table in (fractions, depth))
         self._spread = SpreadFunction(fractions, depth, groups)
         self.borrowed_spread = self._spread.borrowed
         of_tissues = [[part.sum(dim=0) for part in self._parts(rows)] for rows in groups]
@@ -110,14 +113,13 @@ class DonorSums:
 
         Where no other donor of the tissue was observed, they are those of all.
         """
-        own = self.all.of(tissues)
-        left = [whole[tissues] - part for whole, part in zip(self._sums, self._parts(donors), strict=True)]
+        own, of_tissues = self.all.of(tissues), sent(tissues, self._device)
+        left = [whole[of_tissues] - part for whole, part in zip(self._sums, self._parts(donors), strict=True)]
         return self._profiles(left, own)
 
     def _parts(self, donors: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Compute what each donor adds to the sums: methylation, whether it was observed, and 1 / depth."""
-        fractions = torch.from_numpy(self._fractions[donors]).to(self._device)
-        depth = torch.from_numpy(self._depth[donors].astype(np.float32)).to(self._device)
+        fractions, depth = self._fractions[donors], self._depth[donors]
         return torch.nan_to_num(fractions), (~torch.isnan(fractions)).float(), torch.where(depth > 0, 1 / depth, 0)
 
     def _profiles(self, sums: list[Tensor], unknown: Profiles | None = None) -> Profiles:
@@ -134,7 +136,8 @@ class DonorSums:
         # The variance between donors over their number, and that of the reads over its square.
         noise = (mean * (1 - mean)).mul_(inverse.clamp(min=0)).div_(count).add_(spread).div_(count)
         found = Profiles(mean, spread, noise)
-        if known.all():
+        # To ask a GPU takes longer than to choose.
+        if known.device.type == "cpu" and known.all():
             return found
         pairs = ((found.mean, unknown.mean), (found.spread, unknown.spread), (found.noise, unknown.noise))
         return Profiles(*(torch.where(known, ours, theirs) for ours, theirs in pairs))

@@ -1,7 +1,8 @@
 """Train one arm, or resume its training.
 
 Exit codes: 0 trained; 1 or 2 failed; 75 warned by SIGUSR1 and 143 ended by SIGTERM, the state saved: the same command
-resumes from there.
+resumes from there. On a single GPU a step is captured once and replayed (a CUDA graph); METHMIX_CUDA_GRAPHS=0 does
+without.
 """
 
 import argparse

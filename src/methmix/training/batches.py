@@ -15,14 +15,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 from methmix import seeds
 from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingSettings
 from methmix.config.experiment import Experiment
+from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import deviating
+from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.profiles import DonorSums
@@ -57,7 +60,9 @@ class Episodes:
 
     def __init__(self, reference: Reference, donors: DonorSums, shrink: bool) -> None:
         self._groups = list(reference.pool("train").values())
-        self._raw, self._composition = reference.fractions, reference.composition
+        self._composition = reference.composition
+        training = [row for rows in self._groups for row in rows]
+        self._raw = DeviceRows(reference.fractions, training, donors.all.mean.device)
         shrunken = ShrunkenProfiles(donors)
         self._admixture, self._impurity = admixture_of(reference, donors)
         self._known, self._source = shrunken.all, shrunken if shrink else donors
@@ -79,9 +84,9 @@ class Episodes:
     def _impure(self, rng: np.random.Generator) -> Profiles:
         """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
         n, mean = len(self._groups), self._known.mean
-        others = self._admixture.others(np.arange(n), 1, rng)[:, 0]
-        foreign = torch.from_numpy((self._impurity * rng.standard_normal(n)).astype(np.float32))
-        drawn = torch.lerp(mean, mean[others.tolist()], foreign[:, None].to(mean.device))
+        others = sent(self._admixture.others(np.arange(n), 1, rng)[:, 0], mean.device)
+        foreign = sent((self._impurity * rng.standard_normal(n)).astype(np.float32), mean.device)
+        drawn = torch.lerp(mean, mean[others], foreign[:, None])
         return replace(self._known, mean=drawn.clamp_(0, 1))
 
     def _donors(
@@ -107,9 +112,8 @@ class Episodes:
         columns = len(chosen) + np.arange(is_drawn.sum())
         weights[mixture[is_drawn], columns] = proportions[mixture[is_drawn], tissue[is_drawn]]
         left_out = list(chosen.values())
-        real = torch.from_numpy(self._raw[left_out]).to(fractions.device)
         composition = np.concatenate([self._composition[left_out], composition])
-        return MixedDonors(torch.cat([real, fractions]), weights[rows], composition)
+        return MixedDonors(torch.cat([self._raw[left_out], fractions]), weights[rows], composition)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class _DrawnDonors:
     def fractions(self, profiles: Profiles) -> Tensor:
         """Draw methylation, [n, n_regions]."""
         own = deviating(profiles.mean, profiles.spread, self.tissue, self.size, self.seeds)
-        foreign = torch.from_numpy(self.foreign).to(own.device)
+        foreign = sent(self.foreign, own.device)
         return own.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, profiles.mean)
 
 
@@ -193,7 +197,7 @@ class TrainingBatches:
         drawn = self.sampler.sample(self.settings.batch_size, rng, *fractions, donors, rows)
         if partial:
             _hide(drawn, self.settings.batch_size, partial, rows, rng)
-        proportions = torch.from_numpy(drawn.proportions).to(drawn.depth.device, non_blocking=True)
+        proportions = sent(drawn.proportions, drawn.depth.device)
         return Batch(drawn.methylation, drawn.depth, proportions, profiles)
 
 
@@ -218,12 +222,14 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
     hidden = rng.random(n) < fraction
     kept = np.where(hidden, np.exp(rng.uniform(np.log(_FEWEST_REGIONS), 0, n)), 1)
     own = rng.integers(2**64, size=n, dtype=np.uint64)
-    for row, (share, seed) in enumerate(zip(kept[rows], own[rows], strict=True)):
-        if share < 1:
-            gone = np.random.default_rng(seed).random(drawn.depth.shape[1]) >= share
-            mask = torch.from_numpy(gone).to(drawn.depth.device)
-            drawn.depth[row].masked_fill_(mask, 0)
-            drawn.methylation[row].masked_fill_(mask, torch.nan)
+    kept, own = kept[rows], own[rows]
+    some = np.flatnonzero(kept < 1)
+    device = drawn.depth.device
+    least = sent(norm.ppf(kept[some]).astype(np.float32), device)
+    gone = normal_deviates(own[some], drawn.depth.shape[1], device) >= least[:, None]
+    place = sent(some, device)
+    for values, missing in ((drawn.depth, 0.0), (drawn.methylation, torch.nan)):
+        values.index_copy_(0, place, values.index_select(0, place).masked_fill_(gone, missing))
 
 
 def _sizes(n: int, as_modelled: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:

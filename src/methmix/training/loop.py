@@ -12,7 +12,6 @@ from signal import Signals
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from torch.optim import AdamW
 
 from methmix import cli, seeds
@@ -26,8 +25,8 @@ from methmix.files.reference import Reference
 from methmix.models.calibration import Known, calibrate
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import LOSSES, TOTAL
-from methmix.models.prediction import batches, predict
-from methmix.models.ranks import shard, sharing
+from methmix.models.prediction import batches, predict_tensors
+from methmix.models.ranks import shard
 from methmix.models.registry import build_model
 from methmix.reference.profiles import training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
@@ -46,9 +45,10 @@ from methmix.training.checkpoint import (
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
-from methmix.training.monitor import Monitor, check_mixtures, validate
-from methmix.training.parallel import Ranks, parallel_loss
+from methmix.training.monitor import Monitor, Validation, check_mixtures
+from methmix.training.parallel import Ranks
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
+from methmix.training.step import TrainingStep, training_step
 
 logger = logging.getLogger("methmix")
 
@@ -86,7 +86,7 @@ class Trainer:
         check_mixtures(validation, reference, arm.phase)
         self.experiment, self.folder, self.device = experiment, folder, device
         self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
-        self._reference, self._validation = reference, validation
+        self._reference, self._mixtures = reference, validation
         self._ranks, self._job, self._start = ranks, job, start
         self._lock, self._stop = RunLock(folder, job), StopSignal()
         settings = arm.training
@@ -97,6 +97,7 @@ class Trainer:
         self.arm, self._choice = with_least_squares(arm, experiment, reference, on_cpu)
         self.batches = training_batches(self.arm, experiment, reference, self._donors, device)
         self.model = self._initial_model(reference).to(device)
+        self._validation = Validation(self.model, validation)
         self.optimiser = AdamW(
             self.model.parameters(),
             lr=settings.learning_rate,
@@ -109,7 +110,6 @@ class Trainer:
         record["recipe"] = self._choice.record if self._choice else {}
         record["borrowed_spread"] = self._donors.borrowed_spread
         self.state = new_checkpoint(self.arm, experiment.seed, reference, identity, record)
-        self._sums: dict[str, Tensor] = {}
 
     def _initial_model(self, reference: Reference) -> Deconvolver:
         tissues = ShrunkenProfiles(self._donors).all if is_shrunken(self.arm) else self._donors.all
@@ -135,7 +135,7 @@ class Trainer:
             finally:
                 # While the ranks are joined: freed after them, it would wait, with Python's lock held, for a thread
                 # of gloo that may be waiting for that lock.
-                vars(self).pop("_loss", None)
+                vars(self).pop("_step", None)
         return 0
 
     def _train(self) -> Signals | None:
@@ -182,26 +182,15 @@ class Trainer:
         """Do one optimiser step; its number, from 0, decides the learning rate and what dropout draws."""
         settings = self.arm.training
         rate = learning_rate(step, settings.total_steps, settings.learning_rate, settings.warmup_fraction)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.model.train()
         # Dropout draws from a stream of this step, so that a resumed training repeats it exactly.
-        torch.manual_seed(seeds.integer(self.experiment.seed, "dropout", self.arm.phase, step))
-        with sharing(self._shard):
-            with _mixed_precision(self.arm, self.device):
-                parts = self._loss(batch.methylation, batch.proportions, batch.depth, batch.profiles)
-            self.optimiser.zero_grad(set_to_none=True)
-            # Each rank has its part of the loss, and the ranks' gradients are averaged.
-            (parts[TOTAL] * self._ranks.n_ranks).backward()
-        self.optimiser.step()
-        # Not read before the epoch ends: a GPU would have to wait for each step.
-        for name, part in parts.items():
-            self._sums[name] = self._sums.get(name, 0.0) + part.detach().double()
+        self._step(batch, rate, seeds.integer(self.experiment.seed, "dropout", self.arm.phase, step))
 
     @cached_property
-    def _loss(self) -> nn.Module:
-        """The loss of all ranks; made when they are joined and have the weights to start with."""
-        return parallel_loss(self.model, self._ranks)
+    def _step(self) -> TrainingStep:
+        """What does a step; made when the ranks are joined and have the state to start with."""
+        # Those of all ranks.
+        begun = self.state.epoch_sums if self._ranks.first else {}
+        return training_step(self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device, begun)
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         """Validate, decide whether the model is better and whether training ends, save and report."""
@@ -232,14 +221,14 @@ class Trainer:
         """Make the row of the training log for the epoch that ends here."""
         state, per_epoch = self.state, self.arm.training.steps_per_epoch
         batch = self.batches.batch(state.step - 1)
-        predicted = predict(self.model, batch.methylation.cpu().numpy(), batch.depth.cpu().numpy()).proportions
+        predicted = predict_tensors(self.model, batch.methylation, batch.depth).proportions
         return {
             "epoch": state.step // per_epoch,
             "step": state.step,
             "train/learning_rate": self.optimiser.param_groups[0]["lr"],
             **{f"train/{name}": sums.get(name, 0.0) / per_epoch for name in LOSSES},
             "train/presence_accuracy": Scores(batch.proportions.cpu().numpy(), predicted).value("presence_accuracy"),
-            **validate(self.model, self._validation),
+            **self._validation.values(),
             "seconds": round(state.record["train_seconds"], 1),
             "slurm_job_id": self._job.id if self._job else "",
             "node": self._job.node if self._job else platform.node(),
@@ -247,8 +236,7 @@ class Trainer:
 
     def _take_sums(self) -> dict[str, float]:
         """Return the sums of the losses of all ranks in this epoch so far, and begin anew."""
-        sums = self._ranks.summed({name: value.item() for name, value in self._sums.items()})
-        self._sums = {}
+        sums = self._ranks.summed(self._step.take_sums())
         if not all(math.isfinite(value) for value in sums.values()):
             epoch = (self.state.step - 1) // self.arm.training.steps_per_epoch + 1
             remedy = "lower training.learning_rate; the last good state is in checkpoint_last.pt"
@@ -283,7 +271,7 @@ class Trainer:
         self.model.load_state_dict(best.model)
         episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
-        of = self._validation
+        of = self._mixtures
         parts = batches(self.model, of.methylation, of.depth, of.proportions)
         left_out = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
         rests_on = calibrate(self.model, drawn, left_out)
@@ -316,20 +304,8 @@ class Trainer:
             )
         self.model.load_state_dict(found.model)
         self.optimiser.load_state_dict(found.optimiser)
-        if self._ranks.first:
-            # Those of all ranks.
-            self._sums = {name: torch.tensor(v, dtype=torch.float64) for name, v in found.epoch_sums.items()}
         if not found.finished:
             # The record is of where it is resumed, but includes what it has cost so far.
             spent = {name: found.record[name] for name in Usage.names if name in found.record}
             found.record = {**self.state.record, **spent}
         self.state = found
-
-
-def _mixed_precision(arm: ArmSettings, device: torch.device) -> torch.autocast:
-    """Compute the products of an MLP in bfloat16 on a GPU that has it.
-
-    A CPU spends as much on drawing the reads as on the products, and least squares need their precision.
-    """
-    usable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=usable and arm.model.backbone == "mlp")

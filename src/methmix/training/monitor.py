@@ -2,21 +2,25 @@
 
 import csv
 import io
-from collections import Counter
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from methmix.devices import has_room
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import LOSSES, TOTAL
-from methmix.models.prediction import batches, predict
+from methmix.models.prediction import batches, normalised
+from methmix.rows import Rows
 from methmix.scores import Scores
 
 _BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
@@ -42,22 +46,45 @@ def check_mixtures(mixtures: Mixtures, reference: Reference, phase: str) -> None
         )
 
 
-def validate(model: Deconvolver, mixtures: Mixtures) -> dict[str, float]:
-    """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode."""
-    true = mixtures.proportions
-    predicted = predict(model, mixtures.methylation, mixtures.depth).proportions
-    scores = Scores(true, predicted)
-    sums: Counter[str] = Counter()
-    with torch.inference_mode():
-        for methylation, depth, part in batches(model, mixtures.methylation, mixtures.depth, true):
-            losses = model.loss(methylation, part, depth)
-            sums.update({name: len(part) * loss.item() for name, loss in losses.items()})
-    return {
-        **{f"val/{name}": sums[name] / len(mixtures) for name in LOSSES},
-        # As at inference; the loss, as in training, opens the gate for the tissues that are present.
-        "val/mse_loss": float(np.square(predicted - true).mean()),
-        **{f"val/{name}": scores.value(name) for name in ("presence_accuracy", *_VALIDATION)},
-    }
+class Validation:
+    """Validates a model; the mixtures are read anew each time, or stay on a GPU that has room for them."""
+
+    def __init__(self, model: Deconvolver, mixtures: Mixtures) -> None:
+        self._model, self._true = model, mixtures.proportions
+        # What a model does not use need not be read.
+        used = (mixtures.methylation, mixtures.depth) if model.needs_depth else (mixtures.methylation,)
+        self._tables: tuple[Rows, ...] = (*used, mixtures.proportions)
+        self._kept: list[tuple[Tensor, ...]] = []
+
+    def values(self) -> dict[str, float]:
+        """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode."""
+        model, true = self._model.eval(), self._true
+        parts: list[Tensor] = []
+        sums: dict[str, Tensor] = {}
+        with torch.inference_mode():
+            for *observed, of_batch in self._batches():
+                features = model(*observed)
+                parts.append(model.head.infer(features).proportions)
+                for name, loss in model.loss_of(features, of_batch).items():
+                    sums[name] = sums.get(name, 0.0) + len(of_batch) * loss.double()
+        predicted = normalised(torch.cat(parts).double().cpu().numpy())
+        scores = Scores(true, predicted)
+        return {
+            **{f"val/{name}": float(sums.get(name, 0.0)) / len(true) for name in LOSSES},
+            # As at inference; the loss, as in training, opens the gate for the tissues that are present.
+            "val/mse_loss": float(np.square(predicted - true).mean()),
+            **{f"val/{name}": scores.value(name) for name in ("presence_accuracy", *_VALIDATION)},
+        }
+
+    def _batches(self) -> Iterable[tuple[Tensor, ...]]:
+        if self._kept:
+            return self._kept
+        device = next(self._model.parameters()).device
+        read = batches(self._model, *self._tables)
+        if has_room(device, 4 * sum(math.prod(table.shape) for table in self._tables)):
+            self._kept = list(read)
+            return self._kept
+        return read
 
 
 class Monitor:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from methmix.errors import InputError
-from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver
 
 # A rank that waits longer than this for another one gives up; validation, done by one rank, is far shorter.
@@ -77,9 +76,10 @@ class Ranks:
 
     def largest(self, number: int) -> int:
         """Return the largest of the ranks' numbers on every rank."""
+        if self.n_ranks == 1:
+            return number
         tensor = torch.tensor(number)
-        if self.n_ranks > 1:
-            dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor)
 
     def summed(self, numbers: dict[str, float]) -> dict[str, float]:
@@ -91,7 +91,10 @@ class Ranks:
 
 
 def parallel_loss(model: Deconvolver, ranks: Ranks) -> nn.Module:
-    """Make `Deconvolver.loss` a module whose gradients are averaged over the ranks."""
+    """Make `Deconvolver.loss_of` a module whose gradients are averaged over the ranks.
+
+    It is called with the true proportions of a batch and what `Deconvolver.given` gives of its mixtures.
+    """
     if ranks.n_ranks == 1:
         return _Loss(model)
     # Running statistics are the same on every rank by construction, so they need not be sent around.
@@ -105,8 +108,8 @@ class _Loss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, methylation: Tensor, true: Tensor, depth: Tensor, profiles: Profiles | None) -> dict[str, Tensor]:
-        return self.model.loss(methylation, true, depth, profiles)
+    def forward(self, true: Tensor, *given: Tensor) -> dict[str, Tensor]:
+        return self.model.loss_of(self.model.features(*given), true)
 
 
 def torchrun(processes: int, module: str, arguments: list[str]) -> NoReturn:

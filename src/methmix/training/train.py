@@ -14,6 +14,7 @@ from methmix import seeds
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm, load_experiment, parse_assignment
+from methmix.devices import memory_explained, why_no_gpu
 from methmix.errors import InputError
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference
@@ -26,6 +27,10 @@ from methmix.training.parallel import Ranks, torchrun
 
 logger = logging.getLogger("methmix")
 
+_LESS_MEMORY = (
+    "lower training.batch_size (--set training.batch_size=...), of which training.mixtures_per_epoch must be a "
+    "multiple, or use a GPU with more memory that nothing else is using"
+)
 # Size of the dry run.
 _DEBUG_REGIONS, _DEBUG_MIXTURES, _DEBUG_STEPS = 500, 64, 4
 
@@ -38,7 +43,11 @@ def train(options: argparse.Namespace) -> int:
     if not ranks.first:
         # Every event is reported once.
         logger.setLevel(logging.ERROR)
-    trainer = _trainer(options, ranks)
+    with memory_explained(_LESS_MEMORY):
+        return _trained(_trainer(options, ranks), ranks)
+
+
+def _trained(trainer: Trainer, ranks: Ranks) -> int:
     record, settings = trainer.state.record, trainer.arm.training
     size = f"{len(trainer.state.regions['chrom'])} regions, {len(trainer.state.tissue_names)} tissues"
     logger.info("%s: %s parameters, %s", trainer.arm.arm, f"{record['n_parameters']:,}", size)
@@ -84,7 +93,8 @@ def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment
 
 
 def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
-    if name != "cpu" and torch.cuda.is_available():
+    missing = "" if name == "cpu" else why_no_gpu()
+    if name != "cpu" and not missing:
         # A scheduler may show each process all GPUs of the node, or its own alone.
         device = torch.device("cuda", ranks.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
@@ -92,11 +102,13 @@ def _device(name: str, allow_cpu: bool, ranks: Ranks) -> torch.device:
     given = os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
     if name != "cpu" and given and not allow_cpu:
         raise InputError(
-            f"SLURM has given this job GPU {given}, but torch {torch.__version__} finds none",
-            "is it torch's CPU build, or is the driver too old? See nvidia-smi there; METHMIX_ALLOW_CPU=1 does without",
+            f"SLURM has given this job GPU {given}, but none can be used: {missing}",
+            "install a torch that suits the driver (see nvidia-smi there); METHMIX_ALLOW_CPU=1 does without",
         )
     if name == "cuda" and not allow_cpu:
-        raise InputError("--device cuda: no GPU is visible here", "ask SLURM for one, or use --allow-cpu")
+        raise InputError(f"--device cuda: no GPU is visible here: {missing}", "ask SLURM for one, or use --allow-cpu")
+    if missing:
+        logger.info("no GPU is used: %s", missing)
     return torch.device("cpu")
 
 

@@ -158,7 +158,7 @@ def test_least_squares_is_the_sparse_arm_without_its_network(data, monkeypatch):
     )
     assert choice and arm.model.stated == context.main_settings.stated == choice.settings._asdict()
     model = build_model(arm, profiles.mean, 0, profiles).eval()
-    shares = model.backbone(torch.from_numpy(mixtures.methylation[:]), torch.from_numpy(mixtures.depth[:]).float())[1]
+    shares = model(torch.from_numpy(mixtures.methylation[:]), torch.from_numpy(mixtures.depth[:]).float())[1]
     # The backbone gives each tissue a little, so that it can be corrected.
     assert found.clip(0.003) == pytest.approx(shares.detach().numpy(), abs=1e-5)
     assert (found == 0).any()

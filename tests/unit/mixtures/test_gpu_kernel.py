@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 
 import methmix
+from methmix.devices import staged
 from methmix.mixtures import gpu
 from methmix.mixtures.drawn_donors import deviating
 from methmix.mixtures.reads import draw_mixtures, in_tensors
@@ -178,7 +179,7 @@ def test_arrays_arrive_as_they_are():
         np.empty((0, 3), dtype=np.float32),
         np.linspace(0, 1, 7, dtype=np.float32).reshape(7, 1)[::2],
     ]
-    there = gpu.staged(torch.device("cpu"), *arrays)
+    there = staged(torch.device("cpu"), *arrays)
     for tensor, array in zip(there, arrays, strict=True):
         assert tensor.numpy().dtype == array.dtype and np.array_equal(tensor.numpy(), array)
     assert {tensor.storage_offset() * tensor.element_size() % 16 for tensor in there} == {0}
