@@ -8,6 +8,7 @@ import torch
 from experiments import tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 
 from methmix import seeds
+from methmix.errors import RunError
 from methmix.models.losses import TOTAL
 from methmix.training import loop, step
 from methmix.training.loop import Trainer, learning_rate
@@ -162,6 +163,17 @@ def test_a_captured_step_replays_the_eager_one(trainer, imitation, arm):
     settings = run.arm.training
     last = learning_rate(N_STEPS - 1, settings.total_steps, settings.learning_rate, settings.warmup_fraction)
     assert group["lr"] == last and group["capturable"] is False
+
+
+def test_a_step_that_cannot_be_captured_says_how_to_do_without(trainer, imitation, monkeypatch):
+    @contextmanager
+    def refused(*_, **__):
+        raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be ...")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "graph", refused)
+    with pytest.raises(RunError, match=r"capturing\n  METHMIX_CUDA_GRAPHS=0 does without"):
+        trained(trainer("original"))
 
 
 def test_batches_of_another_size_do_not_fit_a_graph(trainer, imitation):
