@@ -87,7 +87,7 @@ def predict(model: "Deconvolver", methylation: Rows, depth: Rows | None = None) 
 
 def predict_tensors(model: "Deconvolver", methylation: Tensor, depth: Tensor) -> Prediction:
     """Predict mixtures that are on the device of the model; else as `predict`."""
-    return _predicted(model, zip(methylation.split(_BATCH), depth.split(_BATCH), strict=True))
+    return _predicted(model, ((methylation[rows], depth[rows]) for rows in blocks(len(depth), _BATCH)))
 
 
 def _predicted(model: "Deconvolver", observed: Iterable[tuple[Tensor, ...]]) -> Prediction:
@@ -104,7 +104,8 @@ def _predicted(model: "Deconvolver", observed: Iterable[tuple[Tensor, ...]]) -> 
 
 def normalised(proportions: Array) -> Array:
     """Divide each row by its sum, which in single precision is a little off 1."""
-    return proportions / proportions.sum(axis=1, keepdims=True)
+    divided: Array = proportions / proportions.sum(axis=1, keepdims=True)
+    return divided
 
 
 def batches(model: "Deconvolver", *tables: Rows) -> Iterator[tuple[Tensor, ...]]:

@@ -12,16 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
+from torch.profiler import record_function
 
 from methmix.config.arm import ArmSettings
+from methmix.errors import RunError
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import TOTAL
 from methmix.models.ranks import Shard, sharing
 from methmix.training.batches import Batch
 from methmix.training.parallel import Ranks, parallel_loss
 
+# Name, for a profiler, of both parts of the forward pass.
+FORWARD = "forward"
 # Steps before the capture, in which libraries set themselves up and the optimiser makes its state.
 _EAGER = 3
+_GRAPHS = "METHMIX_CUDA_GRAPHS"
 
 
 class TrainingStep:
@@ -55,7 +60,8 @@ class TrainingStep:
     def __call__(self, batch: Batch, rate: float, seed: int) -> None:
         """Do one step at a learning rate; dropout draws from the stream of the seed."""
         self._model.train()
-        given = self._model.given(batch.methylation, batch.depth, batch.profiles)
+        with record_function(FORWARD):
+            given = self._model.given(batch.methylation, batch.depth, batch.profiles)
         torch.manual_seed(seed)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -70,7 +76,7 @@ class TrainingStep:
     def _do(self, true: Tensor, given: Sequence[Tensor]) -> None:
         """Do what follows from what is given; see `Deconvolver.given`."""
         with sharing(self._shard):
-            with _mixed_precision(self._arm, self._device):
+            with record_function(FORWARD), _mixed_precision(self._arm, self._device):
                 parts = self._loss(true, *given)
             self._optimiser.zero_grad(set_to_none=True)
             # Each rank has its part of the loss, and the ranks' gradients are averaged.
@@ -120,8 +126,16 @@ class CapturedStep(TrainingStep):
         # The gradients are then the graph's own memory, which it writes anew in every step.
         self._optimiser.zero_grad(set_to_none=True)
         # What other threads do, as that which looks at the utilisation, is no part of it.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            self._on_inputs()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                self._on_inputs()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(
+                f"a step cannot be captured in a CUDA graph: {reason}", f"{_GRAPHS}=0 does without"
+            ) from error
         return graph
 
     def _on_inputs(self) -> None:
@@ -145,11 +159,11 @@ def training_step(
     device: torch.device,
     begun: Mapping[str, float],
 ) -> TrainingStep:
-    """Make the form of a step that suits a device; ``METHMIX_CUDA_GRAPHS=0`` keeps it eager.
+    """Make the form of a step that suits a device; ``METHMIX_CUDA_GRAPHS=0`` in the environment keeps it eager.
 
     Several ranks reduce their gradients in between, which would have to be captured too.
     """
-    wanted = os.environ.get("METHMIX_CUDA_GRAPHS") != "0"
+    wanted = os.environ.get(_GRAPHS) != "0"
     form = CapturedStep if device.type == "cuda" and ranks.n_ranks == 1 and wanted else TrainingStep
     return form(arm, model, optimiser, shard, ranks, device, begun)
 

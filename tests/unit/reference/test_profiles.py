@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from methmix import devices
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.reference.build import build_reference
-from methmix.reference.profiles import select_markers
+from methmix.reference.profiles import select_markers, training_donors
 
 
 def test_regions_that_distinguish_a_tissue_are_kept(reference):
@@ -26,6 +27,18 @@ def test_regions_that_distinguish_a_tissue_are_kept(reference):
     assert found.regions["start"].tolist() == expected["start"].tolist()
     np.testing.assert_array_equal(found.methylated, methylated[:, expected.index])
     assert found.regions.index.tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("purify", [False, True])
+def test_donors_that_stay_on_a_device_give_the_same_profiles(reference, monkeypatch, purify):
+    rows = list(reference.pool("train").values())
+    left_out = [0, 2], [rows[0][1], rows[2][0]]
+    read = training_donors(reference, purify).without(*left_out)
+    monkeypatch.setattr(devices, "has_room", lambda device, size: True)
+    kept = training_donors(reference, purify)
+    assert kept._fractions._kept is not None
+    for name, values in vars(kept.without(*left_out)).items():
+        assert values.equal(getattr(read, name)), name
 
 
 def test_validation_and_test_donors_have_no_influence(reference, rng):
