@@ -34,8 +34,8 @@ _MOST_UNEQUAL = 1e-4
 # Below and above the largest mean that is drawn from tables.
 _MEANS = (0.2, 2.0, 10.0, 29.0, 31.0, 100.0, 500.0)
 _MOST_DEVIATIONS = 5.0
-# Trainings on CPU and GPU may differ by as much as those of two seeds, or by this part where these agree by chance: twice
-# the range of three seeds of the original arm (1,500 regions, on a CPU).
+# Trainings on CPU and GPU may differ by as much as those of two seeds, or by this part where these agree by chance:
+# twice the range of three seeds of the original arm (1,500 regions, on a CPU).
 _LEAST_SPREAD = 0.03
 # Rounding grows over 40 steps, but an optimiser that has lost its moments changes the weights by far more.
 _MOST_CHANGE = 1e-3

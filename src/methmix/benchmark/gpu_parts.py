@@ -121,7 +121,7 @@ class Account:
         return [name for of in (self.parts, self.checks) for name, entry in of.items() if entry["outcome"] == FAILED]
 
     def measure(self, deadline: Deadline, write: Callable[[], None]) -> None:
-        """Measure part by part; ``write`` is called before the first, after every one that was begun, and at the end."""
+        """Measure part by part; ``write`` is called at first, after every part that was begun, and at the end."""
         write()
         for part in self._parts:
             begun = deadline.spent

@@ -45,7 +45,9 @@ def ranks(room: Room, arm: str) -> Found:
     short = {"epochs": 1, "mixtures_per_epoch": _STEPS * room.arm(arm, room.few).training.batch_size}
     settings, inputs = room.trainer(arm, room.few, **short).arm, room.inputs[room.few]
     begin = partial(_trainer, settings, room.experiment, inputs, room.folder / f"ranks_{arm}", str(room.device))
-    calls = [partial(_of_two, begin, inputs, rank, room.folder / f"store_{arm}") for rank in range(_RANKS)]
+    calls: list[Callable[[], Any]] = [
+        partial(_of_two, begin, inputs, rank, room.folder / f"store_{arm}") for rank in range(_RANKS)
+    ]
     calls += [partial(_by_nccl, begin, room.folder / f"nccl_{arm}")] if room.on_gpu else []
     with without_bfloat16():
         alone = validate(trained(begin(Ranks()), _STEPS).model, room.mixtures(room.few))["val/total_loss"]

@@ -12,6 +12,7 @@ import torch
 
 from methmix.benchmark.costs import PHASE, opened, prepare
 from methmix.benchmark.gpu_parts import Deadline, NotMeasuredError, release
+from methmix.config.arm import ArmSettings
 from methmix.config.load import load_arm, load_experiment
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
@@ -98,8 +99,10 @@ class Room:
     def __init__(self, config: Path, sizes: Sizes, device: torch.device, folder: Path, deadline: Deadline) -> None:
         self.config, self.sizes, self.device, self.folder, self.deadline = config, sizes, device, folder, deadline
         self.experiment = load_experiment(config)
-        self.files = {name: Path(path) for name, path in self.experiment.arms[PHASE].items()}
-        self._arms = {name: load_arm(path, overrides=self.experiment.overrides) for name, path in self.files.items()}
+        self.files: dict[str, Path] = {name: Path(path) for name, path in self.experiment.arms[PHASE].items()}
+        self._arms: dict[str, ArmSettings] = {
+            name: load_arm(path, overrides=self.experiment.overrides) for name, path in self.files.items()
+        }
         reference = build_reference(self.experiment)
         self.whole = min(len(reference.regions), sizes.regions)
         self.few = min(self.whole, sizes.few_regions)
@@ -190,7 +193,7 @@ class Marks:
         if self._device.type != "cuda":
             self._marks.append(time.perf_counter())
             return
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         self._marks.append(event)
 

@@ -124,7 +124,8 @@ def work(room: Room, arm: str) -> Found:
     batch = trainer.batches.batch(0)
     trainer.model.train()
     with FlopCounterMode(display=False) as counter:
-        trainer.model.loss(batch.methylation, batch.proportions, batch.depth, batch.profiles)[TOTAL].backward()
+        loss = trainer.model.loss(batch.methylation, batch.proportions, batch.depth, batch.profiles)[TOTAL]
+        torch.autograd.backward(loss)
     parameters = n_parameters(trainer.model)
     read = 4 * (_PARAMETER_PASSES * parameters + _BATCH_PASSES * batch.depth.numel())
     mlp = trainer.arm.model.backbone == "mlp"

@@ -102,8 +102,8 @@ def data_parallel(loss: nn.Module) -> nn.Module:
     # that was an option of another name.
     known = inspect.signature(DistributedDataParallel).parameters
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    made: nn.Module = DistributedDataParallel(loss, **{option: False})
-    return made
+    options: dict[str, Any] = {option: False}
+    return DistributedDataParallel(loss, **options)
 
 
 class _Loss(nn.Module):
