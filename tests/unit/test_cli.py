@@ -37,3 +37,20 @@ def test_all_subcommands_are_made_in_one_way_and_all_messages_go_to_one_logger(r
         assert path.name == "cli.py" or "add_subparsers" not in code, path
         own = set(re.findall(r"logger = logging\.getLogger\((.*)\)", code))
         assert own <= {'"methmix"'}, path
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names its own."""
+
+
+def test_a_gpu_without_memory_ends_in_a_message_that_says_what_to_do(capsys):
+    def body(_):
+        raise OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which 1.00 GiB "
+            "is free. Process 7 has 1 GiB memory in use."
+        )
+
+    assert cli.run(body, cli.parser("methmix.test", "Test."), []) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "error: CUDA out of memory. Tried to allocate 2.00 GiB"
+    assert "lower training.batch_size" in second

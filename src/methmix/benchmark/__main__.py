@@ -1,4 +1,7 @@
-"""Measure computing costs, as ratios within one run. No result depends on them. For Linux."""
+"""Measure computing costs, as ratios within one run. No result depends on them. For Linux.
+
+With --gpu: checks of the GPU, then its times at the full size, in at most --seconds; exit code 1 if a check fails.
+"""
 
 import argparse
 import sys
@@ -10,18 +13,35 @@ from methmix import cli
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.benchmark", __doc__ or "")
-    cli.config_option(arguments)
-    arguments.add_argument("--output", type=Path, required=True, help="folder to write benchmark.json and .html to")
-    arguments.add_argument("--full", action="store_true", help="more repetitions and larger sizes")
-    arguments.add_argument("--device", choices=["auto", "cpu"], default="auto", help="auto: a GPU if there is one")
+    add = arguments.add_argument
+    add("--config", type=Path, help="the experiment; with --gpu by default config/full_scale.yaml, else needed")
+    add("--output", type=Path, required=True, help="folder to write benchmark.json and .html, or gpu.json and .html to")
+    kinds = arguments.add_mutually_exclusive_group()
+    kinds.add_argument("--full", action="store_true", help="more repetitions and larger sizes")
+    kinds.add_argument("--gpu", action="store_true", help="the run for a GPU; its data are made on the spot")
+    add("--seconds", type=float, default=300.0, help="with --gpu: time limit; what is known by then is written")
+    add(
+        "--device",
+        choices=["auto", "cpu"],
+        default="auto",
+        help="auto: a GPU if there is one; with --gpu, cpu is a dry run at a small size (config/tiny.yaml)",
+    )
     return cli.run(_body, arguments)
 
 
-def _body(options: argparse.Namespace) -> None:
+def _body(options: argparse.Namespace) -> int:
     # Imported here, so that --help does not load torch.
-    from methmix.benchmark.measure import benchmark
+    if options.gpu:
+        from methmix.benchmark.gpu_run import run_on_gpu
 
+        return run_on_gpu(options.config, options.output, options.device, options.seconds)
+    from methmix.benchmark.measure import benchmark
+    from methmix.errors import InputError
+
+    if options.config is None:
+        raise InputError("--config: name the experiment, for example config/full_scale.yaml")
     benchmark(options.config, options.output, "full" if options.full else "quick", options.device)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""Functions in a process of their own, with one thread and with memory that is theirs alone. For Linux."""
+"""Functions in processes of their own, with one thread and with memory that is theirs alone. For Linux."""
 
 import multiprocessing
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from methmix.errors import RunError
 from methmix.memory import keep_freed_memory
 
 STATUS = Path("/proc/self/status")
@@ -23,6 +26,50 @@ def apart(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str,
 def _prepare() -> None:
     os.environ.update(_ENVIRONMENT)
     keep_freed_memory()  # as every command line does
+
+
+def at_once(calls: Sequence[Callable[[], Any]], seconds: float) -> list[Any]:
+    """Run calls in new processes at the same time, as they wait for each other; returns what each has returned.
+
+    RunError where one fails or the time is over; none of the processes is left.
+    """
+    context, started, pipes = multiprocessing.get_context("spawn"), [], []
+    try:
+        for call in calls:
+            pipe, answer = context.Pipe(duplex=False)
+            started.append(context.Process(target=_answer, args=(answer, call), daemon=True))
+            started[-1].start()
+            # Else this process would hold it open, and not notice that the other one has ended.
+            answer.close()
+            pipes.append(pipe)
+        return _answers(pipes, time.monotonic() + seconds)
+    finally:
+        for process in started:
+            process.kill()
+            process.join()
+
+
+def _answer(pipe: Connection, call: Callable[[], Any]) -> None:
+    try:
+        pipe.send((call(), ""))
+    except Exception as error:
+        pipe.send((None, f"{type(error).__name__}: {error}"))
+
+
+def _answers(pipes: list[Connection], end: float) -> list[Any]:
+    found: dict[Connection, Any] = {}
+    while len(found) < len(pipes):
+        ready = wait([pipe for pipe in pipes if pipe not in found], max(0.0, end - time.monotonic()))
+        if not ready:
+            raise RunError(f"{len(pipes) - len(found)} of {len(pipes)} processes have not ended in time")
+        for pipe in cast(list[Connection], ready):
+            try:
+                found[pipe], error = pipe.recv()
+            except EOFError:
+                raise RunError("a process has ended without an answer") from None
+            if error:
+                raise RunError(f"a process has failed: {error}")
+    return [found[pipe] for pipe in pipes]
 
 
 def peak_memory() -> float:

@@ -65,7 +65,8 @@ def _write(experiment: Experiment, reference: Reference, n: int, path: Path) -> 
     write_mixtures(experiment.model_copy(update={"mixtures": settings}), reference, PHASE, "validation", path)
 
 
-def _opened(inputs: Path) -> tuple[Reference, Mixtures]:
+def opened(inputs: Path) -> tuple[Reference, Mixtures]:
+    """Open what `prepare` has written."""
     return read_reference(inputs / "reference.h5"), read_mixtures(inputs / "mixtures.h5")
 
 
@@ -94,7 +95,7 @@ def streaming(experiment: Experiment, inputs: Path) -> dict[str, dict[str, Any]]
 
 def solver(inputs: Path, rounds: int) -> dict[str, Any]:
     """Time NNLS of all mixtures together in turn with ``scipy.optimize.nnls`` of one mixture, another in each round."""
-    reference, mixtures = _opened(inputs)
+    reference, mixtures = opened(inputs)
     profiles = reference.complete_profiles("train")
     methylation, depth, n = mixtures.methylation[:], mixtures.depth[:], len(mixtures)
 
@@ -124,7 +125,7 @@ def training(
     # The experiment's own number of regions comes first.
     whole, batch_size = next(iter(inputs)), arm.training.batch_size
     # Made one by one, so that the others take no memory while the first one trains.
-    trainers = (Trainer(arm, experiment, *_opened(inputs[n]), inputs[n] / arm.arm, device) for n in inputs)
+    trainers = (Trainer(arm, experiment, *opened(inputs[n]), inputs[n] / arm.arm, device) for n in inputs)
     trainer = next(trainers)
     trainer.run()
     memory = {"peak_mb": peak_memory(), "gpu_mb": trainer.state.record["gpu_peak_memory_mb"]}

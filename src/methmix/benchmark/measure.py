@@ -62,17 +62,7 @@ def measure(
     config: Path, rounds: int, n_mixtures: int, multiples: tuple[float, ...], device: torch.device, folder: Path
 ) -> dict[str, Any]:
     """Make all measurements, each in a process of its own; their temporary files are below ``folder``."""
-    started, threads = time.monotonic(), torch.get_num_threads()
-    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    machine = {
-        "cpu": model[1] if model else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "torch_threads": threads,
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "load_at_start": round(os.getloadavg()[0], 2),
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-    }
+    started, threads, described = time.monotonic(), torch.get_num_threads(), machine(device)
     experiment = load_experiment(config)
     reference = build_reference(experiment)
     arms = [load_arm(Path(path), overrides=experiment.overrides | _SHORT) for path in experiment.arms[PHASE].values()]
@@ -95,8 +85,22 @@ def measure(
     }
     sizes: dict[str, Any] = {name: len(of) for name, of in counted.items()}
     sizes["batch_size"] = {arm.arm: arm.training.batch_size for arm in arms}
-    content = {"machine": machine, "seconds": time.monotonic() - started, "sizes": sizes}
+    content = {"machine": described, "seconds": time.monotonic() - started, "sizes": sizes}
     return content | {"checks": checks(results)} | results
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Describe what is measured on."""
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "cpu": model[1] if model else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "torch_threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "load_at_start": round(os.getloadavg()[0], 2),
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+    }
 
 
 def checks(content: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

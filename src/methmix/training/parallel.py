@@ -1,5 +1,6 @@
 """Several processes that train one model (data parallel): who they are and how they agree."""
 
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -95,10 +96,17 @@ def parallel_loss(model: Deconvolver, ranks: Ranks) -> nn.Module:
 
     It is called with the true proportions of a batch and what `Deconvolver.given` gives of its mixtures.
     """
-    if ranks.n_ranks == 1:
-        return _Loss(model)
-    # Running statistics are the same on every rank by construction, so they need not be sent around.
-    return DistributedDataParallel(_Loss(model), forward_sync_buffers=False)
+    return _Loss(model) if ranks.n_ranks == 1 else data_parallel(_Loss(model))
+
+
+def data_parallel(loss: nn.Module) -> nn.Module:
+    """Let the gradients of a module be averaged over the ranks, which are connected."""
+    # Running statistics are the same on every rank by construction, so they need not be sent around. Before torch 2.13
+    # that was an option of another name.
+    known = inspect.signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    options: dict[str, Any] = {option: False}
+    return DistributedDataParallel(loss, **options)
 
 
 class _Loss(nn.Module):
