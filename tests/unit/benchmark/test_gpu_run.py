@@ -18,6 +18,7 @@ from methmix.benchmark.gpu_parts import Deadline, NotMeasuredError
 from methmix.benchmark.gpu_room import DRY, Room
 from methmix.benchmark.gpu_times import whole
 from methmix.errors import InputError
+from methmix.training.monitor import validate
 
 TOY = replace(DRY, regions=200, few_regions=100, seeds=(1, 2), training_steps=2, draws=2**14, batch_sizes=(50, 100))
 CONFIG = f"""
@@ -25,8 +26,9 @@ base: {TINY}
 name: toy
 overrides: {{model.hidden_sizes: [16], training.epochs: 1, training.mixtures_per_epoch: 200, training.batch_size: 100}}
 """
+LEFT_OUT = {"ranks original", "ranks sparse", "resume sparse"}
 NEED_A_GPU = {"waits original", "waits sparse"}
-ON_GPU_ALONE = {"waits in a step", "bfloat16", "memory", "NCCL", "out of memory"}
+ON_GPU_ALONE = {"waits in a step", "bfloat16", "memory", "out of memory"}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +56,9 @@ def finished(config, patched, tmp_path_factory):
     output = tmp_path_factory.mktemp("gpu")
     parts = gpu_run.parts
     with pytest.MonkeyPatch.context() as patch:
-        # Processes of their own take seconds to begin: those of one arm suffice.
+        # What takes seconds of its own is tested apart, or is the same code as for the other arm.
         patch.setattr(gpu_times, "apart", lambda function, *arguments: function(*arguments))
-        patch.setattr(gpu_run, "parts", lambda room: [part for part in parts(room) if part.name != "ranks sparse"])
+        patch.setattr(gpu_run, "parts", lambda room: [part for part in parts(room) if part.name not in LEFT_OUT])
         code = gpu_run.run_on_gpu(config, output, "cpu", 600)
     return code, output
 
@@ -139,6 +141,20 @@ def test_the_page_shows_checks_aims_and_figures(finished, content):
     content["measured"]["batch sizes sparse"]["sizes"][1] |= {"mixtures_per_second": None, "failure": "out of memory"}
     shown = page(content)
     assert "Dry run" not in shown and "<td>nnls.py:7 solve</td><td>2</td>" in shown and "out of memory" in shown
+
+
+@pytest.mark.slow
+def test_two_ranks_train_as_one(room):
+    found = gpu_processes.ranks(room, "original")
+    assert found.findings["original: two ranks"].figure < 1e-5, found
+    assert found.findings["original: NCCL"].outcome == "not measured"
+    # The steps are enough for the loss to show what half of the batch would have done.
+    short = {"epochs": 1, "mixtures_per_epoch": 400}
+    half = room.trainer("original", room.few, **short)
+    for step in range(4):
+        half.train_step(step, half.batches.batch(step, slice(0, 50)))
+    loss = validate(half.model, room.mixtures(room.few))["val/total_loss"]
+    assert abs(loss / found.figures["alone"] - 1) > 1e-3
 
 
 def test_a_page_of_nothing_yet(content):
