@@ -25,7 +25,7 @@ from methmix.provenance import PACKAGE
 from methmix.training.checkpoint import load_checkpoint
 from methmix.training.job import STOPPED
 from methmix.training.loop import Trainer
-from methmix.training.monitor import validate
+from methmix.training.monitor import Validation
 
 _CPU = torch.device("cpu")
 _MIXTURES = 64
@@ -138,7 +138,7 @@ def training(room: Room, arm: str) -> Found:
         batch = room.arm(arm, room.few).training.batch_size
         short = {"epochs": 1, "mixtures_per_epoch": steps * batch}
         trainer = trained(room.trainer(arm, room.few, device, seed, **short), steps)
-        return validate(trainer.model, room.mixtures(room.few))["val/mae"]
+        return Validation(trainer.model, room.mixtures(room.few)).values()["val/mae"]
 
     on_device = error(seeds[0], room.device)
     on_cpu = [error(seed, _CPU) for seed in seeds]

@@ -21,7 +21,7 @@ from methmix.config.experiment import Experiment
 from methmix.models.losses import TOTAL
 from methmix.models.ranks import shard
 from methmix.training.loop import Trainer
-from methmix.training.monitor import validate
+from methmix.training.monitor import Validation
 from methmix.training.parallel import Ranks, data_parallel, parallel_loss
 
 _RANKS = 2
@@ -50,7 +50,7 @@ def ranks(room: Room, arm: str) -> Found:
     ]
     calls += [partial(_by_nccl, begin, room.folder / f"nccl_{arm}")] if room.on_gpu else []
     with without_bfloat16():
-        alone = validate(trained(begin(Ranks()), _STEPS).model, room.mixtures(room.few))["val/total_loss"]
+        alone = Validation(trained(begin(Ranks()), _STEPS).model, room.mixtures(room.few)).values()["val/total_loss"]
     answers = at_once(calls, min(_SECONDS, room.deadline.left))
     two = answers[0]
     figures: dict[str, Any] = {"steps": _STEPS, "alone": alone, "two_ranks": two}
@@ -86,7 +86,7 @@ def _of_two(begin: Callable[[Ranks], Trainer], inputs: Path, rank: int, store: P
         rows = shard(trainer.arm.training.batch_size, rank, _RANKS).rows
         for step in range(_STEPS):
             trainer.train_step(step, trainer.batches.batch(step, rows))
-    return validate(trainer.model, opened(inputs)[1])["val/total_loss"]
+    return Validation(trainer.model, opened(inputs)[1]).values()["val/total_loss"]
 
 
 def _by_nccl(begin: Callable[[Ranks], Trainer], store: Path) -> tuple[float, float]:
@@ -104,7 +104,8 @@ def _last_loss(trainer: Trainer, wrapped: bool) -> float:
     for step in range(_STEPS):
         batch = trainer.batches.batch(step)
         torch.manual_seed(step)
-        parts = loss(batch.methylation, batch.proportions, batch.depth, batch.profiles)
+        given = trainer.model.given(batch.methylation, batch.depth, batch.profiles)
+        parts = loss(batch.proportions, *given)
         trainer.optimiser.zero_grad(set_to_none=True)
         parts[TOTAL].backward()
         trainer.optimiser.step()
