@@ -62,7 +62,7 @@ class Sizes:
 
 FULL = Sizes(
     regions=10**9,
-    few_regions=5000,
+    few_regions=2500,
     mixtures=1000,
     training_steps=200,
     seeds=(1, 2),

@@ -1,4 +1,4 @@
-"""One prepared run on a GPU: first checks, then times; gpu.json and its page are written anew after every part."""
+"""One prepared run on a GPU, checks and times; gpu.json and its page are written anew after every part."""
 
 import json
 import logging
@@ -65,8 +65,8 @@ def parts(room: Room) -> list[Part]:
             },
         ),
         Part("speed", partial(gpu_times.speed, room)),
-        *(part for arm in room.names for part in _at_few_regions(room, arm)),
         *(part for arm in room.names for part in _at_full_size(room, arm)),
+        *(part for arm in room.names for part in _on_cpu_too(room, arm)),
         *(part for arm in room.names for part in _restarted(room, arm)),
         Part(
             "messages",
@@ -83,15 +83,11 @@ def parts(room: Room) -> list[Part]:
     ]
 
 
-def _at_few_regions(room: Room, arm: str) -> list[Part]:
+def _on_cpu_too(room: Room, arm: str) -> list[Part]:
     trained = {f"{arm}: training": f"validation MAE after {room.sizes.training_steps} steps on device and CPU"}
     if room.arm(arm, room.few).model.backbone == "mlp":
         trained[f"{arm}: bfloat16"] = "the same on the GPU with products in bfloat16 and in float32"
-    waits = {f"{arm}: waits in a step": "waits for the GPU in a step, drawing included"} if arm == room.names[0] else {}
-    return [
-        Part(f"waits {arm}", partial(gpu_checks.waits, room, arm), waits),
-        Part(f"training {arm}", partial(gpu_checks.training, room, arm), trained, 10),
-    ]
+    return [Part(f"training {arm}", partial(gpu_checks.training, room, arm), trained, 10)]
 
 
 def _at_full_size(room: Room, arm: str) -> list[Part]:
@@ -99,8 +95,10 @@ def _at_full_size(room: Room, arm: str) -> list[Part]:
         f"{arm}: prediction": f"predictions of {room.sizes.mixtures:,} mixtures by device and CPU",
         f"{arm}: zeros of the prediction": "which of these estimates are exactly 0",
     }
+    waits = {f"{arm}: waits in a step": "waits for the GPU in a step, drawing included"} if arm == room.names[0] else {}
     memory = {f"{arm}: memory": "peak GPU memory of training and validation at the full size"}
     return [
+        Part(f"waits {arm}", partial(gpu_checks.waits, room, arm), waits),
         Part(f"steps {arm}", partial(gpu_times.steps, room, arm), memory, 10),
         Part(f"prediction {arm}", partial(gpu_checks.prediction, room, arm), predicted, 5),
         Part(f"work {arm}", partial(gpu_times.work, room, arm), seconds=3),

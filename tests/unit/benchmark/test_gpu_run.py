@@ -57,6 +57,7 @@ def finished(config, patched, tmp_path_factory):
     parts = gpu_run.parts
     with pytest.MonkeyPatch.context() as patch:
         # What takes seconds of its own is tested apart, or is the same code as for the other arm.
+        patch.setattr(gpu_checks, "_CPU_SECONDS", 600.0)
         patch.setattr(gpu_times, "apart", lambda function, *arguments: function(*arguments))
         patch.setattr(gpu_run, "parts", lambda room: [part for part in parts(room) if part.name not in LEFT_OUT])
         code = gpu_run.run_on_gpu(config, output, "cpu", 600)
