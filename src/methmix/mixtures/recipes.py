@@ -80,6 +80,8 @@ def draw_any(n_tissues: int, n: int, rng: np.random.Generator) -> Proportions:
     background of 50 to 98 %, and each has traces of some further tissues, log-uniform between 0.1 and 5 %. Shape [n,
     n_tissues].
     """
+    if not n:
+        return np.empty((0, n_tissues))
     number = np.minimum(np.exp(rng.uniform(0, np.log(n_tissues + 1), n)).astype(int), n_tissues)
     concentration = rng.choice(_CONCENTRATIONS, n)
     weights = np.maximum(rng.gamma(np.repeat(concentration[:, None], n_tissues, axis=1)), np.finfo(float).tiny)

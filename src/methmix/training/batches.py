@@ -45,20 +45,20 @@ _CPU = torch.device("cpu")
 
 
 class Episode(NamedTuple):
-    """The profiles of a step, and what chooses the donors of its mixtures."""
+    """The profiles of a step, None for a model without any, and what chooses the donors of its mixtures."""
 
-    profiles: Profiles
+    profiles: Profiles | None
     donors: DonorSource
 
 
 class Episodes:
     """Draws episodes from the training donors, purified or not.
 
-    The profiles of a model are shrunken or raw; donors are always drawn around the shrunken ones, as all that is known
-    of a tissue. ``profiles`` are those of all donors.
+    The profiles of a model are shrunken or raw, and made only for a model that has some; donors are always drawn around
+    the shrunken ones, as all that is known of a tissue. ``profiles`` are those of all donors.
     """
 
-    def __init__(self, reference: Reference, donors: DonorSums, shrink: bool) -> None:
+    def __init__(self, reference: Reference, donors: DonorSums, shrink: bool, with_profiles: bool = True) -> None:
         self._groups = list(reference.pool("train").values())
         self._composition = reference.composition
         training = [row for rows in self._groups for row in rows]
@@ -66,7 +66,7 @@ class Episodes:
         shrunken = ShrunkenProfiles(donors)
         self._admixture, self._impurity = admixture_of(reference, donors)
         self._known, self._source = shrunken.all, shrunken if shrink else donors
-        self.profiles = self._source.all
+        self.profiles, self._with_profiles = self._source.all, with_profiles
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Draw one episode."""
@@ -75,8 +75,8 @@ class Episodes:
             for tissue, rows in enumerate(self._groups)
             if len(rows) > 1 and rng.random() >= _DRAWN
         }
-        profiles = self.profiles
-        if chosen:
+        profiles = self.profiles if self._with_profiles else None
+        if chosen and profiles:
             tissues, rows = list(chosen), list(chosen.values())
             profiles = profiles.replaced(tissues, self._source.without(tissues, rows))
         return Episode(profiles, partial(self._donors, chosen, self._impure(rng)))
@@ -207,7 +207,8 @@ def training_batches(
     """Make the batches of an arm, whose least squares are chosen."""
     settings, mixtures = arm.training, experiment.mixtures
     sampler = MixtureSampler(reference, "train", mixtures.recipes[arm.phase], mixtures.mean_depths, device)
-    episodes = Episodes(reference, donors, is_shrunken(arm)) if settings.leave_donors_out else None
+    on_reference = isinstance(arm.model, ReferenceBackboneSettings)
+    episodes = Episodes(reference, donors, is_shrunken(arm), on_reference) if settings.leave_donors_out else None
     any_fraction = settings.of_any_kind(reference.known_composition is not None)
     return TrainingBatches(sampler, experiment.seed, settings, arm.phase, any_fraction, episodes)
 

@@ -18,7 +18,7 @@ from methmix.benchmark.gpu_parts import Deadline, NotMeasuredError
 from methmix.benchmark.gpu_room import DRY, Room
 from methmix.benchmark.gpu_times import whole
 from methmix.errors import InputError
-from methmix.training.monitor import validate
+from methmix.training.monitor import Validation
 
 TOY = replace(DRY, regions=200, few_regions=100, seeds=(1, 2), training_steps=2, draws=2**14, batch_sizes=(50, 100))
 CONFIG = f"""
@@ -154,7 +154,7 @@ def test_two_ranks_train_as_one(room):
     half = room.trainer("original", room.few, **short)
     for step in range(4):
         half.train_step(step, half.batches.batch(step, slice(0, 50)))
-    loss = validate(half.model, room.mixtures(room.few))["val/total_loss"]
+    loss = Validation(half.model, room.mixtures(room.few)).values()["val/total_loss"]
     assert abs(loss / found.figures["alone"] - 1) > 1e-3
 
 

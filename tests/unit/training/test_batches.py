@@ -203,7 +203,7 @@ def test_what_is_hidden_is_the_same_whichever_rows_are_made():
 @pytest.fixture(scope="module")
 def arm_batches(reference):
     def make(**overrides):
-        arm = tiny_arm("sparse", **overrides)
+        arm = tiny_arm("sparse", **{"model.backbone": "reference", **overrides})
         return training_batches(
             arm, tiny_experiment(), reference, training_donors(reference, True), torch.device("cpu")
         )
@@ -221,6 +221,11 @@ def test_mixtures_to_calibrate_on_are_repeated_and_are_not_those_of_the_training
     every = [*first, *(batches.batch(step) for step in range(3))]
     assert len({row.numpy().tobytes() for batch in every for row in batch.methylation}) == 6 * 50
     assert len({batch.profiles.mean.numpy().tobytes() for batch in every}) == 6
+
+
+def test_profiles_are_made_for_a_model_that_has_some(arm_batches):
+    assert arm_batches().batch(0).profiles is not None
+    assert arm_batches(**{"model.backbone": "mlp"}).batch(0).profiles is None
 
 
 def test_mixtures_to_calibrate_on_are_many_of_any_kind_whatever_the_arm_is_trained_on(reference, arm_batches):
