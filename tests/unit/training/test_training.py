@@ -482,3 +482,20 @@ class TestCommand:
         arguments = ["--config", "config/phase2_sparse.yaml", "--debug", "--device", "cuda"]
         assert self.run(monkeypatch, *arguments) == 2
         assert "no GPU" in capsys.readouterr().err
+
+    def test_gpu_whose_memory_does_not_suffice(self, monkeypatch, capsys, tmp_path):
+        def exhausted(*_):
+            raise torch.cuda.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.44 GiB. GPU 0 has a total capacity of 79.10 GiB of which "
+                "1.02 GiB is free. Including non-PyTorch memory, this process has 78.07 GiB memory in use."
+            )
+
+        monkeypatch.setattr(Trainer, "train_step", exhausted)
+        arguments = [
+            "--config", "config/phase2_sparse.yaml", "--experiment", "config/tiny.yaml", "--debug",
+            "--output", str(tmp_path),
+        ]  # fmt: skip
+        assert self.run(monkeypatch, *arguments) == 1
+        message = capsys.readouterr().err
+        assert "2.44 GiB more are needed, 1.02 GiB of 79.10 GiB are free" in message
+        assert "lower training.batch_size" in message
