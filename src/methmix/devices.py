@@ -100,34 +100,18 @@ class DeviceRows:
         return sent(self._table[rows].astype(np.float32, copy=False), self._device)
 
 
-def solved(matrices: Tensor, right_sides: Tensor, definite: bool = False) -> Tensor:
-    """Solve systems of equations, [n, size, size] and [n, size]; a singular matrix is an error on the CPU only.
-
-    Matrices that should be symmetric and positive ``definite`` take a GPU a tenth of the time, and the solution is NaN
-    where they are not.
-    """
+def solved(matrices: Tensor, right_sides: Tensor) -> Tensor:
+    """Solve systems of equations, [n, size, size] and [n, size]; a singular matrix is an error on the CPU only."""
     on_cpu = _prepared(matrices)
-    if not definite:
-        result: Tensor = torch.linalg.solve_ex(matrices, right_sides, check_errors=on_cpu).result
-        return result
-    factors, failed = torch.linalg.cholesky_ex(matrices)
-    half = torch.linalg.solve_triangular(factors, right_sides[:, :, None], upper=False)
-    found: Tensor = torch.linalg.solve_triangular(factors.mT, half, upper=True)[:, :, 0]
-    return found.masked_fill((failed > 0)[:, None], torch.nan)
+    result: Tensor = torch.linalg.solve_ex(matrices, right_sides, check_errors=on_cpu).result
+    return result
 
 
 def inverted(matrices: Tensor) -> Tensor:
-    """Invert symmetric matrices, [n, size, size].
-
-    On the CPU a singular one is an error; on a GPU the inverse of one that is not positive definite is infinite.
-    """
-    if _prepared(matrices):
-        inverse: Tensor = torch.linalg.inv_ex(matrices, check_errors=True).inverse
-        return inverse
-    factors, failed = torch.linalg.cholesky_ex(matrices)
-    identity = torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)
-    half = torch.linalg.solve_triangular(factors, identity, upper=False)
-    return (half.mT @ half).masked_fill_((failed > 0)[:, None, None], torch.inf)
+    """Invert matrices, [n, size, size]; a singular one is an error on the CPU only."""
+    on_cpu = _prepared(matrices)
+    inverse: Tensor = torch.linalg.inv_ex(matrices, check_errors=on_cpu).inverse
+    return inverse
 
 
 def _prepared(matrices: Tensor) -> bool:

@@ -105,13 +105,11 @@ def solve(gram: Tensor, right_side: Tensor, compact: bool | None = None) -> Tens
     compact
         Compute in each round only the problems that are left. By default on a CPU: a GPU would have to be waited for in
         every round, to know which these are. There all are computed, to no effect on those that have converged, and it
-        is asked only every few rounds whether any are left; matrices are taken to be definite unless they prove not to
-        be. The result is the same.
+        is asked only every few rounds whether any are left. The result is the same.
     """
     n, n_tissues = right_side.shape
     if compact is None:
         compact = gram.device.type == "cpu"
-    given = gram, right_side
     scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1)
     left = scale > 0
     scale = torch.where(left, scale, 1)
@@ -127,14 +125,12 @@ def solve(gram: Tensor, right_side: Tensor, compact: bool | None = None) -> Tens
     # It converges long before, but for matrices that are not positive definite (over-corrected by `least_squares`).
     for number in range(_MOST_ROUNDS):
         if compact or number % (_UNCHECKED + 1) == _UNCHECKED:
-            rows = torch.nonzero(left | solution.isnan().any(dim=1))[:, 0]
+            rows = torch.nonzero(left)[:, 0]
             if not len(rows):
                 break
-            if not compact and bool(solution[rows].isnan().any()):
-                return solve(*given, compact=True)
             todo = rows if compact else todo
         g, b, p = gram[todo], right_side[todo], passive[todo]
-        x = solved(torch.where(p[:, :, None] & p[:, None, :], g, identity), torch.where(p, b, 0), definite=not compact)
+        x = solved(torch.where(p[:, :, None] & p[:, None, :], g, identity), torch.where(p, b, 0))
         gradient = (g @ x[:, :, None])[:, :, 0] - b
         wrong = (torch.where(p, x, gradient) < -_TOLERANCE) & left[todo, None]
         count = wrong.sum(dim=1)

@@ -211,7 +211,8 @@ def test_on_a_gpu_reads_are_those_of_a_cpu_and_nobody_waits(cases, cuda):
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert torch.equal(found.cpu().nan_to_num(-1), of_cpu(cases[name]).nan_to_num(-1))
-        assert (torch.stack(in_tensors(*inputs)).cpu()[1] != found.cpu()[1]).float().mean() < 1e-3
+        others = torch.stack(in_tensors(*inputs)).cpu()[1]
+        assert (others != found.cpu()[1]).sum() <= 1e-3 * others.numel()
 
 
 @pytest.mark.gpu

@@ -251,4 +251,4 @@ def test_a_step_hardly_waits_for_the_gpu(trainer, arm, most, recwarn):
         run.train_step(0, batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len([warning for warning in recwarn if "synchroniz" in str(warning.message)]) <= most
+    assert len([warning for warning in recwarn if "called a synchronizing" in str(warning.message)]) <= most
