@@ -101,12 +101,13 @@ def counts_table(reference: Reference, batch: Any, path: Path, rows: Any = None)
 
 
 def without(reference: Reference, tissue: str) -> Reference:
-    """Give a reference that lacks a tissue."""
+    """Give a reference that lacks a tissue, of which its donors have none."""
     keep = [row for row, name in enumerate(reference.tissues) if name != tissue]
     parts = ([values[row] for row in keep] for values in (reference.donors, reference.tissues, reference.split))
-    return Reference(
-        reference.methylated[keep], reference.depth[keep], *parts, reference.regions, dict(reference.attributes)
-    )
+    known = np.delete(reference.composition[keep], reference.tissue_names.index(tissue), axis=1)
+    counts = reference.methylated[keep], reference.depth[keep]
+    attributes = dict(reference.attributes)
+    return Reference(*counts, *parts, reference.regions, attributes, known / known.sum(axis=1, keepdims=True))
 
 
 KNOWN_VARIATION = DonorVariation(scale=0.3, tilt=0.8, degrees_of_freedom=5.0, donor_spread=0.25, mean_admixture=0.0)

@@ -57,10 +57,13 @@ class _Entries(NamedTuple):
     whole: Tensor
 
 
-def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Known] = ()) -> dict[str, float]:
+def calibrate(
+    model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Known] = (), real: bool = True
+) -> dict[str, float]:
     """Set intervals, limits of detection, limit of the misfit and the prior of presence by ``drawn`` mixtures.
 
-    ``left_out`` are mixtures of donors that are not in the profiles. They can only widen intervals and raise limits.
+    ``left_out`` are mixtures of donors that are not in the profiles. They can only widen intervals and raise limits of
+    detection, and that of the misfit if they are ``real``: simulated donors fit as the drawn ones do.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def calibrate(model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Kno
             curve.copy_(_line(entries.conditions[entries.whole], entries.misfit[entries.whole], quantile))
         limits.most_noise.copy_(_BEYOND * entries.conditions[entries.whole, 0].max())
         if of_others:
-            _allow_for(model, _joined(of_others))
+            _allow_for(model, _joined(of_others), real)
     near = (entries.true > 0) & (entries.true < metrics.PRESENT)
     return {
         "calibration/n_mixtures": len(entries.misfit),
@@ -161,7 +164,7 @@ def _line(conditions: Tensor, misfit: Tensor, quantile: float) -> Tensor:
     return torch.tensor([line.intercept_, *line.coef_])
 
 
-def _allow_for(model: Deconvolver, others: _Entries) -> None:
+def _allow_for(model: Deconvolver, others: _Entries, real: bool) -> None:
     """Make what is stated hold for mixtures of other donors too."""
     intervals, limits = model.head.intervals, model.limits
     assert intervals is not None and limits is not None  # for the type checker
@@ -172,8 +175,9 @@ def _allow_for(model: Deconvolver, others: _Entries) -> None:
     intervals.outside.copy_(torch.where(torch.isfinite(seen), torch.maximum(drawn, seen), drawn))
     # The entries are on the CPU, wherever the model is.
     curve, coefficients, factors = (part.cpu() for part in (limits.misfit_curve, limits.coefficients, limits.factors))
-    allowed = curve[0] + others.conditions @ curve[1:]
-    limits.misfit_curve.mul_(max(1.0, torch.quantile((others.misfit / allowed).double(), _FITTING).item()))
+    if real:
+        allowed = curve[0] + others.conditions @ curve[1:]
+        limits.misfit_curve.mul_(max(1.0, torch.quantile((others.misfit / allowed).double(), _FITTING).item()))
     low, high = _AROUND_THE_LIMIT
     used = (others.true > low) & (others.true < high)
     limit = (coefficients[0] + others.circumstances[used] @ coefficients[1:]).exp()

@@ -37,8 +37,6 @@ _DRAWN = 0.5
 # Mixtures to calibrate on, with what fractions of pure ones and of ones of any kind, and of ones with a part of the
 # regions.
 _CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
-# Sizes of the deviations of donors that stand for real ones, in typical ones.
-_REAL_SIZES = (0.5, 3.0)
 # Smallest part of the regions that a mixture is left with.
 _FEWEST_REGIONS = 0.05
 _CPU = torch.device("cpu")
@@ -132,8 +130,7 @@ class _DrawnDonors:
     def plan(cls, tissue: npt.NDArray[np.integer], admixture: Admixture, rng: np.random.Generator) -> "_DrawnDonors":
         """Draw what differs between the donors of these tissues."""
         n = len(tissue)
-        foreign, sizes = admixture.draw(tissue, rng), _sizes(n, admixture.is_there, rng)
-        return cls(tissue, foreign, sizes, rng.integers(2**64, size=n, dtype=np.uint64))
+        return cls(tissue, admixture.draw(tissue, rng), _sizes(n, rng), rng.integers(2**64, size=n, dtype=np.uint64))
 
     def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
         """Select donors."""
@@ -233,14 +230,7 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
         values.index_copy_(0, place, values.index_select(0, place).masked_fill_(gone, missing))
 
 
-def _sizes(n: int, as_modelled: bool, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draw by how much the deviations of each donor are larger than those of a typical one, [n].
-
-    Log-normal, as modelled; of real donors in a wider range, since few have shown how they differ.
-    """
-    if as_modelled:
-        sizes = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2)
-    else:
-        least, most = np.log(_REAL_SIZES)
-        sizes = np.exp(rng.uniform(least, most, n))
-    return np.asarray(sizes, dtype=np.float32)
+def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw by how much the deviations of each donor are larger than those of a typical one, log-normal, [n]."""
+    sizes: npt.NDArray[np.float32] = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
+    return sizes

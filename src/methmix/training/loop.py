@@ -274,7 +274,7 @@ class Trainer:
         of = self._mixtures
         parts = batches(self.model, of.methylation, of.depth, of.proportions)
         left_out = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
-        rests_on = calibrate(self.model, drawn, left_out)
+        rests_on = calibrate(self.model, drawn, left_out, real=self._reference.known_composition is None)
         self.state.best |= rests_on
         weights = self._snapshot(optimiser=False).model
         self.model.load_state_dict(last)
