@@ -93,7 +93,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
     # By name, as --help must not wait for torch.
     if type(error).__name__ == "OutOfMemoryError":
         what = ". ".join(first_line.split(". ")[:2]).rstrip(".")
-        return 1, f"{what}\n  lower training.batch_size, take a GPU with more free memory, or compute with --device cpu"
+        return 1, f"{what}\n  use a GPU with more free memory"
     return 1, f"{type(error).__name__}: {first_line}\n  --verbose shows where it happened"
 
 

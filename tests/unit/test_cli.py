@@ -53,4 +53,4 @@ def test_a_gpu_without_memory_ends_in_a_message_that_says_what_to_do(capsys):
     assert cli.run(body, cli.parser("methmix.test", "Test."), []) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: CUDA out of memory. Tried to allocate 2.00 GiB"
-    assert "lower training.batch_size" in second
+    assert "more free memory" in second

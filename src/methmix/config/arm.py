@@ -157,8 +157,8 @@ class TrainingSettings(Section):
     @model_validator(mode="after")
     def _fractions_of_one_whole(self) -> Self:
         if self.pure_fraction + self.of_any_kind(True) > 1:
-            any_kind, pure = self.of_any_kind(True), self.pure_fraction
-            raise ValueError(f"any_fraction: {any_kind} and pure_fraction {pure} are more than all mixtures")
+            given = self.any_fraction if self.any_fraction is not None else f"null (up to {_ANY})"
+            raise ValueError(f"any_fraction: {given} and pure_fraction {self.pure_fraction} are more than all mixtures")
         return self
 
     def of_any_kind(self, composition_known: bool) -> float:

@@ -1,9 +1,9 @@
-"""How much of an arm's error the labels of real donors explain.
+"""How far the errors on mixtures of real donors are those that each donor has alone.
 
-What a real donor consists of is not known, and its mixtures are scored against its label. A tumour that holds blood,
-or a sorted cell type with some of its neighbour, then looks like an error of every arm. Each test donor is therefore
-deconvolved alone: mixtures of donors that were what they look like would have errors of the same kind. Where the errors
-of an arm correlate with these, they are errors of the labels, or differences between donors, as much as of the arm.
+What a real donor consists of is not known, and its mixtures are scored against its label. Each test donor is therefore
+deconvolved alone, and mixtures of donors that were what they look like are computed. Where the errors of an arm
+correlate with theirs, they come with the donors: from profiles that are not those of these donors, from differences
+between donors, and from labels that are not the whole truth. What these three contribute cannot be separated.
 """
 
 import numpy as np
@@ -40,8 +40,8 @@ def expected_errors(reference: Reference, test: Mixtures) -> Array:
 def label_correlation(reference: Reference, test: Mixtures, predicted: Array) -> float | None:
     """Correlate an arm's errors with `expected_errors`: Pearson's r over all tissues of all mixtures.
 
-    Its square is the share of the arm's squared error that they can explain. None where the composition of donors is
-    known, so that labels are not the truth, or nothing varies.
+    It is highest for arms that resemble NNLS. None where the composition of donors is known, so that labels are not the
+    truth, or nothing varies.
     """
     if reference.known_composition is not None:
         return None

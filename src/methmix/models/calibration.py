@@ -62,8 +62,9 @@ def calibrate(
 ) -> dict[str, float]:
     """Set intervals, limits of detection, limit of the misfit and the prior of presence by ``drawn`` mixtures.
 
-    ``left_out`` are mixtures of donors that are not in the profiles. They can only widen intervals and raise limits of
-    detection, and that of the misfit if they are ``real``: simulated donors fit as the drawn ones do.
+    ``left_out`` are mixtures of donors of validation (of training, where a tissue has none of its own). They can only
+    widen intervals and raise limits of detection, and that of the misfit if they are ``real``: simulated donors fit as
+    the drawn ones do.
 
     Returns
     -------
@@ -182,4 +183,8 @@ def _allow_for(model: Deconvolver, others: _Entries, real: bool) -> None:
     used = (others.true > low) & (others.true < high)
     limit = (coefficients[0] + others.circumstances[used] @ coefficients[1:]).exp()
     limit *= factors[others.stratum[used], others.background[used].long()]
-    limits.factors.mul_(max(1.0, _factor((others.true[used] / limit).double().numpy(), others.called[used].numpy())))
+    stated = torch.isfinite(limit)
+    if stated.sum() < _FEWEST:
+        return
+    ratio = (others.true[used] / limit)[stated].double().numpy()
+    limits.factors.mul_(max(1.0, _factor(ratio, others.called[used][stated].numpy())))

@@ -1,4 +1,4 @@
-"""How much of other tissues donors hold, or look like holding, for donors that are drawn around the profiles.
+"""Admixture of other tissues, actual or apparent, in donors that are drawn around the profiles.
 
 Of simulated donors the composition is known, and what they hold of another tissue is that tissue. Of a real donor only
 the label is known. Seen through the profiles of the others it looks like a mixture too: sorted cells are not pure,
@@ -8,7 +8,9 @@ evidence that a patient has it.
 
 The apparent proportion of other tissues is taken to be exponential with a mean of its tissue, and the means to be from
 an inverse gamma distribution around that of all tissues (Gelman et al. 2013, Bayesian Data Analysis, ch. 5): a tissue
-of whom few donors are known, or only one, may be a very variable one.
+of which few donors are known, or only one, may be a very variable one. A part of what is apparent is due to errors of
+the profiles and to deviations of single regions, which drawn donors have besides: they look more mixed than the real
+ones do, which makes what a model says of them less certain.
 """
 
 from dataclasses import dataclass
@@ -25,14 +27,16 @@ from methmix.reference.variation import MAXIMUM_ADMIXTURE, DonorVariation
 
 Array = npt.NDArray[np.float64]
 
-# Shape of the inverse gamma distribution: the least with which it has a mean.
+# Shape of the inverse gamma distribution: the smallest whole number with which it has a mean.
 _SHAPE = 2.0
 # Apparent proportion of other tissues where no donor shows it: mean over the 13 tissues of Passemiers et al. 2024.
 _BORROWED = 0.1
-# A donor that looks less like its tissue than the rest would have another label.
+# A donor that looks less like its tissue than the rest is taken to be mislabelled.
 _MOST = 0.7
 # Of how many tissues apparent admixture is, and what part of it is of any instead of similar ones.
-_OTHERS, _ANY = 3, 0.3
+_OTHERS, _DISSIMILAR = 3, 0.3
+# Part of the regions that a donor must have reads in to be looked at.
+_OBSERVED = 0.5
 # Markers per tissue of the least squares that donors are seen through: robust where profiles are of few donors.
 _MARKERS = 100
 
@@ -111,7 +115,7 @@ def admixture_of(reference: Reference, donors: DonorSums) -> tuple[Admixture, Ar
     number, total = np.array([len(found) for found in seen]), np.array([sum(found) for found in seen])
     shape = _SHAPE + number
     mean = ((_SHAPE - 1) * overall + total) / (shape - 1)
-    among = (1 - _ANY) * similarity(donors.all.mean.double()).cpu().numpy() + _ANY * any_other
+    among = (1 - _DISSIMILAR) * similarity(donors.all.mean.double()).cpu().numpy() + _DISSIMILAR * any_other
     return Admixture(mean, shape, among, _OTHERS, _MOST, False), mean / np.sqrt(n_donors)
 
 
@@ -126,12 +130,12 @@ def apparent(reference: Reference, donors: DonorSums) -> list[list[float]]:
         found.append([])
         for row in rows:
             in_train = splits[row] == "train"
-            if in_train and alone:
+            if (in_train and alone) or (reference.depth[row] > 0).mean() < _OBSERVED:
                 continue
             profiles = donors.all.replaced([own], donors.without([own], [row])) if in_train else donors.all
             device = profiles.mean.device
             methylation = torch.from_numpy(reference.fractions[[row]]).to(device)
             depth = torch.from_numpy(reference.depth[[row]].astype(np.float32)).to(device)
             proportions: Tensor = deconvolve(profiles.exact(), methylation, depth, _MARKERS, False).proportions
-            found[-1].append(1 - float(proportions[0, own]))
+            found[-1].append(min(1 - float(proportions[0, own]), _MOST))
     return found

@@ -3,7 +3,8 @@
 Around the true means of a simulated reference, or those of an atlas, they are drawn by the model that the donors of
 the reference were drawn by. Of a real reference, the means themselves are estimates: they are drawn once around the
 profiles of all donors, with their sampling error, and the donors around them with the variance between real ones; the
-real test donors are a second source. The composition of a drawn donor is known, of a real one only its label.
+real test donors are a second source. The composition of a donor that is drawn around true means is known; around those
+of a real reference what looks like other tissues counts as the donor's label, as it does in a real one.
 """
 
 import json

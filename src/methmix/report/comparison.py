@@ -120,11 +120,7 @@ def comparison_json(
         "arms": {
             arm: {
                 **{key: r.metrics[key] for name in _with_interval(r) for key in (name, f"{name}_ci95")},
-                **{
-                    name: r.metrics[name]
-                    for name in (*_COSTS, "choices", "grouped", "label_correlation")
-                    if name in r.metrics
-                },
+                **{name: r.metrics[name] for name in (*_COSTS, *_KEPT) if name in r.metrics},
                 **{key: value for key, value in r.metrics.items() if key.endswith("_donors_ci95")},
                 **({"donor_draws": r.metrics["donor_draws"]} if "donor_draws" in r.metrics else {}),
                 **over_draws(draws, arm),

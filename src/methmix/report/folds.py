@@ -150,15 +150,14 @@ def folds_figure(content: dict[str, Any]) -> Figure:
 
 
 def _of_labels(arms: dict[str, Any]) -> str:
-    """Say how much of the errors what donors look like alone can explain."""
+    """Say how far the errors are those that each donor has alone."""
     known = {arm: [r for r in entry["label_correlation"] if r is not None] for arm, entry in arms.items()}
-    listed = ", ".join(f"{arm} {min(values):.2f} to {max(values):.2f}" for arm, values in known.items() if values)
+    listed = ", ".join(f"{arm}: {min(values):.2f} to {max(values):.2f}" for arm, values in known.items() if values)
     if not listed:
         return ""
     return (
-        " Truth is the labels of the donors. Errors that mixtures would have if each donor were what NNLS sees in it "
-        f"alone correlate with those of an arm in a fold at r = {listed}; the square of r is the share that they can "
-        "explain."
+        " Truth is the labels of the donors. Correlation of each arm's errors with those expected if each test donor "
+        f"is what NNLS with the training profiles finds in it alone, range over folds: {listed}."
     )
 
 

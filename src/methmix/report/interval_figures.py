@@ -1,4 +1,4 @@
-"""Figures of the intervals of one arm: where they hold the truth, and some of them."""
+"""Figures of the intervals of one arm: their coverage, and some of them."""
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +19,7 @@ _CLASSES = {
     "20 to 50 %": (0.2, 0.5),
     "> 50 %": (0.5, 1.0),
 }
-# The share of fewer tissues says little: it is left out.
+# The coverage of fewer tissues says little: it is left out.
 _FEWEST = 20
 # Coverage this far from the level is drawn in full colour.
 _FAR = 0.15
@@ -33,7 +33,7 @@ def intervals(result: ArmResult) -> Figure | None:
     if np.isnan(result.low).all():
         return None
     figure = Figure(figsize=(13, 3.8))
-    first, second, third = figure.subplots(1, 3, width_ratios=[2, 2, 2])
+    first, second, third = figure.subplots(1, 3)
     present = metrics.present(result.true)
     covered = metrics.covered(result.true, result.low, result.high)
     _by_class(first, result, covered)
@@ -48,7 +48,7 @@ def intervals(result: ArmResult) -> Figure | None:
 
 
 def coverage_by_class(result: ArmResult, covered: metrics.Mask) -> tuple[list[str], list[str], np.ndarray]:
-    """Compute the share of tissues whose interval holds the truth.
+    """Compute the coverage of the true proportions.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def coverage_by_class(result: ArmResult, covered: metrics.Mask) -> tuple[list[st
 
 
 def _by_class(axes: Axes, result: ArmResult, covered: metrics.Mask) -> None:
-    """Write coverage by depth and class; red where intervals hold too seldom, blue where they are wide."""
+    """Write coverage by depth and class; red below the level, blue above."""
     depths, names, coverage = coverage_by_class(result, covered)
     level = metrics.INTERVAL_LEVEL
     axes.imshow(coverage - level, cmap=mpl.colormaps["RdBu"], vmin=-_FAR, vmax=_FAR, aspect="auto")

@@ -3,8 +3,8 @@
 Profiles that include the donors of the mixtures would make training mixtures too easy: the model would learn that
 profiles are exact. So each step has an episode: of every tissue one donor is for the mixtures and the others are for
 the profile, or, where there is no other and at random elsewhere, both are drawn around the profile, and each mixture
-has donors of its own. A drawn donor has admixture of other tissues as real ones have (`methmix.reference.admixture`).
-Where the composition of donors is known, that is what the model learns; else it learns their labels.
+has donors of its own. A drawn donor has admixture of other tissues (`methmix.reference.admixture`). Where the
+composition of donors is known, that is what the model learns; else it learns their labels.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, Mix
 from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
-from methmix.reference.variation import DRAWN_SIZE
+from methmix.reference.variation import DRAWN_SIZE, MAXIMUM_ADMIXTURE
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5
@@ -39,7 +39,6 @@ _DRAWN = 0.5
 _CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
 # Smallest part of the regions that a mixture is left with.
 _FEWEST_REGIONS = 0.05
-_CPU = torch.device("cpu")
 
 
 class Episode(NamedTuple):
@@ -83,7 +82,8 @@ class Episodes:
         """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
         n, mean = len(self._groups), self._known.mean
         others = sent(self._admixture.others(np.arange(n), 1, rng)[:, 0], mean.device)
-        foreign = sent((self._impurity * rng.standard_normal(n)).astype(np.float32), mean.device)
+        too_much = (self._impurity * rng.standard_normal(n)).clip(-MAXIMUM_ADMIXTURE, MAXIMUM_ADMIXTURE)
+        foreign = sent(too_much.astype(np.float32), mean.device)
         drawn = torch.lerp(mean, mean[others], foreign[:, None])
         return replace(self._known, mean=drawn.clamp_(0, 1))
 
