@@ -37,6 +37,8 @@ _DRAWN = 0.5
 # Mixtures to calibrate on, with what fractions of pure ones and of ones of any kind, and of ones with a part of the
 # regions.
 _CALIBRATION, _CALIBRATED, _PARTIAL = 4000, (0.05, 0.45), 0.2
+# Range of the sizes of the deviations of varied donors.
+_VARIED = (0.5, 3.0)
 # Smallest part of the regions that a mixture is left with.
 _FEWEST_REGIONS = 0.05
 
@@ -65,8 +67,12 @@ class Episodes:
         self._known, self._source = shrunken.all, shrunken if shrink else donors
         self.profiles, self._with_profiles = self._source.all, with_profiles
 
-    def draw(self, rng: np.random.Generator) -> Episode:
-        """Draw one episode."""
+    def draw(self, rng: np.random.Generator, varied: bool = False) -> Episode:
+        """Draw one episode, with donors as estimated or, of real references, more ``varied`` ones.
+
+        Few real donors have shown how they differ; what is trained on more than is likely relies less on it.
+        """
+        sizes = _VARIED if varied and not self._admixture.is_there else None
         chosen = {
             tissue: int(rows[rng.integers(len(rows))])
             for tissue, rows in enumerate(self._groups)
@@ -76,7 +82,7 @@ class Episodes:
         if chosen and profiles:
             tissues, rows = list(chosen), list(chosen.values())
             profiles = profiles.replaced(tissues, self._source.without(tissues, rows))
-        return Episode(profiles, partial(self._donors, chosen, self._impure(rng)))
+        return Episode(profiles, partial(self._donors, chosen, self._impure(rng), sizes))
 
     def _impure(self, rng: np.random.Generator) -> Profiles:
         """Draw what the tissues may be: a profile still holds some of another tissue, or has lost some of its own."""
@@ -91,6 +97,7 @@ class Episodes:
         self,
         chosen: dict[int, int],
         known: Profiles,
+        sizes: tuple[float, float] | None,
         proportions: npt.NDArray[np.float32],
         rng: np.random.Generator,
         rows: slice,
@@ -98,7 +105,7 @@ class Episodes:
         """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
         mixture, tissue = np.nonzero(proportions)
         # For all mixtures, so that those of other ranks are drawn alike.
-        own = _DrawnDonors.plan(tissue, self._admixture, rng)
+        own = _DrawnDonors.plan(tissue, self._admixture, sizes, rng)
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
@@ -127,10 +134,17 @@ class _DrawnDonors:
     seeds: npt.NDArray[np.uint64]
 
     @classmethod
-    def plan(cls, tissue: npt.NDArray[np.integer], admixture: Admixture, rng: np.random.Generator) -> "_DrawnDonors":
-        """Draw what differs between the donors of these tissues."""
+    def plan(
+        cls,
+        tissue: npt.NDArray[np.integer],
+        admixture: Admixture,
+        sizes: tuple[float, float] | None,
+        rng: np.random.Generator,
+    ) -> "_DrawnDonors":
+        """Draw what differs between the donors of these tissues; ``sizes`` as in `_sizes`."""
         n = len(tissue)
-        return cls(tissue, admixture.draw(tissue, rng), _sizes(n, rng), rng.integers(2**64, size=n, dtype=np.uint64))
+        foreign, size = admixture.draw(tissue, rng), _sizes(n, sizes, rng)
+        return cls(tissue, foreign, size, rng.integers(2**64, size=n, dtype=np.uint64))
 
     def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
         """Select donors."""
@@ -179,18 +193,25 @@ class TrainingBatches:
         """Make the batch of a step, or some rows of it, where several processes divide it."""
         settings = self.settings
         fractions = settings.pure_fraction, self.any_fraction
-        return self._drawn(self.episodes, fractions, settings.partial_fraction, rows, "training", self.phase, step)
+        stream = "training", self.phase, step
+        return self._drawn(self.episodes, fractions, settings.partial_fraction, rows, True, *stream)
 
     def calibration(self, episodes: Episodes) -> Iterator[Batch]:
         """Make batches to calibrate on: mixtures of any kind as well as of the recipe, with episodes in any case."""
         for number in range(-(-_CALIBRATION // self.settings.batch_size)):
-            yield self._drawn(episodes, _CALIBRATED, _PARTIAL, slice(None), "calibration", self.phase, number)
+            yield self._drawn(episodes, _CALIBRATED, _PARTIAL, slice(None), False, "calibration", self.phase, number)
 
     def _drawn(
-        self, episodes: Episodes | None, fractions: tuple[float, float], partial: float, rows: slice, *stream: str | int
+        self,
+        episodes: Episodes | None,
+        fractions: tuple[float, float],
+        partial: float,
+        rows: slice,
+        varied: bool,
+        *stream: str | int,
     ) -> Batch:
         rng = seeds.generator(self.seed, *stream)
-        profiles, donors = episodes.draw(rng) if episodes else (None, None)
+        profiles, donors = episodes.draw(rng, varied) if episodes else (None, None)
         drawn = self.sampler.sample(self.settings.batch_size, rng, *fractions, donors, rows)
         if partial:
             _hide(drawn, self.settings.batch_size, partial, rows, rng)
@@ -230,7 +251,13 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
         values.index_copy_(0, place, values.index_select(0, place).masked_fill_(gone, missing))
 
 
-def _sizes(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draw by how much the deviations of each donor are larger than those of a typical one, log-normal, [n]."""
-    sizes: npt.NDArray[np.float32] = np.exp(DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2).astype(np.float32)
-    return sizes
+def _sizes(n: int, within: tuple[float, float] | None, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw by how much the deviations of each donor are larger than those of a typical one, [n].
+
+    Log-normal as estimated, or log-uniform within a range.
+    """
+    if within is None:
+        logarithms = DRAWN_SIZE * rng.standard_normal(n) - DRAWN_SIZE**2 / 2
+    else:
+        logarithms = rng.uniform(np.log(within[0]), np.log(within[1]), n)
+    return np.exp(logarithms).astype(np.float32)

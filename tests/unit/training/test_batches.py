@@ -19,7 +19,7 @@ from methmix.models.registry import build_model
 from methmix.reference.admixture import Admixture
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
-from methmix.training.batches import Episodes, _DrawnDonors, _hide, training_batches
+from methmix.training.batches import Episodes, _DrawnDonors, _hide, _sizes, training_batches
 
 
 def episodes_of(reference, purify, shrink=False):
@@ -138,13 +138,30 @@ def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     n = len(reference.tissue_names)
     any_other = (1 - np.eye(n)) / (n - 1)
     admixture = Admixture(np.full(n, 0.2), np.full(n, np.inf), any_other, 2, 0.4, True)
-    drawn = _DrawnDonors.plan(np.arange(4), admixture, seeds.generator(3, "test"))
+    drawn = _DrawnDonors.plan(np.arange(4), admixture, None, seeds.generator(3, "test"))
     fractions, composition = drawn.fractions(exact), admixture.composition(drawn.tissue, drawn.foreign)
     assert (composition > 0).sum() > 4
     np.testing.assert_allclose(fractions.numpy(), composition @ exact.mean.numpy(), atol=1e-5)
     # Of a real donor the label is all that is known.
     labels = replace(admixture, is_there=False).composition(drawn.tissue, drawn.foreign)
     assert (labels == np.eye(n)[:4]).all()
+
+
+def test_donors_of_a_real_reference_are_more_varied_in_training_than_in_calibration(reference):
+    """What is stated rests on donors as estimated, of simulated references what is learned does too."""
+    real = replace(reference, known_composition=None)
+
+    def spread(of, varied):
+        donors = episodes_of(of, purify=False).draw(seeds.generator(1, "test"), varied).donors
+        mixed = donors(EVERY_TISSUE, seeds.generator(2, "test"), slice(None))
+        own = ~mixed.weights.all(axis=0)
+        return float(mixed.fractions[torch.from_numpy(own)].var(dim=1).mean())
+
+    assert spread(reference, varied=True) == spread(reference, varied=False)
+    assert spread(real, varied=True) != spread(real, varied=False)
+    sizes = _sizes(20_000, (0.5, 3.0), np.random.default_rng(1))
+    assert 0.5 <= sizes.min() < 0.51 and 2.99 < sizes.max() <= 3
+    assert np.log(sizes).mean() == pytest.approx(np.log(1.5) / 2, abs=0.02)
 
 
 def test_untrained_backbone_is_least_squares(reference, tmp_path):
