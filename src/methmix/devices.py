@@ -27,8 +27,8 @@ def why_no_gpu() -> str:
             return ""
     if torch.version.cuda is None and torch.version.hip is None:
         return f"torch {torch.__version__} is built for the CPU"
-    told = [str(warning.message).removeprefix("CUDA initialization: ").split(". ")[0] for warning in caught]
-    return "; ".join(told) or f"torch {torch.__version__} sees none"
+    reasons = [str(warning.message).removeprefix("CUDA initialization: ").split(". ")[0] for warning in caught]
+    return "; ".join(reasons) or f"torch {torch.__version__} sees none"
 
 
 @contextmanager

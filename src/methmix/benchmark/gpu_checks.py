@@ -85,7 +85,7 @@ def _counts(room: Room, mean: float) -> Iterator[dict[str, Any]]:
 
 
 def _deviation(counts: npt.NDArray[np.float64], mean: float) -> dict[str, float]:
-    """Compare mean, variance and share of zeros; deviations are in standard deviations of each."""
+    """Compare mean, variance and proportion of zeros; deviations are in standard deviations of each."""
     n, none = len(counts), np.exp(-mean)
     found = np.array([counts.mean() / mean, counts.var() / mean, float((counts == 0).mean())])
     deviation = np.sqrt(np.array([1 / mean, 2 + 1 / mean, none * (1 - none)]) / n)

@@ -164,8 +164,8 @@ class TrainingSettings(Section):
     def of_any_kind(self, composition_known: bool) -> float:
         """Give the fraction of mixtures of any kind.
 
-        Where donors look like mixtures themselves, a trace in them cannot be told from one in the mixture. To learn
-        from traces costs there what it brings where the composition of donors is known.
+        Where donors look like mixtures themselves, a trace in them cannot be distinguished from one in the mixture, and
+        to learn from traces raises the error.
         """
         if self.any_fraction is not None:
             return self.any_fraction

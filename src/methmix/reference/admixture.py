@@ -74,9 +74,9 @@ class Admixture:
         drawn = (np.where(known, 2, self.shape) - 1)[tissue] / rng.gamma(np.where(known, 1, self.shape)[tissue])
         means = self.mean[tissue] * np.where(known[tissue], 1, drawn)
         total = np.minimum(rng.exponential(1, n) * means, self.most)
-        shares = rng.dirichlet(np.ones(self.n_others), n) * total[:, None]
+        proportions = rng.dirichlet(np.ones(self.n_others), n) * total[:, None]
         found = np.zeros((n, len(self.mean)), dtype=np.float32)
-        np.add.at(found, (np.arange(n)[:, None], self.others(tissue, self.n_others, rng)), shares)
+        np.add.at(found, (np.arange(n)[:, None], self.others(tissue, self.n_others, rng)), proportions)
         return found
 
     def composition(self, tissue: npt.NDArray[np.integer], foreign: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
