@@ -261,7 +261,8 @@ class _Block:
     def residuals(self, proportions: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the sum of the weighted squared residuals and the number of observed regions, [n] each."""
         squares = (self._values - proportions.float() @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
-        return squares.double(), (self._depth > 0).sum(dim=1)
+        # A sum of truth values would first be copied to integers.
+        return squares.double(), self._depth.sign().sum(dim=1)
 
 
 def _active_set_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:

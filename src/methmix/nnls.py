@@ -79,7 +79,13 @@ def solve_normal_equations(gram: Array, right_side: Array) -> npt.NDArray[np.flo
 
 def pairs(profiles: Tensor) -> Tensor:
     """Multiply the profiles of every pair of tissues: [n_tissues, n_regions] -> [n_pairs, n_regions]."""
-    return torch.cat([own * profiles[tissue:] for tissue, own in enumerate(profiles)])
+    n_tissues, n_regions = profiles.shape
+    products, start = profiles.new_empty(n_tissues * (n_tissues + 1) // 2, n_regions), 0
+    for tissue, own in enumerate(profiles):
+        end = start + n_tissues - tissue
+        torch.mul(own, profiles[tissue:], out=products[start:end])
+        start = end
+    return products
 
 
 def square(entries: Tensor, n_tissues: int) -> Tensor:

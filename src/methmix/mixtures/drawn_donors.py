@@ -1,6 +1,7 @@
 """Donors drawn around the profiles of their tissues."""
 
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -8,52 +9,85 @@ import torch
 from torch import Tensor
 
 from methmix.devices import staged
-from methmix.mixtures import gpu
-from methmix.mixtures.reads import normal_deviates
+from methmix.mixtures import gpu, kernel
+from methmix.mixtures.poisson import normal_quantiles
+from methmix.mixtures.reads import entries, normal_deviates
 from methmix.reference.variation import DRAWN_FREEDOM, DRAWN_RANGE
 
 
-def deviating(
-    mean: Tensor,
-    variance: Tensor,
-    tissue: npt.NDArray[np.integer],
-    size: npt.NDArray[np.float32],
-    seeds: npt.NDArray[np.uint64],
-) -> Tensor:
-    """Draw donors that deviate from the means of their tissues on the logit scale.
+class DonorPlan(NamedTuple):
+    """What differs between drawn donors, of which there are n.
+
+    ``tissue`` is the row of the profiles that a donor is drawn around, ``size`` the factor of its deviations, [n];
+    ``foreign`` its proportions of other tissues, float32 [n, n_tissues]; ``seeds``, [n], decide the deviations.
+    """
+
+    tissue: npt.NDArray[np.integer]
+    size: npt.NDArray[np.float32]
+    foreign: npt.NDArray[np.float32]
+    seeds: npt.NDArray[np.uint64]
+
+    def at(self, rows: slice | npt.NDArray[np.bool_]) -> "DonorPlan":
+        """Select donors."""
+        return DonorPlan(*(values[rows] for values in self))
+
+
+def draw_donors(mean: Tensor, variance: Tensor, plan: DonorPlan, drawn: Tensor) -> None:
+    """Draw donors that deviate from the means of their tissues on the logit scale, and hold some of other tissues.
 
     Parameters
     ----------
     mean, variance
         Mean methylation, 0-1, and its variance between donors, float32 [n_tissues, n_regions], on any device.
-    tissue, size, seeds
-        Of each donor: row of ``mean``, factor of its deviations, and seed, [n].
-
-    Returns
-    -------
-    Tensor
-        Methylation, float32 [n, n_regions], 0-1, on the same device. A donor is the same whichever others are drawn,
-        but for rounding also on another device.
+    drawn
+        What is filled with their methylation, float32 [n, n_regions], 0-1, on the same device. A donor is the same
+        whichever others are drawn, but for rounding also on another device.
     """
-    inputs = staged(mean.device, tissue.astype(np.int32), size, seeds.view(np.int64))
-    kernels = None if mean.device.type == "cpu" else gpu.kernels(mean.device)
-    if kernels is not None:
-        return _in_kernel(kernels, mean, variance, *inputs)
-    rows, sizes, _ = inputs
-    m = mean.index_select(0, rows).clamp_(*DRAWN_RANGE)
-    z = normal_deviates(seeds, m.shape[1], m.device)
-    deviation = variance.index_select(0, rows).sqrt_().div_(m * (1 - m)).mul_(-sizes[:, None])
-    # Odds of being unmethylated, times what the deviation changes them by.
-    odds = m.reciprocal_().sub_(1).mul_(deviation.mul_(_heavy_tailed(z)).exp_())
-    return odds.add_(1).reciprocal_()
+    device = mean.device
+    if device.type == "cpu":
+        _in_loops(mean, variance, plan, drawn)
+        return
+    if kernels := gpu.kernels(device):
+        _in_kernel(kernels, mean, variance, plan, drawn)
+    else:
+        _in_tensors(mean, variance, plan, drawn)
+    (foreign,) = staged(device, plan.foreign)
+    drawn.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, mean)
 
 
-def _in_kernel(
-    kernels: ModuleType, mean: Tensor, variance: Tensor, tissue: Tensor, size: Tensor, seeds: Tensor
-) -> Tensor:
-    drawn = torch.empty(len(tissue), mean.shape[1], device=mean.device)
-    kernels.deviate(mean, variance, tissue, size, seeds, DRAWN_RANGE, _TAILS, drawn)
-    return drawn
+def _logits(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the odds of being unmethylated, and the standard deviation of the logit between donors."""
+    m = mean.clamp(*DRAWN_RANGE)
+    return 1 / m - 1, variance.sqrt() / (m * (1 - m))
+
+
+def _in_loops(mean: Tensor, variance: Tensor, plan: DonorPlan, drawn: Tensor) -> None:
+    profiles = [part.numpy() for part in (mean, *_logits(mean, variance))]
+    tails = tuple(map(np.float32, _TAILS))
+
+    def draw(rows: slice) -> None:
+        own = plan.at(rows)
+        kernel.deviate(
+            *(*profiles, own.tissue, own.size, *entries(own.foreign), own.seeds),
+            *(tails, normal_quantiles(), drawn.numpy()[rows]),
+        )
+
+    kernel.in_threads(len(drawn), draw)
+
+
+def _in_kernel(kernels: ModuleType, mean: Tensor, variance: Tensor, plan: DonorPlan, drawn: Tensor) -> None:
+    """Draw the deviations alone."""
+    inputs = staged(mean.device, plan.tissue.astype(np.int32), plan.size, plan.seeds.view(np.int64))
+    kernels.deviate(mean, variance, *inputs, DRAWN_RANGE, _TAILS, drawn)
+
+
+def _in_tensors(mean: Tensor, variance: Tensor, plan: DonorPlan, drawn: Tensor) -> None:
+    """Draw the deviations alone."""
+    rows, sizes = staged(mean.device, plan.tissue.astype(np.int32), plan.size)
+    odds, deviation = (part.index_select(0, rows) for part in _logits(mean, variance))
+    z = normal_deviates(plan.seeds, mean.shape[1], mean.device)
+    change = deviation.mul_(-sizes[:, None]).mul_(_heavy_tailed(z)).exp_()
+    torch.reciprocal(odds.mul_(change).add_(1), out=drawn)
 
 
 def _heavy_tailed(z: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def deviate(
     tails: tuple[float, float, float],
     drawn: Tensor,
 ) -> None:
-    """Fill ``drawn``, float32 [n, n_regions], contiguous, as `methmix.mixtures.drawn_donors.deviating` does.
+    """Fill ``drawn``, float32 [n, n_regions], contiguous, with the deviations of `methmix.mixtures.drawn_donors.draw_donors`.
 
     ``tissue`` is int32, and ``seeds`` as in `draw`; of waiting and CUDA graphs the same holds.
     """

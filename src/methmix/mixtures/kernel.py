@@ -4,8 +4,13 @@ What `methmix.mixtures.reads` says in tensors is here in loops, each simple enou
 chunks of regions. Compiled at the first use and kept beside this file, or in the user's cache.
 """
 
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numba
 import numpy as np
+import torch
 from numba import float32, int32, uint32, uint64
 
 from methmix.mixtures.poisson import (
@@ -25,6 +30,16 @@ _CHUNK = 512
 _GOLDEN = 0x9E3779B97F4A7C15
 _ROOT, _MEAN = float32(LARGEST_ROOT), float32(LARGEST_MEAN)
 _OF_THRESHOLD, _OF_NORMAL = 2**THRESHOLD_BITS - 1, WITHIN - 1
+# Coefficients of 2**x for x from -1/2 to 1/2, from the highest power: the Taylor series, right to 2e-8.
+_POWERS = tuple(float32(np.log(2) ** k / math.factorial(k)) for k in range(7, -1, -1))
+_LEAST_EXPONENT, _EXPONENT_BITS, _EXPONENT_BIAS = float32(-126), 23, 127
+
+
+def in_threads(n: int, work: Callable[[slice], None]) -> None:
+    """Do work on ``n`` rows, divided among as many threads as torch computes with."""
+    workers = max(1, min(torch.get_num_threads(), n))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, [slice(n * k // workers, n * (k + 1) // workers) for k in range(workers)]))
 
 
 @numba.njit(inline="always")
@@ -52,10 +67,11 @@ def _normal(n, bits, quantiles, index, low, high, deviates):  # type: ignore[no-
 def _counts(n, mean, bits, choice, aliases, quantiles, room, counts):  # type: ignore[no-untyped-def]
     """Draw counts[:n] of mean[:n], as `methmix.mixtures.poisson.counts` does."""
     index, word, low, high, deviates = room
-    smallest, largest = mean[0], mean[0]
+    # Counted, as the order of a minimum of floats matters to the compiler.
+    n_few = int32(0)
     for j in range(n):
-        smallest, largest = min(smallest, mean[j]), max(largest, mean[j])
-    if smallest < _MEAN:
+        n_few += int32(mean[j] < _MEAN)
+    if n_few > 0:
         for j in range(n):
             root = np.sqrt(mean[j])
             place = (root if root < _ROOT else _ROOT) * float32(PER_ROOT)
@@ -70,7 +86,7 @@ def _counts(n, mean, bits, choice, aliases, quantiles, room, counts):  # type: i
             slot, alias = int32(bits[j] >> uint32(THRESHOLD_BITS)), int32(word[j] & uint32(SLOTS - 1))
             own = (bits[j] & uint32(_OF_THRESHOLD)) < (word[j] >> uint32(SLOT_BITS))
             counts[j] = float32(slot if own else alias)
-    if largest >= _MEAN:
+    if n_few < n:
         _normal(n, bits, quantiles, index, low, high, deviates)
         for j in range(n):
             skewed = np.sqrt(mean[j] - float32(ROUNDING)) * deviates[j]
@@ -93,6 +109,52 @@ def normal_deviates(seeds, quantiles, deviates):  # type: ignore[no-untyped-def]
             for j in range(n):
                 bits[j] = uint32(_hash(first + uint64(j + 1) * uint64(_GOLDEN)) >> uint64(32))
             _normal(n, bits, quantiles, index, low, high, deviates[i, start : start + n])
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def deviate(  # type: ignore[no-untyped-def]
+    mean, odds, deviation, tissue, size, others, foreign, ends, seeds, tails, quantiles, drawn
+):
+    """Fill ``drawn``, float32 [n, n_regions], as `methmix.mixtures.drawn_donors.draw_donors` does.
+
+    ``odds`` of being unmethylated and ``deviation`` on the logit scale are those of the tissues, [n_tissues, n_regions].
+    Donor i has ``foreign`` proportions of the tissues ``others``, those from ``ends[i]`` to ``ends[i + 1]``.
+    """
+    deviates, rest = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    exponent = np.empty(_CHUNK, np.int32)
+    # The same bits read as numbers are powers of 2.
+    power = exponent.view(np.float32)
+    bits, index = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.int32)
+    low, high = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    n_regions = drawn.shape[1]
+    for i in range(len(seeds)):
+        scale, pure = -size[i] * float32(1 / np.log(2)), float32(1)
+        for k in range(ends[i], ends[i + 1]):
+            pure -= foreign[k]
+        for start in range(0, n_regions, _CHUNK):
+            n = min(_CHUNK, n_regions - start)
+            first = seeds[i] + uint64(start) * uint64(_GOLDEN)
+            for j in range(n):
+                bits[j] = uint32(_hash(first + uint64(j + 1) * uint64(_GOLDEN)) >> uint64(32))
+            _normal(n, bits, quantiles, index, low, high, deviates)
+            own, base = deviation[tissue[i], start : start + n], odds[tissue[i], start : start + n]
+            for j in range(n):
+                square = deviates[j] * deviates[j]
+                heavy_tailed = ((square * tails[2] + tails[1]) * square + tails[0]) * deviates[j]
+                x = max(scale * own[j] * heavy_tailed, _LEAST_EXPONENT)
+                x = min(x, -_LEAST_EXPONENT)
+                nearest = int32(x + float32(_EXPONENT_BIAS) + float32(0.5))
+                rest[j] = x - float32(nearest - _EXPONENT_BIAS)
+                exponent[j] = nearest << _EXPONENT_BITS
+            for j in range(n):
+                x, factor = rest[j], _POWERS[0]
+                for coefficient in _POWERS[1:]:
+                    factor = factor * x + coefficient
+                drawn[i, start + j] = pure / (float32(1) + base[j] * power[j] * factor)
+            for k in range(ends[i], ends[i + 1]):
+                other = mean[others[k], start : start + n]
+                for j in range(n):
+                    drawn[i, start + j] += foreign[k] * other[j]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

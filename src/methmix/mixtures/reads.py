@@ -6,7 +6,6 @@ Random numbers are a hash of the mixture's seed and the region's number (SplitMi
 that a mixture has the same reads in whatever batch, block, thread or process it is drawn.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
@@ -95,7 +94,9 @@ def normal_deviates(seeds: _Seeds, n_regions: int, device: torch.device) -> Tens
     """Draw normal deviates, float32 [n, n_regions], a row for each seed; their ends are at four standard deviations."""
     if device.type == "cpu":
         drawn = torch.empty(len(seeds), n_regions)
-        kernel.normal_deviates(seeds, normal_quantiles(), drawn.numpy())
+        kernel.in_threads(
+            len(seeds), lambda rows: kernel.normal_deviates(seeds[rows], normal_quantiles(), drawn.numpy()[rows])
+        )
         return drawn
     (first,) = staged(device, seeds.view(np.int64))
     return deviates(_shift(_hash(first[:, None] + (torch.arange(n_regions, device=device) + 1) * _GOLDEN), 32))
@@ -120,14 +121,12 @@ def _in_loops(
 
     def draw(rows: slice) -> None:
         kernel.draw(
-            *(*_entries(weights[rows]), fractions.numpy(), np.float32(LEAST_KNOWN)),
+            *(*entries(weights[rows]), fractions.numpy(), np.float32(LEAST_KNOWN)),
             *(seeds[rows], mean_depth[rows], coverage.numpy(), alias_tables(), normal_quantiles()),
             *(observed.numpy()[rows], depth.numpy()[rows]),
         )
 
-    n, workers = len(weights), max(1, min(torch.get_num_threads(), len(weights)))
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(draw, [slice(n * k // workers, n * (k + 1) // workers) for k in range(workers)]))
+    kernel.in_threads(len(weights), draw)
     return observed, depth
 
 
@@ -135,7 +134,7 @@ def _in_kernel(
     kernels: ModuleType, weights: _Weights, fractions: Tensor, mean_depth: _Numbers, coverage: Tensor, seeds: _Seeds
 ) -> tuple[Tensor, Tensor]:
     observed, depth = (torch.empty(len(weights), fractions.shape[1], device=fractions.device) for _ in range(2))
-    rows, own, ends = _entries(weights)
+    rows, own, ends = entries(weights)
     donors, proportions, places, first, means = staged(
         *(fractions.device, rows.astype(np.int32), own, ends.astype(np.int32)),
         *(seeds.view(np.int64), mean_depth.astype(np.float32)),
@@ -144,9 +143,17 @@ def _in_kernel(
     return observed, depth
 
 
-def _entries(weights: _Weights) -> tuple[_Rows, _Weights, _Rows]:
-    """List the donors of the mixtures, one mixture after the other, their weights, and where each mixture begins."""
+def entries(weights: _Weights) -> tuple[_Rows, _Weights, _Rows]:
+    """List what each row of weights, [n, n_columns], is made of.
+
+    Returns
+    -------
+    columns, weights
+        Those that are not 0, one row after the other.
+    ends
+        Where each row begins, and where the last one ends, [n + 1].
+    """
     # A tenth of the time that np.nonzero takes for two dimensions.
     places = np.flatnonzero(weights != 0)
-    n, n_donors = weights.shape
-    return places % n_donors, weights.ravel()[places], np.searchsorted(places, n_donors * np.arange(n + 1))
+    n, n_columns = weights.shape
+    return places % n_columns, weights.ravel()[places], np.searchsorted(places, n_columns * np.arange(n + 1))

@@ -41,7 +41,7 @@ class Standardise(nn.Module):
 
     def forward(self, methylation: Tensor) -> Tensor:
         """Map methylation [batch, n_regions], NaN where missing, to finite values of the same shape."""
-        return torch.nan_to_num((methylation - self.centre) / self.scale, nan=0.0)
+        return torch.addcmul(-self.centre / self.scale, methylation, 1 / self.scale).nan_to_num_(nan=0.0)
 
 
 class BatchNorm1d(nn.BatchNorm1d):

@@ -24,7 +24,7 @@ from methmix.config.experiment import Experiment
 from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
 from methmix.least_squares import Profiles
-from methmix.mixtures.drawn_donors import deviating
+from methmix.mixtures.drawn_donors import DonorPlan, draw_donors
 from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
 from methmix.reference.admixture import Admixture, admixture_of
@@ -105,56 +105,22 @@ class Episodes:
         """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
         mixture, tissue = np.nonzero(proportions)
         # For all mixtures, so that those of other ranks are drawn alike.
-        own = _DrawnDonors.plan(tissue, self._admixture, sizes, rng)
+        own = _plan(tissue, self._admixture, sizes, rng)
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
-        drawn = own.at(is_drawn)
-        fractions, composition = drawn.fractions(known), self._admixture.composition(drawn.tissue, drawn.foreign)
+        drawn, left_out = own.at(is_drawn), list(chosen.values())
+        composition = self._admixture.composition(drawn.tissue, drawn.foreign)
+        fractions = known.mean.new_empty(len(left_out) + len(drawn.tissue), known.mean.shape[1])
+        fractions[: len(left_out)] = self._raw[left_out]
+        draw_donors(known.mean, known.spread, drawn, fractions[len(left_out) :])
         weights = np.zeros((len(proportions), len(chosen) + int(is_drawn.sum())), dtype=np.float32)
         for column, of_tissue in enumerate(chosen):
             weights[:, column] = proportions[:, of_tissue]
         columns = len(chosen) + np.arange(is_drawn.sum())
         weights[mixture[is_drawn], columns] = proportions[mixture[is_drawn], tissue[is_drawn]]
-        left_out = list(chosen.values())
         composition = np.concatenate([self._composition[left_out], composition])
-        return MixedDonors(torch.cat([self._raw[left_out], fractions]), weights[rows], composition)
-
-
-@dataclass(frozen=True)
-class _DrawnDonors:
-    """Donors to be drawn around the profiles of their tissues, n of them.
-
-    ``foreign``, [n, n_tissues], are their proportions of other tissues; ``size``, [n], multiplies their deviations.
-    """
-
-    tissue: npt.NDArray[np.integer]
-    foreign: npt.NDArray[np.float32]
-    size: npt.NDArray[np.float32]
-    seeds: npt.NDArray[np.uint64]
-
-    @classmethod
-    def plan(
-        cls,
-        tissue: npt.NDArray[np.integer],
-        admixture: Admixture,
-        sizes: tuple[float, float] | None,
-        rng: np.random.Generator,
-    ) -> "_DrawnDonors":
-        """Draw what differs between the donors of these tissues; ``sizes`` as in `_sizes`."""
-        n = len(tissue)
-        foreign, size = admixture.draw(tissue, rng), _sizes(n, sizes, rng)
-        return cls(tissue, foreign, size, rng.integers(2**64, size=n, dtype=np.uint64))
-
-    def at(self, rows: npt.NDArray[np.bool_]) -> "_DrawnDonors":
-        """Select donors."""
-        return _DrawnDonors(*(values[rows] for values in vars(self).values()))
-
-    def fractions(self, profiles: Profiles) -> Tensor:
-        """Draw methylation, [n, n_regions]."""
-        own = deviating(profiles.mean, profiles.spread, self.tissue, self.size, self.seeds)
-        foreign = sent(self.foreign, own.device)
-        return own.mul_(1 - foreign.sum(dim=1, keepdim=True)).addmm_(foreign, profiles.mean)
+        return MixedDonors(fractions, weights[rows], composition)
 
 
 class Batch(NamedTuple):
@@ -249,6 +215,15 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
     place = sent(some, device)
     for values, missing in ((drawn.depth, 0.0), (drawn.methylation, torch.nan)):
         values.index_copy_(0, place, values.index_select(0, place).masked_fill_(gone, missing))
+
+
+def _plan(
+    tissue: npt.NDArray[np.integer], admixture: Admixture, sizes: tuple[float, float] | None, rng: np.random.Generator
+) -> DonorPlan:
+    """Plan donors of these tissues; ``sizes`` as in `_sizes`."""
+    n = len(tissue)
+    foreign, size = admixture.draw(tissue, rng), _sizes(n, sizes, rng)
+    return DonorPlan(tissue, size, foreign, rng.integers(2**64, size=n, dtype=np.uint64))
 
 
 def _sizes(n: int, within: tuple[float, float] | None, rng: np.random.Generator) -> npt.NDArray[np.float32]:

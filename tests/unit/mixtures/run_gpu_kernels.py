@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from methmix.devices import staged
 from methmix.mixtures import drawn_donors, gpu, gpu_kernel, reads
 
 # Of the arguments, in their order.
@@ -30,8 +29,10 @@ def draw(path: str) -> None:
         own = {key.partition("-")[2]: values for key, values in inputs.items() if key.startswith(f"{name}-")}
         if name == "donors":
             profiles = (torch.from_numpy(own[part]) for part in ("mean", "variance"))
-            there = staged(_CPU, own["tissue"].astype(np.int32), own["size"], own["seeds"].view(np.int64))
-            results[name] = drawn_donors._in_kernel(kernels, *profiles, *there).numpy()
+            plan = drawn_donors.DonorPlan(own["tissue"], own["size"], None, own["seeds"])
+            new = torch.empty(len(own["tissue"]), own["mean"].shape[1])
+            drawn_donors._in_kernel(kernels, *profiles, plan, new)
+            results[name] = new.numpy()
         else:
             fractions, coverage = (torch.from_numpy(own[part]) for part in ("fractions", "coverage"))
             drawn = reads._in_kernel(kernels, own["weights"], fractions, own["mean_depth"], coverage, own["seeds"])

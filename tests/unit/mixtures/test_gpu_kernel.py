@@ -17,7 +17,7 @@ from scipy import stats
 import methmix
 from methmix.devices import staged
 from methmix.mixtures import gpu
-from methmix.mixtures.drawn_donors import deviating
+from methmix.mixtures.drawn_donors import DonorPlan, _in_tensors, draw_donors
 from methmix.mixtures.reads import draw_mixtures, in_tensors
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
@@ -64,6 +64,17 @@ def poisson(n, n_regions):
 def of_cpu(case):
     fractions, coverage = (torch.from_numpy(case[part]) for part in ("fractions", "coverage"))
     return torch.stack(draw_mixtures(case["weights"], fractions, case["mean_depth"], coverage, case["seeds"]))
+
+
+def donors(case, device="cpu", foreign=None):
+    """The donors of a case, by default pure."""
+    profiles = [torch.from_numpy(case[part]).to(device) for part in ("mean", "variance")]
+    n, n_tissues = len(case["tissue"]), len(case["mean"])
+    foreign = np.zeros((n, n_tissues), dtype=np.float32) if foreign is None else foreign
+    plan = DonorPlan(case["tissue"], case["size"], foreign, case["seeds"])
+    new = torch.empty(n, case["mean"].shape[1], device=device)
+    draw_donors(*profiles, plan, new)
+    return new
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +135,30 @@ def test_counts_of_the_kernel_are_poisson(drawn):
 @needs_triton
 def test_drawn_donors_are_those_of_a_cpu(cases, drawn):
     case = cases["donors"]
-    profiles = (torch.from_numpy(case[part]) for part in ("mean", "variance"))
-    expected = deviating(*profiles, case["tissue"], case["size"], case["seeds"]).numpy()
+    expected = donors(case).numpy()
     assert drawn["donors"] == pytest.approx(expected, abs=1e-6)
     assert np.abs(expected - case["mean"][case["tissue"]]).mean() > 0.01
+
+
+def test_drawn_donors_of_loops_are_those_of_tensors(cases):
+    """Also far out, where a deviation leaves nothing of a methylation or of its complement."""
+    case = dict(cases["donors"])
+    for size in (1, 30, 3000):
+        case["size"] = np.full(8, size, dtype=np.float32)
+        expected = torch.empty(8, 700)
+        profiles = [torch.from_numpy(case[part]) for part in ("mean", "variance")]
+        pure = DonorPlan(case["tissue"], case["size"], np.zeros((8, 3), dtype=np.float32), case["seeds"])
+        _in_tensors(*profiles, pure, expected)
+        assert donors(case).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+
+
+def test_a_drawn_donor_holds_what_is_foreign(cases):
+    case = cases["donors"]
+    foreign = np.random.default_rng(2).dirichlet(np.ones(4), 8)[:, :3].astype(np.float32)
+    foreign[3], foreign[4, 1] = 0, 0
+    pure = 1 - foreign.sum(axis=1, keepdims=True)
+    expected = pure * donors(case).numpy() + foreign @ case["mean"]
+    assert donors(case, foreign=foreign).numpy() == pytest.approx(expected, abs=1e-6)
 
 
 @needs_triton
@@ -161,12 +192,11 @@ def test_another_device_than_a_cpu_has_kernels_or_tensors(found, cases, monkeypa
     launched = []
     kernels = SimpleNamespace(draw=lambda *inputs: launched.append(inputs), deviate=lambda *i: launched.append(i))
     monkeypatch.setattr(gpu, "kernels", lambda _: kernels if found else None)
-    case, donors = cases["odd"], cases["donors"]
+    case = cases["odd"]
     there = torch.device("meta")
     fractions, coverage = (torch.from_numpy(case[part]).to(there) for part in ("fractions", "coverage"))
     observed, depth = draw_mixtures(case["weights"], fractions, case["mean_depth"], coverage, case["seeds"])
-    mean = torch.from_numpy(donors["mean"]).to(there)
-    new = deviating(mean, mean, donors["tissue"], donors["size"], donors["seeds"])
+    new = donors(cases["donors"], there)
     assert observed.shape == depth.shape == (12, 1301) and new.shape == (8, 700)
     assert {tensor.device.type for tensor in (observed, depth, new)} == {"meta"}
     assert [launch[-1] is tensor for launch, tensor in zip(launched, (depth, new), strict=found)] == [True] * 2 * found
@@ -218,7 +248,5 @@ def test_on_a_gpu_reads_are_those_of_a_cpu_and_nobody_waits(cases, cuda):
 @pytest.mark.gpu
 def test_on_a_gpu_drawn_donors_are_those_of_a_cpu(cases, cuda):
     case = cases["donors"]
-    profiles = [torch.from_numpy(case[part]) for part in ("mean", "variance")]
-    own = case["tissue"], case["size"], case["seeds"]
-    expected, found = deviating(*profiles, *own), deviating(*(part.to(cuda) for part in profiles), *own)
-    assert torch.allclose(found.cpu(), expected, rtol=0, atol=1e-5)
+    foreign = np.random.default_rng(2).dirichlet(np.ones(4), 8)[:, :3].astype(np.float32)
+    assert torch.allclose(donors(case, cuda, foreign).cpu(), donors(case, foreign=foreign), rtol=0, atol=1e-5)

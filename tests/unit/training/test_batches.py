@@ -19,7 +19,8 @@ from methmix.models.registry import build_model
 from methmix.reference.admixture import Admixture
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
-from methmix.training.batches import Episodes, _DrawnDonors, _hide, _sizes, training_batches
+from methmix.mixtures.drawn_donors import draw_donors
+from methmix.training.batches import Episodes, _hide, _plan, _sizes, training_batches
 
 
 def episodes_of(reference, purify, shrink=False):
@@ -138,12 +139,13 @@ def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     n = len(reference.tissue_names)
     any_other = (1 - np.eye(n)) / (n - 1)
     admixture = Admixture(np.full(n, 0.2), np.full(n, np.inf), any_other, 2, 0.4, True)
-    drawn = _DrawnDonors.plan(np.arange(4), admixture, None, seeds.generator(3, "test"))
-    fractions, composition = drawn.fractions(exact), admixture.composition(drawn.tissue, drawn.foreign)
+    plan = _plan(np.arange(4), admixture, None, seeds.generator(3, "test"))
+    fractions, composition = torch.empty(4, len(silent[0])), admixture.composition(plan.tissue, plan.foreign)
+    draw_donors(exact.mean, exact.spread, plan, fractions)
     assert (composition > 0).sum() > 4
     np.testing.assert_allclose(fractions.numpy(), composition @ exact.mean.numpy(), atol=1e-5)
     # Of a real donor the label is all that is known.
-    labels = replace(admixture, is_there=False).composition(drawn.tissue, drawn.foreign)
+    labels = replace(admixture, is_there=False).composition(plan.tissue, plan.foreign)
     assert (labels == np.eye(n)[:4]).all()
 
 
