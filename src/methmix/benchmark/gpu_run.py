@@ -66,7 +66,6 @@ def parts(room: Room) -> list[Part]:
         ),
         Part("speed", partial(gpu_times.speed, room)),
         *(part for arm in room.names for part in _at_full_size(room, arm)),
-        *(part for arm in room.names for part in _on_cpu_too(room, arm)),
         *(part for arm in room.names for part in _restarted(room, arm)),
         Part(
             "messages",
@@ -80,6 +79,8 @@ def parts(room: Room) -> list[Part]:
         Part("mixing", partial(gpu_times.mixing, room), seconds=5),
         *(Part(f"batch sizes {arm}", partial(gpu_times.rates, room, arm), seconds=10) for arm in room.names),
         *(Part(f"whole training {arm}", partial(gpu_times.whole, room, arm), seconds=5) for arm in room.names),
+        # A CPU takes most of their time.
+        *(part for arm in room.names for part in _on_cpu_too(room, arm)),
     ]
 
 

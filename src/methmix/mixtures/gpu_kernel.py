@@ -76,9 +76,9 @@ def deviate(
     tails: tuple[float, float, float],
     drawn: Tensor,
 ) -> None:
-    """Fill ``drawn``, float32 [n, n_regions], contiguous, with the deviations of `methmix.mixtures.drawn_donors.draw_donors`.
+    """Fill ``drawn``, float32 [n, n_regions], contiguous, as `methmix.mixtures.drawn_donors.draw_donors` does.
 
-    ``tissue`` is int32, and ``seeds`` as in `draw`; of waiting and CUDA graphs the same holds.
+    It draws the deviations alone. ``tissue`` is int32, and ``seeds`` as in `draw`; of waiting and CUDA graphs the same holds.
     """
     n, n_regions = drawn.shape
     with torch.cuda.device(drawn.get_device()):

@@ -117,7 +117,7 @@ def deviate(  # type: ignore[no-untyped-def]
 ):
     """Fill ``drawn``, float32 [n, n_regions], as `methmix.mixtures.drawn_donors.draw_donors` does.
 
-    ``odds`` of being unmethylated and ``deviation`` on the logit scale are those of the tissues, [n_tissues, n_regions].
+    ``odds`` of being unmethylated and ``deviation`` on the logit scale are of the tissues, [n_tissues, n_regions].
     Donor i has ``foreign`` proportions of the tissues ``others``, those from ``ends[i]`` to ``ends[i + 1]``.
     """
     deviates, rest = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)

@@ -256,7 +256,7 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """Where the state of a training is saved after every epoch, and when it is stopped."""
+    """Where the state of a training is saved at the end of an epoch, about every minute, and when it is stopped."""
     return folder / "checkpoints" / "checkpoint_last.pt"
 
 

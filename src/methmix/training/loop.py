@@ -3,6 +3,7 @@
 import logging
 import math
 import platform
+import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,6 +13,7 @@ from signal import Signals
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import AdamW
 
 from methmix import cli, seeds
@@ -52,6 +54,9 @@ from methmix.training.step import TrainingStep, training_step
 
 logger = logging.getLogger("methmix")
 
+# The state of a large model takes longer to write than a GPU needs for an epoch.
+_SECONDS_BETWEEN_SAVES = 60.0
+
 
 def learning_rate(step: int, total_steps: int, peak: float, warmup_fraction: float) -> float:
     """Compute the learning rate of one optimiser step: a linear rise to the peak, then a cosine to 0.
@@ -89,6 +94,8 @@ class Trainer:
         self._reference, self._mixtures = reference, validation
         self._ranks, self._job, self._start = ranks, job, start
         self._lock, self._stop = RunLock(folder, job), StopSignal()
+        self._unsaved_best: Checkpoint | None = None
+        self._saved = -math.inf
         settings = arm.training
         self._shard = shard(settings.batch_size, ranks.rank, ranks.n_ranks)
         self._donors = training_donors(reference, arm.model.purify_donors, device)
@@ -249,25 +256,40 @@ class Trainer:
         state.record.update(usage.totals())
         state.epoch_sums = self._take_sums()
         if self._ranks.first:
-            self._save(self.last_checkpoint, self._snapshot(optimiser=True))
+            self._save_state()
         # A rank that saves nothing must not end, and its job with it, while the first one saves.
         self._ranks.largest(0)
         last = self.arm.training.total_steps
         logger.warning("%s: stopped at step %d of %d; the same command resumes from there", stop.name, state.step, last)
 
     def _save_epoch(self, improved: bool) -> None:
-        """Save the state, and the model of the best epoch: at the end calibrated, with the record of all training."""
+        """Save the state now and then; at the end, the model of the best epoch is calibrated."""
         state = self.state
         if improved:
-            self._save(self.best_checkpoint, self._snapshot(optimiser=False))
+            copies = {"history": list(state.history), "record": dict(state.record), "best": dict(state.best)}
+            self._unsaved_best = replace(state, model=self._weights(), **copies)
         if state.finished:
+            self._save_best()
             self._save(self.best_checkpoint, self._calibrated())
-        # Last, so that a training that is stopped before is not taken for finished.
-        self._save(self.last_checkpoint, self._snapshot(optimiser=True))
+        elif time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
+            return
+        self._save_state()
+
+    def _save_state(self) -> None:
+        """Save what the training resumes from; last, so that one that is stopped before is not taken for finished."""
+        self._save_best()
+        optimiser = self.optimiser.state_dict()
+        self._save(self.last_checkpoint, replace(self.state, model=self.model.state_dict(), optimiser=optimiser))
+        self._saved = time.monotonic()
+
+    def _save_best(self) -> None:
+        if self._unsaved_best:
+            self._save(self.best_checkpoint, self._unsaved_best)
+            self._unsaved_best = None
 
     def _calibrated(self) -> Checkpoint:
         """Calibrate the model of the best epoch."""
-        best, last = load_checkpoint(self.best_checkpoint), self._snapshot(optimiser=False).model
+        best, last = load_checkpoint(self.best_checkpoint), self._weights()
         self.model.load_state_dict(best.model)
         episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
@@ -276,18 +298,18 @@ class Trainer:
         left_out = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
         rests_on = calibrate(self.model, drawn, left_out, real=self._reference.known_composition is None)
         self.state.best |= rests_on
-        weights = self._snapshot(optimiser=False).model
+        weights, state = self._weights(), self.state
         self.model.load_state_dict(last)
-        state = self.state
         return replace(best, model=weights, best=state.best, record=state.record, history=state.history, finished=True)
 
-    def _snapshot(self, optimiser: bool) -> Checkpoint:
-        weights = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
-        return replace(self.state, model=weights, optimiser=self.optimiser.state_dict() if optimiser else {})
+    def _weights(self) -> dict[str, Tensor]:
+        """Copy the weights, on the device of the model."""
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     def _save(self, path: Path, checkpoint: Checkpoint) -> None:
         self._lock.check()
-        save_checkpoint(path, checkpoint)
+        weights = {name: tensor.detach().cpu() for name, tensor in checkpoint.model.items()}
+        save_checkpoint(path, replace(checkpoint, model=weights))
 
     def _resume(self) -> None:
         """Load the state in the run folder, if it is of this training; or the weights to start with."""

@@ -18,6 +18,7 @@ from methmix.training.__main__ import main
 from methmix.training.batches import TrainingBatches
 from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
 from methmix.training.loop import Trainer, learning_rate
+from methmix.training.monitor import Validation
 
 TAGS = {
     *(
@@ -132,6 +133,42 @@ def test_best_checkpoint_is_that_of_the_lowest_validation_error_and_knows_the_wh
     assert best.best["val/mae"] == min(errors)
     assert best.finished and best.record["train_seconds"] > 0 and best.record["peak_memory_mb"] > 50
     assert best.optimiser == {}
+
+
+def test_the_state_is_saved_at_the_first_epoch_and_then_about_every_minute(trainer, monkeypatch):
+    """Of a stopped training, the best model and the state are those of the epochs that were not saved at once."""
+    run = trainer(**{"training.epochs": 4})
+    saved, clock, stopped = [], [0.0], []
+    monkeypatch.setattr("methmix.training.loop.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "methmix.training.loop.save_checkpoint",
+        lambda path, state: saved.append((path.name, state.step)) or save_checkpoint(path, state),
+    )
+    step = run.train_step
+
+    def slow(number, *rest):
+        step(number, *rest)
+        clock[0] += 10
+        if number == 12:
+            stopped.append(dict(run.state.best))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run, "train_step", slow)
+    assert run.run() == 143
+    # An epoch has four steps.
+    assert [at for name, at in saved if name == "checkpoint_last.pt"] == [4, 12, 13]
+    assert load_checkpoint(run.best_checkpoint).best == stopped[0]
+
+
+def test_the_last_state_has_the_weights_of_the_last_epoch_and_not_of_the_best(trainer, monkeypatch):
+    run, last, validate = trainer(), [], Validation.values
+    worse = lambda of: {**validate(of), "val/mae": float(len(run.state.history))}  # noqa: E731
+    monkeypatch.setattr(Validation, "values", worse)
+    calibrated = run._calibrated
+    monkeypatch.setattr(run, "_calibrated", lambda: last.append(run._weights()) or calibrated())
+    run.run()
+    assert run.state.best["epoch"] == 1
+    assert_equal_weights(weights(run.last_checkpoint), last[0])
 
 
 def test_checkpoint_loads_with_weights_only(trainer):
