@@ -78,7 +78,7 @@ def deviate(
 ) -> None:
     """Fill ``drawn``, float32 [n, n_regions], contiguous, as `methmix.mixtures.drawn_donors.draw_donors` does.
 
-    It draws the deviations alone. ``tissue`` is int32, and ``seeds`` as in `draw`; of waiting and CUDA graphs the same holds.
+    It draws the deviations alone. ``tissue`` is int32, and ``seeds`` as in `draw`, as are waiting and CUDA graphs.
     """
     n, n_regions = drawn.shape
     with torch.cuda.device(drawn.get_device()):
