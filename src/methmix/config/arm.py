@@ -110,7 +110,7 @@ class SparseLossSettings(OriginalLossSettings):
 
     mae_weight: Weight = Field(1.0, description="backbone reference: weight of the absolute error, in the same unit")
     presence_weight: Weight = Field(description="weight of the presence cross-entropy")
-    sparsity_weight: Weight = Field(description="weight of the expected fraction of tissues that are present")
+    sparsity_weight: Weight = Field(description="weight of the expected number of tissues that are present")
     teacher_forcing: bool = Field(description="in training, open the gate also for the tissues that are truly present")
     # The default is `methmix.metrics.PRESENT`.
     label_threshold: Probability = Field(

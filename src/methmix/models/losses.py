@@ -37,9 +37,12 @@ def presence_cross_entropy(scored: Scored) -> Tensor:
     return torch.where(labelled, losses, 0).sum() / total(labelled.sum())
 
 
-def expected_presence(scored: Scored) -> Tensor:
-    """Mean presence probability, 0-1: unlike the L1 norm of proportions, which is always 1, it can fall."""
-    return part_of_mean(torch.sigmoid(scored.presence_logits).mean())
+def expected_tissues(scored: Scored) -> Tensor:
+    """Mean over mixtures of the expected number of tissues that are present, the sum of their probabilities.
+
+    Unlike the L1 norm of proportions, which is always 1, it can fall.
+    """
+    return part_of_mean(torch.sigmoid(scored.presence_logits).sum(dim=1).mean())
 
 
 class Term(NamedTuple):
@@ -57,7 +60,7 @@ TERMS = {
     "mse": Term(lambda scored: part_of_mean(functional.mse_loss(scored.proportions, scored.true)), relative=True),
     "mae": Term(lambda scored: part_of_mean(functional.l1_loss(scored.proportions, scored.true)), relative=True),
     "presence": Term(presence_cross_entropy),
-    "sparsity": Term(expected_presence),
+    "sparsity": Term(expected_tissues),
     "interval": Term(lambda scored: interval_loss(scored.interval_ends, scored.true)),
 }
 TOTAL = "total_loss"

@@ -33,9 +33,29 @@ def presence_of(logits, true, threshold=0.01):
     return losses.presence_cross_entropy(Scored(true, true, logits, threshold))
 
 
-def test_sparsity_loss_is_the_expected_fraction_present():
-    logits = torch.tensor([[0.0, 100.0, -100.0, 0.0]])
-    assert losses.expected_presence(Scored(logits, logits, logits)).item() == pytest.approx(0.5)
+def test_sparsity_loss_is_the_expected_number_of_tissues():
+    logits = torch.tensor([[0.0, 100.0, -100.0, 0.0], [100.0, 100.0, 100.0, -100.0]])
+    assert losses.expected_tissues(Scored(logits, logits, logits)).item() == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_sparsity_loss_makes_presence_conservative_and_no_less_certain(weight):
+    """One tissue that is there in half of otherwise equal mixtures: p - 1/2 + w p (1 - p) = 0 at the minimum."""
+    true = torch.tensor([[1.0], [0.0]])
+    logit = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([logit], max_iter=100, tolerance_grad=1e-9)
+
+    def loss():
+        optimiser.zero_grad()
+        scored = Scored(true, true, logit.expand(2, 1), 0.01)
+        total = weighted(scored, {"presence": 1.0, "sparsity": weight})[TOTAL]
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    p = torch.sigmoid(logit).item()
+    assert p - 0.5 + weight * p * (1 - p) == pytest.approx(0, abs=1e-5)
+    assert (p < 0.45) == (weight > 0)
 
 
 def test_presence_loss_ignores_traces():
