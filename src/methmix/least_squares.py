@@ -15,6 +15,7 @@ from torch import Tensor
 
 from methmix import nnls
 from methmix.devices import inverted, sent
+from methmix.rows import blocks
 
 # Variance of a mixture's methylation that remains at any depth in marker regions, where no single one can be trusted
 # because a donor may be shifted across the whole genome.
@@ -26,7 +27,8 @@ _PROBABILITY_RANGE = (0.002, 0.998)
 _REWEIGHTINGS = 2
 # Weights depend so little on the proportions that this many regions suffice for them.
 _ENOUGH_REGIONS = 8192
-# Regions that are computed together: their intermediates for a batch stay in the cache.
+# Regions that a CPU computes together: their intermediates for a batch stay in the cache. A GPU takes all at once, as it
+# would take longer to be asked for a block than to compute it.
 _BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0
@@ -200,8 +202,9 @@ class _Regression:
     def __init__(self, data: _Data) -> None:
         self._n_tissues = len(data.profiles.mean)
         self._penalty = _SUM_TO_ONE if data.sum_to_one else 0.0
-        starts = range(0, len(data.importance), _BLOCK)
-        self._blocks = [_Block(data.at(slice(start, start + _BLOCK))) for start in starts]
+        n_regions = len(data.importance)
+        size = _BLOCK if data.importance.device.type == "cpu" else n_regions
+        self._blocks = [_Block(data.at(part)) for part in blocks(n_regions, size)]
 
     def weigh(self, proportions: Tensor | None) -> None:
         """Weigh each value by the inverse of its variance at these proportions, or else by its reads."""

@@ -21,7 +21,7 @@ from methmix.report.arm_results import ArmResult, read_arms, serious
 from methmix.report.interval_figures import intervals
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
-from methmix.report.miami import largest_proportion, miami
+from methmix.pages.miami import largest_proportion, miami
 
 logger = logging.getLogger("methmix")
 

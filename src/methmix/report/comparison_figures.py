@@ -13,14 +13,12 @@ from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
 from methmix.arms import ARMS, MAIN
+from methmix.pages.reliability import diagonal, reliability
 from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
 from methmix.pages.wording import in_unit, percent, shown
 from methmix.report.arm_results import ArmResult, Array, serious
 from methmix.report.metric_labels import LABELS
-from methmix.scores import CALIBRATION_BINS, calibration_bins
 
-# Bins of the calibration with fewer entries would show noise.
-_FEWEST = 10
 # The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.
 LEAST_ERRORS = 0.003
 _CLASSES = {
@@ -214,12 +212,12 @@ def presence(results: list[ArmResult]) -> Figure:
     left, right = figure.subplots(1, 2)
     for result in serious(results):
         ece, area = (shown(result.metrics[name], 4) for name in ("presence_ece", "presence_auprc"))
-        present, probability = _reliability(
+        present, probability = reliability(
             left, result.true, result.probability, color=colour(result.arm), label=f"{result.arm}, ECE {ece}"
         )
         precision, recall, _ = precision_recall_curve(present, probability)
         right.step(recall, precision, where="post", color=colour(result.arm), label=f"{result.arm}, AUPRC {area}")
-    _diagonal(left, "calibration")
+    diagonal(left, "calibration")
     right.set(xlabel="recall", ylabel="precision", title="precision and recall", xlim=(0.5, 1.01))
     right.legend(loc="lower left")
     return figure
@@ -235,34 +233,12 @@ def calibration(result: ArmResult) -> Figure | None:
     depths = sorted(result.per_mixture["mean_depth"].unique())
     for depth, shade in zip(depths, mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(depths))), strict=True):
         rows = result.per_mixture["mean_depth"].eq(depth).to_numpy()
-        _reliability(left, result.true[rows], result.probability[rows], color=shade, label=f"depth {depth:g}")
-    _diagonal(left, f"{result.arm}: calibration by depth")
+        reliability(left, result.true[rows], result.probability[rows], color=shade, label=f"depth {depth:g}")
+    diagonal(left, f"{result.arm}: calibration by depth")
     right.bar(range(len(result.tissues)), result.per_tissue["presence_ece"], color=colour(result.arm))
     tissue_columns(right, result.tissues)
     right.set_title(f"{result.arm}: expected calibration error by tissue")
     return figure
-
-
-def _reliability(axes: Axes, true: Array, probability: Array, **look: Any) -> tuple[metrics.Mask, Array]:
-    """Plot the proportion of present entries against the mean presence probability, in the bins of the ECE.
-
-    Returns which entries are present, and their probabilities; traces are left out.
-    """
-    labelled = metrics.absent(true) | metrics.present(true)
-    present, probability = metrics.present(true)[labelled], probability[labelled]
-    bins = calibration_bins(probability)
-    number = np.bincount(bins, minlength=CALIBRATION_BINS)
-    enough = number >= _FEWEST
-    mean, found = (np.bincount(bins, of, CALIBRATION_BINS)[enough] / number[enough] for of in (probability, present))
-    axes.plot(mean, found, "o-", markersize=4, **look)
-    return present, probability
-
-
-def _diagonal(axes: Axes, title: str) -> None:
-    axes.axline((0, 0), slope=1, color=TRUTH, linewidth=0.7)
-    axes.set(xlabel="presence probability", ylabel="proportion that is present", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    axes.set_title(title)
-    axes.legend()
 
 
 @drawing

@@ -19,7 +19,7 @@ from methmix.report.arm_differences import read_draws
 from methmix.report.arm_results import read_arm, read_arms
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.donor_draws import collect_draws
-from methmix.report.miami import largest_proportion, miami
+from methmix.pages.miami import largest_proportion, miami
 from methmix.scores import Scores
 from methmix.training.loop import Trainer
 

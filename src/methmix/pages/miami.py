@@ -19,7 +19,13 @@ _GAP = 0.15
 
 @drawing
 def miami(
-    arm: str, tissues: list[str], true: Array, predicted: Array, note: str = "", largest: float | None = None
+    arm: str,
+    tissues: list[str],
+    true: Array,
+    predicted: Array,
+    note: str = "",
+    largest: float | None = None,
+    split: str = "test",
 ) -> Figure:
     """Draw one arm; ``true`` and ``predicted`` are proportions, [n_mixtures, n_tissues].
 
@@ -51,7 +57,7 @@ def miami(
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
     mass = float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
     axes.set_title(
-        f"{arm}: {len(true)} test mixtures, {_counted(wrong, 'false positives')}, {_counted(lost, 'missed tissues')}, "
+        f"{arm}: {len(true)} {split} mixtures, {_counted(wrong, 'false positives')}, {_counted(lost, 'missed tissues')}, "
         f"{percent(mass, 1)} of the predicted mass on absent tissues"
     )
     call = percent(metrics.PRESENT)
