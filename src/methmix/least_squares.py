@@ -27,8 +27,8 @@ _PROBABILITY_RANGE = (0.002, 0.998)
 _REWEIGHTINGS = 2
 # Weights depend so little on the proportions that this many regions suffice for them.
 _ENOUGH_REGIONS = 8192
-# Regions that a CPU computes together: their intermediates for a batch stay in the cache. A GPU takes all at once, as it
-# would take longer to be asked for a block than to compute it.
+# Regions that a CPU computes together: their intermediates for a batch stay in the cache. A GPU takes all at once: to
+# ask it for a block would take longer than to compute it.
 _BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0

@@ -29,7 +29,7 @@ class DonorPlan(NamedTuple):
 
     def at(self, rows: slice | npt.NDArray[np.bool_]) -> "DonorPlan":
         """Select donors."""
-        return DonorPlan(*(values[rows] for values in self))
+        return DonorPlan(self.tissue[rows], self.size[rows], self.foreign[rows], self.seeds[rows])
 
 
 def draw_donors(mean: Tensor, variance: Tensor, plan: DonorPlan, drawn: Tensor) -> None:

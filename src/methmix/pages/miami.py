@@ -57,8 +57,8 @@ def miami(
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
     mass = float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())
     axes.set_title(
-        f"{arm}: {len(true)} {split} mixtures, {_counted(wrong, 'false positives')}, {_counted(lost, 'missed tissues')}, "
-        f"{percent(mass, 1)} of the predicted mass on absent tissues"
+        f"{arm}: {len(true)} {split} mixtures, {_counted(wrong, 'false positives')}, "
+        f"{_counted(lost, 'missed tissues')}, {percent(mass, 1)} of the predicted mass on absent tissues"
     )
     call = percent(metrics.PRESENT)
     caption = (

@@ -13,6 +13,7 @@ from methmix import metrics, provenance, seeds
 from methmix.arms import BASELINE, MAIN, names
 from methmix.config.load import load_experiment
 from methmix.files.atomic import write_csv, write_text
+from methmix.pages.miami import largest_proportion, miami
 from methmix.pages.render import render
 from methmix.pages.style import Image, embed, image, save
 from methmix.report import comparison_figures as figures
@@ -21,7 +22,6 @@ from methmix.report.arm_results import ArmResult, read_arms, serious
 from methmix.report.interval_figures import intervals
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
-from methmix.pages.miami import largest_proportion, miami
 
 logger = logging.getLogger("methmix")
 

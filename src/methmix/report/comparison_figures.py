@@ -16,7 +16,7 @@ from methmix.arms import ARMS, MAIN
 from methmix.pages.reliability import diagonal, reliability
 from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
 from methmix.pages.wording import in_unit, percent, shown
-from methmix.report.arm_results import ArmResult, Array, serious
+from methmix.report.arm_results import ArmResult, serious
 from methmix.report.metric_labels import LABELS
 
 # The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.

@@ -266,8 +266,9 @@ class Trainer:
         """Save the state now and then; at the end, the model of the best epoch is calibrated."""
         state = self.state
         if improved:
-            copies = {"history": list(state.history), "record": dict(state.record), "best": dict(state.best)}
-            self._unsaved_best = replace(state, model=self._weights(), **copies)
+            # What goes on changing is copied.
+            history, record = list(state.history), dict(state.record)
+            self._unsaved_best = replace(state, model=self._weights(), history=history, record=record)
         if state.finished:
             self._save_best()
             self._save(self.best_checkpoint, self._calibrated())

@@ -17,7 +17,7 @@ from methmix.pages.style import colour, drawing, labelled_rows, percent_axis
 
 Array = npt.NDArray[np.float64]
 
-# Parts of the epochs after which pictures are drawn, unless drawing has taken a larger part of the time of the training.
+# Parts of the epochs after which pictures are drawn, unless that has taken a larger part of the time of the training.
 _AFTER, _MOST_TIME = (0.25, 0.5, 0.75), 0.01
 # Mixtures that are drawn: more of them take longer and show no more.
 _DRAWN = 200

@@ -13,13 +13,13 @@ from methmix.errors import InputError
 from methmix.evaluation.donor_intervals import with_donor_intervals
 from methmix.evaluation.evaluate import evaluate_arm
 from methmix.files.mixtures import Mixtures
+from methmix.pages.miami import largest_proportion, miami
 from methmix.pages.style import MISSED, SPURIOUS
 from methmix.report.__main__ import main as report_main
 from methmix.report.arm_differences import read_draws
 from methmix.report.arm_results import read_arm, read_arms
 from methmix.report.comparison import comparison_json, comparison_table
 from methmix.report.donor_draws import collect_draws
-from methmix.pages.miami import largest_proportion, miami
 from methmix.scores import Scores
 from methmix.training.loop import Trainer
 
