@@ -23,8 +23,10 @@ _DOMINATING = 0.9
 _LONG_AGO, _WORSE = 5, 1.2
 # Parts of the steps until the peak of the learning rate, and of the peak at the end of a training.
 _LATE_PEAK, _NOT_FALLEN = 0.5, 0.5
-# Times the default, more than any training needs.
-_HUGE_RATE = 10
+# Times the default, more than any training needs; and the greatest weight of the presence loss that the note advises.
+_HUGE_RATE, _GREATEST_WEIGHT = 10, 5
+# A threshold of the gate beyond these keeps tissues in, or out, whatever the presence head has learnt.
+_LOW_GATE, _HIGH_GATE = 0.1, 0.9
 
 
 class Remedy(NamedTuple):
@@ -86,6 +88,8 @@ def _presence_remedy(course: Course) -> Remedy:
     begun, now = (value_of(course.rows[row], "train/total_loss") for row in (0, -1))
     if now > (1 - _LEAST_FALL) * begun and course.setting("loss.presence_weight") > 0:
         return Remedy("raise", "training.learning_rate")
+    if course.setting("loss.presence_weight") >= _GREATEST_WEIGHT:
+        return Remedy("raise", "training.epochs")
     return Remedy("raise", "loss.presence_weight")
 
 
@@ -106,8 +110,8 @@ def _presence_accuracy(course: Course) -> Found | None:
     if not accuracy < least:
         return None
     message = (
-        f"presence accuracy {accuracy:.1%} {course.epoch} (expected: at least {least:.1%}); to call all tissues absent "
-        f"has {base:.1%} in these mixtures, so that neither 90 % nor 50 % means anything by itself"
+        f"presence accuracy {accuracy:.1%} {course.epoch} (expected: at least {least:.1%}; calling all tissues "
+        f"absent gets {base:.1%} in these mixtures, where neither 90 % nor 50 % says anything by itself)"
     )
     many = course.now("val/predicted_tissues") > course.mixtures.true_tissues
     threshold = Remedy("raise" if many else "lower", "model.presence_threshold")
@@ -144,16 +148,28 @@ def _dominating_loss(course: Course) -> Found | None:
         return None
     what = "the errors of the proportions are" if name == errors else f"the {name} loss is"
     message = f"{what} {part / total:.1%} of the total loss in epoch {row['epoch']:.0f}, weighted"
-    return Found(part / total, message, Remedy("lower", f"loss.{name}_weight"))
+    if settings[f"{name}_weight"] > 1:
+        return Found(part / total, message, Remedy("lower", f"loss.{name}_weight"))
+    return Found(part / total, message, Remedy("raise", f"loss.{'presence' if name == errors else 'mse'}_weight"))
 
 
 def _remedy_of_few(course: Course) -> Remedy:
     """Say what keeps tissues out: a presence head that has not learnt, the penalty, or the threshold of the gate."""
     if not course.two_stages:
         return Remedy("raise", "training.epochs")
-    if course.presence_unlearnt or course.setting("loss.sparsity_weight") >= course.setting("loss.presence_weight"):
+    penalised = course.setting("loss.sparsity_weight") >= course.setting("loss.presence_weight")
+    if course.setting("model.presence_threshold") <= _HIGH_GATE and (course.presence_unlearnt or penalised):
         return _presence_remedy(course)
     return Remedy("lower", "model.presence_threshold")
+
+
+def _remedy_of_many(course: Course) -> Remedy:
+    """Say what keeps tissues in: a presence head that has not learnt, or the threshold of the gate."""
+    if not course.two_stages:
+        return Remedy("raise", "training.epochs")
+    if course.setting("model.presence_threshold") >= _LOW_GATE and course.presence_unlearnt:
+        return _presence_remedy(course)
+    return Remedy("raise", "model.presence_threshold")
 
 
 def _nothing_predicted(course: Course) -> Found | None:
@@ -177,10 +193,7 @@ def _too_many_tissues(course: Course) -> Found | None:
     predicted, (_, most) = course.now("val/predicted_tissues"), course.bounds
     if not predicted > most:
         return None
-    remedy = Remedy("raise", "model.presence_threshold" if course.two_stages else "training.epochs")
-    if course.two_stages and course.presence_unlearnt:
-        remedy = _presence_remedy(course)
-    return Found(predicted, _number_of_tissues(course, f"more than {most:.1f}"), remedy)
+    return Found(predicted, _number_of_tissues(course, f"more than {most:.1f}"), _remedy_of_many(course))
 
 
 def _number_of_tissues(course: Course, bound: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from methmix.config.arm import ArmSettings, SparseArm
 from methmix.training.validation_facts import ValidationFacts
 
-# What is learnt is judged after this part of the training, and so many steps: least squares are right from the start,
-# an MLP starts from nothing.
+# What is learnt is judged after this part of the training, so many steps, and as many batches of this size: least
+# squares are right from the start, an MLP starts from nothing.
 _FIRST_PART = 0.25
 _FIRST_STEPS = {"reference": 40, "mlp": 200}
+_BATCH = 125
 # Greatest presence loss, relative to that of the base rate, of a head that has learnt something.
 UNLEARNT = 0.9
 # Times the most, and the fewest, tissues of the recipe: 10 and 2 for 3 to 5 tissues, as the design note has it.
@@ -80,7 +81,9 @@ class Course:
     @property
     def first_judged(self) -> int:
         """The step from which on it is judged what the model has learnt."""
-        return max(math.ceil(_FIRST_PART * self.arm.training.total_steps), _FIRST_STEPS[self.arm.model.backbone])
+        settings = self.arm.training
+        steps = _FIRST_STEPS[self.arm.model.backbone] * max(1, _BATCH / settings.batch_size)
+        return math.ceil(max(_FIRST_PART * settings.total_steps, steps))
 
     @property
     def judged(self) -> bool:

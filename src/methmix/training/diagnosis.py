@@ -99,3 +99,7 @@ def print_diagnosis(folder: Path) -> None:
     course = read_course(folder)
     state = "finished" if (folder / "logs" / "training_record.json").is_file() else "not finished"
     sys.stdout.write(f"{folder} ({course.arm.arm}, {state})\n{diagnosis(course)}\n")
+    if math.isnan(course.mixtures.n_tissues):
+        sys.stdout.write(
+            "not checked: what is compared with the validation mixtures, on which its logs have no facts\n"
+        )
