@@ -105,6 +105,10 @@ class OriginalLossSettings(Section):
     mse_weight: Weight = Field(description="weight of the squared error; its unit is the error of a uniform guess")
 
 
+# Of the interval loss, which has no key: intervals learn from nothing else, and what they learn from does not change.
+INTERVAL_WEIGHT = 1.0
+
+
 class SparseLossSettings(OriginalLossSettings):
     """Loss of the sparse model."""
 

@@ -30,6 +30,11 @@ class PairsRecipe(Section):
     larger_shares: _Larger = Field([0.5, 0.6, 0.7, 0.8], description="proportion of the larger, either of the two")
 
     @property
+    def tissue_numbers(self) -> tuple[int, int]:
+        """Fewest and most tissues that a mixture consists of, but for traces."""
+        return 2, 2
+
+    @property
     def words(self) -> str:
         """What the mixtures consist of."""
         return f"two tissues, the larger of which has {_any_of([100 * part for part in self.larger_shares])} %"
@@ -41,6 +46,11 @@ class DirichletRecipe(Section):
     kind: Literal["dirichlet"]
     n_tissues: Counts = Field([3, 4, 5], description="numbers of tissues per mixture, drawn with equal probability")
     concentration: Positive = Field(2.0, description="concentration of the symmetric Dirichlet distribution")
+
+    @property
+    def tissue_numbers(self) -> tuple[int, int]:
+        """Fewest and most tissues that a mixture consists of, but for traces."""
+        return min(self.n_tissues), max(self.n_tissues)
 
     @property
     def words(self) -> str:
@@ -73,6 +83,12 @@ class BackgroundRecipe(Section):
     def composition(self) -> Composition:
         """Proportion of each tissue in the background."""
         return {self.background: 1.0} if isinstance(self.background, str) else self.background
+
+    @property
+    def tissue_numbers(self) -> tuple[int, int]:
+        """Fewest and most tissues that a mixture consists of, but for traces: all of the others but one may be such."""
+        n_background = len(self.composition)
+        return n_background + 1, n_background + max(self.n_others)
 
     @property
     def words(self) -> str:

@@ -24,6 +24,8 @@ class SigmoidHead(nn.Module):
     """Head of the original model (design note): sigmoids divided by their sum, so that no proportion is exactly 0."""
 
     intervals: ProportionIntervals | None = None
+    # There is no gate.
+    threshold = 0.0
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()

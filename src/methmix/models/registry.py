@@ -2,7 +2,7 @@
 
 import torch
 
-from methmix.config.arm import ArmSettings, MlpSettings, OriginalLossSettings, SparseArm
+from methmix.config.arm import INTERVAL_WEIGHT, ArmSettings, MlpSettings, OriginalLossSettings, SparseArm
 from methmix.least_squares import Profiles
 from methmix.models.backbone import MlpBackbone
 from methmix.models.deconvolver import Deconvolver
@@ -39,8 +39,7 @@ def _weights(settings: OriginalLossSettings, head: SigmoidHead | TwoStageHead) -
     """Collect the weight of each term of the loss: ``<term>_weight`` of the configuration."""
     weights = {name: getattr(settings, f"{name}_weight") for name in TERMS if hasattr(settings, f"{name}_weight")}
     if head.intervals is not None:
-        # Intervals learn from nothing else, and what they learn from does not change: their weight has no effect.
-        return {**weights, "interval": 1.0}
+        return {**weights, "interval": INTERVAL_WEIGHT}
     # The original model has the terms of the original arm; the absolute error is of the backbone reference alone.
     left_out = {"mae"} if isinstance(head, TwoStageHead) else TERMS.keys() - {"mse"}
     return {name: weight for name, weight in weights.items() if name not in left_out}

@@ -1,4 +1,9 @@
-"""Train one arm, or resume its training.
+"""Train one arm, or resume its training; or diagnose a training.
+
+A training warns, once each, of what goes wrong, with the number and the key of the configuration to change: a presence
+head or a sparsity loss that does not learn, one loss that dominates, too many or too few tissues, losses that are not
+finite, a learning rate that does not reach its peak, overfitting. --diagnose RUN_DIR prints the same for a finished or
+a running one, from its logs.
 
 Exit codes: 0 trained; 1 or 2 failed; 75 warned by SIGUSR1 and 143 ended by SIGTERM, the state saved: the same command
 resumes from there. On a single GPU a step is captured once and replayed (a CUDA graph); METHMIX_CUDA_GRAPHS=0 does
@@ -17,7 +22,14 @@ def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.training", __doc__ or "")
     add = arguments.add_argument
-    add("--config", type=Path, required=True, help="the arm, for example config/phase2_sparse.yaml")
+    what = arguments.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", type=Path, help="the arm, for example config/phase2_sparse.yaml")
+    what.add_argument(
+        "--diagnose",
+        type=Path,
+        metavar="RUN_DIR",
+        help="print the diagnosis of the training in this run folder, and end; exit code 0 with warnings too",
+    )
     add("--experiment", type=Path, help="the experiment; by default the one that --config names")
     add("--arm", choices=arms.names("trained"), help="fail unless --config is for this arm")
     add("--reference", type=Path, help="by default that of the experiment's results")
@@ -50,7 +62,12 @@ def main() -> int:
 
 
 def _body(options: argparse.Namespace) -> int:
-    # Imported here, so that --help need not wait for torch.
+    # Imported here, so that neither --help nor a diagnosis need wait for torch.
+    if options.diagnose:
+        from methmix.training.diagnosis import print_diagnosis
+
+        print_diagnosis(options.diagnose)
+        return 0
     from methmix.training.train import train
 
     return train(options)

@@ -51,6 +51,7 @@ from methmix.training.monitor import Monitor, Validation, check_mixtures
 from methmix.training.parallel import Ranks
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
 from methmix.training.step import TrainingStep, training_step
+from methmix.training.validation_facts import facts_of
 
 logger = logging.getLogger("methmix")
 
@@ -158,7 +159,7 @@ class Trainer:
             steps = cli.progress(steps, f"{self.arm.arm} steps", last - state.step)
         with (
             Usage(self.device, before=state.record) as usage,
-            Monitor(self.folder / "logs", state.history) if self._ranks.first else nullcontext() as monitor,
+            self._monitor() if self._ranks.first else nullcontext() as monitor,
         ):
             for step in steps:
                 self.train_step(step, self.batches.batch(step, self._shard.rows))
@@ -168,12 +169,19 @@ class Trainer:
                     if state.finished:
                         break
                 if stop := self._ranks.largest(self._stop.number):
-                    self._stop_here(Signals(stop), usage)
+                    self._stop_here(Signals(stop), usage, monitor)
                     return Signals(stop)
+            if monitor:
+                monitor.end(state.history)
         seconds = state.record["train_seconds"]
         logger.info("finished after %d steps, %.0f s; %s", state.step, seconds, self.best_checkpoint)
         logger.info("best validation MAE %(val/mae).5f in epoch %(epoch)d", state.best)
         return None
+
+    def _monitor(self) -> Monitor:
+        recipe = self.experiment.mixtures.recipes[self.arm.phase]
+        facts = facts_of(self._mixtures, recipe, self.arm)
+        return Monitor(self.folder / "logs", self.state.history, self.arm, facts)
 
     def _write_settings(self) -> None:
         """Write the resolved configuration, and what was chosen for it."""
@@ -202,7 +210,7 @@ class Trainer:
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         """Validate, decide whether the model is better and whether training ends, save and report."""
         state, settings = self.state, self.arm.training
-        sums = self._take_sums()
+        sums = self._take_sums(monitor)
         state.epoch_sums = {}
         state.record.update(usage.totals())
         # One rank validates; all must come to the same decision.
@@ -241,20 +249,24 @@ class Trainer:
             "node": self._job.node if self._job else platform.node(),
         }
 
-    def _take_sums(self) -> dict[str, float]:
+    def _take_sums(self, monitor: Monitor | None) -> dict[str, float]:
         """Return the sums of the losses of all ranks in this epoch so far, and begin anew."""
         sums = self._ranks.summed(self._step.take_sums())
         if not all(math.isfinite(value) for value in sums.values()):
-            epoch = (self.state.step - 1) // self.arm.training.steps_per_epoch + 1
+            step = self.state.step
+            epoch = (step - 1) // self.arm.training.steps_per_epoch + 1
+            if monitor:
+                failed = {"epoch": epoch, "step": step, **{f"train/{name}": value for name, value in sums.items()}}
+                monitor.epoch([*self.state.history, failed])
             remedy = "lower training.learning_rate; the last good state is in checkpoint_last.pt"
-            raise RunError(f"the training loss is {sums[TOTAL]} in epoch {epoch}", remedy)
+            raise RunError(f"the training loss is {sums[TOTAL]} in epoch {epoch} (by step {step})", remedy)
         return sums
 
-    def _stop_here(self, stop: Signals, usage: Usage) -> None:
+    def _stop_here(self, stop: Signals, usage: Usage, monitor: Monitor | None) -> None:
         """Save the state after a signal."""
         state = self.state
         state.record.update(usage.totals())
-        state.epoch_sums = self._take_sums()
+        state.epoch_sums = self._take_sums(monitor)
         if self._ranks.first:
             self._save_state()
         # A rank that saves nothing must not end, and its job with it, while the first one saves.

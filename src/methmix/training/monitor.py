@@ -1,7 +1,8 @@
-"""How a training proceeds: validation after every epoch, and its log as CSV and in TensorBoard."""
+"""How a training proceeds: validation after every epoch, its log as CSV and in TensorBoard, warnings."""
 
 import csv
 import io
+import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from methmix.config.arm import ArmSettings
 from methmix.devices import has_room
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
@@ -22,13 +24,20 @@ from methmix.models.losses import LOSSES, TOTAL
 from methmix.models.prediction import batches, normalised
 from methmix.rows import Rows
 from methmix.scores import Scores
+from methmix.training.course import Course
+from methmix.training.diagnosis import diagnose, diagnosis
+from methmix.training.validation_facts import ValidationFacts, write_facts
+
+logger = logging.getLogger("methmix")
 
 _BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
 _VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
+_CLOSED = "val/closed_gate"
 TAGS = (
     "train/learning_rate",
     *(f"train/{name}" for name in _BOTH),
     *(f"val/{name}" for name in (*_BOTH, *_VALIDATION)),
+    _CLOSED,
 )
 COLUMNS = ("epoch", "step", *TAGS, "seconds", "slurm_job_id", "node")
 
@@ -57,14 +66,22 @@ class Validation:
         self._kept: list[tuple[Tensor, ...]] = []
 
     def values(self) -> dict[str, float]:
-        """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode."""
+        """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode.
+
+        ``val/closed_gate`` is the proportion of the mixtures in which no tissue passes the gate, so that the most
+        probable one gets all.
+        """
         model, true = self._model.eval(), self._true
+        closed = torch.zeros((), device=next(model.parameters()).device)
         parts: list[Tensor] = []
         sums: dict[str, Tensor] = {}
         with torch.inference_mode():
             for *observed, of_batch in self._batches():
                 features = model(*observed)
-                parts.append(model.head.infer(features).proportions)
+                found = model.head.infer(features)
+                parts.append(found.proportions)
+                if found.presence_probability is not None:
+                    closed += (found.presence_probability.amax(dim=1) < model.head.threshold).sum()
                 for name, loss in model.loss_of(features, of_batch).items():
                     sums[name] = sums.get(name, 0.0) + len(of_batch) * loss.double()
         predicted = normalised(torch.cat(parts).double().cpu().numpy())
@@ -74,6 +91,7 @@ class Validation:
             # As at inference; the loss, as in training, opens the gate for the tissues that are present.
             "val/mse_loss": float(np.square(predicted - true).mean()),
             **{f"val/{name}": scores.value(name) for name in ("presence_accuracy", *_VALIDATION)},
+            _CLOSED: float(closed) / len(true),
         }
 
     def _batches(self) -> Iterable[tuple[Tensor, ...]]:
@@ -88,26 +106,49 @@ class Validation:
 
 
 class Monitor:
-    """Writes ``training_log.csv`` and TensorBoard events to the run's ``logs`` folder.
+    """Writes ``training_log.csv`` and TensorBoard events to the run's ``logs`` folder, and warns of what goes wrong.
 
-    ``history`` has the epochs that an earlier, interrupted process has finished.
+    ``history`` has the epochs that an earlier, interrupted process has finished. Each warning comes once.
     """
 
-    def __init__(self, folder: Path, history: list[dict[str, Any]]) -> None:
-        self._csv = folder / "training_log.csv"
+    def __init__(self, folder: Path, history: list[dict[str, Any]], arm: ArmSettings, facts: ValidationFacts) -> None:
+        self._csv, self._arm, self._facts = folder / "training_log.csv", arm, facts
+        write_facts(folder, facts)
         # What an interrupted process wrote after its last checkpoint is overwritten, not shown twice.
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1)
+        epochs = range(1, len(history) + 1)
+        self._warned = {found.name for end in epochs for found in diagnose(self._course(history[:end]))}
 
     def epoch(self, history: list[dict[str, Any]]) -> None:
-        """Report the last row of ``history``; the CSV is written anew, so it is always whole."""
-        text = io.StringIO()
+        """Report the last row of ``history``; the CSV is written anew, so it is always whole.
+
+        The row of an epoch whose loss is not finite has no validation.
+        """
+        text, row = io.StringIO(), history[-1]
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_text(self._csv, text.getvalue())
         for tag in TAGS:
-            self._tensorboard.add_scalar(tag, history[-1][tag], history[-1]["epoch"])
+            if tag in row:
+                self._tensorboard.add_scalar(tag, row[tag], row["epoch"])
+        new = [found for found in diagnose(self._course(history)) if found.name not in self._warned]
+        for found in new:
+            logger.warning("%s", found)
+        if new:
+            self._warned |= {found.name for found in new}
+            self._tensorboard.add_text("diagnosis", "\n\n".join(map(str, new)), row["epoch"])
         self._tensorboard.flush()
+
+    def end(self, history: list[dict[str, Any]]) -> None:
+        """Report the diagnosis of the whole training."""
+        text = diagnosis(self._course(history))
+        for line in text.splitlines():
+            logger.info("diagnosis: %s", line)
+        self._tensorboard.add_text("diagnosis", text.replace("\n", "\n\n"), history[-1]["epoch"])
+
+    def _course(self, history: list[dict[str, Any]]) -> Course:
+        return Course(history, self._arm, self._facts)
 
     def __enter__(self) -> "Monitor":
         return self

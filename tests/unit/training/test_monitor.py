@@ -55,6 +55,9 @@ def test_validation_is_prediction_and_loss(model, mixtures, monkeypatch, stays):
     for name in ("mae", "presence_accuracy", "predicted_tissues", "spurious_per_mixture"):
         assert values[f"val/{name}"] == pytest.approx(scores.value(name), rel=1e-6), name
     assert values["val/mse_loss"] == pytest.approx(np.square(found - mixtures.proportions).mean(), rel=1e-6)
+    gate = found.presence_probability
+    closed = 0.0 if gate is None else (gate.max(axis=1) < model.head.threshold).mean()
+    assert values["val/closed_gate"] == pytest.approx(closed, abs=1e-6)
     (observed,) = batches(model, mixtures.methylation, mixtures.depth, mixtures.proportions)
     with torch.no_grad():
         losses = model.loss(observed[0], observed[2], observed[1])
@@ -67,3 +70,10 @@ def test_tensors_are_predicted_as_rows_are(model, mixtures):
     rows = mixtures.methylation[:], mixtures.depth[:]
     found = predict_tensors(model, *(torch.from_numpy(part.astype(np.float32)) for part in rows))
     assert (found.proportions == predict(model, *rows).proportions).all()
+
+
+def test_most_mixtures_have_a_closed_gate_where_the_threshold_is_high(mixtures):
+    settings = tiny_arm("sparse", **{"model.presence_threshold": 0.99})
+    model = build_model(settings, torch.from_numpy(tiny_reference().complete_profiles("train")), seed=1)
+    values = Validation(model, mixtures).values()
+    assert values["val/closed_gate"] == 1 and values["val/predicted_tissues"] == 1

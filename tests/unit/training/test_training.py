@@ -35,6 +35,7 @@ TAGS = {
         )
     ),
     "val/mae",
+    "val/closed_gate",
     "val/predicted_tissues",
     "val/spurious_per_mixture",
     "train/learning_rate",
@@ -315,6 +316,9 @@ def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
         run.model.head.readout["proportion"].weight.fill_(float("nan"))
     with pytest.raises(RunError, match="learning_rate"):
         run.run()
+    # The log has the epoch that failed, so that a diagnosis can name it.
+    (row,) = csv.DictReader((run.folder / "logs" / "training_log.csv").open())
+    assert (row["epoch"], row["step"], row["train/total_loss"], row["val/mae"]) == ("1", "4", "nan", "")
 
 
 def test_arms_see_the_same_training_mixtures_where_they_ask_for_the_same_kinds(trainer):
