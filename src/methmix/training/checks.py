@@ -80,7 +80,7 @@ def _learning_rate(course: Course) -> Found | None:
 
 def _presence_remedy(course: Course) -> Remedy:
     """Say what keeps the presence head from learning: the penalty, the learning rate or its weight."""
-    if 0 < course.setting("loss.presence_weight") <= course.setting("loss.sparsity_weight"):
+    if course.penalised:
         return Remedy("lower", "loss.sparsity_weight")
     if course.arm.training.learning_rate > _HUGE_RATE * TrainingSettings().learning_rate:
         return Remedy("lower", "training.learning_rate")
@@ -121,12 +121,12 @@ def _presence_accuracy(course: Course) -> Found | None:
 def _sparsity(course: Course) -> Found | None:
     # A head that expects as many tissues as there are need not come to expect fewer.
     first, loss = value_of(course.rows[0], "val/sparsity_loss"), course.now("val/sparsity_loss")
-    true = course.mixtures.true_tissues / course.mixtures.n_tissues
+    true = course.mixtures.true_tissues
     if not (loss > _NOT_SPARSE * true and loss > (1 - _LEAST_FALL) * first):
         return None
     message = (
-        f"the sparsity loss does not fall: {loss:.3f} {course.epoch}, {first:.3f} in the first; {true:.3f} of the "
-        "tissues are present"
+        f"the sparsity loss does not fall: {loss:.2f} expected tissues per mixture {course.epoch}, {first:.2f} in the "
+        f"first; {true:.2f} are present"
     )
     weight = Remedy("raise", "loss.sparsity_weight")
     return Found(loss, message, _presence_remedy(course) if course.presence_unlearnt else weight)
@@ -157,8 +157,8 @@ def _remedy_of_few(course: Course) -> Remedy:
     """Say what keeps tissues out: a presence head that has not learnt, the penalty, or the threshold of the gate."""
     if not course.two_stages:
         return Remedy("raise", "training.epochs")
-    penalised = course.setting("loss.sparsity_weight") >= course.setting("loss.presence_weight")
-    if course.setting("model.presence_threshold") <= _HIGH_GATE and (course.presence_unlearnt or penalised):
+    not_the_gate = course.presence_unlearnt or course.penalised
+    if course.setting("model.presence_threshold") <= _HIGH_GATE and not_the_gate:
         return _presence_remedy(course)
     return Remedy("lower", "model.presence_threshold")
 

@@ -96,6 +96,16 @@ class Course:
         return self.now("val/presence_loss") > UNLEARNT * self.mixtures.base_rate_loss
 
     @property
+    def penalised(self) -> bool:
+        """Whether the penalty on a tissue weighs as much as its presence loss.
+
+        That loss is a mean over tissues, and the penalty a sum. A tissue then reaches a presence probability of 1/2
+        only where it is present in 3 of 4 such cases.
+        """
+        weight = self.setting("loss.presence_weight")
+        return bool(0 < weight <= self.mixtures.n_tissues * self.setting("loss.sparsity_weight"))
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """Fewest and most tissues to predict per mixture; donors with admixture of other tissues may have more."""
         mixtures = self.mixtures

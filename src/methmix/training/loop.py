@@ -49,6 +49,7 @@ from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
 from methmix.training.monitor import Monitor, Validation, check_mixtures
 from methmix.training.parallel import Ranks
+from methmix.training.pictures import Pictures
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
 from methmix.training.step import TrainingStep, training_step
 from methmix.training.validation_facts import facts_of
@@ -172,7 +173,7 @@ class Trainer:
                     self._stop_here(Signals(stop), usage, monitor)
                     return Signals(stop)
             if monitor:
-                monitor.end(state.history)
+                monitor.end(state.history, state.best)
         seconds = state.record["train_seconds"]
         logger.info("finished after %d steps, %.0f s; %s", state.step, seconds, self.best_checkpoint)
         logger.info("best validation MAE %(val/mae).5f in epoch %(epoch)d", state.best)
@@ -181,7 +182,9 @@ class Trainer:
     def _monitor(self) -> Monitor:
         recipe = self.experiment.mixtures.recipes[self.arm.phase]
         facts = facts_of(self._mixtures, recipe, self.arm)
-        return Monitor(self.folder / "logs", self.state.history, self.arm, facts)
+        tissues, true = self._reference.tissue_names, self._mixtures.proportions.astype(float)
+        pictures = Pictures(self.arm.arm, tissues, true, self.arm.training.epochs)
+        return Monitor(self.folder / "logs", self.state.history, self.arm, facts, pictures)
 
     def _write_settings(self) -> None:
         """Write the resolved configuration, and what was chosen for it."""
@@ -224,6 +227,7 @@ class Trainer:
         if monitor:
             self._save_epoch(improved)
             monitor.epoch(state.history)
+            monitor.draw(self._validation, row["epoch"], state.finished)
         logger.info(
             "epoch %(epoch)d of %(epochs)d: training loss %(train/total_loss).5f, validation MAE %(val/mae).5f, "
             "tissues per mixture %(val/predicted_tissues).2f, false positives %(val/spurious_per_mixture).2f%(best)s",

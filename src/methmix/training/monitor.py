@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from methmix.config.arm import ArmSettings
+from methmix.config.load import to_yaml
 from methmix.devices import has_room
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
@@ -26,7 +29,10 @@ from methmix.rows import Rows
 from methmix.scores import Scores
 from methmix.training.course import Course
 from methmix.training.diagnosis import diagnose, diagnosis
+from methmix.training.pictures import Pictures
 from methmix.training.validation_facts import ValidationFacts, write_facts
+
+Array = npt.NDArray[np.float64]
 
 logger = logging.getLogger("methmix")
 
@@ -64,6 +70,9 @@ class Validation:
         used = (mixtures.methylation, mixtures.depth) if model.needs_depth else (mixtures.methylation,)
         self._tables: tuple[Rows, ...] = (*used, mixtures.proportions)
         self._kept: list[tuple[Tensor, ...]] = []
+        # Of the latest validation: proportions, and presence probabilities if the model has any.
+        self.predicted: Array | None = None
+        self.probability: Array | None = None
 
     def values(self) -> dict[str, float]:
         """Compute the ``val/`` values of a row of the training log; the model is left in evaluation mode.
@@ -74,6 +83,7 @@ class Validation:
         model, true = self._model.eval(), self._true
         closed = torch.zeros((), device=next(model.parameters()).device)
         parts: list[Tensor] = []
+        probabilities: list[Tensor] = []
         sums: dict[str, Tensor] = {}
         with torch.inference_mode():
             for *observed, of_batch in self._batches():
@@ -81,10 +91,13 @@ class Validation:
                 found = model.head.infer(features)
                 parts.append(found.proportions)
                 if found.presence_probability is not None:
+                    probabilities.append(found.presence_probability)
                     closed += (found.presence_probability.amax(dim=1) < model.head.threshold).sum()
                 for name, loss in model.loss_of(features, of_batch).items():
                     sums[name] = sums.get(name, 0.0) + len(of_batch) * loss.double()
         predicted = normalised(torch.cat(parts).double().cpu().numpy())
+        self.predicted = predicted
+        self.probability = torch.cat(probabilities).double().cpu().numpy() if probabilities else None
         scores = Scores(true, predicted)
         return {
             **{f"val/{name}": float(sums.get(name, 0.0)) / len(true) for name in LOSSES},
@@ -111,11 +124,19 @@ class Monitor:
     ``history`` has the epochs that an earlier, interrupted process has finished. Each warning comes once.
     """
 
-    def __init__(self, folder: Path, history: list[dict[str, Any]], arm: ArmSettings, facts: ValidationFacts) -> None:
-        self._csv, self._arm, self._facts = folder / "training_log.csv", arm, facts
+    def __init__(
+        self,
+        folder: Path,
+        history: list[dict[str, Any]],
+        arm: ArmSettings,
+        facts: ValidationFacts,
+        pictures: Pictures,
+    ) -> None:
+        self._csv, self._arm, self._facts, self._pictures = folder / "training_log.csv", arm, facts, pictures
         write_facts(folder, facts)
         # What an interrupted process wrote after its last checkpoint is overwritten, not shown twice.
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1)
+        self._tensorboard.add_text("configuration", f"```yaml\n{to_yaml(arm)}```")
         epochs = range(1, len(history) + 1)
         self._warned = {found.name for end in epochs for found in diagnose(self._course(history[:end]))}
 
@@ -140,12 +161,23 @@ class Monitor:
             self._tensorboard.add_text("diagnosis", "\n\n".join(map(str, new)), row["epoch"])
         self._tensorboard.flush()
 
-    def end(self, history: list[dict[str, Any]]) -> None:
-        """Report the diagnosis of the whole training."""
+    def draw(self, validation: Validation, epoch: int, last: bool) -> None:
+        """Draw the latest predictions of the validation mixtures, if it is time to."""
+        if validation.predicted is not None and self._pictures.due(epoch, last):
+            self._pictures.add(self._tensorboard, epoch, validation.predicted, validation.probability)
+
+    def end(self, history: list[dict[str, Any]], best: dict[str, Any]) -> None:
+        """Report the diagnosis of the whole training, and the settings beside the metrics of the best epoch."""
         text = diagnosis(self._course(history))
         for line in text.splitlines():
             logger.info("diagnosis: %s", line)
         self._tensorboard.add_text("diagnosis", text.replace("\n", "\n\n"), history[-1]["epoch"])
+        metrics = {f"best/{name}": best[f"val/{name}"] for name in (*_VALIDATION, "presence_accuracy")}
+        # `SummaryWriter.add_hparams` would make a run of its own for them.
+        for summary in hparams(_flat(self._arm.model_dump(mode="json")), metrics):
+            self._tensorboard.file_writer.add_summary(summary)
+        for name, value in metrics.items():
+            self._tensorboard.add_scalar(name, value, best["epoch"])
 
     def _course(self, history: list[dict[str, Any]]) -> Course:
         return Course(history, self._arm, self._facts)
@@ -156,3 +188,15 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         """Finish the TensorBoard file."""
         self._tensorboard.close()
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, float | str]:
+    """Give nested settings their dotted keys; what is no number is text."""
+    flat: dict[str, float | str] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            flat[prefix + key] = value if is_number else str(value)
+    return flat

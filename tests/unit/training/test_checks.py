@@ -21,8 +21,8 @@ def log(n_epochs=10, first=None, **last):
         {
             "epoch": epoch, "step": 40 * epoch, "train/learning_rate": 0.002 * (1 - epoch / 10),
             "train/total_loss": 0.16 + 0.7 * (epoch == 1), "train/presence_loss": 0.1 + 0.25 * (epoch == 1),
-            "train/sparsity_loss": 0.23, "train/interval_loss": 0.02 + 0.44 * (epoch == 1),
-            "val/presence_loss": 0.06, "val/sparsity_loss": 0.21, "val/presence_accuracy": 0.979, "val/mae": 0.0025,
+            "train/sparsity_loss": 5.06, "train/interval_loss": 0.02 + 0.44 * (epoch == 1),
+            "val/presence_loss": 0.06, "val/sparsity_loss": 4.62, "val/presence_accuracy": 0.979, "val/mae": 0.0025,
             "val/predicted_tissues": 4.3, "val/closed_gate": 0.0,
         }
         for epoch in range(1, n_epochs + 1)
@@ -60,8 +60,8 @@ def test_a_healthy_training_in_one_line_with_its_numbers():
     [
         ("presence_head", {"presence_loss": 0.5}, {}, "raise loss.presence_weight (now 1.0)"),
         (
-            "presence_head", {"presence_loss": 0.9}, {"loss.sparsity_weight": 2.0},
-            "lower loss.sparsity_weight (now 2.0)",
+            "presence_head", {"presence_loss": 0.9}, {"loss.sparsity_weight": 0.1},
+            "lower loss.sparsity_weight (now 0.1)",
         ),
         (
             "presence_head", {"presence_loss": 0.9}, {"training.learning_rate": 0.3},
@@ -72,11 +72,11 @@ def test_a_healthy_training_in_one_line_with_its_numbers():
             "presence_accuracy", {"presence_accuracy": 0.87, "predicted_tissues": 7.0}, {},
             "raise model.presence_threshold (now 0.5)",
         ),
-        ("sparsity", {"sparsity_loss": 0.28}, {}, "raise loss.sparsity_weight (now 0.01)"),
+        ("sparsity", {"sparsity_loss": 6.16}, {}, "raise loss.sparsity_weight (now 0.01)"),
         ("nothing_predicted", {"closed_gate": 0.6}, {}, "lower model.presence_threshold (now 0.5)"),
         (
-            "nothing_predicted", {"closed_gate": 0.6}, {"loss.sparsity_weight": 1.0},
-            "lower loss.sparsity_weight (now 1.0)",
+            "nothing_predicted", {"closed_gate": 0.6}, {"loss.sparsity_weight": 0.1},
+            "lower loss.sparsity_weight (now 0.1)",
         ),
         ("too_few_tissues", {"predicted_tissues": 1.9}, {}, "lower model.presence_threshold (now 0.5)"),
         ("too_many_tissues", {"predicted_tissues": 10.1}, {}, "raise model.presence_threshold (now 0.5)"),
@@ -111,8 +111,8 @@ def test_a_presence_accuracy_is_beside_what_all_absent_would_have():
 
 
 def test_a_sparsity_loss_that_falls_or_is_as_low_as_it_should_be():
-    assert not found(log(first={"val/sparsity_loss": 0.5}, sparsity_loss=0.4))
-    assert not found(log(first={"val/sparsity_loss": 0.2}, sparsity_loss=0.25))
+    assert not found(log(first={"val/sparsity_loss": 11.0}, sparsity_loss=8.8))
+    assert not found(log(first={"val/sparsity_loss": 4.4}, sparsity_loss=5.5))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_bounds_of_the_number_of_tissues_follow_from_the_recipe(fewest, most, tr
     ("weights", "first", "remedy"),
     [
         ({"loss.presence_weight": 100.0}, {"train/total_loss": 35.5}, "lower loss.presence_weight (now 100.0)"),
-        ({"loss.sparsity_weight": 100.0}, {"train/total_loss": 23.8}, "lower loss.sparsity_weight (now 100.0)"),
+        ({"loss.sparsity_weight": 5.0}, {"train/total_loss": 26.5}, "lower loss.sparsity_weight (now 5.0)"),
         ({"loss.mse_weight": 1000.0}, {"train/total_loss": 40.0}, "lower loss.mse_weight (now 1000.0)"),
         (
             {"loss.presence_weight": 0.0},
-            {"train/total_loss": 0.3, "train/interval_loss": 0.0},
+            {"train/total_loss": 0.6, "train/interval_loss": 0.0},
             "raise loss.presence_weight (now 0.0)",
         ),
     ],
@@ -197,7 +197,7 @@ def test_validation_gets_worse_while_the_training_loss_falls():
 
 
 def test_presence_is_no_matter_of_the_original_arm():
-    rows = log(presence_loss=9.0, presence_accuracy=0.1, sparsity_loss=0.9)
+    rows = log(presence_loss=9.0, presence_accuracy=0.1, sparsity_loss=19.8)
     assert not found(rows, "original")
     assert list(found(log(predicted_tissues=12.0), "original")) == ["too_many_tissues"]
     single = {"model.use_two_stage": False}
@@ -205,7 +205,7 @@ def test_presence_is_no_matter_of_the_original_arm():
 
 
 def test_nothing_is_concluded_from_what_an_earlier_version_did_not_write():
-    rows = log(presence_loss=9.0, presence_accuracy=0.1, sparsity_loss=0.9, predicted_tissues=20.0)
+    rows = log(presence_loss=9.0, presence_accuracy=0.1, sparsity_loss=19.8, predicted_tissues=20.0)
     for row in rows:
         del row["val/closed_gate"]
     assert not found(rows, facts=ValidationFacts())

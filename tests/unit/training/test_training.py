@@ -10,6 +10,7 @@ import pytest
 import torch
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from methmix.errors import InputError, RunError
 from methmix.files.reference import Reference
@@ -120,9 +121,28 @@ def test_training_reduces_the_error_and_writes_everything(trainer, data):
     rates = [float(row["train/learning_rate"]) for row in log]
     assert max(rates) > 0.5 * 0.003 and rates[-1] < 0.1 * max(rates)
     events = EventAccumulator(str(run.folder / "logs" / "tensorboard")).Reload()
-    assert set(events.Tags()["scalars"]) == TAGS
+    best = {"best/mae", "best/predicted_tissues", "best/spurious_per_mixture", "best/presence_accuracy"}
+    assert set(events.Tags()["scalars"]) == TAGS | best
     assert [e.value for e in events.Scalars("val/mae")] == pytest.approx([float(r["val/mae"]) for r in log])
     assert (run.folder / "logs" / "config.yaml").read_text().startswith("experiment:")
+
+
+def test_tensorboard_shows_pictures_the_configuration_and_hyperparameters(trainer):
+    run = trainer(**{"training.epochs": 4, "training.learning_rate": 0.003})
+    run.run()
+    content = EventAccumulator(str(run.folder / "logs" / "tensorboard"), size_guidance={"images": 0}).Reload()
+    pictures = {"validation/miami", "validation/largest_errors", "validation/presence_calibration"}
+    assert set(content.Tags()["images"]) == pictures
+    assert content.Images("validation/miami")[-1].step == 4
+    (text,) = content.Tensors("configuration/text_summary")
+    assert "learning_rate: 0.003" in text.tensor_proto.string_val[0].decode()
+    # The plugin's own names for the settings of a session and its end.
+    plugin = content.summary_metadata
+    (settings,) = (plugin[name].plugin_data.content for name in plugin if name == "_hparams_/session_start_info")
+    found = HParamsPluginData.FromString(settings).session_start_info.hparams
+    assert found["training.learning_rate"].number_value == 0.003
+    assert found["loss.teacher_forcing"].string_value == "True" and found["arm"].string_value == "sparse"
+    assert content.Scalars("best/mae")[0].value == pytest.approx(run.state.best["val/mae"])
 
 
 def test_best_checkpoint_is_that_of_the_lowest_validation_error_and_knows_the_whole_training(trainer):
