@@ -24,6 +24,7 @@ from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference
+from methmix.memory import peak_memory_mb
 from methmix.models.prediction import Prediction
 from methmix.scores import Scores
 
@@ -114,7 +115,7 @@ def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
     of_training = ("device", "host", "commit", "best_epoch", "warm_start")
     return {
         "train_seconds": record["train_seconds"],
-        "peak_memory_mb": record.get("peak_memory_mb") or round(provenance.peak_memory_mb(), 1),
+        "peak_memory_mb": record.get("peak_memory_mb") or round(peak_memory_mb(), 1),
         "n_parameters": record["n_parameters"],
         "choices": estimates.choices,
         "notes": json.loads(context.reference.attributes["notes"]),
