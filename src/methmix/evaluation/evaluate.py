@@ -57,7 +57,10 @@ def evaluate_arm(
             hint = "make them again: python -m methmix.mixtures"
             raise InputError(f"the {split} mixtures were made of another reference", hint)
         if found != split:
-            raise InputError(f"the {split} mixtures are those of split {found!r}")
+            raise InputError(
+                f"the {split} mixtures are those of split {found!r}",
+                "name the file of that split: --validation and --test are different mixtures",
+            )
     started = time.monotonic()
     context = Context(reference, experiment, test.attributes["phase"])
     estimates = estimate(arm, context, validation, test, checkpoint)

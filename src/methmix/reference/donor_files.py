@@ -45,7 +45,10 @@ def _files(settings: WgbstoolsReference, sheet: Path, named: dict[str, str]) -> 
     for donor, name in named.items():
         where = f"{sheet}: donor {donor}"
         if not name.endswith((".beta", ".pat.gz")):
-            raise InputError(f"{where}: file: expected a .beta or .pat.gz file, found {name!r}")
+            raise InputError(
+                f"{where}: file: expected a .beta or .pat.gz file, found {name!r}",
+                "name the file that wgbstools has made of the donor",
+            )
         if name in files:
             raise InputError(f"{where}: {name} is the file of another donor too", "each donor needs its own")
         try:

@@ -134,5 +134,8 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
     if differ.any():
         name = table["original_sample"].iloc[int(np.argmax(differ))]
-        raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
+        raise InputError(
+            f"{path}: samples of original_sample {name} are of different tissues",
+            "copies of a sample are of the same tissue: correct the metadata",
+        )
     return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool)).reset_index(drop=True)

@@ -84,7 +84,10 @@ def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment
     experiment = load_experiment(options.experiment or Path(arm.experiment))
     arm = load_arm(options.config, experiment.overrides, dict(parse_assignment(text) for text in options.set))
     if arm.phase not in experiment.mixtures.recipes:
-        raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
+        raise InputError(
+            f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}",
+            "add the phase to mixtures.recipes of the experiment, or name another one with --experiment",
+        )
     if options.warm_start and arm.training.warm_start is None:
         raise InputError(
             f"--warm-start: training.warm_start of {options.config} is null",
