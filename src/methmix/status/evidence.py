@@ -82,7 +82,7 @@ def newest_log(*paths: Path) -> Log | None:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Seen:
     """What is seen in one look from this host; ``root`` is the folder that has ``results`` and ``logs`` in it."""
 
     root: Path

@@ -14,7 +14,7 @@ from methmix.cli import duration
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
 from methmix.errors import InputError, MethmixError
-from methmix.status.evidence import Evidence, Log, newest_log, training_progress, works_elsewhere
+from methmix.status.evidence import Log, Seen, newest_log, training_progress, works_elsewhere
 from methmix.status.planned_steps import Step, found_trainings, planned_steps
 from methmix.training.lock import LOCK, is_alive, read_owner
 
@@ -75,8 +75,8 @@ def experiment_states(folder: Path) -> list[StepState]:
     experiment = load_experiment(record)
     planned = planned_steps(experiment, root)
     steps = [*_begun(planned, root, experiment), *found_trainings(folder, planned)]
-    evidence = Evidence(root)
-    return [*(state_of(step, evidence) for step in steps), *_other_failures(folder, planned + steps)]
+    seen = Seen(root)
+    return [*(state_of(step, seen) for step in steps), *_other_failures(folder, planned + steps)]
 
 
 def _begun(steps: list[Step], root: Path, experiment: Experiment) -> list[Step]:
@@ -103,17 +103,17 @@ def _other_failures(folder: Path, known: list[Step]) -> list[StepState]:
     return failed
 
 
-def state_of(step: Step, evidence: Evidence) -> StepState:
+def state_of(step: Step, seen: Seen) -> StepState:
     """Find the state of a step. It is never called running unless a process or SLURM shows it."""
-    root = evidence.root
+    root = seen.root
     if all((root / path).exists() for path in step.files):
         return StepState(step, "done")
     lock = root / step.output / LOCK
     if step.stage == "training" and lock.is_file() and (locked := _locked(step, root, lock)):
         return locked
-    if process := evidence.processes.get((step.stage, (root / step.output).resolve())):
+    if process := seen.processes.get((step.stage, (root / step.output).resolve())):
         return StepState(step, "running", f"process {process} on this host", {"process": process})
-    if job := evidence.jobs.get(step.job):
+    if job := seen.jobs.get(step.job):
         state: State = {"RUNNING": "running", "PENDING": "queued"}.get(job.state, "unknown")  # type: ignore[assignment]
         where = f" on {job.node}" if job.node else ""
         return StepState(step, state, f"SLURM job {job.id} {job.state}{where}", {"job": job.id, "host": job.node})
@@ -121,7 +121,7 @@ def state_of(step: Step, evidence: Evidence) -> StepState:
     if log is None or log.finished:
         ready = all((root / path).exists() for path in step.needs)
         return StepState(step, "next" if ready else "waiting")
-    return _ended(step, evidence, log)
+    return _ended(step, seen, log)
 
 
 def _locked(step: Step, root: Path, lock: Path) -> StepState | None:
@@ -145,15 +145,15 @@ def _locked(step: Step, root: Path, lock: Path) -> StepState | None:
     return StepState(step, "unknown", f"{reached}{where}: cannot be seen from here; last sign {silent} ago", facts)
 
 
-def _ended(step: Step, evidence: Evidence, log: Log) -> StepState:
+def _ended(step: Step, seen: Seen, log: Log) -> StepState:
     """Judge a step by its log, that of a run which nobody continues as far as can be seen."""
     if log.stopped:
         return StepState(step, "stopped", f"{log.stopped}; the same command resumes from there")
     # One that was started again has written to its log since.
-    found = evidence.failures.get(step.log)
+    found = seen.failures.get(step.log)
     if log.failed or (found is not None and log.written < found + 1):
         return _with_log(step, "failed", log)
-    if step.stage == "training" and (evidence.root / step.output / LOCK).is_file():
+    if step.stage == "training" and (seen.root / step.output / LOCK).is_file():
         return _with_log(step, "failed", log, "its process has ended without a message; the same command resumes it")
     words = "its log has no end, but no process of this host and no SLURM job writes it: killed, or on another host"
     return _with_log(step, "unknown", log, words)

@@ -12,8 +12,6 @@ import yaml
 
 from methmix.config.load import load_experiment
 from methmix.errors import InputError
-from methmix.status import evidence as evidence_module
-from methmix.status.evidence import Evidence, newest_log
 from methmix.status.experiments import experiment_states, print_status
 from methmix.status.planned_steps import planned_steps
 
@@ -300,16 +298,3 @@ def test_ten_experiments_take_less_than_three_seconds_without_torch(root, reposi
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_a_bar_leaves_its_last_state_in_a_log(tmp_path):
-    (tmp_path / "a.log").write_text("50%|###\r 100%|######\nerror: bad\n")
-    log = newest_log(tmp_path / "a.log", tmp_path / "missing.log")
-    assert log.lines == [" 100%|######", "error: bad"] and log.failed and not log.finished
-
-
-def test_a_hanging_squeue_is_no_slurm(root, monkeypatch):
-    monkeypatch.setattr(evidence_module, "_SQUEUE_SECONDS", 0.2)
-    write(root / "bin/squeue", "#!/bin/sh\nexec /bin/sleep 60\n")
-    (root / "bin/squeue").chmod(0o755)
-    assert Evidence(root).jobs == {}
