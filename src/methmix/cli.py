@@ -5,21 +5,27 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from methmix.errors import MethmixError
-from methmix.memory import keep_freed_memory
+from methmix.memory import keep_freed_memory, peak_memory_mb
 
 Item = TypeVar("Item")
 
 logger = logging.getLogger("methmix")
 
 _FORMAT = argparse.ArgumentDefaultsHelpFormatter
+# How the last line of a log begins whose command has ended well.
+FINISHED = "finished"
 LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
-_SECONDS_BETWEEN_PROGRESS_LINES = 20.0
+_SECONDS_BETWEEN_PROGRESS_LINES = 30.0
+# What is done within this time needs no bar.
+_SECONDS_WITHOUT_BAR = 1.0
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -60,8 +66,12 @@ def run(
     """Parse the command line, run ``body`` and turn errors into a message and an exit code.
 
     The code is 0, 2 for wrong usage, configuration or input, 1 for a failure while running, or one that ``body`` gives.
+
+    Of a command that writes files the last line of the log is its time, its peak memory, and where the files are: its
+    option ``output``, which ``body`` sets where it has a default. Without one, the result is on standard output.
     """
     options = arguments.parse_args(argv)
+    started = time.monotonic()
     keep_freed_memory()
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format=LOG_FORMAT, datefmt=DATE_FORMAT, stream=sys.stderr, force=True)
@@ -69,13 +79,25 @@ def run(
     for other in ("matplotlib", "h5py", "PIL", "tensorboard"):
         logging.getLogger(other).setLevel(logging.WARNING)
     try:
-        return body(options) or 0
+        code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
             logger.error("traceback follows", exc_info=error)
         code, message = _explained(error)
         sys.stderr.write(f"error: {message}\n")
         return code
+    if output := getattr(options, "output", None):
+        outcome = f"ended with exit code {code}" if code else FINISHED
+        spent = duration(time.monotonic() - started)
+        logger.info("%s in %s, peak memory %s; output in %s", outcome, spent, _peak_memory(), output)
+    return code
+
+
+def _peak_memory() -> str:
+    own, of_children = peak_memory_mb(), peak_memory_mb(of_children=True)
+    # A process that has just been started counts as large as the one that starts it.
+    larger = f", of a child process {of_children:,.0f} MiB" if of_children > own else ""
+    return f"{own:,.0f} MiB{larger}"
 
 
 def _explained(error: BaseException) -> tuple[int, str]:
@@ -98,9 +120,14 @@ def _explained(error: BaseException) -> tuple[int, str]:
 
 
 def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """Yield ``items`` and show progress: a bar on a terminal, a line now and then in a log."""
+    """Yield ``items``, ``total`` of them, and show progress, rate and time left.
+
+    On a terminal that is a bar, in a log a line at most every 30 seconds; of what is done at once, nothing.
+    """
     if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, total=total, leave=False)
+        # Messages are written above the bar.
+        with logging_redirect_tqdm():
+            yield from tqdm(items, what, total, leave=False, dynamic_ncols=True, delay=_SECONDS_WITHOUT_BAR)
         return
     started = last = time.monotonic()
     for done, item in enumerate(items, start=1):
@@ -108,4 +135,21 @@ def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_PROGRESS_LINES and done < total:
             last = now
-            logger.info("%s: %d of %d (%.0f s)", what, done, total, now - started)
+            each = (now - started) / done
+            rate = f"{each:.3g} s each" if each > 1 else f"{1 / each:.3g} per second"
+            logger.info("%s: %d of %d, %s, about %s left", what, done, total, rate, duration(each * (total - done)))
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its two largest units, such as ``2 h 5 min``; below a minute in seconds.
+
+    Examples
+    --------
+    >>> duration(59.6), duration(200), duration(90000)
+    ('1 min 0 s', '3 min 20 s', '1 d 1 h')
+    """
+    left = round(seconds)
+    for (larger, size), (smaller, part) in pairwise((("d", 86400), ("h", 3600), ("min", 60), ("s", 1))):
+        if left >= size:
+            return f"{left // size} {larger} {left % size // part} {smaller}"
+    return f"{left} s" if seconds >= 1 else f"{seconds:.1f} s"

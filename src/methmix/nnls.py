@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from methmix import cli
 from methmix.devices import solved
 from methmix.rows import Rows, blocks
 
@@ -59,7 +60,8 @@ def weighted_nnls(profiles: Array, values: Rows, weights: Rows, cost: Array | No
     # The products of all pairs need n_tissues / 2 times the room of the profiles.
     parts = blocks(profiles.shape[1], max(1, _MOST_PRODUCTS // n_tissues**2))
     solved = np.zeros((len(values), n_tissues))
-    for block in blocks(len(values), _BLOCK):
+    of_values = blocks(len(values), _BLOCK)
+    for block in cli.progress(of_values, "NNLS, blocks of mixtures", len(of_values)):
         weight = np.asarray(weights[block], dtype=np.float64)
         weighted = np.where(weight > 0, np.nan_to_num(values[block]), 0) * weight
         entries = sum(weight[:, part] @ pairs(torch.from_numpy(profiles[:, part])).numpy().T for part in parts)

@@ -1,11 +1,9 @@
-"""Where a result comes from: versions, commit, inputs, machine, time and memory."""
+"""Where a result comes from: versions, commit, code and inputs."""
 
 import functools
 import hashlib
 import platform
-import resource
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,13 +46,6 @@ def sha256(path: Path) -> str:
     """Compute the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def peak_memory_mb() -> float:
-    """Read the largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def of_measurement(experiment: str, seed: int, reference_digest: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from methmix import metrics
+from methmix import cli, metrics
 
 Array = npt.NDArray[np.floating]
 
@@ -58,7 +58,9 @@ class Scores:
 
     def compute(self) -> dict[str, Array]:
         """Compute every metric that the data allow, [n_replicates] each; NaN where it is undefined."""
-        return {name: metric.of(self) for name, metric in METRICS.items() if len(getattr(self, metric.needs))}
+        known = [name for name, metric in METRICS.items() if len(getattr(self, metric.needs))]
+        what = f"metrics, {len(self.counts)} resamples"
+        return {name: METRICS[name].of(self) for name in cli.progress(known, what, len(known))}
 
     def estimate(self) -> dict[str, float]:
         """Compute every metric, of the first replicate."""

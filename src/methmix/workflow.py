@@ -9,7 +9,7 @@ import yaml
 
 from methmix import arms
 from methmix.config.arm import ArmSettings
-from methmix.config.experiment import Variant
+from methmix.config.experiment import Experiment, Variant
 from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants
 from methmix.files.atomic import write_text
 from methmix.prediction.sample_sheet import options, sheet_and_files
@@ -23,6 +23,12 @@ def checkpoint(record: str) -> str:
     Rules depend on the record, which a training writes last: Snakemake deletes outputs before it restarts a job.
     """
     return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+def drawn_seeds(experiment: Experiment) -> list[int]:
+    """List the seeds of the further draws of donors; with real donors there are none."""
+    further = range(experiment.seed + 1, experiment.seed + experiment.repeats.draws)
+    return [*further] if experiment.reference.drawn_donors else []
 
 
 def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, Any]]:
@@ -59,15 +65,9 @@ class Plan:
         self.variants = effective_variants(self.experiment, _ABLATED_PHASE)
         self.content: dict[str, Any] = self.experiment.model_dump(mode="json")
         self.seed_runs = seed_runs(self.content, self.experiment.repeats.seeds)
-        self.draw_runs = seed_runs(self.content, self._drawn_seeds())
+        self.draw_runs = seed_runs(self.content, drawn_seeds(self.experiment))
         self.fold_runs = fold_runs(self.content, self.experiment.repeats.folds)
         self.runs = {**self.seed_runs, **self.draw_runs, **self.fold_runs}
-
-    def _drawn_seeds(self) -> list[int]:
-        """List the seeds of the further draws of donors; with real donors there are none."""
-        own = self.experiment.seed
-        further = range(own + 1, own + self.experiment.repeats.draws)
-        return [*further] if self.experiment.reference.drawn_donors else []
 
     def write_record(self, name: str) -> str:
         """Write the configuration of a run as its record, unless it is there already, and name that file."""

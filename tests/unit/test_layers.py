@@ -27,6 +27,9 @@ ORDER = [
     {"robustness"},
     {"benchmark"},
     {"workflow"},
+    {"status"},
+    {"troubleshooting"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

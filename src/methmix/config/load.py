@@ -68,7 +68,10 @@ def configured_arm(experiment: Experiment, phase: Phase, name: ArmName, changes:
         raise InputError(where, "name its file, as config/default.yaml does")
     arm = load_arm(Path(file), experiment.overrides, changes, expected=name)
     if arm.phase != phase:
-        raise InputError(f"{file}: phase: is {arm.phase}, but the experiment names the file in arms.{phase}")
+        raise InputError(
+            f"{file}: phase: is {arm.phase}, but the experiment names the file in arms.{phase}",
+            "name a file of that phase there, or correct phase in the file",
+        )
     start = arm.training.warm_start
     if start is not None and name not in experiment.arms.get(start, {}):
         where = f"{file}: training.warm_start: experiment {experiment.name} has no {name} arm of {start}"
@@ -131,7 +134,10 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     try:
         return key, parse(value)
     except yaml.YAMLError:
-        raise InputError(f"--set {text}: the value {value!r} is not readable YAML") from None
+        raise InputError(
+            f"--set {text}: the value {value!r} is not readable YAML",
+            "write it as in a configuration, for example true, 0.001 or [64, 128], in quotes for the shell",
+        ) from None
 
 
 def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[Path, ...] = ()) -> Settings:
@@ -154,7 +160,10 @@ def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path,
     content = dict(document.content)
     name, place, path = content.pop("base"), document.place(("base",)), document.path
     if not isinstance(name, str) or not (path.parent / name).is_file():
-        raise InputError(f"{place}: base: expected a file, relative to this one, found {name!r}")
+        raise InputError(
+            f"{place}: base: expected a file, relative to this one, found {name!r}",
+            "name the configuration that this one changes, for example default.yaml",
+        )
     file, above = path.parent / name, (path, *above)
     if file.resolve() in {other.resolve() for other in above}:
         raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")

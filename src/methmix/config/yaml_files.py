@@ -52,9 +52,14 @@ def read(path: Path) -> Document:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such configuration file", "the shipped ones are in config/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not readable YAML: {error}") from None
+        raise InputError(
+            f"{path}: is not readable YAML: {error}", "check the indentation and the colons near that line"
+        ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a mapping of keys, found {type(content).__name__}")
+        raise InputError(
+            f"{path}: expected a mapping of keys, found {type(content).__name__}",
+            "a configuration has one `key: value` per line; the shipped ones are in config/",
+        )
     return Document(path, content, places)
 
 
@@ -84,7 +89,9 @@ def _lines(node: yaml.Node | None, path: Path, at: Location = ()) -> Iterator[tu
     for key, mark, value in children:
         line = mark.start_mark.line + 1
         if key in first:
-            raise InputError(f"{path}, line {line}: duplicate key {key}, already set in line {first[key]}")
+            raise InputError(
+                f"{path}, line {line}: duplicate key {key}, already set in line {first[key]}", "keep one of the two"
+            )
         first[key] = line
         yield (*at, key), line
         yield from _lines(value, path, (*at, key))

@@ -134,9 +134,13 @@ def spiked_tissues(background: Mapping[str, float], tissue_names: list[str]) -> 
     for name in background:
         if name not in tissue_names:
             raise InputError(
-                f"detection.background: {name!r} is not a tissue of the reference; it has {', '.join(tissue_names)}"
+                f"detection.background: {name!r} is not a tissue of the reference; it has {', '.join(tissue_names)}",
+                "set detection.background to tissues of the reference",
             )
     spiked = [name for name in tissue_names if name not in background]
     if not spiked:
-        raise InputError("detection.background: has every tissue of the reference, none is left to spike")
+        raise InputError(
+            "detection.background: has every tissue of the reference, none is left to spike",
+            "leave out of detection.background the tissues that are to be detected",
+        )
     return spiked

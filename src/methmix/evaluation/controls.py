@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from methmix import cli
 from methmix.arms import MAIN
 from methmix.config.arm import ReferenceBackboneSettings
 from methmix.config.experiment import Experiment
@@ -154,7 +155,8 @@ def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     settings = context.main_settings.least_squares
     profiles = context.main_profiles
     solved = []
-    for rows in blocks(len(mixtures), _BLOCK):
+    parts = blocks(len(mixtures), _BLOCK)
+    for rows in cli.progress(parts, "least squares, blocks of mixtures", len(parts)):
         methylation = torch.from_numpy(mixtures.methylation[rows])
         depth = torch.from_numpy(mixtures.depth[rows].astype(np.float32))
         solution = deconvolve(profiles, methylation, depth, *settings.options)

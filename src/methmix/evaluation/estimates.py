@@ -103,7 +103,10 @@ def _of_model(
 ) -> Estimates:
     model, checkpoint = load_for(path, reference)
     if checkpoint.arm["arm"] != arm:
-        raise InputError(f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}")
+        raise InputError(
+            f"{path}: is a checkpoint of arm {checkpoint.arm['arm']}, expected {arm}",
+            "name the checkpoint_best.pt of the arm that --arm names",
+        )
     of_validation, of_test = (predict_mixtures(model, mixtures) for mixtures in (validation, test))
     dial = _cut_dial(of_validation.proportions, 0.0, cuts)
     if of_validation.proportion_logits is not None:

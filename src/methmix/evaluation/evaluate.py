@@ -24,6 +24,7 @@ from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import write_csv, write_text
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference
+from methmix.memory import peak_memory_mb
 from methmix.models.prediction import Prediction
 from methmix.scores import Scores
 
@@ -56,7 +57,10 @@ def evaluate_arm(
             hint = "make them again: python -m methmix.mixtures"
             raise InputError(f"the {split} mixtures were made of another reference", hint)
         if found != split:
-            raise InputError(f"the {split} mixtures are those of split {found!r}")
+            raise InputError(
+                f"the {split} mixtures are those of split {found!r}",
+                "name the file of that split: --validation and --test are different mixtures",
+            )
     started = time.monotonic()
     context = Context(reference, experiment, test.attributes["phase"])
     estimates = estimate(arm, context, validation, test, checkpoint)
@@ -114,7 +118,7 @@ def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
     of_training = ("device", "host", "commit", "best_epoch", "warm_start")
     return {
         "train_seconds": record["train_seconds"],
-        "peak_memory_mb": record.get("peak_memory_mb") or round(provenance.peak_memory_mb(), 1),
+        "peak_memory_mb": record.get("peak_memory_mb") or round(peak_memory_mb(), 1),
         "n_parameters": record["n_parameters"],
         "choices": estimates.choices,
         "notes": json.loads(context.reference.attributes["notes"]),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methmix import nnls
+from methmix import cli, nnls
 from methmix.files.mixtures import Mixtures
 from methmix.models.prediction import Array
 from methmix.rows import blocks
@@ -43,7 +43,8 @@ def maximum_likelihood(profiles: Array | Callable[[slice], Array], mixtures: Mix
         clipped = _possible(profiles)
         products = nnls.pairs(clipped.float())
     solved, unconverged = np.zeros((len(mixtures), n_tissues)), 0
-    for rows in blocks(len(mixtures), size):
+    parts = blocks(len(mixtures), size)
+    for rows in cli.progress(parts, "maximum likelihood, blocks of mixtures", len(parts)):
         if callable(profiles):
             clipped = _possible(profiles(rows))
         reads = torch.from_numpy(mixtures.depth[rows].astype(float))

@@ -17,7 +17,9 @@ def grouped(
     joined = {tissue for members in groups.values() for tissue in members}
     if unknown := sorted(joined - set(tissue_names)):
         raise InputError(
-            f"evaluation.look_alikes: {', '.join(unknown)}: no such tissue; the reference has {', '.join(tissue_names)}"
+            f"evaluation.look_alikes: {', '.join(unknown)}: no such tissue; "
+            f"the reference has {', '.join(tissue_names)}",
+            "write the names of evaluation.look_alikes as the reference has them",
         )
     columns = [[tissue_names.index(tissue) for tissue in members] for members in groups.values()]
     columns += [[column] for column, tissue in enumerate(tissue_names) if tissue not in joined]

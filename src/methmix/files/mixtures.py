@@ -158,7 +158,7 @@ def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
         with readable(path, _MADE_BY):
             return [json.loads(text) for text in file["mixture_info"].asstr()[:]]
     except ValueError as error:
-        raise InputError(f"{path}: mixture_info is not JSON ({error})") from None
+        raise InputError(f"{path}: mixture_info is not JSON ({error})", _AGAIN) from None
 
 
 def _check(path: Path, mixtures: Mixtures) -> None:

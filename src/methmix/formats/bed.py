@@ -48,7 +48,7 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
         text = text.iloc[0 if text["start"].head(1).str.isdecimal().all() else 1 :]
         text = text[~text["start_cpg"].isin(MISSING)]
     if text.empty:
-        raise InputError(f"{path}: has no regions")
+        raise InputError(f"{path}: has no regions", "is it the right file, and complete?")
     numbers = {name: _whole_numbers(path, text[name]) for name in columns[1:]}
     return pd.DataFrame({"chrom": text["chrom"], **numbers})
 
@@ -58,7 +58,10 @@ def check_extent(path: Path, regions: pd.DataFrame) -> None:
     for start, end in (("start", "end"), ("start_cpg", "end_cpg")):
         if start in regions and (empty := (regions[end] <= regions[start]).to_numpy()).any():
             line = regions.index[int(empty.argmax())]
-            raise InputError(f"{path}: line {line}: {end} must be larger than {start}")
+            raise InputError(
+                f"{path}: line {line}: {end} must be larger than {start}",
+                "a BED file counts from 0, and the end is the first position after the region",
+            )
 
 
 def refuse_duplicates(path: Path, regions: pd.DataFrame) -> None:

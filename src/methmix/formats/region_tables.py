@@ -62,7 +62,10 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
     columns = [f"{name}{ending}" for ending in ("_METH", "_DEPTH") for name in names]
     unpaired = sorted(set(columns).symmetric_difference(others))
     if unpaired:
-        raise InputError(f"{path}: column {unpaired[0]} has no partner; expected <name>_METH and <name>_DEPTH")
+        raise InputError(
+            f"{path}: column {unpaired[0]} has no partner; expected <name>_METH and <name>_DEPTH",
+            "give every sample both columns",
+        )
     if not names:
         raise InputError(f"{path}: has no sample; expected columns <name>_METH and <name>_DEPTH")
 
@@ -262,12 +265,15 @@ def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
         ) as blocks:
             for block in blocks:
                 if block.shape[1] != len(header):
-                    raise InputError(f"{path}: line {line} has {block.shape[1]} columns, the header has {len(header)}")
+                    raise InputError(
+                        f"{path}: line {line} has {block.shape[1]} columns, the header has {len(header)}",
+                        "is the file complete, and separated by tabs throughout?",
+                    )
                 block.columns = pd.Index(header)
                 yield line, block
                 line += len(block)
     except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: has a header but no regions") from None
+        raise InputError(f"{path}: has a header but no regions", "is the file complete?") from None
     except UNREADABLE as error:
         raise unreadable(path, error) from None
 

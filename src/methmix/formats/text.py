@@ -46,7 +46,7 @@ class Beginning:
 def read_beginning(path: Path) -> Beginning:
     """Read the beginning of a file."""
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: there is no such file", "paths are relative to the working directory")
     with path.open("rb") as raw:
         head = raw.read(len(HDF5))
         raw.seek(0)
@@ -61,7 +61,7 @@ def read_beginning(path: Path) -> Beginning:
             return Beginning(path, head)
         except UNREADABLE as error:
             raise unreadable(path, error) from None
-    raise InputError(f"{path}: is empty")
+    raise InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
 
 
 def open_text(path: Path) -> IO[str]:
@@ -109,7 +109,10 @@ def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFr
         raise unreadable(path, error) from None
     for column in columns:
         if column not in table.columns:
-            raise InputError(f"{path}: column {column} is missing; found {', '.join(table.columns)}")
+            raise InputError(
+                f"{path}: column {column} is missing; found {', '.join(table.columns)}",
+                "name the columns in the first line, separated as in the other lines",
+            )
     return table.set_axis(table.index + 2)
 
 
@@ -121,9 +124,9 @@ def first_duplicate(names: Iterable[str]) -> str | None:
 def unreadable(path: Path, error: Exception) -> InputError:
     """Make the message for a file that cannot be read to its end (`UNREADABLE`)."""
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: there is no such file")
+        return InputError(f"{path}: there is no such file", "paths are relative to the working directory")
     if isinstance(error, pd.errors.EmptyDataError):
-        return InputError(f"{path}: is empty")
+        return InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
     if isinstance(error, EOFError | zlib.error):
         return InputError(f"{path}: is a damaged or truncated gzip file ({error})", "copy it again")
     return InputError(f"{path}: is not a readable table ({error})")

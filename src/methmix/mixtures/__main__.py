@@ -30,7 +30,8 @@ def _body(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.config)
     if options.phase not in experiment.mixtures.recipes:
         raise InputError(
-            f"--phase {options.phase}: {options.config} has recipes for {', '.join(experiment.mixtures.recipes)}"
+            f"--phase {options.phase}: {options.config} has recipes for {', '.join(experiment.mixtures.recipes)}",
+            "choose one of these, or add a recipe",
         )
     write_mixtures(experiment, read_reference(options.reference), options.phase, options.split, options.output)
 

@@ -24,11 +24,13 @@ def check_recipe(recipe: Recipe, tissue_names: list[str]) -> None:
                 if name not in tissue_names:
                     raise InputError(
                         f"mixtures.recipes: background {name!r} is not a tissue of the reference; "
-                        f"it has {', '.join(tissue_names)}"
+                        f"it has {', '.join(tissue_names)}",
+                        "set background in that recipe to a tissue of the reference",
                     )
     if needed > len(tissue_names):
         raise InputError(
-            f"mixtures.recipes: mixtures need up to {needed} tissues, the reference has {len(tissue_names)}"
+            f"mixtures.recipes: mixtures need up to {needed} tissues, the reference has {len(tissue_names)}",
+            "lower n_tissues or n_others in that recipe",
         )
 
 

@@ -1,6 +1,5 @@
 """Draw the mixtures of one phase and split, and write them to HDF5."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ from methmix.config.phases import Phase
 from methmix.files.mixtures import MixturesWriter
 from methmix.files.reference import Reference, Split
 from methmix.mixtures.sampler import MixtureBatch, MixtureSampler
-
-logger = logging.getLogger("methmix")
 
 # Mixtures are drawn block by block, each block from its own random stream: memory does not grow with their
 # number, and the first mixtures of a file stay the same if more are requested.
@@ -50,7 +47,6 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Phase, s
             ]
             reads = batch.methylation.numpy(), batch.depth.numpy()
             writer.append(*reads, batch.proportions, batch.label_proportions, info)
-    logger.info("wrote %s", output)
 
 
 def _info(batch: MixtureBatch, row: int, reference: Reference, seed: dict[str, int]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from methmix import cli
 from methmix.devices import sent
 from methmix.models.gate import open_gate, share_mass
 from methmix.rows import Rows, blocks
@@ -82,7 +83,9 @@ def predict(model: "Deconvolver", methylation: Rows, depth: Rows | None = None) 
     """
     if depth is None and model.needs_depth:
         raise ValueError("this model needs the depth: without it there are no reads")
-    return _predicted(model, batches(model, *((methylation,) if depth is None else (methylation, depth))))
+    tables = (methylation,) if depth is None else (methylation, depth)
+    n_batches = len(blocks(len(methylation), _BATCH))
+    return _predicted(model, cli.progress(batches(model, *tables), "prediction, batches of mixtures", n_batches))
 
 
 def predict_tensors(model: "Deconvolver", methylation: Tensor, depth: Tensor) -> Prediction:

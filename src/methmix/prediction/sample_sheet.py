@@ -43,7 +43,9 @@ def read_sheet(path: Path) -> list[Sample]:
         sample = _sample(where, {str(name): text.strip() for name, text in row.items()})
         first = first_line.setdefault(sample.name, line)
         if first != line:
-            raise InputError(f"{where}: duplicate sample {sample.name}, first in line {first}")
+            raise InputError(
+                f"{where}: duplicate sample {sample.name}, first in line {first}", "give each sample its own name"
+            )
         samples.append(sample)
     return samples
 
@@ -70,7 +72,10 @@ def in_file(samples: list[Sample], file: Path, names: list[str]) -> dict[str, Sa
             hint = f"write name_in_file of sample {sample.name} in the sheet"
             raise InputError(f"{file}: has no sample {own!r}; it has {some}", hint)
         if own in found:
-            raise InputError(f"{file}: samples {found[own].name} and {sample.name} of the sheet are both its {own!r}")
+            raise InputError(
+                f"{file}: samples {found[own].name} and {sample.name} of the sheet are both its {own!r}",
+                "list each sample of the file once; name_in_file says which one is meant",
+            )
         found[own] = sample
     return found
 
@@ -121,11 +126,13 @@ def _table(path: Path) -> pd.DataFrame:
 def _sample(where: str, values: dict[str, str]) -> Sample:
     for name in _NEEDED:
         if not values[name]:
-            raise InputError(f"{where}: {name} is empty")
+            raise InputError(f"{where}: {name} is empty", "fill it in, or remove the line")
     day = values.get("date", "")
     try:
         taken = datetime.date.fromisoformat(day) if day else None
     except ValueError:
-        raise InputError(f"{where}: invalid date: expected YYYY-MM-DD, found {day!r}") from None
+        raise InputError(
+            f"{where}: invalid date: expected YYYY-MM-DD, found {day!r}", "leave it empty if it is not known"
+        ) from None
     others = {name: values.get(name, "") for name in ("patient", "name_in_file", "group")}
     return Sample(values["sample"], Path(values["file"]), date=taken, **others)

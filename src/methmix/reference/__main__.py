@@ -61,7 +61,6 @@ def _report(options: argparse.Namespace) -> None:
     from methmix.reference.reference_report import write_report
 
     write_report(options.output, read_reference(options.reference))
-    logger.info("report written to %s", options.output)
 
 
 def _fit_variation(options: argparse.Namespace) -> None:
@@ -73,8 +72,7 @@ def _fit_variation(options: argparse.Namespace) -> None:
 def _download(options: argparse.Namespace) -> None:
     from methmix.reference.download import download
 
-    paths = download(options.output, options.base_url)
-    logger.info("%d files are in %s", len(paths), options.output)
+    download(options.output, options.base_url)
     logger.warning("loyfer_uxm/ is for research use only: see https://github.com/nloyfer/UXM_deconv")
 
 

@@ -49,7 +49,9 @@ def build_reference(experiment: Experiment) -> Reference:
     donors = _SOURCES[type(settings)](settings, seeds.generator(experiment.seed, "reference", "donors"))
     tissues = merge_tissues(donors.tissues, getattr(settings, "merge_tissues", {}))
     if len(set(tissues)) < 2:
-        raise InputError(f"reference: expected at least two tissues, found {sorted(set(tissues))}")
+        raise InputError(
+            f"reference: expected at least two tissues, found {sorted(set(tissues))}", "add donors of another tissue"
+        )
     split = _split(experiment, donors, tissues)
     order = sorted(range(len(donors.names)), key=lambda i: (tissues[i], donors.names[i]))
     reference = Reference(
@@ -114,7 +116,10 @@ def _composition(donors: DonorCounts, tissues: list[str], order: list[int]) -> n
 def _check_observed(reference: Reference) -> None:
     silent = (reference.depth > 0).sum(axis=1) == 0
     if silent.any():
-        raise InputError(f"reference: donor {reference.donors[int(np.argmax(silent))]} has no reads in any region")
+        raise InputError(
+            f"reference: donor {reference.donors[int(np.argmax(silent))]} has no reads in any region",
+            "remove the donor, or count its reads over these regions",
+        )
     tissues = np.array(reference.tissues)
     seen = np.stack([(reference.depth[tissues == tissue] > 0).any(axis=0) for tissue in reference.tissue_names])
     if not seen.all(axis=0).any():

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from methmix import cli
 from methmix.config.sources import WgbstoolsReference
 from methmix.errors import InputError
 from methmix.formats.bed import read_bed
@@ -29,7 +30,8 @@ def read_donor_files(settings: WgbstoolsReference) -> DonorCounts:
     with CountsStore(len(regions), np.int32) as store:
         request = Request(region_set, store)
         # All are opened before the first one is counted, which may take long.
-        for opened in [open_file(path, request) for path in files.values()]:
+        opened_files = [open_file(path, request) for path in files.values()]
+        for opened in cli.progress(opened_files, "files of donors", len(opened_files)):
             opened.load()
         methylated, depth = (np.array(values) for values in store.read(slice(0, len(store))))
     inputs = {sheet.name: sheet, bed.name: bed, **files}
@@ -43,7 +45,10 @@ def _files(settings: WgbstoolsReference, sheet: Path, named: dict[str, str]) -> 
     for donor, name in named.items():
         where = f"{sheet}: donor {donor}"
         if not name.endswith((".beta", ".pat.gz")):
-            raise InputError(f"{where}: file: expected a .beta or .pat.gz file, found {name!r}")
+            raise InputError(
+                f"{where}: file: expected a .beta or .pat.gz file, found {name!r}",
+                "name the file that wgbstools has made of the donor",
+            )
         if name in files:
             raise InputError(f"{where}: {name} is the file of another donor too", "each donor needs its own")
         try:

@@ -81,7 +81,10 @@ def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCo
 def _check_listed(sheet: Path, listed: list[str], table: Path, found: list[str]) -> None:
     absent = [donor for donor in listed if donor not in found]
     if absent:
-        raise InputError(f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(found[:3])} ...")
+        raise InputError(
+            f"{sheet}: donor {absent[0]} is not in {table}; that has {', '.join(found[:3])} ...",
+            "write the donor in the sheet as the columns of the table are named",
+        )
     unlisted = [name for name in found if name not in set(listed)]
     if unlisted:
         logger.warning("%s: donors that %s does not list are left out: %s", table, sheet, ", ".join(unlisted))
@@ -104,14 +107,23 @@ def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
     donors = content["donor"].tolist()
     duplicate = first_duplicate(donors)
     if duplicate:
-        raise InputError(f"{sheet}: duplicate donor {duplicate}")
+        raise InputError(
+            f"{sheet}: duplicate donor {duplicate}",
+            "give each donor its own name; replicates of one person are one donor",
+        )
     for column in ("tissue", *further):
         empty = content[column] == ""
         if empty.any():
-            raise InputError(f"{sheet}: donor {donors[int(np.argmax(empty))]} has no {column}")
+            raise InputError(
+                f"{sheet}: donor {donors[int(np.argmax(empty))]} has no {column}",
+                "fill the column in, or remove the donor",
+            )
     wrong = [split for split in splits_of(content) or [] if split not in SPLITS]
     if wrong:
-        raise InputError(f"{sheet}: split: expected one of {', '.join(SPLITS)}, found {wrong[0]!r}")
+        raise InputError(
+            f"{sheet}: split: expected one of {', '.join(SPLITS)}, found {wrong[0]!r}",
+            "correct the column split, or remove it to have donors split at random",
+        )
     return content
 
 
@@ -126,6 +138,7 @@ def merge_tissues(tissues: list[str], merged: Mapping[str, str]) -> list[str]:
     if unknown:
         raise InputError(
             f"reference.merge_tissues: {unknown[0]!r} is not a tissue of this reference; "
-            f"it has {', '.join(sorted(set(tissues)))}"
+            f"it has {', '.join(sorted(set(tissues)))}",
+            "write the names of reference.merge_tissues as the source has them",
         )
     return [merged.get(tissue, tissue) for tissue in tissues]

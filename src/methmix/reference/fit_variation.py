@@ -1,7 +1,6 @@
 """The fit of `methmix.reference.variation` to real replicates: ``python -m methmix.reference fit-variation``."""
 
 import json
-import logging
 import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,8 +21,6 @@ from methmix.reference.download import content_sha256
 from methmix.reference.inputs import data_file
 from methmix.reference.purity import leave_one_out_purity, rows_by_tissue
 from methmix.reference.variation import EDGE, MAXIMUM_ADMIXTURE, DonorVariation
-
-logger = logging.getLogger("methmix")
 
 Array = npt.NDArray[np.float64]
 
@@ -62,7 +59,6 @@ def write_fit(counts: str, seed: int, output: Path) -> None:
         **fitted,
     }
     write_text(output, json.dumps(record, indent=1) + "\n")
-    logger.info("wrote %s", output)
 
 
 def fit(reference: Reference, seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from methmix import cli
 from methmix.config.sources import PatternH5Reference
 from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
@@ -81,7 +82,8 @@ def count_calls(
     """
     methylated = np.zeros((n_donors, calls.shape[1]), dtype=np.int32)
     depth = np.zeros_like(methylated)
-    for samples, regions, positions in blocks(calls.shape, calls.chunks):
+    parts = list(blocks(calls.shape, calls.chunks))
+    for samples, regions, positions in cli.progress(parts, f"calls of {path.name}, blocks", len(parts)):
         used = [row for row in range(samples.start, samples.stop) if row in rows]
         if not used:
             continue
@@ -132,5 +134,8 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
     if differ.any():
         name = table["original_sample"].iloc[int(np.argmax(differ))]
-        raise InputError(f"{path}: samples of original_sample {name} are of different tissues")
+        raise InputError(
+            f"{path}: samples of original_sample {name} are of different tissues",
+            "copies of a sample are of the same tissue: correct the metadata",
+        )
     return table.assign(aug_version=versions, is_synthetic=synthetic.astype(bool)).reset_index(drop=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from methmix import cli
 from methmix.files.reference import Reference, mean_of_observed
 from methmix.nnls import normalise, solve_normal_equations
 
@@ -29,7 +30,8 @@ def leave_one_out_proportions(reference: Reference, tissues: list[str] | None = 
     rows_of, fractions = rows_by_tissue(reference, tissues), reference.fractions
     means = np.stack([mean_of_observed(fractions[rows]) for rows in rows_of.values()])
     found = []
-    for row, tissue in enumerate(reference.tissues):
+    donors = enumerate(cli.progress(reference.tissues, "leave-one-out purity, donors", len(reference.tissues)))
+    for row, tissue in donors:
         if tissue not in rows_of:
             continue
         profiles = means.copy()

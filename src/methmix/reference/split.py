@@ -55,7 +55,10 @@ def check_given_split(donors: list[str], tissues: list[str], split: list[Split],
     for tissue in sorted(set(tissues)):
         own = {s for t, s in zip(tissues, split, strict=True) if t == tissue}
         if "train" not in own:
-            raise InputError(f"sample sheet: tissue {tissue} has no donor in split train")
+            raise InputError(
+                f"sample sheet: tissue {tissue} has no donor in split train",
+                "put one of its donors into train, or remove the column split",
+            )
         if "test" not in own and not settings.allow_single_donor:
             raise InputError(
                 f"sample sheet: tissue {tissue} has no donor in split test, so that a new donor cannot be tested",

@@ -24,7 +24,9 @@ def main() -> int:
     )
     comparison, detection, sweep, ablation, folds, donors = commands.values()
     comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
-    detection.add_argument("--folder", type=Path, required=True, help="output of methmix.detection; also written to")
+    detection.add_argument(
+        "--folder", type=Path, required=True, dest="output", help="output of methmix.detection; also written to"
+    )
     sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="folders <arm>/<learning rate> of trainings")
     for command in (ablation, folds, donors):
         command.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
@@ -51,7 +53,7 @@ def _comparison(options: argparse.Namespace) -> None:
 def _detection(options: argparse.Namespace) -> None:
     from methmix.report.detection_page import write_detection_page
 
-    write_detection_page(options.folder)
+    write_detection_page(options.output)
 
 
 def _sweep(options: argparse.Namespace) -> None:

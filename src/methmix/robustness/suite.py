@@ -48,9 +48,15 @@ def run_suite(options: argparse.Namespace) -> None:
     model, checkpoint = load_for(options.checkpoint, reference)
     arm, phase = checkpoint.arm["arm"], checkpoint.arm["phase"]
     if arm != arms.MAIN:
-        raise InputError(f"{options.checkpoint}: is a checkpoint of arm {arm}, expected {arms.MAIN}")
+        raise InputError(
+            f"{options.checkpoint}: is a checkpoint of arm {arm}, expected {arms.MAIN}",
+            "name the checkpoint_best.pt of that arm",
+        )
     if phase not in experiment.mixtures.recipes:
-        raise InputError(f"{options.checkpoint}: is of {phase}, of which {options.config} has no recipe")
+        raise InputError(
+            f"{options.checkpoint}: is of {phase}, of which {options.config} has no recipe",
+            "name the configuration of the experiment that it was trained in",
+        )
     context = Context(reference, experiment, phase)
     methods: dict[str, Method] = {
         arm: partial(predict_mixtures, model),

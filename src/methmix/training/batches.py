@@ -18,7 +18,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from methmix import seeds
+from methmix import cli, seeds
 from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingSettings
 from methmix.config.experiment import Experiment
 from methmix.devices import DeviceRows, sent
@@ -164,7 +164,8 @@ class TrainingBatches:
 
     def calibration(self, episodes: Episodes) -> Iterator[Batch]:
         """Make batches to calibrate on: mixtures of any kind as well as of the recipe, with episodes in any case."""
-        for number in range(-(-_CALIBRATION // self.settings.batch_size)):
+        n_batches = -(-_CALIBRATION // self.settings.batch_size)
+        for number in cli.progress(range(n_batches), "calibration, batches of mixtures", n_batches):
             yield self._drawn(episodes, _CALIBRATED, _PARTIAL, slice(None), False, "calibration", self.phase, number)
 
     def _drawn(

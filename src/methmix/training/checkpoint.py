@@ -130,7 +130,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: is damaged or not a checkpoint ({first_line})") from None
+        raise InputError(
+            f"{path}: is damaged or not a checkpoint ({first_line})",
+            "copy it again from where it was made, or train again",
+        ) from None
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise InputError(
@@ -143,7 +146,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     checkpoint = Checkpoint(**{name: content[name] for name in expected})
     checkpoint.model = _without_former_calibration(_present_names(checkpoint.model))
     if digest(checkpoint.tissue_names, checkpoint.region_names) != checkpoint.reference_digest:
-        raise InputError(f"{path}: tissues or regions were changed after training")
+        raise InputError(
+            f"{path}: tissues or regions were changed after training",
+            "use the checkpoint as it was written, or train again",
+        )
     return checkpoint
 
 
@@ -179,7 +185,10 @@ def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
     try:
         model.load_state_dict({**_uncalibrated(model), **checkpoint.model})
     except RuntimeError as error:
-        raise InputError(f"{path}: the weights are not those of its {arm.arm} model: {error}") from None
+        raise InputError(
+            f"{path}: the weights are not those of its {arm.arm} model: {error}",
+            "it was written by another version of methmix, or changed: train again",
+        ) from None
     return model.eval(), checkpoint
 
 

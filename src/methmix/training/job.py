@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from methmix import provenance
+from methmix.memory import peak_memory_mb
 
 # Exit codes of a training that was asked to stop and has saved its state. The script around it must distinguish a
 # scheduler's warning (SIGUSR1) from the order to end (SIGTERM): only after a warning may the job be started again.
@@ -143,7 +143,7 @@ class Usage:
         return {
             "train_seconds": before["train_seconds"] + time.monotonic() - self._started,
             "cpu_seconds": before["cpu_seconds"] + time.process_time() - self._cpu_started,
-            "peak_memory_mb": max(before["peak_memory_mb"], round(provenance.peak_memory_mb(), 1)),
+            "peak_memory_mb": max(before["peak_memory_mb"], round(peak_memory_mb(), 1)),
             "gpu_peak_memory_mb": max(before["gpu_peak_memory_mb"], round(gpu_peak, 1)),
             "gpu_utilisation": busy / samples if samples else 0.0,
             "gpu_samples": samples,

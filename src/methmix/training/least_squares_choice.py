@@ -31,7 +31,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from methmix import seeds
+from methmix import cli, seeds
 from methmix.config.arm import ArmSettings, LeastSquares, ReferenceBackboneSettings
 from methmix.config.experiment import Experiment
 from methmix.config.phases import Phase
@@ -177,7 +177,7 @@ def _compared(
     containing: dict[int, list[int]] = defaultdict(list)
     sources: dict[bool, DonorSums | ShrunkenProfiles] = {True: ShrunkenProfiles(donors), False: donors}
     n = 0
-    for number in range(n_episodes):
+    for number in cli.progress(range(n_episodes), "choice of the least squares, draws of left-out donors", n_episodes):
         left_out = {tissue: int(rows[number % len(rows)]) for tissue, rows in order.items()}
         batch = _mixtures(left_out, -(-_MIXTURES // n_episodes), sampler, reference, rng)
         tissues, rows = list(left_out), list(left_out.values())

@@ -17,15 +17,21 @@ import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from methmix.errors import RunError
 from methmix.files.atomic import create_text, write_text
-from methmix.training.job import SlurmJob
+
+# Whoever asks for the owner of a lock need not wait for torch.
+if TYPE_CHECKING:
+    from methmix.training.job import SlurmJob
 
 logger = logging.getLogger("methmix")
 
+# Name of the lock in a run folder.
+LOCK = "training.lock"
 # In a shared file system a change may be seen only after a minute, so silence must last longer to mean death.
 _BEAT_SECONDS = 10.0
 _SILENT_SECONDS = 120.0
@@ -61,31 +67,63 @@ class Owner:
         return f"host {self.host}, process {self.process}{job}, since {self.since}"
 
 
+def this_process(job: "SlurmJob | None" = None) -> Owner:
+    """Describe this process as the owner of a lock; ``job`` is the SLURM job around it."""
+    return Owner(
+        token=uuid.uuid4().hex,
+        host=platform.node(),
+        process=os.getpid(),
+        process_started=psutil.Process().create_time(),
+        job_id=job.id if job else "",
+        restarts=job.restarts if job else 0,
+        since=time.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def read_owner(path: Path) -> Owner | None:
+    """Read who holds the lock in a file, None if there is none; RunError if it is no lock."""
+    try:
+        content = json.loads(path.read_text())
+        return Owner(**{field.name: content[field.name] for field in fields(Owner)})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        remedy = "remove it if no training runs in this folder"
+        raise RunError(f"{path}: is not a lock of ours", remedy) from None
+
+
+def is_alive(path: Path) -> bool | None:
+    """Whether the owner of a lock runs; None if that cannot be known from here. RunError if it is no lock.
+
+    The owner's process is looked up on the same host; on another one SLURM is asked about its job. It must have touched
+    the lock lately as well: this may be the copy of a lock, and a process may end before its job.
+    """
+    owner, me = read_owner(path), this_process()
+    if owner is None:
+        return False
+    gone = _is_gone(owner, me)
+    if gone is False and time.time() - _beat(path) > _SILENT_SECONDS:
+        return None
+    return None if gone is None else not gone
+
+
 class RunLock:
     """The lock of a run folder, which is made if it does not exist; ``job`` is the SLURM job around this process."""
 
-    def __init__(self, folder: Path, job: SlurmJob | None) -> None:
-        self.path = folder / "training.lock"
+    def __init__(self, folder: Path, job: "SlurmJob | None") -> None:
+        self.path = folder / LOCK
         self._folder = folder
-        self._me = Owner(
-            token=uuid.uuid4().hex,
-            host=platform.node(),
-            process=os.getpid(),
-            process_started=psutil.Process().create_time(),
-            job_id=job.id if job else "",
-            restarts=job.restarts if job else 0,
-            since=time.strftime("%Y-%m-%d %H:%M:%S"),
-        )
+        self._me = this_process(job)
         self._text = json.dumps(asdict(self._me), indent=2) + "\n"
         self._ended = threading.Event()
 
     def __enter__(self) -> "RunLock":
         """Take the lock; wait a little for an owner that is about to end. RunError if another process trains here."""
         began = time.monotonic()
-        beat, beat_seen = self._beat(), began
+        beat, beat_seen = _beat(self.path), began
         announced = False
         while not create_text(self.path, self._text):
-            owner = self._read()
+            owner = read_owner(self.path)
             if owner is None:
                 continue
             if owner == self._me:
@@ -93,11 +131,11 @@ class RunLock:
                 break
             gone, now = _is_gone(owner, self._me), time.monotonic()
             if gone is None:
-                if self._beat() != beat:
-                    beat, beat_seen, gone = self._beat(), now, False
+                if _beat(self.path) != beat:
+                    beat, beat_seen, gone = _beat(self.path), now, False
                 elif now - beat_seen > _SILENT_SECONDS:
                     gone = True
-            if gone and self._read() == owner:
+            if gone and read_owner(self.path) == owner:
                 logger.warning("%s: its owner (%s) is gone; its training is taken over", self.path, owner)
                 write_text(self.path, self._text)
                 break
@@ -114,12 +152,12 @@ class RunLock:
     def __exit__(self, *_: object) -> None:
         """Give the lock back, if it is still ours."""
         self._ended.set()
-        if self._read() == self._me:
+        if read_owner(self.path) == self._me:
             self.path.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Make sure, before something is written, that the lock is still ours; else RunError."""
-        owner = self._read()
+        owner = read_owner(self.path)
         if owner != self._me:
             raise RunError(
                 f"{self._folder}: another process has taken this training over ({owner or 'its lock was removed'}); "
@@ -127,26 +165,17 @@ class RunLock:
                 "nothing is lost if the other one continues; otherwise start the training again",
             )
 
-    def _read(self) -> Owner | None:
-        try:
-            content = json.loads(self.path.read_text())
-            return Owner(**{field.name: content[field.name] for field in fields(Owner)})
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            remedy = "remove it if no training runs in this folder"
-            raise RunError(f"{self.path}: is not a lock of ours", remedy) from None
-
-    def _beat(self) -> float:
-        try:
-            return self.path.stat().st_mtime
-        except OSError:
-            return 0.0
-
     def _keep_beating(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
             with suppress(OSError):
                 os.utime(self.path)
+
+
+def _beat(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_gone(owner: Owner, me: Owner) -> bool | None:

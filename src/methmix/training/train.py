@@ -53,7 +53,7 @@ def _trained(trainer: Trainer, ranks: Ranks) -> int:
     logger.info("%s: %s parameters, %s", trainer.arm.arm, f"{record['n_parameters']:,}", size)
     steps = f"{settings.total_steps} steps of {settings.batch_size} mixtures"
     device = record["device"] + (f" x {ranks.n_ranks}" if ranks.n_ranks > 1 else "")
-    logger.info("%s, on %s; output in %s", steps, device, trainer.folder)
+    logger.info("%s, on %s", steps, device)
     return trainer.run()
 
 
@@ -72,6 +72,7 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
         validation = read_mixtures(options.validation or mixtures)
         folder = options.output or results / arm.phase / arm.arm
+    options.output = folder
     start = None
     if phase := arm.training.warm_start:
         start = read_start(options.warm_start or best_checkpoint(results / phase / arm.arm), arm, reference)
@@ -83,7 +84,10 @@ def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment
     experiment = load_experiment(options.experiment or Path(arm.experiment))
     arm = load_arm(options.config, experiment.overrides, dict(parse_assignment(text) for text in options.set))
     if arm.phase not in experiment.mixtures.recipes:
-        raise InputError(f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}")
+        raise InputError(
+            f"{options.config}: phase: {experiment.name} has no recipe for {arm.phase}",
+            "add the phase to mixtures.recipes of the experiment, or name another one with --experiment",
+        )
     if options.warm_start and arm.training.warm_start is None:
         raise InputError(
             f"--warm-start: training.warm_start of {options.config} is null",
