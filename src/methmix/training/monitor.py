@@ -24,7 +24,7 @@ from methmix.rows import Rows
 from methmix.scores import Scores
 
 _BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
-_VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
+_VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture", "missed_per_mixture")
 TAGS = (
     "train/learning_rate",
     *(f"train/{name}" for name in _BOTH),
