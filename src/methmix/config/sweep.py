@@ -47,7 +47,7 @@ class GridSearch(_PlannedSearch):
     values: dict[str, _Values] = Field(min_length=1, description="dotted arm key -> values to try")
 
     @property
-    def keys(self) -> list[str]:
+    def varied(self) -> list[str]:
         """The keys that are varied."""
         return [*self.values]
 
@@ -71,7 +71,7 @@ class ListedPoints(_PlannedSearch):
     )
 
     @property
-    def keys(self) -> list[str]:
+    def varied(self) -> list[str]:
         """The keys that are varied."""
         return list(dict.fromkeys(key for point in self.points for key in point))
 
@@ -85,7 +85,7 @@ class _SampledSearch(Section):
     ranges: _Ranges = Field(description="dotted arm key -> range {low, high[, log]}, or list of values to choose from")
 
     @property
-    def keys(self) -> list[str]:
+    def varied(self) -> list[str]:
         """The keys that are varied."""
         return [*self.ranges]
 
@@ -145,10 +145,10 @@ class Sweep(Section):
     def _fits_itself(self) -> Self:
         if self.search.n_points > MOST_POINTS:
             raise ValueError(
-                f"search: {self.search.n_points:,} points, expected at most {MOST_POINTS:,}; give fewer values, or draw "
-                "some of them (kind: random or bayesian)"
+                f"search: {self.search.n_points:,} points, expected at most {MOST_POINTS:,}; give fewer values, or "
+                "draw some of them (kind: random or bayesian)"
             )
         for key in self.map_keys or []:
-            if key not in self.search.keys:
-                raise ValueError(f"map_keys: {key} is not varied; expected two of {', '.join(self.search.keys)}")
+            if key not in self.search.varied:
+                raise ValueError(f"map_keys: {key} is not varied; expected two of {', '.join(self.search.varied)}")
         return self

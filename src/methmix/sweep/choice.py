@@ -17,9 +17,9 @@ MEASURED = ("mae", "spurious_per_mixture", "missed_per_mixture", "predicted_tiss
 _REMEDY = "train the points: snakemake sweep_phase2"
 
 RULE = (
-    "Of the points whose mean false positives on validation are not above those of the shipped setting, the one with the "
-    "lowest mean validation MAE is best. Of those within one standard error of it, the one with the fewest changed keys "
-    "is recommended; the shipped setting changes none."
+    "Of the points whose mean false positives on validation are not above those of the shipped setting, the one with "
+    "the lowest mean validation MAE is best. Of those within one standard error of it, the one with the fewest changed "
+    "keys is recommended; the shipped setting changes none."
 )
 
 
@@ -77,7 +77,7 @@ def on_front(errors: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Find the rows of ``errors`` [n, n_errors] that no other row dominates: as low in every error, lower in one."""
     as_low = (errors[:, None] <= errors[None]).all(axis=2)
     lower = (errors[:, None] < errors[None]).any(axis=2)
-    return ~(as_low & lower).any(axis=0)
+    return np.logical_not((as_low & lower).any(axis=0))
 
 
 def standard_error(table: pd.DataFrame) -> float:
@@ -87,7 +87,7 @@ def standard_error(table: pd.DataFrame) -> float:
     beside their effects is pooled over all points, as a few seeds of two points alone hardly give a standard deviation:
     sqrt(2 / n_seeds) times the residual standard deviation, with (n_points - 1) (n_seeds - 1) degrees of freedom.
     """
-    mae = table.pivot(index="point", columns="run", values="mae").to_numpy(dtype=float)
+    mae = table.pivot_table(index="point", columns="run", values="mae").to_numpy(dtype=float)
     n_points, n_seeds = mae.shape
     freedom = (n_points - 1) * (n_seeds - 1)
     if not freedom:
@@ -113,7 +113,7 @@ def choose(swept: SweptArm, points: list[Point], runs: list[Path], output: Path)
     name = recommended(whole, error)
     whole["shipped"], whole["recommended"] = whole["point"] == swept.shipped.name, whole["point"] == name
     point = next(point for point in points if point.name == name)
-    keys = list(swept.sweep.search.keys)
+    keys = list(swept.sweep.search.varied)
     write_csv(
         output / "runs.csv", table.merge(whole[["point", *keys]], on="point")[["point", *keys, *table.columns[1:]]]
     )
@@ -127,7 +127,6 @@ def choose(swept: SweptArm, points: list[Point], runs: list[Path], output: Path)
         "seeds": len(runs),
     }
     write_text(output / "choice.json", json.dumps(content, indent=2) + "\n")
-    return choice
 
 
 def _write_recommended(swept: SweptArm, point: Point, output: Path) -> None:

@@ -95,7 +95,7 @@ class SweptArm:
 
     def values(self, point: Point) -> dict[str, Any]:
         """Give the value that each key of the sweep has at a point."""
-        return {key: point.changes.get(key, value_of(self._content, key)) for key in self.sweep.search.keys}
+        return {key: point.changes.get(key, value_of(self._content, key)) for key in self.sweep.search.varied}
 
     def _check_ranges(self) -> None:
         ranges = self.sweep.search.ranges if isinstance(self.sweep.search, SampledSearch) else {}

@@ -31,7 +31,7 @@ def suggest(swept: SweptArm, generation: int, earlier: list[Point], results: pd.
         The points of all earlier generations.
     results
         Index: the names of these points and of the shipped one. Columns: ``mae``, which is minimised, and
-        ``spurious_per_mixture``, which is not to exceed that of the shipped point. Without earlier points it is not read.
+        ``spurious_per_mixture``, which is not to exceed that of the shipped point. Not read without earlier points.
 
     Returns
     -------
@@ -44,9 +44,10 @@ def suggest(swept: SweptArm, generation: int, earlier: list[Point], results: pd.
     space = {key: _distribution(choices, swept.values(swept.shipped)[key]) for key, choices in search.ranges.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=_sampler(search, seeds.integer(swept.experiment.seed, "sweep", generation)))
+    reached = {str(name): row for name, row in results.to_dict("index").items()}
     for point in earlier:
-        result, values = results.loc[point.name], swept.values(point)
-        excess = result["spurious_per_mixture"] - results.loc[swept.shipped.name, "spurious_per_mixture"]
+        result, values = reached[point.name], swept.values(point)
+        excess = result["spurious_per_mixture"] - reached[swept.shipped.name]["spurious_per_mixture"]
         trial = optuna.trial.create_trial(
             params={key: _parameter(search.ranges[key], value) for key, value in values.items()},
             distributions=space,

@@ -77,7 +77,7 @@ def front_figure(whole: pd.DataFrame) -> Figure:
 
 @drawing
 def map_figure(whole: pd.DataFrame, keys: Sequence[str]) -> Figure:
-    """Draw the mean validation MAE over two keys (at each pair of values, the mean over the others), or over one key."""
+    """Draw the validation MAE over two keys (at each pair of values, the mean over the others), or over one key."""
     figure = Figure(figsize=(6.4, 4.4))
     axes = figure.subplots()
     if len(keys) == 1:

@@ -32,7 +32,7 @@ def write_sweep_page(swept: SweptArm, runs: list[Path], output: Path) -> None:
 
     What was chosen is read from ``output``; the recommended and the shipped point have been evaluated in every run.
     """
-    keys, points = swept.sweep.search.keys, swept.known(output)
+    keys, points = swept.sweep.search.varied, swept.known(output)
     choice = read_result(output / "choice.json", _REMEDY)
     whole = summary(read_runs(runs, points), swept, points)
     for which in ("shipped", "recommended"):
@@ -85,8 +85,8 @@ def confirmation(choice: dict[str, Any], runs: list[Path], swept: SweptArm) -> d
         return {**means, "difference": {}}
     draws = [{"arms": {which: results[which][n].metrics for which in both}} for n in range(len(runs))]
     settings, seed = swept.experiment.evaluation, seeds.integer(swept.experiment.seed, "bootstrap")
-    pooled = [_pooled(results[which]) for which in both]
-    found = difference(*pooled, settings.n_bootstrap, seed, draws if len(runs) > 1 else [])
+    main, other = (_pooled(results[which]) for which in both)
+    found = difference(main, other, settings.n_bootstrap, seed, draws if len(runs) > 1 else [])
     kept = ("estimate", "ci95", "donors_mean", "donors_ci95")
     differences = {name: {part: found[name][part] for part in kept if part in found[name]} for name in HEADLINE}
     return {**means, "difference": differences}
@@ -94,7 +94,8 @@ def confirmation(choice: dict[str, Any], runs: list[Path], swept: SweptArm) -> d
 
 def _pooled(results: list[ArmResult]) -> ArmResult:
     """Put the mixtures of all runs below each other."""
-    return replace(results[0], **{name: np.concatenate([getattr(r, name) for r in results]) for name in _POOLED})
+    true, predicted, probability = (np.concatenate([getattr(r, name) for r in results]) for name in _POOLED)
+    return replace(results[0], true=true, predicted=predicted, probability=probability)
 
 
 def _rows(whole: pd.DataFrame, keys: list[str]) -> list[dict[str, Any]]:
