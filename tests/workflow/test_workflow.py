@@ -180,6 +180,40 @@ def test_a_sampled_sweep_is_planned_generation_by_generation(checkout, snakemake
         assert f"--set=model.dropout={changes['model.dropout']} " in output
 
 
+def test_a_finished_point_is_not_trained_again(checkout, snakemake):
+    def planned(n_seeds, weights):
+        search = {"kind": "grid", "values": {"loss.presence_weight": weights, "loss.sparsity_weight": [0.01, 0.2]}}
+        (checkout / "mine.yaml").write_text(yaml.safe_dump({"seeds": n_seeds, "search": search}))
+        configuration = ("--configfile", "config/tiny.yaml", "--config", "sweep=mine.yaml")
+        done = snakemake(checkout, "-n", "sweep_phase2", *configuration)
+        assert done.returncode == 0, done.stderr
+        output = done.stdout + done.stderr
+        records = sorted(set(re.findall(r"results/tiny\S*/training_record.json", output)))
+        return jobs(output), [record for record in records if not (checkout / record).exists()]
+
+    found, records = planned(2, [1.0, 4.0])
+    assert (found["train"], found["train_variant"], len(records)) == (2, 6, 8)
+    for run in ("tiny", "tiny-seed2"):
+        for name in ("reference/reference.h5", "mixtures/phase2_validation_mixtures.h5"):
+            touched(checkout / "results" / run / name)
+    for record in records:
+        touched(checkout / record)
+    found, records = planned(2, [1.0, 4.0])
+    assert not records and not {"train", "train_variant"} & found.keys()
+    # Two more points, with each seed.
+    found, records = planned(2, [0.5, 1.0, 4.0])
+    assert found["train_variant"] == len(records) == 4 and "train" not in found
+    # One more seed, of which the arm as shipped is trained too.
+    found, records = planned(3, [1.0, 4.0])
+    assert (found["train"], found["train_variant"]) == (1, 3)
+    assert all(record.startswith("results/tiny-seed3/") for record in records)
+
+
+def touched(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
