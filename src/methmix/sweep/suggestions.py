@@ -96,4 +96,5 @@ def _setting(choices: _Choices, parameter: Any) -> Setting:
         return choices[parameter]
     if isinstance(parameter, int):
         return parameter
-    return float(min(max(float(f"{parameter:.{_DIGITS}g}"), choices.low), choices.high))
+    rounded = float(f"{parameter:.{_DIGITS}g}")
+    return float(min(max(rounded, choices.low), choices.high))

@@ -105,9 +105,11 @@ def parallel_figure(whole: pd.DataFrame, keys: Sequence[str]) -> Figure:
     axes = figure.subplots()
     shade = colormaps[_COLOURS]
     scale = _scale(whole)
-    # Measured values lie on a scale of their own, however few there are.
-    lines = [key_axis(whole[key].tolist()) for key in keys] + [
-        _measured(whole[column]) for column in columns[len(keys) :]
+    # Measured values lie on a scale of their own, however few there are; that of the error is the one of the colours.
+    lines = [key_axis(whole[key].tolist()) for key in keys]
+    lines += [
+        _measured(whole[column], _highest_shown(whole) if column == "mae_mean" else float(whole[column].max()))
+        for column in columns[len(keys) :]
     ]
     places = np.array([line.positions for line in lines]).T
     at = np.arange(len(columns))
@@ -164,12 +166,16 @@ def _half(axis: KeyAxis) -> float:
     return 0.5 / max(1, len(axis.ticks) - 1)
 
 
-def _measured(values: pd.Series) -> KeyAxis:
-    low, high = float(values.min()), float(values.max())
+def _measured(values: pd.Series, highest: float) -> KeyAxis:
+    """Lay out measured values from the lowest to ``highest``, where those that are beyond lie too."""
+    low = float(values.min())
     ticks = np.linspace(0, 1, 3)
-    at = low + ticks * (high - low)
+    at = low + ticks * (highest - low)
     labels = [percent(value, 3) if values.name == "mae_mean" else f"{value:.2f}" for value in at]
-    return KeyAxis((values.to_numpy(dtype=float) - low) / max(high - low, 1e-12), ticks, labels, ranked=False)
+    if values.max() > highest:
+        labels[-1] = f"≥ {labels[-1]}"
+    places = (values.to_numpy(dtype=float) - low) / max(highest - low, 1e-12)
+    return KeyAxis(places.clip(0, 1), ticks, labels, ranked=False)
 
 
 def _highlight(axes: Axes, whole: pd.DataFrame, x: Any, y: Any) -> None:
@@ -180,10 +186,14 @@ def _highlight(axes: Axes, whole: pd.DataFrame, x: Any, y: Any) -> None:
                      linewidth=1.6, label=flag, zorder=5)  # fmt: skip
 
 
-def _scale(whole: pd.DataFrame) -> Normalize:
-    """Scale colours to most points: one that has diverged would take all of the scale."""
+def _highest_shown(whole: pd.DataFrame) -> float:
+    """Give the error at which scales end: a point that has diverged would take all of them."""
     mae = whole["mae_mean"]
-    return Normalize(float(mae.min()), float(max(mae.quantile(0.9), mae.min() * 1.001)), clip=True)
+    return float(max(mae.quantile(0.9), mae.min() * 1.001))
+
+
+def _scale(whole: pd.DataFrame) -> Normalize:
+    return Normalize(float(whole["mae_mean"].min()), _highest_shown(whole), clip=True)
 
 
 def _colour_bar(figure: Figure, axes: Axes, whole: pd.DataFrame) -> None:

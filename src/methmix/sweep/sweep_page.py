@@ -122,5 +122,5 @@ _FRONT = (
     "Validation mixtures, mean and standard deviation over seeds. No point on the line (front) can be improved in one "
     "of the two errors without a loss in the other. Points right of the dotted line are not recommended."
 )
-_MAP = "Validation MAE at each pair of values, averaged over the values of the other keys."
+_MAP = "Validation MAE at each pair of values; cells of a grid are averaged over the values of the other keys."
 _PARALLEL = "Each line is a point: the values of its keys, and the means of what it reached on validation."

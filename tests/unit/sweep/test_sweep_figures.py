@@ -80,6 +80,8 @@ def test_parallel_coordinates_have_a_line_for_each_point(whole):
     lines = [line for line in axes.lines if len(line.get_xdata()) == 5]
     # The shipped and the recommended point are drawn once more.
     assert len(lines) == 4 + 2
-    assert lines[0].get_ydata().tolist() == pytest.approx([0, 0, 2 / 3, 0, 2 / 3])
+    # The error ends at its 90 % quantile, 0.335, beyond which the last point lies.
+    assert lines[0].get_ydata().tolist() == pytest.approx([0, 0, 0.1 / 0.135, 0, 2 / 3])
+    assert lines[3].get_ydata()[2] == 1 and "≥ 33.500 %" in [text.get_text() for text in axes.texts]
     assert lines[-1].get_label() == "recommended"
     assert lines[-1].get_ydata().tolist() == pytest.approx([0, 1, 0, 1 / 3, 1 / 3])
