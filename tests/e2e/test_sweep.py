@@ -12,7 +12,7 @@ import yaml
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SWEEP = {
-    "seeds": 2,
+    "seeds": 1,
     "search": {
         "kind": "bayesian",
         "ranges": {
@@ -42,7 +42,7 @@ def test_sweep(checkout, snakemake):
     assert "<html" in (folder / "sweep.html").read_text()
     points, runs = pd.read_csv(folder / "points.csv"), pd.read_csv(folder / "runs.csv")
     # The shipped one, and two in each generation.
-    assert (len(points), len(runs)) == (5, 10)
+    assert (len(points), len(runs)) == (5, 5)
     assert points["shipped"].sum() == points["recommended"].sum() == 1
     generations = [json.loads((folder / f"generation_{n}.json").read_text())["points"] for n in (1, 2)]
     assert {name for points in generations for name in points} == set(points["point"]) - {"sparse"}

@@ -93,7 +93,7 @@ def _parameter(choices: _Choices, value: Any) -> Any:
 
 def _setting(choices: _Choices, parameter: Any) -> Setting:
     if not isinstance(choices, Range):
-        return choices[parameter]
+        return choices[int(parameter)]
     if isinstance(parameter, int):
         return parameter
     rounded = float(f"{parameter:.{_DIGITS}g}")
