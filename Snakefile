@@ -21,6 +21,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
+include: "workflow/rules/sweep.smk"
 include: "workflow/rules/prediction.smk"
 include: "workflow/rules/robustness.smk"
 include: "workflow/rules/benchmark.smk"
@@ -75,9 +76,9 @@ rule predict:
 
 
 rule sweep_phase2:
-    """Find the best learning rate of each arm on validation."""
+    """Try other values of the keys of an arm, and recommend a configuration that is chosen on validation."""
     input:
-        f"results/{config['name']}/phase2/sweep/sweep.png",
+        f"results/{config['name']}/phase2/sweep/{plan.sweep_name}/sweep.html",
 
 
 rule ablate_phase2:

@@ -128,5 +128,4 @@ _SMALL: dict[str, Any] = {
         "n_blank": 100,
         "n_spiked": 20,
     },
-    "sweep": {"learning_rates": [0.001]},
 }

@@ -1,7 +1,8 @@
 """What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,12 +10,15 @@ import yaml
 
 from methmix import arms
 from methmix.config.arm import ArmSettings
-from methmix.config.experiment import Experiment, Variant
-from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants
+from methmix.config.experiment import ArmName, Experiment
+from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants, load_sweep
+from methmix.config.phases import Phase
 from methmix.files.atomic import write_text
 from methmix.prediction.sample_sheet import options, sheet_and_files
+from methmix.sweep.points import SweptArm
 
 _ABLATED_PHASE: Final = "phase2"
+_SWEPT_PHASE: Final = "phase2"
 
 
 def checkpoint(record: str) -> str:
@@ -27,8 +31,12 @@ def checkpoint(record: str) -> str:
 
 def drawn_seeds(experiment: Experiment) -> list[int]:
     """List the seeds of the further draws of donors; with real donors there are none."""
-    further = range(experiment.seed + 1, experiment.seed + experiment.repeats.draws)
-    return [*further] if experiment.reference.drawn_donors else []
+    return next_seeds(experiment, experiment.repeats.draws) if experiment.reference.drawn_donors else []
+
+
+def next_seeds(experiment: Experiment, number: int) -> list[int]:
+    """List the further seeds of a number of runs, of which the experiment itself is the first."""
+    return [*range(experiment.seed + 1, experiment.seed + number)]
 
 
 def seed_runs(content: dict[str, Any], seeds: list[int]) -> dict[str, dict[str, Any]]:
@@ -51,7 +59,7 @@ def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[s
 
 
 class Plan:
-    """The runs of an experiment: itself, with further seeds (of the ablation, of the draws of donors), and its folds.
+    """The runs of an experiment: itself, with further seeds (of ablation, draws of donors and sweep), and its folds.
 
     ``path`` is the configuration's file, for messages; ``plan.content`` has all its defaults. The runs are their
     configurations by name, the experiment itself first. Rules take methods with an argument ``wildcards`` as they are:
@@ -67,12 +75,18 @@ class Plan:
         self.seed_runs = seed_runs(self.content, self.experiment.repeats.seeds)
         self.draw_runs = seed_runs(self.content, drawn_seeds(self.experiment))
         self.fold_runs = fold_runs(self.content, self.experiment.repeats.folds)
-        self.runs = {**self.seed_runs, **self.draw_runs, **self.fold_runs}
+        self.sweep = load_sweep(Path(self.experiment.sweep))
+        self.sweep_name = Path(self.experiment.sweep).stem
+        self.sweep_runs = seed_runs(self.content, next_seeds(self.experiment, self.sweep.seeds))
+        self.runs = {**self.seed_runs, **self.draw_runs, **self.sweep_runs, **self.fold_runs}
+        # A sweep asks for the same few settings of hundreds of jobs.
+        self._record_text = cache(lambda name: yaml.safe_dump(self.runs[name], sort_keys=False))
+        self._arm_with = cache(self._read_arm)
 
     def write_record(self, name: str) -> str:
         """Write the configuration of a run as its record, unless it is there already, and name that file."""
         path = Path("results", name, "config.yaml")
-        text = yaml.safe_dump(self.runs[name], sort_keys=False)
+        text = self._record_text(name)
         if not path.is_file() or path.read_text() != text:
             write_text(path, text)
         return str(path)
@@ -141,21 +155,54 @@ class Plan:
         phase = self.experiment.prediction.checkpoint_phase if self.experiment.prediction else "phase3"
         return f"{phase}/{arms.MAIN}"
 
-    def _variant(self, wildcards: Any) -> Variant | None:
-        return self.variants.get(getattr(wildcards, "variant", ""))
+    @cached_property
+    def swept(self) -> SweptArm:
+        """The arm that is swept, and its points; read when a sweep is asked for."""
+        return SweptArm(self.experiment, _SWEPT_PHASE)
+
+    def point_records(self, wildcards: Any, runs: Iterable[str], generations: int | None = None) -> list[str]:
+        """Name the records of the trainings of a sweep's points, of all or the first generations, in some runs."""
+        points = self.swept.known(self._sweep_folder, generations)
+        return [
+            f"results/{run}/{wildcards.phase}/{point.folder}/logs/training_record.json"
+            for point in points
+            for run in runs
+        ]
+
+    def point_evaluations(self, wildcards: Any, choice: Path) -> list[str]:
+        """Name the evaluations of the recommended and the shipped point of a sweep in all its runs."""
+        chosen = json.loads(choice.read_text())
+        folders = dict.fromkeys(chosen[which]["folder"] for which in ("recommended", "shipped"))
+        return [
+            f"results/{run}/{wildcards.phase}/{folder}/evaluation/metrics.json"
+            for folder in folders
+            for run in self.sweep_runs
+        ]
+
+    @property
+    def _sweep_folder(self) -> Path:
+        return Path("results", self.experiment.name, _SWEPT_PHASE, "sweep", self.sweep_name)
+
+    def _changed(self, wildcards: Any) -> tuple[ArmName, dict[str, Any]] | None:
+        """Give the arm of a variant of the ablation or of a point of the sweep, and what it changes."""
+        name = getattr(wildcards, "variant", "")
+        if variant := self.variants.get(name):
+            return variant.arm, dict(variant.set)
+        points = self.swept.known(self._sweep_folder) if name else []
+        return next(((point.arm, point.changes) for point in points if point.name == name), None)
 
     def _arm(self, wildcards: Any) -> Any:
-        if variant := self._variant(wildcards):
-            return variant.arm
+        if changed := self._changed(wildcards):
+            return changed[0]
         # An arm that is not trained uses the settings of the main one, or none.
         return wildcards.arm if arms.ARMS[wildcards.arm].kind == "trained" else arms.MAIN
 
     def _changes(self, wildcards: Any) -> dict[str, Any]:
-        """Give what a variant changes in its arm, or the learning rate of a sweep: dotted key -> value."""
-        if variant := self._variant(wildcards):
-            return dict(variant.set)
-        rate = getattr(wildcards, "rate", None)
-        return {"training.learning_rate": float(rate)} if rate else {}
+        changed = self._changed(wildcards)
+        return changed[1] if changed else {}
 
     def _configured(self, wildcards: Any) -> ArmSettings:
-        return configured_arm(self.experiment, wildcards.phase, self._arm(wildcards), self._changes(wildcards))
+        return self._arm_with(wildcards.phase, self._arm(wildcards), json.dumps(self._changes(wildcards)))
+
+    def _read_arm(self, phase: Phase, arm: ArmName, changes: str) -> ArmSettings:
+        return configured_arm(self.experiment, phase, arm, json.loads(changes))

@@ -23,6 +23,7 @@ ORDER = [
     {"evaluation"},
     {"detection"},
     {"report"},
+    {"sweep"},
     {"prediction"},
     {"robustness"},
     {"benchmark"},

@@ -1,5 +1,6 @@
 """What the workflow asks of a configuration."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,11 +87,26 @@ def test_a_training_that_starts_from_another_phase(plan):
     assert options == ["--arm=sparse", f"--warm-start={start}"]
 
 
-def test_a_training_of_a_sweep(plan):
-    wildcards = job(arm="original", rate="0.0003")
+def test_a_training_of_a_point_of_a_sweep(plan):
+    point = plan.swept.point({"loss.presence_weight": 2.0})
+    wildcards = job(study="points", variant=point.name)
     options = plan.training_options(wildcards, SimpleNamespace(start=[]))
-    assert options == ["--arm=original", "--set=training.learning_rate=0.0003"]
-    assert plan.arm_settings(wildcards)["training"]["learning_rate"] == 0.0003
+    assert options == ["--arm=sparse", "--set=loss.presence_weight=2.0"]
+    assert plan.arm_settings(wildcards)["loss"]["presence_weight"] == 2.0
+    assert [*plan.sweep_runs] == ["default", "default-seed2"]
+    records = plan.point_records(job(), plan.sweep_runs)
+    assert len(records) == len(set(records)) == 18
+    assert f"results/default-seed2/phase2/points/{point.name}/logs/training_record.json" in records
+    assert records[0] == "results/default/phase2/sparse/logs/training_record.json"
+
+
+def test_the_recommended_and_the_shipped_point_are_evaluated_once_in_each_run(plan, tmp_path):
+    choice = tmp_path / "choice.json"
+    for folder in ("points/sparse-0123456789", "sparse"):
+        choice.write_text(json.dumps({"recommended": {"folder": folder}, "shipped": {"folder": "sparse"}}))
+        found = plan.point_evaluations(job(), choice)
+        assert len(found) == (2 if folder == "sparse" else 4)
+        assert found[1] == f"results/default-seed2/phase2/{folder}/evaluation/metrics.json"
 
 
 @pytest.mark.parametrize("name", ["sparse_mlp", "original_reference", "warm_start_phase1"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -134,14 +135,99 @@ def test_the_configuration_is_written_out_as_the_record(checkout, snakemake):
     assert record["reference"]["n_regions"] == 5000
 
 
-def test_sweep_trains_each_arm_at_each_rate(checkout, snakemake):
-    done = snakemake(checkout, "-n", "sweep_phase2")
+def test_sweep_trains_each_point_with_each_seed_and_the_shipped_one_once(checkout, snakemake):
+    done = snakemake(checkout, "-np", "sweep_phase2")
     assert done.returncode == 0, done.stderr
-    rates = whole("default")["sweep"]["learning_rates"]
-    assert jobs(done.stdout + done.stderr)["train_sweep"] == 2 * len(rates)
-    printed = snakemake(checkout, "-np", "sweep_phase2")
-    for rate in rates:
-        assert (printed.stdout + printed.stderr).count(f"--set=training.learning_rate={rate} ") == 2
+    output = done.stdout + done.stderr
+    # 9 points, one of them as shipped; what is evaluated on test is known once a point is chosen.
+    expected = {"reference": 2, "mixtures": 2, "train": 2, "train_variant": 16, "choose": 1, "sweep": 1}
+    assert jobs(output) == {**expected, "sweep_phase2": 1, "total": 25}
+    assert output.count("--set=loss.presence_weight=2.0 --set=loss.sparsity_weight=0.05 ") == 2
+    assert "results/default/phase2/sweep/loss_weights" in output
+
+
+def test_a_sweep_of_200_points_is_planned_within_10_seconds(checkout, snakemake):
+    values = {"loss.presence_weight": [0.5, 1.0, 2.0, 3.0, 4.0], "model.dropout": [0.0, 0.1, 0.2, 0.3]}
+    values["training.learning_rate"] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01]
+    (checkout / "many.yaml").write_text(yaml.safe_dump({"search": {"kind": "grid", "values": values}}))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = snakemake(checkout, "-n", "sweep_phase2", "--config", "sweep=many.yaml")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    # One point is as shipped.
+    assert jobs(done.stdout + done.stderr)["train_variant"] == 2 * (200 - 1)
+    # Of CPU: a busy machine must not change the verdict.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
+
+
+def test_a_sampled_sweep_is_planned_generation_by_generation(checkout, snakemake):
+    sweep = {"kind": "bayesian", "ranges": {"model.dropout": {"low": 0.0, "high": 0.5}}}
+    sweep |= {"generations": 2, "points_per_generation": 2}
+    (checkout / "mine.yaml").write_text(yaml.safe_dump({"seeds": 1, "search": sweep}))
+    arguments = ("--config", "sweep=mine.yaml", "--configfile", "config/tiny.yaml")
+    first = "results/tiny/phase2/sweep/mine/generation_1.json"
+    done = snakemake(checkout, first, *arguments)
+    assert done.returncode == 0, done.stderr
+    points = json.loads((checkout / first).read_text())["points"]
+    assert len(points) == 2
+    done = snakemake(checkout, "-np", "results/tiny/phase2/sweep/mine/generation_2.json", *arguments)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    found = jobs(output)
+    assert (found["train"], found["train_variant"], found["suggest"]) == (1, 2, 1)
+    for name, changes in points.items():
+        assert f"results/tiny/phase2/points/{name}/logs/training_record.json" in output
+        assert f"--set=model.dropout={changes['model.dropout']} " in output
+
+
+def test_a_finished_point_is_not_trained_again(checkout, snakemake):
+    def planned(n_seeds, weights):
+        search = {"kind": "grid", "values": {"loss.presence_weight": weights, "loss.sparsity_weight": [0.01, 0.2]}}
+        (checkout / "mine.yaml").write_text(yaml.safe_dump({"seeds": n_seeds, "search": search}))
+        configuration = ("--configfile", "config/tiny.yaml", "--config", "sweep=mine.yaml")
+        done = snakemake(checkout, "-n", "sweep_phase2", *configuration)
+        assert done.returncode == 0, done.stderr
+        output = done.stdout + done.stderr
+        records = sorted(set(re.findall(r"results/tiny\S*/training_record.json", output)))
+        return jobs(output), [record for record in records if not (checkout / record).exists()]
+
+    found, records = planned(2, [1.0, 4.0])
+    assert (found["train"], found["train_variant"], len(records)) == (2, 6, 8)
+    for run in ("tiny", "tiny-seed2"):
+        for name in ("reference/reference.h5", "mixtures/phase2_validation_mixtures.h5"):
+            touched(checkout / "results" / run / name)
+    for record in records:
+        touched(checkout / record)
+    found, records = planned(2, [1.0, 4.0])
+    assert not records and not {"train", "train_variant"} & found.keys()
+    # Two more points, with each seed.
+    found, records = planned(2, [0.5, 1.0, 4.0])
+    assert found["train_variant"] == len(records) == 4 and "train" not in found
+    # One more seed, of which the arm as shipped is trained too.
+    found, records = planned(3, [1.0, 4.0])
+    assert (found["train"], found["train_variant"]) == (1, 3)
+    assert all(record.startswith("results/tiny-seed3/") for record in records)
+
+
+def touched(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"search": {"kind": "grid", "values": {"loss.sparsity_wieght": [0.1]}}}, "did you mean sparsity_weight?"),
+        ({"search": {"kind": "grid", "values": {}}}, "mine.yaml, line 3: search.values"),
+        (None, "config/mine.yaml: there is no such configuration file"),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_explained(checkout, snakemake, content, message):
+    if content:
+        (checkout / "config/mine.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "-n", "sweep_phase2", "--config", "sweep=config/mine.yaml")
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("target", ["benchmark", "benchmark_full"])

@@ -10,6 +10,7 @@ from methmix import provenance
 from methmix.arms import names
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
+from methmix.sweep.points import POINT_NAME
 from methmix.workflow import Plan, checkpoint
 
 try:
@@ -32,5 +33,7 @@ wildcard_constraints:
     phase="|".join(plan.experiment.mixtures.recipes),
     split="|".join(SPLITS),
     arm="|".join(names()),
-    variant="|".join(plan.variants) or "none",
-    rate=r"[0-9.e-]+",
+    study="ablation|points",
+    variant="|".join([*plan.variants, POINT_NAME]),
+    sweep=re.escape(plan.sweep_name),
+    generation=r"[1-9]\d*",

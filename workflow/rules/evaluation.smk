@@ -72,13 +72,13 @@ use rule evaluate_control as evaluate_model with:
 
 
 use rule evaluate_model as evaluate_variant with:
-    """Evaluate one variant of the ablation on the same test mixtures."""
+    """Evaluate a variant of the ablation or a point of a sweep on the same test mixtures."""
     input:
         **TESTED,
-        record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
+        record="results/{name}/{phase}/{study}/{variant}/logs/training_record.json",
     output:
-        multiext("results/{name}/{phase}/ablation/{variant}/evaluation/", **EVALUATED),
+        multiext("results/{name}/{phase}/{study}/{variant}/evaluation/", **EVALUATED),
     log:
-        "logs/{name}/evaluate_{phase}_ablation_{variant}.log",
+        "logs/{name}/evaluate_{phase}_{study}_{variant}.log",
     benchmark:
-        "results/{name}/benchmarks/ablation/evaluate_{phase}_{variant}.tsv"
+        "results/{name}/benchmarks/{study}/evaluate_{phase}_{variant}.tsv"

@@ -44,21 +44,11 @@ rule train:
         """
 
 
-use rule train as train_sweep with:
-    """Train one arm at one learning rate."""
-    output:
-        record="results/{name}/{phase}/sweep/{arm}/{rate}/logs/training_record.json",
-    log:
-        "logs/{name}/sweep_{phase}_{arm}_{rate}.log",
-    benchmark:
-        "results/{name}/benchmarks/sweep/{phase}_{arm}_{rate}.tsv"
-
-
 use rule train as train_variant with:
-    """Train one variant of the ablation."""
+    """Train an arm with some keys changed: a variant of the ablation, or a point of a sweep."""
     output:
-        record="results/{name}/{phase}/ablation/{variant}/logs/training_record.json",
+        record="results/{name}/{phase}/{study}/{variant}/logs/training_record.json",
     log:
-        "logs/{name}/ablation_{phase}_{variant}.log",
+        "logs/{name}/{study}_{phase}_{variant}.log",
     benchmark:
-        "results/{name}/benchmarks/ablation/train_{phase}_{variant}.tsv"
+        "results/{name}/benchmarks/{study}/train_{phase}_{variant}.tsv"

@@ -12,8 +12,10 @@ def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.config", __doc__ or "")
     what = arguments.add_mutually_exclusive_group(required=True)
-    what.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="an experiment, an arm or an ablation")
-    what.add_argument("--schema", choices=["experiment", "arm", "ablation"], help="print the JSON schema")
+    what.add_argument(
+        "config", nargs="?", type=Path, metavar="CONFIG", help="an experiment, an arm, an ablation or a sweep"
+    )
+    what.add_argument("--schema", choices=["experiment", "arm", "ablation", "sweep"], help="print the JSON schema")
     return cli.run(_body, arguments)
 
 

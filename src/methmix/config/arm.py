@@ -189,6 +189,9 @@ class TrainingSettings(Section):
 class _Arm(Section):
     experiment: str = Field("config/default.yaml", description="the experiment's file, unless --experiment names one")
     phase: Phase = Field(description="which mixtures the arm is trained on")
+    output: str | None = Field(
+        None, description="run folder, unless --output names one; null: results/<name>/<phase>/<arm>"
+    )
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="before")
@@ -256,5 +259,5 @@ def settings_digest(arm: ArmSettings) -> str:
 
     A changed default is changed code, which a training that is resumed must have in common as well.
     """
-    content = arm.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
+    content = arm.model_dump(mode="json", exclude={"experiment", "output"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

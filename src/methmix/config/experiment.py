@@ -6,14 +6,22 @@ from pydantic import Field, StringConstraints, model_validator
 
 from methmix.arms import ARMS, MAIN
 from methmix.config.phases import BackgroundRecipe, Phase, Recipe, number_of
-from methmix.config.section import ASCENDING, DISTINCT, Composition, Count, Minority, Positives, Probability, Section
+from methmix.config.section import (
+    ASCENDING,
+    DISTINCT,
+    Changes,
+    Composition,
+    Count,
+    Minority,
+    Positives,
+    Probability,
+    Section,
+)
 from methmix.config.sources import ReferenceSettings
 
 # The trained arms of `methmix.arms`, for a type checker.
 ArmName = Literal["original", "sparse"]
 _FolderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
-_Value = bool | int | float | str
-_Overrides = dict[str, _Value | list[int]]
 _Tissues = Annotated[list[str], Field(min_length=1)]
 _Cuts = Annotated[list[Minority], Field(min_length=1)]
 _LookAlikes = Annotated[dict[str, Annotated[list[str], Field(min_length=2)]], DISTINCT]
@@ -75,12 +83,6 @@ class PredictionSettings(Section):
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 
-class SweepSettings(Section):
-    """What ``snakemake sweep_phase2`` tries, on validation."""
-
-    learning_rates: Positives = Field([0.0003, 0.001, 0.002, 0.003, 0.01], description="peaks to try")
-
-
 class RepeatSettings(Section):
     """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""
 
@@ -99,11 +101,11 @@ class Experiment(Section):
     reference: ReferenceSettings
     mixtures: MixtureSettings
     arms: dict[Phase, dict[ArmName, str]] = Field(description="configuration file of each trained arm, per phase")
-    overrides: _Overrides = Field({}, description="dotted key (training.epochs) -> value, of all arms that have it")
+    overrides: Changes = Field({}, description="dotted key (training.epochs) -> value, of all arms that have it")
     evaluation: EvaluationSettings = EvaluationSettings()
     detection: DetectionSettings | None = Field(None, description="nothing is spiked by default")
     prediction: PredictionSettings | None = Field(None, description="no samples are predicted by default")
-    sweep: SweepSettings = SweepSettings()
+    sweep: str = Field("config/sweeps/loss_weights.yaml", description="file with the points that a sweep tries")
     ablation: str = Field("config/phase2_ablation.yaml", description="file with the variants of the arms to compare")
     repeats: RepeatSettings = Field(RepeatSettings(), description="none by default")
 
@@ -138,7 +140,7 @@ class Variant(Section):
 
     label: str = Field(description="what is changed, for the figure")
     arm: ArmName = Field(description="whose configuration is changed")
-    set: dict[str, _Value] = Field(min_length=1, description="dotted arm key (model.purify_donors) -> value")
+    set: Changes = Field(min_length=1, description="dotted arm key (model.purify_donors) -> value")
 
 
 class Ablation(Section):

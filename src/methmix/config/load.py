@@ -13,6 +13,7 @@ from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, keys_of_other_b
 from methmix.config.experiment import Ablation, ArmName, Experiment, Variant
 from methmix.config.phases import Phase
 from methmix.config.section import DISCRIMINATORS
+from methmix.config.sweep import Sweep
 from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
 
@@ -21,6 +22,7 @@ Keys = Mapping[str, Any] | None  # dotted key of an arm -> value
 
 _EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
+_SWEEP: TypeAdapter[Sweep] = TypeAdapter(Sweep)
 _ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
 _SWITCHES = {"model.backbone", "model.use_two_stage"}  # they decide which other keys a model has
 
@@ -33,6 +35,11 @@ def load_experiment(path: Path) -> Experiment:
 def load_ablation(path: Path) -> Ablation:
     """Read and validate the variants of an ablation."""
     return _validated(_ABLATION, read(path))
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Read and validate what a sweep varies."""
+    return _validated(_SWEEP, read(path))
 
 
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
@@ -107,17 +114,25 @@ def arm_of_record(content: dict[str, Any]) -> ArmSettings:
     return _validated(_ARM, Document(Path("configuration in the checkpoint"), content))
 
 
-def load(path: Path) -> Experiment | ArmSettings | Ablation:
-    """Read an experiment, an arm or an ablation, whichever the keys are of."""
+def load(path: Path) -> Experiment | ArmSettings | Ablation | Sweep:
+    """Read an experiment, an arm, an ablation or a sweep, whichever the keys are of."""
     keys = read(path).content.keys()
+    # An arm has a key `arm` too.
+    if keys & (Sweep.model_fields.keys() - {"arm"}):
+        return load_sweep(path)
     if keys & SparseArm.model_fields.keys():
         return load_arm(path)
     return load_ablation(path) if keys & Ablation.model_fields.keys() else load_experiment(path)
 
 
 def schema(of: str) -> dict[str, object]:
-    """Make the JSON schema of a whole ``experiment``, ``arm`` or ``ablation``."""
-    adapters: dict[str, TypeAdapter[Any]] = {"experiment": _EXPERIMENT, "arm": _ARM, "ablation": _ABLATION}
+    """Make the JSON schema of a whole ``experiment``, ``arm``, ``ablation`` or ``sweep``."""
+    adapters: dict[str, TypeAdapter[Any]] = {
+        "experiment": _EXPERIMENT,
+        "arm": _ARM,
+        "ablation": _ABLATION,
+        "sweep": _SWEEP,
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapters[of].json_schema()}
 
 

@@ -52,5 +52,8 @@ Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Minority = Annotated[float, Field(gt=0, lt=0.5)]
+# Value of a key of an arm, and what is changed in one: dotted key (training.epochs) -> value.
+Setting = bool | int | float | str | list[int] | None
+Changes = dict[str, Setting]
 # Tissue -> its proportion.
 Composition = Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], AfterValidator(_sum_to_one)]

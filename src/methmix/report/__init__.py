@@ -1,1 +1,1 @@
-"""Figures and pages: comparison of arms, Miami plots, ablation, folds, limits of detection, learning-rate sweep."""
+"""Figures and pages: comparison of arms, Miami plots, ablation, folds, limits of detection."""

@@ -1,4 +1,4 @@
-"""Report the comparison of arms, the ablation, folds and draws of donors, the limits of detection, or the sweep."""
+"""Report the comparison of arms, the ablation, folds and draws of donors, or the limits of detection."""
 
 import argparse
 import sys
@@ -16,28 +16,26 @@ def main() -> int:
         {
             "comparison": "tables, Miami plots and the page of one phase",
             "detection": "figure and page of the limits of detection",
-            "sweep": "which learning rate is best on validation",
             "ablation": "the effect of each ingredient of the sparse arm",
             "folds": "the test mixtures of several folds pooled",
             "donors": "the arms over several draws of donors",
         },
     )
-    comparison, detection, sweep, ablation, folds, donors = commands.values()
+    comparison, detection, ablation, folds, donors = commands.values()
     comparison.add_argument("--folder", type=Path, required=True, help="results/<name>/<phase>, with a folder per arm")
     detection.add_argument(
         "--folder", type=Path, required=True, dest="output", help="output of methmix.detection; also written to"
     )
-    sweep.add_argument("--runs", type=Path, nargs="+", required=True, help="folders <arm>/<learning rate> of trainings")
     for command in (ablation, folds, donors):
         command.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each run")
     for command in (comparison, ablation, folds, donors):
         cli.config_option(command)
         command.add_argument("--arms", nargs="+", default=names(compared=True), help="arms in the order of the table")
-    for command in (comparison, sweep, ablation, folds, donors):
+    for command in (comparison, ablation, folds, donors):
         command.add_argument("--output", type=Path, required=True, help="folder to write to")
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--draws", type=Path, help="donors.json of several draws of donors; it need not exist")
-    bodies = dict(zip(commands, (_comparison, _detection, _sweep, _ablation, _folds, _donors), strict=True))
+    bodies = dict(zip(commands, (_comparison, _detection, _ablation, _folds, _donors), strict=True))
     return cli.run(lambda options: bodies[options.command](options), arguments)
 
 
@@ -54,12 +52,6 @@ def _detection(options: argparse.Namespace) -> None:
     from methmix.report.detection_page import write_detection_page
 
     write_detection_page(options.output)
-
-
-def _sweep(options: argparse.Namespace) -> None:
-    from methmix.report.learning_rates import write_sweep
-
-    write_sweep(options.runs, options.output)
 
 
 def _ablation(options: argparse.Namespace) -> None:

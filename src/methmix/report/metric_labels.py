@@ -30,6 +30,8 @@ LABELS = {
     "prediction_ratio": Label(
         "pred. / true", "median predicted / true", "", "median of predicted / true over present tissues"
     ),
+    "predicted_tissues": Label("predicted tissues", "predicted tissues per mixture"),
+    "presence_accuracy": Label("presence accuracy", f"accuracy of the calls at {_CALL}"),
     "presence_mcc": Label("MCC", f"Matthews correlation coefficient of the calls at {_CALL}"),
     "presence_ece": Label(
         "ECE", "calibration error (ECE)", "", "expected calibration error of the presence probability"

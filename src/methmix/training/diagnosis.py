@@ -14,7 +14,7 @@ from methmix.training.course import Course
 from methmix.training.validation_facts import read_facts
 
 
-class Finding(NamedTuple):
+class Advice(NamedTuple):
     """What the check of this name has found: a number, a message that has it, and what to do; now: the key's value."""
 
     name: str
@@ -27,13 +27,13 @@ class Finding(NamedTuple):
         return f"{self.message}; {self.remedy.direction} {self.remedy.key} (now {self.now})"
 
 
-def diagnose(course: Course) -> list[Finding]:
+def diagnose(course: Course) -> list[Advice]:
     """Do all checks of a training; none finds anything in a healthy one."""
     findings = []
     for name, check in CHECKS.items():
         found = check.of(course) if all(getattr(course, need) for need in check.needs) else None
         if found:
-            findings.append(Finding(name, *found, course.setting(found.remedy.key)))
+            findings.append(Advice(name, *found, course.setting(found.remedy.key)))
     return findings
 
 

@@ -37,7 +37,7 @@ Array = npt.NDArray[np.float64]
 logger = logging.getLogger("methmix")
 
 _BOTH = (*(name for name in LOSSES if name != TOTAL), "presence_accuracy", TOTAL)
-_VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture")
+_VALIDATION = ("mae", "predicted_tissues", "spurious_per_mixture", "missed_per_mixture")
 _CLOSED = "val/closed_gate"
 TAGS = (
     "train/learning_rate",

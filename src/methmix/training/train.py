@@ -71,7 +71,7 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
         reference = read_reference(options.reference or results / "reference" / "reference.h5")
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
         validation = read_mixtures(options.validation or mixtures)
-        folder = options.output or results / arm.phase / arm.arm
+        folder = options.output or Path(arm.output or results / arm.phase / arm.arm)
     options.output = folder
     start = None
     if phase := arm.training.warm_start:

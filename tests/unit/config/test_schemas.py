@@ -8,7 +8,7 @@ from experiments import ROOT
 from methmix.config.load import schema
 
 
-@pytest.mark.parametrize("name", ["experiment", "arm", "ablation"])
+@pytest.mark.parametrize("name", ["experiment", "arm", "ablation", "sweep"])
 def test_schema_equals_the_code(name):
     stored = json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text())
     assert stored == json.loads(json.dumps(schema(name))), (
@@ -16,7 +16,7 @@ def test_schema_equals_the_code(name):
     )
 
 
-@pytest.mark.parametrize("name", ["experiment", "arm", "ablation"])
+@pytest.mark.parametrize("name", ["experiment", "arm", "ablation", "sweep"])
 def test_every_number_and_text_has_a_description(name):
     made = schema(name)
     for section_name, section in made["$defs"].items():

@@ -1,0 +1,128 @@
+# A point of a sweep is trained and evaluated as a variant of the ablation is. Those of a grid or a list are planned at
+# once; a sampler suggests them by generations. Its file names the points, so that no finished point is ever replaced.
+
+
+def of_points(wildcards, runs, generations):
+    """Name the records of the points of the first generations, which are waited for."""
+    for generation in range(1, generations + 1):
+        checkpoints.suggest.get(**wildcards_of_sweep(wildcards), generation=generation)
+    return plan.point_records(wildcards, runs, generations)
+
+
+def wildcards_of_sweep(wildcards):
+    return {key: wildcards[key] for key in ("name", "phase", "sweep")}
+
+
+def confirmed(wildcards):
+    """Name the evaluations of the recommended and the shipped point, once they are chosen."""
+    choice = checkpoints.choose.get(**wildcards_of_sweep(wildcards)).output.choice
+    return plan.point_evaluations(wildcards, Path(choice))
+
+
+checkpoint suggest:
+    """Suggest the points of one generation from the results of all earlier ones."""
+    input:
+        # Of the experiment's own seed: further seeds change no point. The first generation needs no results.
+        records=lambda wildcards: (
+            of_points(wildcards, [wildcards.name], int(wildcards.generation) - 1)
+            if wildcards.generation != "1"
+            else []
+        ),
+    output:
+        points="results/{name}/{phase}/sweep/{sweep}/generation_{generation}.json",
+    log:
+        "logs/{name}/sweep_{phase}_{sweep}_{generation}.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        config=plan.record,
+        run="results/{name}/{phase}",
+        output=lambda wildcards, output: Path(output.points).parent,
+        settings=plan.sweep.search.model_dump(exclude={"generations"}),
+        code=source_digest("methmix.sweep", "suggest"),
+    shell:
+        """
+        python -m methmix.sweep suggest \
+            --config {params.config:q} \
+            --runs {params.run:q} \
+            --generation {wildcards.generation:q} \
+            --output {params.output:q} \
+            2>{log:q}
+        """
+
+
+checkpoint choose:
+    """Choose the recommended point on validation."""
+    input:
+        # They stand for the training logs, which are read.
+        records=lambda wildcards: of_points(
+            wildcards, plan.sweep_runs, plan.sweep.search.generations
+        ),
+    output:
+        multiext(
+            "results/{name}/{phase}/sweep/{sweep}/",
+            choice="choice.json",
+            points="points.csv",
+            runs="runs.csv",
+            recommended="recommended.yaml",
+            experiment="experiment.yaml",
+        ),
+    log:
+        "logs/{name}/sweep_{phase}_{sweep}_choose.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        config=plan.record,
+        runs=expand("results/{run}/{{phase}}", run=plan.sweep_runs),
+        output=lambda wildcards, output: Path(output.choice).parent,
+        settings=plan.settings(),
+        code=source_digest("methmix.sweep", "choose"),
+    shell:
+        """
+        python -m methmix.sweep choose \
+            --config {params.config:q} \
+            --runs {params.runs:q} \
+            --output {params.output:q} \
+            2>{log:q}
+        """
+
+
+rule sweep:
+    """Report a sweep, with the recommended and the shipped point on test."""
+    input:
+        confirmed,
+        choice="results/{name}/{phase}/sweep/{sweep}/choice.json",
+        points="results/{name}/{phase}/sweep/{sweep}/points.csv",
+    output:
+        page="results/{name}/{phase}/sweep/{sweep}/sweep.html",
+        test="results/{name}/{phase}/sweep/{sweep}/test.json",
+        figures=report(
+            expand(
+                "results/{{name}}/{{phase}}/sweep/{{sweep}}/{figure}.png",
+                figure=["front", "map", "parallel"],
+            ),
+            caption="../report/sweep.rst",
+            category="Sweep",
+            subcategory="{sweep}",
+        ),
+    log:
+        "logs/{name}/sweep_{phase}_{sweep}.log",
+    localrule: True
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        config=plan.record,
+        runs=expand("results/{run}/{{phase}}", run=plan.sweep_runs),
+        output=lambda wildcards, output: Path(output.page).parent,
+        settings=[plan.sweep.map_keys],
+        code=source_digest("methmix.sweep", "report"),
+    shell:
+        """
+        python -m methmix.sweep report \
+            --config {params.config:q} \
+            --runs {params.runs:q} \
+            --output {params.output:q} \
+            2>{log:q}
+        """
