@@ -36,7 +36,7 @@ class Remedy(NamedTuple):
     key: str
 
 
-class Found(NamedTuple):
+class Symptom(NamedTuple):
     """What a check has found: a number, a message that has it, and the remedy."""
 
     number: float
@@ -44,23 +44,23 @@ class Found(NamedTuple):
     remedy: Remedy
 
 
-def _first_not_finite(course: Course, column: str, what: str) -> Found | None:
+def _first_not_finite(course: Course, column: str, what: str) -> Symptom | None:
     for row in course.log:
         if not_finite(row, column):
             message = f"{what} is {row[column]} in epoch {row['epoch']:.0f} (by step {row['step']:.0f})"
-            return Found(row[column], message, Remedy("lower", "training.learning_rate"))
+            return Symptom(row[column], message, Remedy("lower", "training.learning_rate"))
     return None
 
 
-def _loss_not_finite(course: Course) -> Found | None:
+def _loss_not_finite(course: Course) -> Symptom | None:
     return _first_not_finite(course, "train/total_loss", "the training loss")
 
 
-def _validation_not_finite(course: Course) -> Found | None:
+def _validation_not_finite(course: Course) -> Symptom | None:
     return _first_not_finite(course, "val/mae", "the validation error")
 
 
-def _learning_rate(course: Course) -> Found | None:
+def _learning_rate(course: Course) -> Symptom | None:
     """Look whether the rate rises to its peak, and falls before the training ends: most of the gain comes then."""
     settings, step = course.arm.training, course.now("step")
     peak, last = settings.warmup_fraction * settings.total_steps, course.now("train/learning_rate")
@@ -68,13 +68,13 @@ def _learning_rate(course: Course) -> Found | None:
         message = f"the learning rate rises until step {peak:.0f} of {settings.total_steps}"
         if course.ended:
             message += f", and the training ended at step {step:.0f}, at a rate of {last:.2g}"
-        return Found(peak, message, Remedy("lower", "training.warmup_fraction"))
+        return Symptom(peak, message, Remedy("lower", "training.warmup_fraction"))
     if course.ended and last > _NOT_FALLEN * settings.learning_rate:
         message = (
             f"the schedule is longer than the training: it ended at step {step:.0f} of {settings.total_steps}, at "
             f"{last / settings.learning_rate:.0%} of the peak learning rate"
         )
-        return Found(last, message, Remedy("lower", "training.epochs"))
+        return Symptom(last, message, Remedy("lower", "training.epochs"))
     return None
 
 
@@ -93,7 +93,7 @@ def _presence_remedy(course: Course) -> Remedy:
     return Remedy("raise", "loss.presence_weight")
 
 
-def _presence_head(course: Course) -> Found | None:
+def _presence_head(course: Course) -> Symptom | None:
     if not course.presence_unlearnt:
         return None
     loss, guess = course.now("val/presence_loss"), course.mixtures.base_rate_loss
@@ -101,10 +101,10 @@ def _presence_head(course: Course) -> Found | None:
         f"the presence head is not learning: presence loss {loss:.3f} {course.epoch}, that of a guess by the base rate "
         f"is {guess:.3f} (expected: at most {UNLEARNT * guess:.3f})"
     )
-    return Found(loss, message, _presence_remedy(course))
+    return Symptom(loss, message, _presence_remedy(course))
 
 
-def _presence_accuracy(course: Course) -> Found | None:
+def _presence_accuracy(course: Course) -> Symptom | None:
     accuracy, base = course.now("val/presence_accuracy"), course.mixtures.all_absent
     least = base + _LEAST_SKILL * (1 - base)
     if not accuracy < least:
@@ -115,10 +115,10 @@ def _presence_accuracy(course: Course) -> Found | None:
     )
     many = course.now("val/predicted_tissues") > course.mixtures.true_tissues
     threshold = Remedy("raise" if many else "lower", "model.presence_threshold")
-    return Found(accuracy, message, _presence_remedy(course) if course.presence_unlearnt else threshold)
+    return Symptom(accuracy, message, _presence_remedy(course) if course.presence_unlearnt else threshold)
 
 
-def _sparsity(course: Course) -> Found | None:
+def _sparsity(course: Course) -> Symptom | None:
     # A head that expects as many tissues as there are need not come to expect fewer.
     first, loss = value_of(course.rows[0], "val/sparsity_loss"), course.now("val/sparsity_loss")
     true = course.mixtures.true_tissues / course.mixtures.n_tissues
@@ -129,10 +129,10 @@ def _sparsity(course: Course) -> Found | None:
         "tissues are present"
     )
     weight = Remedy("raise", "loss.sparsity_weight")
-    return Found(loss, message, _presence_remedy(course) if course.presence_unlearnt else weight)
+    return Symptom(loss, message, _presence_remedy(course) if course.presence_unlearnt else weight)
 
 
-def _dominating_loss(course: Course) -> Found | None:
+def _dominating_loss(course: Course) -> Symptom | None:
     """Compare the terms in the first epoch, before a fit makes some of them small."""
     row, settings = course.rows[0], course.setting("loss")
     parts = {
@@ -149,8 +149,8 @@ def _dominating_loss(course: Course) -> Found | None:
     what = "the errors of the proportions are" if name == errors else f"the {name} loss is"
     message = f"{what} {part / total:.1%} of the total loss in epoch {row['epoch']:.0f}, weighted"
     if settings[f"{name}_weight"] > 1:
-        return Found(part / total, message, Remedy("lower", f"loss.{name}_weight"))
-    return Found(part / total, message, Remedy("raise", f"loss.{'presence' if name == errors else 'mse'}_weight"))
+        return Symptom(part / total, message, Remedy("lower", f"loss.{name}_weight"))
+    return Symptom(part / total, message, Remedy("raise", f"loss.{'presence' if name == errors else 'mse'}_weight"))
 
 
 def _remedy_of_few(course: Course) -> Remedy:
@@ -172,28 +172,28 @@ def _remedy_of_many(course: Course) -> Remedy:
     return Remedy("raise", "model.presence_threshold")
 
 
-def _nothing_predicted(course: Course) -> Found | None:
+def _nothing_predicted(course: Course) -> Symptom | None:
     closed = course.now("val/closed_gate")
     if closed > 0.5:
         message = f"no tissue passes the gate in {closed:.1%} of the mixtures {course.epoch}: all would be 0"
-        return Found(closed, message, _remedy_of_few(course))
+        return Symptom(closed, message, _remedy_of_few(course))
     if course.now("val/predicted_tissues") == 0:
-        return Found(0.0, f"all predictions are 0 {course.epoch}", _remedy_of_few(course))
+        return Symptom(0.0, f"all predictions are 0 {course.epoch}", _remedy_of_few(course))
     return None
 
 
-def _too_few_tissues(course: Course) -> Found | None:
+def _too_few_tissues(course: Course) -> Symptom | None:
     predicted, (fewest, _) = course.now("val/predicted_tissues"), course.bounds
     if not predicted < fewest:
         return None
-    return Found(predicted, _number_of_tissues(course, f"fewer than {fewest:.1f}"), _remedy_of_few(course))
+    return Symptom(predicted, _number_of_tissues(course, f"fewer than {fewest:.1f}"), _remedy_of_few(course))
 
 
-def _too_many_tissues(course: Course) -> Found | None:
+def _too_many_tissues(course: Course) -> Symptom | None:
     predicted, (_, most) = course.now("val/predicted_tissues"), course.bounds
     if not predicted > most:
         return None
-    return Found(predicted, _number_of_tissues(course, f"more than {most:.1f}"), _remedy_of_many(course))
+    return Symptom(predicted, _number_of_tissues(course, f"more than {most:.1f}"), _remedy_of_many(course))
 
 
 def _number_of_tissues(course: Course, bound: str) -> str:
@@ -202,7 +202,7 @@ def _number_of_tissues(course: Course, bound: str) -> str:
     return f"{course.now('val/predicted_tissues'):.2f} tissues per mixture {course.epoch}, {bound} ({recipe})"
 
 
-def _overfitting(course: Course) -> Found | None:
+def _overfitting(course: Course) -> Symptom | None:
     best, lately = course.best, median(value_of(row, "val/mae") for row in course.rows[-3:])
     ratio = lately / value_of(best, "val/mae")
     falls = course.now("train/total_loss") < value_of(best, "train/total_loss")
@@ -214,13 +214,13 @@ def _overfitting(course: Course) -> Found | None:
     )
     known = not course.arm.training.leave_donors_out
     remedy = Remedy("turn on", "training.leave_donors_out") if known else Remedy("raise", "training.weight_decay")
-    return Found(ratio, message, remedy)
+    return Symptom(ratio, message, remedy)
 
 
 class Check(NamedTuple):
     """A check, and the properties of a `Course` without which it says nothing."""
 
-    of: Callable[[Course], Found | None]
+    of: Callable[[Course], Symptom | None]
     needs: tuple[str, ...] = ()
 
 
