@@ -14,7 +14,7 @@ from methmix.training.course import Course
 from methmix.training.validation_facts import read_facts
 
 
-class Advice(NamedTuple):
+class TrainingWarning(NamedTuple):
     """What the check of this name has found: a number, a message that has it, and what to do; now: the key's value."""
 
     name: str
@@ -27,13 +27,13 @@ class Advice(NamedTuple):
         return f"{self.message}; {self.remedy.direction} {self.remedy.key} (now {self.now})"
 
 
-def diagnose(course: Course) -> list[Advice]:
+def diagnose(course: Course) -> list[TrainingWarning]:
     """Do all checks of a training; none finds anything in a healthy one."""
     findings = []
     for name, check in CHECKS.items():
         found = check.of(course) if all(getattr(course, need) for need in check.needs) else None
         if found:
-            findings.append(Advice(name, *found, course.setting(found.remedy.key)))
+            findings.append(TrainingWarning(name, *found, course.setting(found.remedy.key)))
     return findings
 
 
@@ -44,8 +44,11 @@ def diagnosis(course: Course) -> str:
         return "\n".join([f"warnings: {len(findings)}", *(f"{finding.name}: {finding}" for finding in findings)])
     if not course.begun:
         return "no epoch has ended yet"
-    early = "" if course.judged else f"; what it has learnt is judged from step {course.first_judged} on"
-    return f"healthy {course.epoch}: {', '.join(_numbers(course))}{early}"
+    numbers = f"{course.epoch}: {', '.join(_numbers(course))}"
+    if course.judged:
+        return f"healthy {numbers}"
+    step, first = course.now("step"), course.first_judged
+    return f"no warnings {numbers}; what it has learnt is judged from step {first} on, and this is step {step:.0f}"
 
 
 def _numbers(course: Course) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
@@ -15,6 +16,7 @@ from methmix.training.checkpoint import load_checkpoint
 from methmix.training.diagnosis import diagnose, read_course
 from methmix.training.loop import Trainer
 from methmix.training.monitor import Monitor
+from methmix.training.pictures import Pictures
 from methmix.training.validation_facts import read_facts
 
 SHORT = {"training.batch_size": 25, "training.mixtures_per_epoch": 250, "training.epochs": 3, "model.dropout": 0.0}
@@ -147,7 +149,7 @@ def test_a_training_of_a_few_steps_says_nothing(train, caplog, monkeypatch, arm,
     folder = train(arm, **{"model.backbone": backbone, "training.epochs": 1})
     assert not warnings(caplog) and not diagnose(read_course(folder))
     (text,) = texts(folder)
-    assert text.startswith("healthy in epoch 1 of 1") and "is judged from step" in text
+    assert text.startswith("no warnings in epoch 1 of 1") and "is judged from step" in text
 
 
 def test_a_healthy_training_says_nothing(train, caplog, capsys, monkeypatch):
@@ -167,7 +169,8 @@ def test_a_resumed_training_does_not_repeat_its_warnings(train, caplog, tmp_path
     before = warnings(caplog)
     logs = tmp_path / "logs"
     rows = read_course(tmp_path).log
-    with Monitor(logs, list(rows[:-1]), read_course(tmp_path).arm, read_facts(logs)) as monitor:
+    course, pictures = read_course(tmp_path), Pictures("sparse", ["Blood"], np.ones((1, 1)), 3)
+    with Monitor(logs, list(rows[:-1]), course.arm, read_facts(logs), pictures) as monitor:
         monitor.epoch([{"slurm_job_id": "", "node": "", **row} for row in rows])
     assert warnings(caplog) == before
 

@@ -50,11 +50,11 @@ def test_validation_is_prediction_and_loss(model, mixtures, monkeypatch, stays):
     assert validation.values() == values and not model.training
     # One block of mixtures each time, or once; without reads for a model that has no use for them.
     assert methylation.read == (1 if stays else 2) and depth.read == methylation.read * model.needs_depth
-    found = predict(model, mixtures.methylation, mixtures.depth).proportions
-    scores = Scores(mixtures.proportions, found)
+    found = predict(model, mixtures.methylation, mixtures.depth)
+    scores = Scores(mixtures.proportions, found.proportions)
     for name in ("mae", "presence_accuracy", "predicted_tissues", "spurious_per_mixture"):
         assert values[f"val/{name}"] == pytest.approx(scores.value(name), rel=1e-6), name
-    assert values["val/mse_loss"] == pytest.approx(np.square(found - mixtures.proportions).mean(), rel=1e-6)
+    assert values["val/mse_loss"] == pytest.approx(np.square(found.proportions - mixtures.proportions).mean(), rel=1e-6)
     gate = found.presence_probability
     closed = 0.0 if gate is None else (gate.max(axis=1) < model.head.threshold).mean()
     assert values["val/closed_gate"] == pytest.approx(closed, abs=1e-6)
