@@ -110,7 +110,7 @@ class Course:
         """Fewest and most tissues to predict per mixture; donors with admixture of other tissues may have more."""
         mixtures = self.mixtures
         fewest, most = min(mixtures.fewest, mixtures.true_tissues), max(mixtures.most, mixtures.true_tissues)
-        return _TOO_FEW * fewest, _TOO_MANY * most
+        return _TOO_FEW * fewest, min(_TOO_MANY * most, mixtures.n_tissues)
 
 
 def value_of(row: Mapping[str, Any], column: str) -> float:

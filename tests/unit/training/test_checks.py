@@ -117,7 +117,13 @@ def test_a_sparsity_loss_that_falls_or_is_as_low_as_it_should_be():
 
 @pytest.mark.parametrize(
     ("fewest", "most", "true", "expected"),
-    [(3, 5, 4.68, (2, 10)), (2, 2, 2.0, (4 / 3, 4)), (2, 2, 2.8, (4 / 3, 5.6)), (2, 7, 1.5, (1, 14))],
+    [
+        (3, 5, 4.68, (2, 10)),
+        (2, 2, 2.0, (4 / 3, 4)),
+        (2, 2, 2.8, (4 / 3, 5.6)),
+        (2, 7, 1.5, (1, 14)),
+        (8, 13, 8.7, (16 / 3, 22)),
+    ],
 )
 def test_bounds_of_the_number_of_tissues_follow_from_the_recipe(fewest, most, true, expected):
     facts = ValidationFacts(22, true, fewest, most, 0.8, 0.2)
