@@ -58,6 +58,10 @@ def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[s
     return {name: content, **{run: {**settings, "name": run} for run, settings in changed.items()}}
 
 
+def _of_sweep(wildcards: Any) -> dict[str, str]:
+    return {name: wildcards[name] for name in ("name", "phase", "sweep")}
+
+
 class Plan:
     """The runs of an experiment: itself, with further seeds (of ablation, draws of donors and sweep), and its folds.
 
@@ -82,6 +86,9 @@ class Plan:
         # A sweep asks for the same few settings of hundreds of jobs.
         self._record_text = cache(lambda name: yaml.safe_dump(self.runs[name], sort_keys=False))
         self._arm_with = cache(self._read_arm)
+        if self.sweep.arm in self.experiment.arms.get(_SWEPT_PHASE, {}):
+            # At once, so that a point that is not possible is reported before anything is planned.
+            self.swept.check()
 
     def write_record(self, name: str) -> str:
         """Write the configuration of a run as its record, unless it is there already, and name that file."""
@@ -157,27 +164,33 @@ class Plan:
 
     @cached_property
     def swept(self) -> SweptArm:
-        """The arm that is swept, and its points; read when a sweep is asked for."""
+        """The arm that is swept, and its points."""
         return SweptArm(self.experiment, _SWEPT_PHASE)
 
-    def point_records(self, wildcards: Any, runs: Iterable[str], generations: int | None = None) -> list[str]:
-        """Name the records of the trainings of a sweep's points, of all or the first generations, in some runs."""
-        points = self.swept.known(self._sweep_folder, generations)
-        return [
-            f"results/{run}/{wildcards.phase}/{point.folder}/logs/training_record.json"
-            for point in points
-            for run in runs
-        ]
+    def earlier_records(self, checkpoints: Any, wildcards: Any) -> list[str]:
+        """Name the records that a generation is suggested from: those of all earlier points, of the own seed."""
+        earlier = int(wildcards.generation) - 1
+        # The first generation needs no results, not even of the shipped point.
+        return self._point_records(checkpoints, wildcards, [wildcards.name], earlier) if earlier else []
 
-    def point_evaluations(self, wildcards: Any, choice: Path) -> list[str]:
-        """Name the evaluations of the recommended and the shipped point of a sweep in all its runs."""
-        chosen = json.loads(choice.read_text())
+    def sweep_records(self, checkpoints: Any, wildcards: Any) -> list[str]:
+        """Name the records of all points of a sweep with all its seeds."""
+        return self._point_records(checkpoints, wildcards, self.sweep_runs, self.sweep.search.generations)
+
+    def confirmations(self, checkpoints: Any, wildcards: Any) -> list[str]:
+        """Name the evaluations of the recommended and the shipped point with all seeds, once they are chosen."""
+        chosen = json.loads(Path(checkpoints.choose.get(**_of_sweep(wildcards)).output.choice).read_text())
         folders = dict.fromkeys(chosen[which]["folder"] for which in ("recommended", "shipped"))
-        return [
-            f"results/{run}/{wildcards.phase}/{folder}/evaluation/metrics.json"
-            for folder in folders
-            for run in self.sweep_runs
-        ]
+        file = "evaluation/metrics.json"
+        return [f"results/{run}/{wildcards.phase}/{folder}/{file}" for folder in folders for run in self.sweep_runs]
+
+    def _point_records(self, checkpoints: Any, wildcards: Any, runs: Iterable[str], generations: int) -> list[str]:
+        """Name the records of the points of the first generations; Snakemake waits for those not yet suggested."""
+        for generation in range(1, generations + 1):
+            checkpoints.suggest.get(**_of_sweep(wildcards), generation=generation)
+        folders = [point.folder for point in self.swept.known(self._sweep_folder, generations)]
+        file = "logs/training_record.json"
+        return [f"results/{run}/{wildcards.phase}/{folder}/{file}" for folder in folders for run in runs]
 
     @property
     def _sweep_folder(self) -> Path:

@@ -30,8 +30,24 @@ def plan(in_repository):
     return plan_of(in_repository / "config/default.yaml")
 
 
-def job(**wildcards: str) -> SimpleNamespace:
-    return SimpleNamespace(**{"name": "default", "phase": "phase2", **wildcards})
+class Job(SimpleNamespace):
+    """The wildcards of a job."""
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+
+def job(**wildcards: str) -> Job:
+    return Job(**{"name": "default", "phase": "phase2", **wildcards})
+
+
+class Checkpoints:
+    """The checkpoints of a sweep, all done; records which generations were asked for."""
+
+    def __init__(self, choice=None):
+        self.asked = []
+        self.suggest = SimpleNamespace(get=lambda **wildcards: self.asked.append(wildcards))
+        self.choose = SimpleNamespace(get=lambda **_: SimpleNamespace(output=SimpleNamespace(choice=choice)))
 
 
 def test_runs_are_the_experiment_and_its_repeats(in_repository):
@@ -94,19 +110,34 @@ def test_a_training_of_a_point_of_a_sweep(plan):
     assert options == ["--arm=sparse", "--set=loss.presence_weight=2.0"]
     assert plan.arm_settings(wildcards)["loss"]["presence_weight"] == 2.0
     assert [*plan.sweep_runs] == ["default", "default-seed2"]
-    records = plan.point_records(job(), plan.sweep_runs)
+    records = plan.sweep_records(Checkpoints(), job(sweep="loss_weights"))
     assert len(records) == len(set(records)) == 18
     assert f"results/default-seed2/phase2/points/{point.name}/logs/training_record.json" in records
     assert records[0] == "results/default/phase2/sparse/logs/training_record.json"
 
 
 def test_the_recommended_and_the_shipped_point_are_evaluated_once_in_each_run(plan, tmp_path):
-    choice = tmp_path / "choice.json"
+    choice, wildcards = tmp_path / "choice.json", job(sweep="loss_weights")
     for folder in ("points/sparse-0123456789", "sparse"):
         choice.write_text(json.dumps({"recommended": {"folder": folder}, "shipped": {"folder": "sparse"}}))
-        found = plan.point_evaluations(job(), choice)
+        found = plan.confirmations(Checkpoints(choice), wildcards)
         assert len(found) == (2 if folder == "sparse" else 4)
         assert found[1] == f"results/default-seed2/phase2/{folder}/evaluation/metrics.json"
+
+
+def test_a_generation_waits_for_all_earlier_ones(in_repository):
+    content = yaml.safe_load((in_repository / "config/default.yaml").read_text())
+    plan = Plan({**content, "sweep": "config/sweeps/bayesian.yaml"}, in_repository / "config/default.yaml")
+    checkpoints = Checkpoints()
+    assert plan.earlier_records(checkpoints, job(sweep="bayesian", generation="1")) == []
+    assert checkpoints.asked == []
+    # No generation has been suggested here: the shipped point alone is known.
+    shipped = ["results/default/phase2/sparse/logs/training_record.json"]
+    assert plan.earlier_records(checkpoints, job(sweep="bayesian", generation="3")) == shipped
+    wanted = {"name": "default", "phase": "phase2", "sweep": "bayesian"}
+    assert checkpoints.asked == [{**wanted, "generation": n} for n in (1, 2)]
+    plan.sweep_records(checkpoints, job(sweep="bayesian"))
+    assert [asked["generation"] for asked in checkpoints.asked[2:]] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("name", ["sparse_mlp", "original_reference", "warm_start_phase1"])

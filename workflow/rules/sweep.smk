@@ -2,32 +2,11 @@
 # once; a sampler suggests them by generations. Its file names the points, so that no finished point is ever replaced.
 
 
-def of_points(wildcards, runs, generations):
-    """Name the records of the points of the first generations, which are waited for."""
-    for generation in range(1, generations + 1):
-        checkpoints.suggest.get(**wildcards_of_sweep(wildcards), generation=generation)
-    return plan.point_records(wildcards, runs, generations)
-
-
-def wildcards_of_sweep(wildcards):
-    return {key: wildcards[key] for key in ("name", "phase", "sweep")}
-
-
-def confirmed(wildcards):
-    """Name the evaluations of the recommended and the shipped point, once they are chosen."""
-    choice = checkpoints.choose.get(**wildcards_of_sweep(wildcards)).output.choice
-    return plan.point_evaluations(wildcards, Path(choice))
-
-
 checkpoint suggest:
     """Suggest the points of one generation from the results of all earlier ones."""
     input:
-        # Of the experiment's own seed: further seeds change no point. The first generation needs no results.
-        records=lambda wildcards: (
-            of_points(wildcards, [wildcards.name], int(wildcards.generation) - 1)
-            if wildcards.generation != "1"
-            else []
-        ),
+        # Of the experiment's own seed: further seeds change no point.
+        records=partial(plan.earlier_records, checkpoints),
     output:
         points="results/{name}/{phase}/sweep/{sweep}/generation_{generation}.json",
     log:
@@ -56,9 +35,7 @@ checkpoint choose:
     """Choose the recommended point on validation."""
     input:
         # They stand for the training logs, which are read.
-        records=lambda wildcards: of_points(
-            wildcards, plan.sweep_runs, plan.sweep.search.generations
-        ),
+        records=partial(plan.sweep_records, checkpoints),
     output:
         multiext(
             "results/{name}/{phase}/sweep/{sweep}/",
@@ -92,7 +69,7 @@ checkpoint choose:
 rule sweep:
     """Report a sweep, with the recommended and the shipped point on test."""
     input:
-        confirmed,
+        partial(plan.confirmations, checkpoints),
         choice="results/{name}/{phase}/sweep/{sweep}/choice.json",
         points="results/{name}/{phase}/sweep/{sweep}/points.csv",
     output:

@@ -55,16 +55,22 @@ class SweptArm:
     Raises
     ------
     InputError
-        If the file or a point of it is not valid; also for the ends of a range and each of its choices.
+        If the file is not valid; from the methods, if a point is not.
     """
 
     def __init__(self, experiment: Experiment, phase: Phase) -> None:
         self.experiment, self.phase, self.path = experiment, phase, Path(experiment.sweep)
         self.sweep: Sweep = load_sweep(self.path)
         self.shipped = Point(self.sweep.arm)
-        self.configured = configured_arm(experiment, phase, self.sweep.arm)
-        self._content = self.configured.model_dump(mode="json")
-        self._check_ranges()
+        self._content = configured_arm(experiment, phase, self.sweep.arm).model_dump(mode="json")
+
+    def check(self) -> None:
+        """Check that all planned points, or both ends of every range and each of its choices, are possible."""
+        ranges = self.sweep.search.ranges if isinstance(self.sweep.search, SampledSearch) else {}
+        for key, choices in ranges.items():
+            for value in [choices.low, choices.high] if isinstance(choices, Range) else choices:
+                self.settings({key: value})
+        _ = self.planned
 
     @cached_property
     def planned(self) -> list[Point]:
@@ -96,12 +102,6 @@ class SweptArm:
     def values(self, point: Point) -> dict[str, Any]:
         """Give the value that each key of the sweep has at a point."""
         return {key: point.changes.get(key, value_of(self._content, key)) for key in self.sweep.search.varied}
-
-    def _check_ranges(self) -> None:
-        ranges = self.sweep.search.ranges if isinstance(self.sweep.search, SampledSearch) else {}
-        for key, choices in ranges.items():
-            for value in [choices.low, choices.high] if isinstance(choices, Range) else choices:
-                self.settings({key: value})
 
 
 def generation_file(folder: Path, number: int) -> Path:

@@ -61,13 +61,13 @@ def test_suggested_points_are_known_once_their_generation_is_written(swept_by, t
 )
 def test_a_point_that_is_not_possible(swept_by, points, message):
     with pytest.raises(InputError, match=f"(?s)mine.yaml: .*{message}"):
-        _ = swept_by({"search": {"kind": "list", "points": [points]}}).planned
+        swept_by({"search": {"kind": "list", "points": [points]}}).check()
 
 
 def test_the_ends_of_a_range_and_every_choice_must_be_possible(swept_by):
     for ranges in ({"model.dropout": {"low": 0.5, "high": 1.5}}, {"loss.teacher_forcing": [True, "sometimes"]}):
         with pytest.raises(InputError, match=f"mine.yaml: .*{next(iter(ranges))}"):
-            swept_by({"search": {"kind": "random", "ranges": ranges, "n_points": 3}})
+            swept_by({"search": {"kind": "random", "ranges": ranges, "n_points": 3}}).check()
 
 
 def test_shipped_sweeps_are_possible(repository, monkeypatch):
