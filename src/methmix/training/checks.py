@@ -98,8 +98,8 @@ def _presence_head(course: Course) -> Symptom | None:
         return None
     loss, guess = course.now("val/presence_loss"), course.mixtures.base_rate_loss
     message = (
-        f"the presence head is not learning: presence loss {loss:.3f} {course.progress}, that of a guess by the base rate "
-        f"is {guess:.3f} (expected: at most {UNLEARNT * guess:.3f})"
+        f"the presence head is not learning: presence loss {loss:.3f} {course.progress}, that of a guess by the base "
+        f"rate is {guess:.3f} (expected: at most {UNLEARNT * guess:.3f})"
     )
     return Symptom(loss, message, _presence_remedy(course))
 
