@@ -98,8 +98,8 @@ def _presence_head(course: Course) -> Symptom | None:
         return None
     loss, guess = course.now("val/presence_loss"), course.mixtures.base_rate_loss
     message = (
-        f"the presence head is not learning: presence loss {loss:.3f} {course.epoch}, that of a guess by the base rate "
-        f"is {guess:.3f} (expected: at most {UNLEARNT * guess:.3f})"
+        f"the presence head is not learning: presence loss {loss:.3f} {course.progress}, that of a guess by the base "
+        f"rate is {guess:.3f} (expected: at most {UNLEARNT * guess:.3f})"
     )
     return Symptom(loss, message, _presence_remedy(course))
 
@@ -110,7 +110,7 @@ def _presence_accuracy(course: Course) -> Symptom | None:
     if not accuracy < least:
         return None
     message = (
-        f"presence accuracy {accuracy:.1%} {course.epoch} (expected: at least {least:.1%}; calling all tissues "
+        f"presence accuracy {accuracy:.1%} {course.progress} (expected: at least {least:.1%}; calling all tissues "
         f"absent gets {base:.1%} in these mixtures, where neither 90 % nor 50 % says anything by itself)"
     )
     many = course.now("val/predicted_tissues") > course.mixtures.true_tissues
@@ -125,7 +125,7 @@ def _sparsity(course: Course) -> Symptom | None:
     if not (loss > _NOT_SPARSE * true and loss > (1 - _LEAST_FALL) * first):
         return None
     message = (
-        f"the sparsity loss does not fall: {loss:.2f} expected tissues per mixture {course.epoch}, {first:.2f} in the "
+        f"the sparsity loss does not fall: {loss:.2f} expected tissues per mixture {course.progress}, {first:.2f} in the "
         f"first; {true:.2f} are present"
     )
     weight = Remedy("raise", "loss.sparsity_weight")
@@ -175,10 +175,10 @@ def _remedy_of_many(course: Course) -> Remedy:
 def _nothing_predicted(course: Course) -> Symptom | None:
     closed = course.now("val/closed_gate")
     if closed > 0.5:
-        message = f"no tissue passes the gate in {closed:.1%} of the mixtures {course.epoch}: all would be 0"
+        message = f"no tissue passes the gate in {closed:.1%} of the mixtures {course.progress}: all would be 0"
         return Symptom(closed, message, _remedy_of_few(course))
     if course.now("val/predicted_tissues") == 0:
-        return Symptom(0.0, f"all predictions are 0 {course.epoch}", _remedy_of_few(course))
+        return Symptom(0.0, f"all predictions are 0 {course.progress}", _remedy_of_few(course))
     return None
 
 
@@ -199,7 +199,7 @@ def _too_many_tissues(course: Course) -> Symptom | None:
 def _number_of_tissues(course: Course, bound: str) -> str:
     mixtures = course.mixtures
     recipe = f"{mixtures.fewest:.0f} to {mixtures.most:.0f} by the recipe, {mixtures.true_tissues:.2f} in truth"
-    return f"{course.now('val/predicted_tissues'):.2f} tissues per mixture {course.epoch}, {bound} ({recipe})"
+    return f"{course.now('val/predicted_tissues'):.2f} tissues per mixture {course.progress}, {bound} ({recipe})"
 
 
 def _overfitting(course: Course) -> Symptom | None:

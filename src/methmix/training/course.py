@@ -53,9 +53,9 @@ class Course:
         return bool(self.rows)
 
     @property
-    def epoch(self) -> str:
-        """The latest epoch, in words."""
-        return f"in epoch {self.now('epoch'):.0f} of {self.arm.training.epochs}"
+    def progress(self) -> str:
+        """How far the training is, in words."""
+        return f"after {self.now('epoch'):.0f} of {self.arm.training.epochs} epochs"
 
     @property
     def best(self) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def diagnosis(course: Course) -> str:
         return "\n".join([f"warnings: {len(findings)}", *(f"{finding.name}: {finding}" for finding in findings)])
     if not course.begun:
         return "no epoch has ended yet"
-    numbers = f"{course.epoch}: {', '.join(_numbers(course))}"
+    numbers = f"{course.progress}: {', '.join(_numbers(course))}"
     if course.judged:
         return f"healthy {numbers}"
     step, first = course.now("step"), course.first_judged

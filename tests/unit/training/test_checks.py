@@ -49,7 +49,7 @@ def test_a_healthy_training_is_healthy_all_along(n_epochs):
 
 def test_a_healthy_training_in_one_line_with_its_numbers():
     assert diagnosis(course(log())) == (
-        "healthy in epoch 10 of 10: validation MAE 0.00250 (lowest 0.00250 in epoch 1), 4.30 tissues per mixture "
+        "healthy after 10 of 10 epochs: validation MAE 0.00250 (lowest 0.00250 in epoch 1), 4.30 tissues per mixture "
         "(4.68 in truth, 2.0 to 10.0 expected), presence accuracy 97.9% (76.2% with all absent), presence loss 0.060 "
         "(0.549 by the base rate)"
     )

@@ -149,7 +149,7 @@ def test_a_training_of_a_few_steps_says_nothing(train, caplog, monkeypatch, arm,
     folder = train(arm, **{"model.backbone": backbone, "training.epochs": 1})
     assert not warnings(caplog) and not diagnose(read_course(folder))
     (text,) = texts(folder)
-    assert text.startswith("no warnings in epoch 1 of 1") and "is judged from step" in text
+    assert text.startswith("no warnings after 1 of 1 epochs") and "is judged from step" in text
 
 
 def test_a_healthy_training_says_nothing(train, caplog, capsys, monkeypatch):
