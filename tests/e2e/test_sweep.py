@@ -20,7 +20,7 @@ SWEEP = {
             "training.learning_rate": {"low": 0.001, "high": 0.01, "log": True},
         },
         "generations": 2,
-        "points_per_generation": 2,
+        "points_per_generation": 1,
     },
 }
 
@@ -41,8 +41,8 @@ def test_sweep(checkout, snakemake):
     folder = checkout / "results/tiny/phase2/sweep/mine"
     assert "<html" in (folder / "sweep.html").read_text()
     points, runs = pd.read_csv(folder / "points.csv"), pd.read_csv(folder / "runs.csv")
-    # The shipped one, and two in each generation.
-    assert (len(points), len(runs)) == (5, 5)
+    # The shipped one, and one in each generation.
+    assert (len(points), len(runs)) == (3, 3)
     assert points["shipped"].sum() == points["recommended"].sum() == 1
     generations = [json.loads((folder / f"generation_{n}.json").read_text())["points"] for n in (1, 2)]
     assert {name for points in generations for name in points} == set(points["point"]) - {"sparse"}
