@@ -125,8 +125,8 @@ def _sparsity(course: Course) -> Symptom | None:
     if not (loss > _NOT_SPARSE * true and loss > (1 - _LEAST_FALL) * first):
         return None
     message = (
-        f"the sparsity loss does not fall: {loss:.2f} expected tissues per mixture {course.progress}, {first:.2f} in the "
-        f"first; {true:.2f} are present"
+        f"the sparsity loss does not fall: {loss:.2f} expected tissues per mixture {course.progress}, {first:.2f} in "
+        f"the first; {true:.2f} are present"
     )
     weight = Remedy("raise", "loss.sparsity_weight")
     return Symptom(loss, message, _presence_remedy(course) if course.presence_unlearnt else weight)
