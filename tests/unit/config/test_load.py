@@ -135,7 +135,8 @@ def test_missing_source(settings, write_yaml):
 
 def test_duplicate_key(write_yaml):
     path = write_yaml("name: a\nseed: 1\nseed: 2\n")
-    assert _error(load_experiment, path) == f"{path}, line 3: duplicate key seed, already set in line 2\n  keep one of the two"
+    message, remedy = _error(load_experiment, path).splitlines()
+    assert (message, remedy) == (f"{path}, line 3: duplicate key seed, already set in line 2", "  keep one of the two")
 
 
 @pytest.mark.parametrize(
