@@ -73,7 +73,7 @@ def write_comparison(
     write_csv(output / "comparison.csv", comparison_table(results, content["arms"]))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
     jobs = read_jobs(benchmarks, folder, phase, arms)
-    write_text(output / "report.html", _page(results, content, jobs, recipe))
+    write_text(output / "report.html", comparison_page(results, content, jobs, recipe))
     logger.info("report written to %s", output / "report.html")
 
 
@@ -143,15 +143,17 @@ def _how(of_arm: dict[str, Any], draws: list[dict[str, Any]]) -> str:
     return f"not known (run snakemake donors_{of_arm['phase']})"
 
 
-def _page(results: list[ArmResult], comparison: dict[str, Any], jobs: pd.DataFrame, recipe: str) -> str:
+def comparison_page(results: list[ArmResult], comparison: dict[str, Any], jobs: pd.DataFrame, recipe: str) -> str:
+    """Write the page; ``comparison`` is the content of comparison.json, ``recipe`` says how mixtures are made."""
     table = results[0].per_tissue[results[0].per_tissue["shared_donors"] != "none"]
     shared = dict(zip(table["tissue"], table["shared_donors"], strict=True))
     test_shared = [tissue for tissue, splits in shared.items() if "test" in splits]
-    flags = [*comparison["provenance"]["notes"]]
-    if test_shared:
-        flags.append(f"test mixtures have training donors of {', '.join(test_shared)}: errors are optimistic")
-    first = first_screen(results, comparison, flags)
+    optimistic = f"test mixtures have training donors of {', '.join(test_shared)}: errors are optimistic"
+    first = first_screen(
+        results, comparison, [*comparison["provenance"]["notes"], *([optimistic] if test_shared else [])]
+    )
     data = interactive.page_data(results, first["arms"])
+    scripts = {"data": data, "specifications": interactive.specifications(results, comparison["arms"])}
     return render(
         "report/comparison.html",
         comparison=comparison,
@@ -176,13 +178,7 @@ def _page(results: list[ArmResult], comparison: dict[str, Any], jobs: pd.DataFra
         test_shared=test_shared,
         choices={name: sorted(set(data[name])) for name in ("depth", "number")},
         data=data,
-        embedded={
-            name: interactive.embedded(value)
-            for name, value in (
-                ("data", data),
-                ("specifications", interactive.specifications(results, comparison["arms"])),
-            )
-        },
+        embedded={name: interactive.embedded(value) for name, value in scripts.items()},
         library=interactive.library(),
     )
 

@@ -5,7 +5,7 @@ table of proportions in the page and from what the reader selects. `library` is 
 """
 
 import json
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import altair as alt
@@ -40,6 +40,7 @@ _CONFIG = {
 }
 
 
+@cache
 def library() -> Markup:
     """Give the code of Vega, Vega-Lite and Vega-Embed, to be put into a script element."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
