@@ -70,7 +70,7 @@ def answer(comparison: dict[str, Any], other: str) -> tuple[str, str]:
         signs = {name: np.sign(pair[name]["estimate"] or 0) for name in _DECIDING}
         return (
             "Not known for other donors.",
-            f"Here {_listed(signs, {-1: 'lower', 1: 'higher', 0: 'equal'})}; {amount}.",
+            f"Here {_listed(signs, {-1: 'lower in', 1: 'higher in', 0: 'equal in'})}; {amount}.",
         )
     found = {verdict for verdict in verdicts.values() if verdict != "no clear difference"}
     short = {(): "No clear difference.", (MAIN,): "Yes.", (other,): "No."}.get(tuple(found), "In part.")

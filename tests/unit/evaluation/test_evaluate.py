@@ -269,7 +269,8 @@ def test_report_is_one_file_that_needs_no_network(results, tmp_path, monkeypatch
     assert page.count("data:image/png;base64,") >= 5
     assert "simulated: tissues and donors are drawn" in page
     assert "Mixture_10" in page and len(page) < 5e6
-    assert "over donors: not known (run snakemake donors_phase2)" in page and "original is better" not in page
+    assert "Over donors: not known (run snakemake donors_phase2)" in page
+    assert "<b>Not known for other donors.</b>" in page
     for arm in COMPARED:
         assert ARMS[arm].legend in html.unescape(page)
         assert (tmp_path / f"miami_{arm}.png").stat().st_size > 10_000

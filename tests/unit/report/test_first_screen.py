@@ -27,7 +27,7 @@ def test_without_donors_nothing_is_claimed(results, comparison):
     short, sentence = answer(comparison, "original")
     mae = [100 * comparison["arms"][arm]["mae"] for arm in ("sparse", "original")]
     assert short == "Not known for other donors."
-    assert sentence.startswith("Here lower error and false positives")
+    assert sentence.startswith("Here lower in error and false positives")
     assert f"MAE {mae[0]:.2f} % against {mae[1]:.2f} % on these mixtures" in sentence
     rows = first_screen(results, comparison, [])["rows"]
     assert {difference["interval"] for row in rows for difference in row["differences"]} == {"over donors: not known"}
@@ -46,7 +46,7 @@ def test_without_donors_nothing_is_claimed(results, comparison):
         (("sparse", "sparse", "original"), "In part.", "better in error and false positives; worse in missed tissues;"),
         (("original",) * 3, "No.", "Over donors worse in error, false positives and missed tissues;"),
         (("no clear difference",) * 3, "No clear difference.", "Over donors no clear difference in error, "),
-        (("sparse", "not known", "sparse"), "Not known for other donors.", "Here lower error"),
+        (("sparse", "not known", "sparse"), "Not known for other donors.", "Here lower in error"),
     ],
 )
 def test_intervals_over_donors_decide(comparison, verdicts, short, sentence):
