@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Node = TypeVar("Node")
-_DATA = (".json", ".html")
+_DATA = (".json", ".html", ".js", ".css")
 
 
 def import_closure(entry: str, command: str, package: Path) -> dict[str, bytes]:
@@ -66,7 +66,7 @@ def _read(content: bytes, suffix: str, command: str) -> tuple[bytes, set[str]]:
         # A module whose name is text is started as a process, or imported by that name.
         names.update(re.findall(r"'(\w+(?:\.\w+)+)'", code))
         content = code.encode()
-    names.update(re.findall(r"""['"/]([\w-]+\.(?:json|html))['"]""", content.decode()))
+    names.update(re.findall(r"""['"/]([\w-]+\.(?:json|html|js|css))['"]""", content.decode()))
     return content, names
 
 

@@ -18,14 +18,21 @@ rule compare:
             "results/{name}/{phase}/comparison/report.html",
             caption="../report/comparison.rst",
             category="Comparison",
+            labels={"phase": "{phase}", "what": "page"},
         ),
-        miami=report(
-            expand(
-                "results/{{name}}/{{phase}}/comparison/miami_{arm}.png",
-                arm=names(compared=True),
-            ),
-            caption="../report/miami.rst",
-            category="Miami plots",
+        miami=[
+            report(
+                f"results/{{name}}/{{phase}}/comparison/miami_{arm}.png",
+                caption="../report/miami.rst",
+                category="Miami plots",
+                labels={"phase": "{phase}", "arm": arm},
+            )
+            for arm in names(compared=True)
+        ],
+        # For papers.
+        vector=expand(
+            "results/{{name}}/{{phase}}/comparison/miami_{arm}.svg",
+            arm=names(compared=True),
         ),
     log:
         "logs/{name}/compare_{phase}.log",

@@ -28,6 +28,9 @@ _STYLE = {
     "axes.titlelocation": "left",
     "legend.frameon": False,
     "savefig.dpi": 130,
+    # Text that can be edited, and the same names of parts in each run.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "methmix",
 }
 
 # Colour-blind safe (Okabe and Ito 2008); red is reserved for errors, amber for missed tissues beside them.
@@ -53,16 +56,22 @@ def drawing(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
 
 def png(figure: Figure) -> bytes:
     """Encode a figure as PNG; identical figures give identical bytes."""
+    return _encode(figure, "png")
+
+
+def _encode(figure: Figure, form: str) -> bytes:
     buffer = io.BytesIO()
+    # Without the version and the time, which would make identical figures differ.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}}[form]
     with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.savefig(buffer, format=form, metadata=metadata)
     return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, atomically."""
+    """Write a figure to a file of the type that its name ends with, PNG or SVG, atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(png(figure))
+        temporary.write_bytes(_encode(figure, path.suffix[1:]))
 
 
 class Image(NamedTuple):

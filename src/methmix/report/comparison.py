@@ -6,19 +6,20 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from methmix import metrics, provenance, seeds
-from methmix.arms import BASELINE, MAIN, names
+from methmix import provenance, seeds
+from methmix.arms import MAIN
 from methmix.config.load import load_experiment
 from methmix.files.atomic import write_csv, write_text
 from methmix.pages.miami import largest_proportion, miami
 from methmix.pages.render import render
-from methmix.pages.style import Image, embed, image, save
+from methmix.pages.style import Image, image, save
 from methmix.report import comparison_figures as figures
+from methmix.report import interactive
 from methmix.report.arm_differences import COMPARED, difference, over_draws, read_draws
 from methmix.report.arm_results import ArmResult, read_arms, serious
+from methmix.report.first_screen import first_screen, opponents
 from methmix.report.interval_figures import intervals
 from methmix.report.job_costs import efficiency, read_jobs, rows
 from methmix.report.metric_labels import HEADLINE, chosen
@@ -35,22 +36,10 @@ _COLUMNS = chosen(
 )  # fmt: skip
 # From about this number on, Student's factor is near that of a normal distribution.
 _ENOUGH_DRAWS = 8
-# Mixtures that a reader of the page can choose from.
-_WORKED = 30
 # Section, figure, what it shows, caption: a further figure is a function and a line here.
 _FIGURES = (
-    (
-        "arms",
-        figures.summary,
-        "Arms compared in four metrics",
-        "Lines: 95 % intervals over real donors, or else over "
-        "mixtures of the same donors, which say nothing about others.",
-    ),
-    ("scatter", figures.scatter, "Predicted against true proportions", "Red, left of 0: absent but called."),
     ("abundance", figures.errors_by_abundance, "Mean absolute error by true proportion", "Lines: 95 % intervals."),
     ("background", figures.background, "Predicted against true background", ""),
-    ("tissues", figures.per_tissue, "Errors by tissue", ""),
-    ("tissues", figures.strata, "Errors by depth and number of tissues", ""),
     ("presence", figures.presence, "Calibration and precision-recall", ""),
     ("tradeoff", figures.tradeoff, "False-positive against missed tissues", ""),
     ("training", figures.training, "Training curves", ""),
@@ -64,7 +53,7 @@ _FIGURES_OF_ARMS = (
 def write_comparison(
     config: Path, folder: Path, arms: list[str], benchmarks: Path | None, draws: Path | None, output: Path
 ) -> None:
-    """Write ``comparison.csv``, ``comparison.json``, ``miami_<arm>.png`` and ``report.html`` of one phase.
+    """Write ``comparison.csv``, ``comparison.json``, Miami plots (PNG and SVG) and ``report.html`` of one phase.
 
     ``folder`` is ``results/<name>/<phase>``, with a folder per arm; ``benchmarks`` has Snakemake's benchmark files, and
     ``draws`` is the donors.json of several draws of donors, where there is one.
@@ -76,15 +65,15 @@ def write_comparison(
     content = comparison_json(results, *bootstrap, read_draws(draws, results))
     recipe = experiment.mixtures.recipes[phase].words
     note = "\n".join(filter(None, (f"Each mixture: {recipe}.", "; ".join(notes))))
-    plots, largest = {}, largest_proportion(*(values for r in results for values in (r.true, r.predicted)))
+    largest = largest_proportion(*(values for r in results for values in (r.true, r.predicted)))
     for result in results:
         figure = miami(result.arm, result.tissues, result.true, result.predicted, note, largest)
-        save(figure, output / f"miami_{result.arm}.png")
-        plots[result.arm] = Image(embed(figure), f"Miami plot of {result.arm}")
+        for suffix in ("png", "svg"):
+            save(figure, output / f"miami_{result.arm}.{suffix}")
     write_csv(output / "comparison.csv", comparison_table(results, content["arms"]))
     write_text(output / "comparison.json", json.dumps(content, indent=2) + "\n")
     jobs = read_jobs(benchmarks, folder, phase, arms)
-    write_text(output / "report.html", _page(results, content, plots, jobs, recipe))
+    write_text(output / "report.html", comparison_page(results, content, jobs, recipe))
     logger.info("report written to %s", output / "report.html")
 
 
@@ -128,7 +117,7 @@ def comparison_json(
             for arm, r in by_name.items()
         }
     }
-    for other in _opponents(results):
+    for other in opponents(results):
         content[f"{MAIN}_minus_{other}"] = difference(by_name[MAIN], by_name[other], n_bootstrap, seed, draws)
     content["provenance"] = {
         **first["provenance"],
@@ -144,16 +133,6 @@ def comparison_json(
     return finite
 
 
-def _opponents(results: list[ArmResult]) -> list[str]:
-    """Name the arms that sparse is compared with: original, and the control with the lowest MAE on these mixtures."""
-    errors = {result.arm: result.metrics["mae"] for result in results}
-    if MAIN not in errors:
-        return []
-    controls = [arm for arm in names("control") if arm in errors]
-    # Chosen on the test mixtures, which favours the control.
-    return [arm for arm in (BASELINE,) if arm in errors] + sorted(controls, key=errors.__getitem__)[:1]
-
-
 def _how(of_arm: dict[str, Any], draws: list[dict[str, Any]]) -> str:
     """Say how intervals over donors were computed."""
     if draws:
@@ -164,11 +143,17 @@ def _how(of_arm: dict[str, Any], draws: list[dict[str, Any]]) -> str:
     return f"not known (run snakemake donors_{of_arm['phase']})"
 
 
-def _page(
-    results: list[ArmResult], comparison: dict[str, Any], plots: dict[str, Image], jobs: pd.DataFrame, recipe: str
-) -> str:
+def comparison_page(results: list[ArmResult], comparison: dict[str, Any], jobs: pd.DataFrame, recipe: str) -> str:
+    """Write the page; ``comparison`` is the content of comparison.json, ``recipe`` says how mixtures are made."""
     table = results[0].per_tissue[results[0].per_tissue["shared_donors"] != "none"]
     shared = dict(zip(table["tissue"], table["shared_donors"], strict=True))
+    test_shared = [tissue for tissue, splits in shared.items() if "test" in splits]
+    optimistic = f"test mixtures have training donors of {', '.join(test_shared)}: errors are optimistic"
+    first = first_screen(
+        results, comparison, [*comparison["provenance"]["notes"], *([optimistic] if test_shared else [])]
+    )
+    data = interactive.page_data(results, first["arms"])
+    scripts = {"data": data, "specifications": interactive.specifications(results, comparison["arms"])}
     return render(
         "report/comparison.html",
         comparison=comparison,
@@ -176,22 +161,25 @@ def _page(
         recipe=recipe,
         results=results,
         serious=serious(results),
+        first=first,
         columns=_COLUMNS,
         main_columns=HEADLINE,
         differences=COMPARED,
-        pairs={other: comparison[f"{MAIN}_minus_{other}"] for other in _opponents(results)},
+        pairs={other: comparison[f"{MAIN}_minus_{other}"] for other in opponents(results)},
         figures=_images(results, jobs),
-        plots=plots,
         abundance_headings=figures.headings(results),
         abundance={result.arm: figures.classes(result) for result in serious(results)},
-        worked=_worked_mixtures(results),
         jobs=rows(jobs),
         elapsed_seconds=jobs["end"].max() - jobs["start"].min(),
         total_seconds=jobs["seconds"].sum(),
         peak_memory=jobs["memory_mb"].max(),
         least_errors=figures.LEAST_ERRORS,
         shared=[f"{tissue} ({splits})" for tissue, splits in shared.items()],
-        test_shared=[tissue for tissue, splits in shared.items() if "test" in splits],
+        test_shared=test_shared,
+        choices={name: sorted(set(data[name])) for name in ("depth", "number")},
+        data=data,
+        embedded={name: interactive.embedded(value) for name, value in scripts.items()},
+        library=interactive.library(),
     )
 
 
@@ -204,30 +192,3 @@ def _images(results: list[ArmResult], jobs: pd.DataFrame) -> dict[str, list[Imag
         for result in results:
             images[section] += image(draw_arm(result), f"{alt} of {result.arm}")
     return images
-
-
-def _worked_mixtures(results: list[ArmResult]) -> list[dict[str, Any]]:
-    """List the first mixtures, each with the tissues that it contains or that one of the selected arms calls."""
-    first, arms = results[0], [r for r in results if r.arm in names("trained", "control", selected=True)]
-    worked = []
-    for row, mixture in enumerate(first.mixtures[:_WORKED]):
-        true, predicted = first.true[row], np.stack([result.predicted[row] for result in arms])
-        shown = (true > 0) | metrics.called(predicted).any(axis=0)
-        tissues = [
-            {"name": first.tissues[t], "true": _short(true[t]), "cells": [_cell(true[t], p) for p in predicted[:, t]]}
-            for t in np.argsort(-true, kind="stable")
-            if shown[t]
-        ]
-        depth = f"{first.per_mixture['mean_depth'].iloc[row]:g}"
-        worked.append({"name": mixture, "depth": depth, "arms": [result.arm for result in arms], "tissues": tissues})
-    return worked
-
-
-def _cell(true: np.floating, predicted: np.floating) -> dict[str, str]:
-    both = np.array([true]), np.array([predicted])
-    kind = "wrong" if metrics.spurious(*both)[0] else "lost" if metrics.missed(*both)[0] else ""
-    return {"text": _short(float(predicted)), "kind": kind}
-
-
-def _short(value: float) -> str:
-    return "0" if value == 0 else f"{100 * value:.1f} %"

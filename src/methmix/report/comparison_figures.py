@@ -12,9 +12,9 @@ from matplotlib.ticker import NullFormatter
 from sklearn.metrics import precision_recall_curve
 
 from methmix import metrics
-from methmix.arms import ARMS, MAIN
+from methmix.arms import MAIN
 from methmix.pages.reliability import diagonal, reliability
-from methmix.pages.style import SPURIOUS, TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
+from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
 from methmix.pages.wording import in_unit, percent, shown
 from methmix.report.arm_results import ArmResult, serious
 from methmix.report.metric_labels import LABELS
@@ -30,28 +30,12 @@ _CLASSES = {
 
 
 @drawing
-def summary(results: list[ArmResult]) -> Figure:
-    """Compare the arms in four metrics, with intervals over donors where these are known, else over mixtures."""
-    arms, panels = serious(results), []
-    for name in ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio"):
-        estimates = [(result.metrics[name], *_ends(result, name)) for result in arms]
-        panels.append((LABELS[name].long, LABELS[name].unit, estimates))
-    return _forest(arms, panels)
-
-
-@drawing
 def errors_by_abundance(results: list[ArmResult]) -> Figure:
     """Draw the mean absolute error of each arm, with its interval, one panel per class of true proportions."""
     arms, panels = serious(results), []
     for title, rows in zip(headings(results), zip(*map(classes, arms), strict=True), strict=True):
         panels.append((title, "%", [(row["mae"], row["mae_low"], row["mae_high"]) for row in rows]))
     return _forest(arms, panels)
-
-
-def _ends(result: ArmResult, name: str) -> list[float]:
-    over_donors: list[float] = result.metrics.get(f"{name}_donors_ci95", [None])
-    over_mixtures: list[float] = result.metrics[f"{name}_ci95"]
-    return over_mixtures if None in over_donors else over_donors
 
 
 def _forest(arms: list[ArmResult], panels: list[tuple[str, str, list[Any]]]) -> Figure:
@@ -76,52 +60,12 @@ def _forest(arms: list[ArmResult], panels: list[tuple[str, str, list[Any]]]) -> 
     return figure
 
 
-@drawing
-def scatter(results: list[ArmResult]) -> Figure:
-    """Plot predicted against true proportions, one panel per arm; false positives in red."""
-    arms = serious(results)
-    figure, panels = _panel_per_arm(arms, 3.0, ticks=5)
-    for axes, result in zip(panels, arms, strict=True):
-        wrong, some = metrics.spurious(result.true, result.predicted), result.true > 0
-        axes.scatter(result.true[some], result.predicted[some], s=3, alpha=0.25, linewidths=0, color=colour(result.arm))
-        # Absent entries all lie at 0; jitter to the left makes them countable.
-        jitter = -0.05 * np.random.default_rng(0).random(wrong.sum())
-        axes.scatter(jitter, result.predicted[wrong], s=4, alpha=0.5, linewidths=0, color=SPURIOUS)
-        axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.7)
-        axes.set(title=f"{result.arm}, r = {shown(result.metrics['pearson_r'])}", xlabel="true")
-    panels[0].set_ylabel("predicted")
-    return figure
-
-
 def _panel_per_arm(arms: list[ArmResult], height: float, ticks: int | None = None) -> tuple[Figure, Any]:
     figure = Figure(figsize=(2.7 * len(arms), height))
     panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
     for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
         percent_axis(axis, decimals=0, ticks=ticks)
     return figure, panels
-
-
-@drawing
-def per_tissue(results: list[ArmResult]) -> Figure:
-    """Plot the mean absolute error of present entries, and false-positive rates, per tissue."""
-    arms = [result for result in results if ARMS[result.arm].selected] or results
-    table = arms[0].per_tissue
-    width = 0.8 / len(arms)
-    figure = Figure(figsize=(max(9.0, 0.42 * len(table)), 5.2))
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    for number, result in enumerate(arms):
-        at = np.arange(len(table)) + (number - (len(arms) - 1) / 2) * width
-        rate = result.per_tissue["spurious"] / result.per_tissue["n_absent"].clip(lower=1)
-        upper.bar(at, result.per_tissue["mae_present"], width, color=colour(result.arm), label=result.arm)
-        lower.bar(at, rate, width, color=colour(result.arm))
-    upper.set_title("mean absolute error where present")
-    lower.set_title("false-positive rate: proportion of mixtures without the tissue in which it is called")
-    for axes in (upper, lower):
-        percent_axis(axes.yaxis, decimals=1)
-    names = table["tissue"].where(table["shared_donors"] == "none", table["tissue"] + " *")
-    tissue_columns(lower, names.tolist())
-    figure.legend(ncols=len(arms), loc="outside upper right")
-    return figure
 
 
 @drawing
@@ -146,32 +90,6 @@ def training(results: list[ArmResult]) -> Figure | None:
             axes.set_yscale("log")
         axes.set(title=title, xlabel="epoch")
     figure.axes[0].legend()
-    return figure
-
-
-@drawing
-def strata(results: list[ArmResult]) -> Figure:
-    """Plot the error by depth, and error and false positives by number of tissues."""
-    figure = Figure(figsize=(11, 3.2))
-    panels = figure.subplots(1, 3)
-    columns = {
-        "MAE by depth": ("mean_depth", "mae"),
-        "MAE by number of tissues": ("n_tissues", "mae"),
-        "false positives by number of tissues": ("n_tissues", "spurious"),
-    }
-    for axes, (title, (by, column)) in zip(panels, columns.items(), strict=True):
-        for result in serious(results):
-            means = result.per_mixture.groupby(by)[column].mean()
-            axes.plot(means.index, means, "o-", color=colour(result.arm), label=result.arm)
-        axes.set(title=title, xlabel="tissues in the mixture", ylim=(0, None))
-        if by == "mean_depth":
-            axes.set(xlabel="mean depth", xscale="log")
-        if column == "mae":
-            percent_axis(axes.yaxis, decimals=1)
-        ticks = sorted(results[0].per_mixture[by].unique())
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from methmix.metrics import PRESENT
+from methmix.metrics import INTERVAL_LEVEL, PRESENT
 from methmix.pages.wording import percent
 
 
@@ -15,7 +15,7 @@ class Label(NamedTuple):
     meaning: str = ""
 
 
-_CALL = percent(PRESENT)
+_CALL, _LEVEL = percent(PRESENT), percent(INTERVAL_LEVEL)
 LABELS = {
     "mae": Label("MAE", "mean absolute error", "%", "mean absolute error over all tissues"),
     "spurious_per_mixture": Label(
@@ -45,6 +45,8 @@ LABELS = {
     ),
     "called_1_to_5": Label("called, 1 to 5 %", "proportion of tissues of 1 to 5 % that are called", "%"),
     "called_5_to_10": Label("called, 5 to 10 %", "proportion of tissues of 5 to 10 % that are called", "%"),
+    "interval_coverage_present": Label("coverage, present", f"{_LEVEL} intervals that contain the truth, present", "%"),
+    "interval_coverage_absent": Label("coverage, absent", f"{_LEVEL} intervals that contain 0, absent", "%"),
     "background_mae": Label("MAE of the background", "mean absolute error of the background", "%"),
     "distance_of_prediction_ratio_from_1": Label("pred. / true from 1", "distance of predicted / true from 1"),
 }  # fmt: skip
