@@ -87,8 +87,8 @@ def confirmation(choice: dict[str, Any], runs: list[Path], swept: SweptArm) -> d
     settings, seed = swept.experiment.evaluation, seeds.integer(swept.experiment.seed, "bootstrap")
     main, other = (_pooled(results[which]) for which in both)
     found = difference(main, other, settings.n_bootstrap, seed, draws if len(runs) > 1 else [])
-    kept = ("estimate", "ci95", "donors_mean", "donors_ci95")
-    differences = {name: {part: found[name][part] for part in kept if part in found[name]} for name in HEADLINE}
+    kept = ("estimate", "ci95", "donors_mean", "donors_ci95")[: 4 if len(runs) > 1 else 2]
+    differences = {name: {part: found[name][part] for part in kept} for name in HEADLINE}
     return {**means, "difference": differences}
 
 

@@ -40,8 +40,8 @@ def test_every_setting_of_the_weights_is_in_the_digest(change):
     assert settings_digest(load_arm(SPARSE, changes=change)) != settings_digest(load_arm(SPARSE))
 
 
-def test_the_experiment_is_not_in_the_digest():
-    other = load_arm(SPARSE, changes={"experiment": "config/tiny.yaml"})
+def test_the_experiment_and_the_run_folder_are_not_in_the_digest():
+    other = load_arm(SPARSE, changes={"experiment": "config/tiny.yaml", "output": "elsewhere"})
     assert settings_digest(other) == settings_digest(load_arm(SPARSE))
 
 

@@ -72,3 +72,15 @@ def test_the_shipped_setting_stays(grid, finished):
     page = (output / "sweep.html").read_text()
     assert "The shipped setting, as it is" in page and "shipped, recommended" in page
     assert json.loads((output / "test.json").read_text())["difference"] == {}
+
+
+def test_a_single_seed(grid, finished):
+    """There is no interval over seeds, and the page says that differences may be chance."""
+    runs, output = finished[0][:1], finished[1]
+    choose(grid, grid.planned, runs, output)
+    write_sweep_page(grid, runs, output)
+    found = json.loads((output / "test.json").read_text())["difference"]["mae"]
+    assert found.keys() == {"estimate", "ci95"} and found["ci95"][1] < 0
+    page = (output / "sweep.html").read_text()
+    assert "With one seed, differences between points cannot be distinguished from chance" in page
+    assert "Student" not in page
