@@ -14,10 +14,9 @@ from sklearn.metrics import precision_recall_curve
 from methmix import metrics
 from methmix.arms import MAIN
 from methmix.pages.reliability import diagonal, reliability
-from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, mark, percent_axis, tissue_columns
+from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, percent_axis, tissue_columns
 from methmix.pages.wording import in_unit, percent, shown
 from methmix.report.arm_results import ArmResult, serious
-from methmix.report.metric_labels import LABELS
 
 # The trade-off has logarithmic axes: fewer errors per mixture are drawn at this value.
 LEAST_ERRORS = 0.003
@@ -32,39 +31,28 @@ _CLASSES = {
 @drawing
 def errors_by_abundance(results: list[ArmResult]) -> Figure:
     """Draw the mean absolute error of each arm, with its interval, one panel per class of true proportions."""
-    arms, panels = serious(results), []
-    for title, rows in zip(headings(results), zip(*map(classes, arms), strict=True), strict=True):
-        panels.append((title, "%", [(row["mae"], row["mae_low"], row["mae_high"]) for row in rows]))
-    return _forest(arms, panels)
-
-
-def _forest(arms: list[ArmResult], panels: list[tuple[str, str, list[Any]]]) -> Figure:
-    """Draw estimates as dots on their intervals, one row per arm; of each panel title, unit and (value, low, high)."""
+    arms, titles = serious(results), headings(results)
     figure = Figure(figsize=(11, 0.34 * len(arms) + 1.1))
-    columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, unit, estimates) in zip(columns, panels, strict=True):
-        for row, (result, (value, *ends)) in enumerate(zip(arms, estimates, strict=True)):
-            shade, place = colour(result.arm), (max(value, ends[1]), row)
-            axes.plot(ends, [row, row], color=shade, linewidth=3, solid_capstyle="butt", alpha=0.6)
-            axes.plot(value, row, "o", color=shade)
-            axes.annotate(in_unit(value, unit), place, (5, 0), textcoords="offset points", va="center", fontsize=8)
+    columns = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for axes, title, rows in zip(columns, titles, zip(*map(classes, arms), strict=True), strict=True):
+        for place, (result, row) in enumerate(zip(arms, rows, strict=True)):
+            shade, ends, at = colour(result.arm), (row["mae_low"], row["mae_high"]), (row["mae_high"], place)
+            axes.plot(ends, [place, place], color=shade, linewidth=3, solid_capstyle="butt", alpha=0.6)
+            axes.plot(row["mae"], place, "o", color=shade)
+            axes.annotate(in_unit(row["mae"], "%"), at, (5, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_title(title)
         axes.margins(x=0.35)
-        if title == LABELS["prediction_ratio"].long:
-            mark(axes, 1)
-        else:
-            axes.set_xlim(left=0)
-        if unit == "%":
-            percent_axis(axes.xaxis, ticks=4)
+        axes.set_xlim(left=0)
+        percent_axis(axes.xaxis, ticks=4)
         labelled_rows(axes, [result.arm for result in arms])
     return figure
 
 
-def _panel_per_arm(arms: list[ArmResult], height: float, ticks: int | None = None) -> tuple[Figure, Any]:
+def _panel_per_arm(arms: list[ArmResult], height: float) -> tuple[Figure, Any]:
     figure = Figure(figsize=(2.7 * len(arms), height))
     panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
     for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
-        percent_axis(axis, decimals=0, ticks=ticks)
+        percent_axis(axis, decimals=0)
     return figure, panels
 
 

@@ -15,7 +15,6 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from methmix import metrics
-from methmix.arms import ARMS
 from methmix.pages.miami import largest_proportion
 from methmix.pages.style import BLUE, LIGHT_BLUE, MISSED, SPURIOUS, colour
 from methmix.pages.wording import between, in_unit, percent
@@ -77,7 +76,7 @@ def page_data(results: list[ArmResult], compared: list[str]) -> dict[str, Any]:
 def _of_arm(result: ArmResult, n: int, shown: bool) -> dict[str, Any]:
     values = {"predicted": result.predicted, "low": result.low, "high": result.high}
     arrays = {name: _units(array[:n]) for name, array in values.items() if not np.isnan(array).all()}
-    return {"label": ARMS[result.arm].label, "colour": colour(result.arm), "shown": shown, **arrays}
+    return {"colour": colour(result.arm), "shown": shown, **arrays}
 
 
 def _units(proportions: Array) -> list[int]:
