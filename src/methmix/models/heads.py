@@ -25,7 +25,7 @@ class SigmoidHead(nn.Module):
 
     intervals: ProportionIntervals | None = None
     # There is no gate.
-    threshold = 0.0
+    threshold: float | None = None
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()

@@ -12,8 +12,7 @@ from methmix.rows import Rows
 
 def own_threshold(model: Deconvolver) -> float | None:
     """Give the presence probability from which on tissues of a model get a proportion; None without a gate."""
-    threshold: float | None = getattr(model.head, "threshold", None)
-    return threshold
+    return model.head.threshold
 
 
 def other_threshold(model: Deconvolver, asked: float | None) -> float | None:

@@ -90,7 +90,7 @@ class Validation:
                 features = model(*observed)
                 found = model.head.infer(features)
                 parts.append(found.proportions)
-                if found.presence_probability is not None:
+                if found.presence_probability is not None and model.head.threshold is not None:
                     probabilities.append(found.presence_probability)
                     closed += (found.presence_probability.amax(dim=1) < model.head.threshold).sum()
                 for name, loss in model.loss_of(features, of_batch).items():

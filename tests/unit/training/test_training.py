@@ -39,6 +39,7 @@ TAGS = {
     "val/closed_gate",
     "val/predicted_tissues",
     "val/spurious_per_mixture",
+    "val/missed_per_mixture",
     "train/learning_rate",
 }
 
@@ -121,7 +122,8 @@ def test_training_reduces_the_error_and_writes_everything(trainer, data):
     rates = [float(row["train/learning_rate"]) for row in log]
     assert max(rates) > 0.5 * 0.003 and rates[-1] < 0.1 * max(rates)
     events = EventAccumulator(str(run.folder / "logs" / "tensorboard")).Reload()
-    best = {"best/mae", "best/predicted_tissues", "best/spurious_per_mixture", "best/presence_accuracy"}
+    best = {"best/mae", "best/predicted_tissues", "best/presence_accuracy"}
+    best |= {f"best/{error}_per_mixture" for error in ("spurious", "missed")}
     assert set(events.Tags()["scalars"]) == TAGS | best
     assert [e.value for e in events.Scalars("val/mae")] == pytest.approx([float(r["val/mae"]) for r in log])
     assert (run.folder / "logs" / "config.yaml").read_text().startswith("experiment:")
