@@ -34,7 +34,12 @@ def import_closure(entry: str, command: str, package: Path) -> dict[str, bytes]:
 
     code = {modules[name]: name for name in _reached([start], imported)}
     data = {path for folder in {path.parent for path in code} for path in folder.iterdir() if path.suffix in _DATA}
-    found = _reached(code, lambda path: {other for other in data if other.name in read(path)[1]})
+
+    def named(path: Path) -> set[Path]:
+        names = read(path)[1]
+        return {other for other in data if other.name in names}
+
+    found = _reached(code, named)
     return {code.get(path) or str(path.relative_to(package)): read(path)[0] for path in found}
 
 
