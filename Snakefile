@@ -23,6 +23,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/repeats.smk"
 include: "workflow/rules/sweep.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/spikes.smk"
 include: "workflow/rules/robustness.smk"
 include: "workflow/rules/benchmark.smk"
 
@@ -73,6 +74,12 @@ rule predict:
     """Predict the samples in the sheet that the configuration names with the sparse arm."""
     input:
         f"results/{config['name']}/prediction/predictions.csv",
+
+
+rule spike_plasma:
+    """Measure what can be seen in the controls of the samples sheet, by known amounts spiked into them."""
+    input:
+        f"results/{config['name']}/spikes/report.html",
 
 
 rule sweep_phase2:

@@ -14,7 +14,7 @@ from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants, load_sweep
 from methmix.config.phases import Phase
 from methmix.files.atomic import write_text
-from methmix.prediction.sample_sheet import options, sheet_and_files
+from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.sweep.points import SweptArm
 
 _ABLATED_PHASE: Final = "phase2"

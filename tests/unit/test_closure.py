@@ -17,7 +17,7 @@ from methmix.provenance import PACKAGE, source_digest
 # The commands that the rules of the workflow call.
 COMPUTING = ["reference build", "mixtures", "training", "evaluation", "detection"]
 DRAWING = ["reference report", "report comparison", "report detection", "report ablation", "prediction"]
-DRAWING += ["robustness", "benchmark", "sweep report"]
+DRAWING += ["robustness", "spikes", "benchmark", "sweep report"]
 
 MAIN = '''
 """Do one of two things."""

@@ -74,6 +74,11 @@ class PredictionSettings(Section):
     regions_file: str | None = Field(None, description="BED with CpG indices, needed if the reference has none")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
     background: _Tissues | None = Field(None, description="tissues not of interest; null: the background of a recipe")
+    normals: str | None = Field(
+        None,
+        description="panel of normals: a file of python -m methmix.normals, controls (made of the control group), or "
+        "none; null: made of the control group where it is large enough",
+    )
     presence_threshold: float | None = Field(
         None,
         ge=0,

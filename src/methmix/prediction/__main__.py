@@ -32,6 +32,11 @@ def main() -> int:
         "--background", nargs="+", metavar="NAME", help="with --control-group: tissues not of interest, such as blood"
     )
     arguments.add_argument(
+        "--normals", metavar="FILE",
+        help="panel of normals, made by python -m methmix.normals; controls: make one of the control group, which is "
+        "done without this option too, where there are enough; none: use none",
+    )  # fmt: skip
+    arguments.add_argument(
         "--presence-threshold", type=float, metavar="P",
         help="proportions of tissues with at least this presence probability, 0-1; None: the model's own threshold, at "
         "which alone limits of detection are known",

@@ -2,32 +2,33 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.formats.regions import Measure, RegionSet
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
+from methmix.normals.panel import Panel
+from methmix.prediction.against_normals import AboveNormals, beside_panel
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
 from methmix.prediction.sample_results import Cohort, SampleResult, split
-from methmix.prediction.sample_sheet import Sample, in_file
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
+from methmix.samples.aligned import chosen_blocks, regions_of
+from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.checkpoint import Checkpoint
 
 logger = logging.getLogger("methmix")
 
-_BLOCK = 128
 # Quantities that not every model estimates, by their names in `Prediction`.
 _QUANTITIES = {
     "presence_probability": "presence probability",
@@ -38,31 +39,32 @@ _QUANTITIES = {
 
 
 def predict_samples(
-    model: Deconvolver, checkpoint: Checkpoint, files: list[Path], sheet: list[Sample] | None, options: Namespace
-) -> Cohort:
+    model: Deconvolver, checkpoint: Checkpoint, files: list[Path], sheet: list[Sample] | None, options: Namespace,
+    panel: Panel | None = None,
+) -> Cohort:  # fmt: skip
     """Predict the samples of a sheet, in its order, or without one all samples of the files, as named there.
 
     ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`, the
-    others for `open_samples`.
+    others for `open_samples`. With a panel of normals, samples are compared with its controls.
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
     threshold = other_threshold(model, options.presence_threshold)
-    regions = _region_set(checkpoint)
+    regions = regions_of(checkpoint)
     paths = [data_file(str(file)) for file in files]
     reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
-    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold), panel=panel)
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
     with CountsStore(len(regions)) as poor_fits:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
             with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
-                for block in _blocks(samples, chosen):
+                for block in chosen_blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.n_found, threshold)
+                    results = predict_block(model, block, of_block, samples.n_found, threshold, panel)
                     cohort.results += results
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
@@ -75,15 +77,6 @@ def predict_samples(
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
     return cohort
-
-
-def _region_set(checkpoint: Checkpoint) -> RegionSet:
-    """Collect the regions of a model, to which samples are aligned."""
-    found = checkpoint.regions
-    names = ("start", "end", "start_cpg", "end_cpg")
-    columns: dict[str, Any] = {name: found[name].numpy() if name in found else None for name in names}
-    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
-    return RegionSet(found["chrom"], genome=checkpoint.genome, measure=measure, reference_digest=digest, **columns)
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:
@@ -101,34 +94,30 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
     return chosen
 
 
-def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock]:
-    """Yield the blocks of a file, reduced to the chosen samples."""
-    n_blocks = -(-len(samples.names) // _BLOCK)
-    for block in cli.progress(samples.blocks(_BLOCK), "samples", n_blocks):
-        rows = [row for row, name in enumerate(block.names) if name in chosen]
-        if rows:
-            yield SampleBlock([block.names[row] for row in rows], block.methylation[rows], block.depth[rows])
-
-
 def predict_block(
-    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None
-) -> list[SampleResult]:
+    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None,
+    panel: Panel | None = None,
+) -> list[SampleResult]:  # fmt: skip
     """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`."""
     found = predict_at(model, block.methylation, block.depth, threshold)
+    above: Iterable[AboveNormals | None] = [None] * len(samples)
+    if panel is not None:
+        found, above = beside_panel(panel, model, found, block.methylation, block.depth, threshold)
     nnls: Iterable[Array | None] = [None] * len(samples)
     if model.profiles is not None:
         nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     of_all = zip(
-        samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), strict=True
-    )
+        samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), above,
+        strict=True,
+    )  # fmt: skip
     results = []
-    for sample, n, of_depth, prediction, of_nnls, fit in of_all:
+    for sample, n, of_depth, prediction, of_nnls, fit, own in of_all:
         bare = SampleResult(sample, regions_found, int(n), float(of_depth), None)
         if prediction is not None:
             estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
-            bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit)
+            bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit, above_normals=own)
         results.append(bare)
     return results
 
@@ -136,7 +125,7 @@ def predict_block(
 def _judge(cohort: Cohort) -> None:
     """Give each sample the verdict on its fit among the others; note what most of them have in common."""
     fits = [result.fit or Fit() for result in cohort.results]
-    found = verdicts(fits)
+    found = verdicts(fits, shifts=cohort.panel is None)
     cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
     if SHIFTED in found:
         cohort.notes.append(words_of_shift(fits, found))

@@ -86,15 +86,16 @@ def _fit(
     return Fit(misfit, limit, effect, rmse, variation)
 
 
-def verdicts(fits: Sequence[Fit]) -> list[str | None]:
+def verdicts(fits: Sequence[Fit], shifts: bool = True) -> list[str | None]:
     """Judge samples that are predicted together: `FITS`, `SHIFTED` or `ODD`; None where no limit is known.
 
     A sample within its limit fits. One beyond it is shifted if at least `FEWEST` samples that resemble the reference
     fit worse in common (most are beyond their limits, or 90 % have 1.5 times the usual misfit), and its effect is like
     theirs: on the logarithmic scale, within 3.5 robust standard deviations (median absolute deviation) of the median.
-    Every other one, and each of few samples, is odd.
+    Without ``shifts``, where limits are those of controls of the same laboratory, none is shifted. Every other one, and
+    each of few samples, is odd.
     """
-    low, high = _common(fits)
+    low, high = _common(fits) if shifts else (math.inf, -math.inf)
     found: list[str | None] = []
     for fit in fits:
         if fit.misfit_limit is None:

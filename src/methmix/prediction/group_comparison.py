@@ -11,7 +11,7 @@ from methmix.errors import InputError
 from methmix.evaluation.bootstrap import interval
 from methmix.models.prediction import Array
 from methmix.prediction.sample_results import Cohort
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 N_BOOTSTRAP = 2000
 # With fewer samples in a group, intervals are not reliable.

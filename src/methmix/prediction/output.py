@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from methmix import provenance
 from methmix.models.prediction import Prediction
+from methmix.normals.panel import Panel
+from methmix.normals.specificity import SPECIFICITIES
 from methmix.pages.render import render as render_page
 from methmix.pages.style import embed
+from methmix.prediction.against_normals import AboveNormals
 from methmix.prediction.card import card_text
 from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
 from methmix.prediction.group_comparison import FEW
@@ -15,10 +19,13 @@ from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
 from methmix.prediction.statement import STATEMENT
 
+# Whether a tissue of interest is above a panel of normals, at each specificity.
+CALLED = [f"called_{100 * stated:.0f}" for stated in SPECIFICITIES]
 COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
     "verdict",
+    *CALLED,
 ]
 # Tissues that the overview of the page names for each sample.
 _LEADING = 4
@@ -33,6 +40,7 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
         "matching": {"n_regions": cohort.n_regions, "files": cohort.matching},
         "notes": cohort.notes,
         "presence_threshold": cohort.presence_threshold,
+        "normals": None if cohort.panel is None else panel_record(cohort.panel),
         "model": card,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
@@ -99,7 +107,7 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         "date": sample.date.isoformat() if sample.date else None,
         "group": sample.group or None,
         "answered": known is not None,
-        "proportions": {} if known is None else _tissues(cohort.tissues, known, result),
+        "proportions": {} if known is None else _tissues(cohort, known, result),
         "regions": {"model": cohort.n_regions, "found": result.regions_found, "observed": result.regions_observed},
         "mean_depth": round(result.mean_depth, 3),
         "fit": {
@@ -111,11 +119,41 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
             "fits": None if fit.misfit_limit is None else not fit.beyond,
         },
         "flags": result.flags(cohort.n_regions),
+        "above_normals": None if known is None else _above_normals(result.above_normals),
     }
 
 
-def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[str, dict[str, Any]]:
+def _above_normals(above: AboveNormals | None) -> dict[str, Any] | None:
+    """Collect what a sample has above the controls in all."""
+    if above is None:
+        return None
+    called = dict(zip(CALLED, above.total_called.tolist(), strict=True))
+    return {"sum": above.total, "score": above.total_score, **called, "crossfitted": above.crossfitted}
+
+
+def panel_record(panel: Panel) -> dict[str, Any]:
+    """Describe a panel of normals, as plain data for JSON."""
+    return {
+        "n_controls": len(panel),
+        "tissues": panel.tissues,
+        "background": panel.attributes["background"],
+        "mean_depth": float(np.median(panel.depths)),
+        "shrinkage": panel.shrinkage,
+        "mean_sum": float(panel.crossfitted.amounts.sum(dim=1).mean()),
+        "specificities": [specificity._asdict() | {"words": specificity.words} for specificity in panel.specificities],
+        "thresholds": {
+            "tissues": {name: panel.thresholds[:, place].tolist() for place, name in enumerate(panel.tissues)},
+            "sum": panel.thresholds[:, -1].tolist(),
+        },
+        "digest": panel.attributes["digest"],
+        "versions": panel.attributes["versions"],
+        "commit": panel.attributes["commit"],
+    }
+
+
+def _tissues(cohort: Cohort, found: Prediction, result: SampleResult) -> dict[str, dict[str, Any]]:
     """Collect the estimates of each tissue, and of the unknown component if there is one."""
+    names, panel = cohort.tissues, cohort.panel
     quantities = (found.proportions, found.presence_probability, found.low, found.high, found.limit, result.nnls)
     columns = [[None] * len(names) if values is None else [number(v) for v in values] for values in quantities]
     known: dict[str, dict[str, Any]] = {}
@@ -128,6 +166,11 @@ def _tissues(names: list[str], found: Prediction, result: SampleResult) -> dict[
             "limit_of_detection": limit,
             "nnls_proportion": nnls,
         }
+    if result.above_normals is not None and panel is not None:
+        above = result.above_normals
+        for place, name in enumerate(panel.tissues):
+            known[name] |= {"amount": float(above.amounts[place]), "score": float(above.scores[place])}
+            known[name] |= dict(zip(CALLED, above.called[:, place].tolist(), strict=True))
     if result.unknown is not None:
         # It has no limit of detection, so that a 0 is not below one.
         in_words = shown(result.unknown, None) if result.unknown else "0"

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,14 +13,21 @@ import torch
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import read_reference
+from methmix.models.deconvolver import Deconvolver
+from methmix.normals.panel import FEWEST, Panel
+from methmix.normals.panel_file import check_panel, read_panel, write_panel
+from methmix.normals.panel_making import model_attributes, panel_of_sheet
 from methmix.prediction.card import card_text, model_card
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
 from methmix.prediction.output import record_of, render, table
-from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
+from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 logger = logging.getLogger("methmix")
+
+# What --normals may say instead of naming a file.
+FROM_CONTROLS, NO_PANEL = "controls", "none"
 
 
 def describe(options: argparse.Namespace) -> None:
@@ -40,7 +48,8 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
-        cohort = predict_samples(model, checkpoint, files, sheet, options)
+        panel = _panel(model, checkpoint, sheet, options)
+        cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
         groups = None
         if options.control_group:
             groups = compare(cohort, options.control_group, options.background, checkpoint.seed)
@@ -49,6 +58,30 @@ def predict_and_write(options: argparse.Namespace) -> None:
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
         html_file.write_text(render(cohort, record))
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _panel(
+    model: Deconvolver, checkpoint: Checkpoint, sheet: list[Sample] | None, options: argparse.Namespace
+) -> Panel | None:
+    """Read the panel of normals that is named, or make one of the control group of the sheet and write it, or neither.
+
+    Without an option, one is made where a control group is named that is large enough, and the model can have one.
+    """
+    asked = options.normals
+    if asked not in (None, FROM_CONTROLS, NO_PANEL):
+        panel = read_panel(Path(asked))
+        check_panel(Path(asked), panel, model_attributes(checkpoint))
+        return panel
+    controls = [sample for sample in sheet or [] if sample.group and sample.group == options.control_group]
+    if asked == FROM_CONTROLS and not controls:
+        raise InputError(f"--normals {FROM_CONTROLS}: names no controls", "name them with --sheet and --control-group")
+    possible = len(controls) >= FEWEST and model.profiles is not None
+    if asked == NO_PANEL or not controls or (asked is None and not possible):
+        return None
+    panel = panel_of_sheet(model, checkpoint, controls, options.background, options)
+    path = options.output.with_name(f"{options.output.stem}_normals.h5")
+    write_panel(path, panel)
+    return read_panel(path)
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:

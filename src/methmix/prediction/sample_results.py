@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix.models.prediction import Array, Prediction
+from methmix.normals.panel import Panel
+from methmix.prediction.against_normals import AboveNormals
 from methmix.prediction.goodness_of_fit import ODD, SHIFTED, Fit
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 # Row of the component that the reference lacks.
 UNKNOWN = "unknown"
@@ -30,8 +32,9 @@ class SampleResult:
     ``prediction`` is its row of the model's prediction: arrays [n_tissues], numbers for its goodness of fit; NaN for a
     limit of detection that is not available; None if the reads are too few, or resemble no mixture of the reference
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
-    makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
-    proportion of the unknown component, 0-1.
+    makes of it. ``above_normals`` is what it has beside a panel of normals, None without one. ``nnls`` are the
+    proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the proportion of the unknown component,
+    0-1.
     """
 
     sample: Sample
@@ -43,6 +46,7 @@ class SampleResult:
     unknown: float | None = None
     fit: Fit | None = None
     verdict: str | None = None
+    above_normals: AboveNormals | None = None
 
     @property
     def poor_fit(self) -> bool:
@@ -66,7 +70,8 @@ class Cohort:
     """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
-    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate.
+    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate. ``panel`` is the panel of
+    normals that they are compared with, None without one.
     """
 
     tissues: list[str]
@@ -75,6 +80,7 @@ class Cohort:
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     presence_threshold: float | None = None
+    panel: Panel | None = None
 
     @property
     def answered(self) -> list[tuple[SampleResult, Prediction]]:

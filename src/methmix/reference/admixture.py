@@ -13,6 +13,7 @@ the profiles and to deviations of single regions, which drawn donors have beside
 ones do, which makes what a model says of them less certain.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ _SHAPE = 2.0
 _BORROWED = 0.1
 # A donor that looks less like its tissue than the rest is taken to be mislabelled.
 _MOST = 0.7
+# Shape from which on the mean is as good as known.
+_KNOWN = 1e6
 # Of how many tissues apparent admixture is, and what part of it is of any instead of similar ones.
 _OTHERS, _DISSIMILAR = 3, 0.3
 # Part of the regions that a donor must have reads in to be looked at.
@@ -85,6 +88,22 @@ class Admixture:
         composition[np.arange(len(tissue)), tissue] += 1 - composition.sum(axis=1)
         return composition
 
+    def record(self) -> dict[str, list[float]]:
+        """Describe how much there is, as plain data for JSON; `of_record` reads it."""
+        # A mean that is known is one of very many donors.
+        return {"mean": self.mean.tolist(), "shape": np.minimum(self.shape, _KNOWN).tolist()}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, list[float]], profiles: Tensor) -> "Admixture":
+        """Take how much there is from a record, and of what from the profiles, [n_tissues, n_regions].
+
+        Without a record, of an earlier version's model, it is what is borrowed where no donor shows any. It counts as
+        the tissue that a donor is labelled as.
+        """
+        n = len(profiles)
+        mean, shape = (record.get(name, [default] * n) for name, default in (("mean", _BORROWED), ("shape", _SHAPE)))
+        return cls(np.array(mean), np.array(shape), _among(profiles), _OTHERS, _MOST, False)
+
     def others(self, tissue: npt.NDArray[np.integer], number: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Draw other tissues of each, [n, number]; one may be drawn twice."""
         ends = self.among.cumsum(axis=1)[tissue]
@@ -115,8 +134,15 @@ def admixture_of(reference: Reference, donors: DonorSums) -> tuple[Admixture, Ar
     number, total = np.array([len(found) for found in seen]), np.array([sum(found) for found in seen])
     shape = _SHAPE + number
     mean = ((_SHAPE - 1) * overall + total) / (shape - 1)
-    among = (1 - _DISSIMILAR) * similarity(donors.all.mean.double()).cpu().numpy() + _DISSIMILAR * any_other
-    return Admixture(mean, shape, among, _OTHERS, _MOST, False), mean / np.sqrt(n_donors)
+    return Admixture(mean, shape, _among(donors.all.mean), _OTHERS, _MOST, False), mean / np.sqrt(n_donors)
+
+
+def _among(profiles: Tensor) -> Array:
+    """Give the probability of each other tissue, [n_tissues, n_tissues]: similar ones, and some of any."""
+    n = len(profiles)
+    any_other = (1 - np.eye(n)) / max(1, n - 1)
+    found: Array = (1 - _DISSIMILAR) * similarity(profiles.double()).cpu().numpy() + _DISSIMILAR * any_other
+    return found
 
 
 def apparent(reference: Reference, donors: DonorSums) -> list[list[float]]:

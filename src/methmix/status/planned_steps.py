@@ -194,6 +194,12 @@ def _further(run: _Run) -> Iterator[Step]:
             "prediction", "prediction", "prediction", run.folder / "prediction" / "predictions.csv",
             run.record(prediction.checkpoint_phase, MAIN), run.reference, target="predict",
         )  # fmt: skip
+        if prediction.control_group:
+            yield run.step(
+                "measure_spikes", "spikes", "spikes", run.folder / "spikes",
+                run.record(prediction.checkpoint_phase, MAIN), run.reference,
+                target="spike_plasma", files=("spikes.json", "spikes.csv", "report.html"),
+            )  # fmt: skip
 
 
 def found_trainings(folder: Path, known: list[Step]) -> Iterator[Step]:

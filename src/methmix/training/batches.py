@@ -105,7 +105,7 @@ class Episodes:
         """Choose the donors of mixtures: the left-out ones, and for each mixture its own of the other tissues."""
         mixture, tissue = np.nonzero(proportions)
         # For all mixtures, so that those of other ranks are drawn alike.
-        own = _plan(tissue, self._admixture, sizes, rng)
+        own = plan_donors(tissue, self._admixture, sizes, rng)
         wanted = np.zeros(len(proportions), dtype=bool)
         wanted[rows] = True
         is_drawn = ~np.isin(tissue, list(chosen)) & wanted[mixture]
@@ -218,10 +218,13 @@ def _hide(drawn: MixtureBatch, n: int, fraction: float, rows: slice, rng: np.ran
         values.index_copy_(0, place, values.index_select(0, place).masked_fill_(gone, missing))
 
 
-def _plan(
-    tissue: npt.NDArray[np.integer], admixture: Admixture, sizes: tuple[float, float] | None, rng: np.random.Generator
+def plan_donors(
+    tissue: npt.NDArray[np.integer],
+    admixture: Admixture,
+    sizes: tuple[float, float] | None,
+    rng: np.random.Generator,
 ) -> DonorPlan:
-    """Plan donors of these tissues; ``sizes`` as in `_sizes`."""
+    """Plan donors of these tissues, as estimated or with deviations log-uniformly ``sizes`` times as large."""
     n = len(tissue)
     foreign, size = admixture.draw(tissue, rng), _sizes(n, sizes, rng)
     return DonorPlan(tissue, size, foreign, rng.integers(2**64, size=n, dtype=np.uint64))

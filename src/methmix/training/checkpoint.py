@@ -258,10 +258,15 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
         raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
     if not found.finished:
         raise InputError(f"{path}: that training is not finished", train_first)
-    weights = hashlib.sha256()
-    for name, tensor in sorted(found.model.items()):
-        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
-    return WarmStart(path, found.model, weights.hexdigest()[:16])
+    return WarmStart(path, found.model, weights_digest(found.model))
+
+
+def weights_digest(weights: dict[str, Tensor]) -> str:
+    """Digest the weights of a model, buffers included (16 hexadecimal digits)."""
+    made = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
+    return made.hexdigest()[:16]
 
 
 def last_checkpoint(folder: Path) -> Path:

@@ -30,6 +30,7 @@ from methmix.models.losses import LOSSES, TOTAL
 from methmix.models.prediction import batches, predict_tensors
 from methmix.models.ranks import shard
 from methmix.models.registry import build_model
+from methmix.reference.admixture import admixture_of
 from methmix.reference.profiles import training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.scores import Scores
@@ -118,6 +119,8 @@ class Trainer:
         record = record_of(self.model, device, ranks, job, start, reference)
         record["recipe"] = self._choice.record if self._choice else {}
         record["borrowed_spread"] = self._donors.borrowed_spread
+        if self.model.profiles is not None:
+            record["admixture"] = admixture_of(reference, self._donors)[0].record()
         self.state = new_checkpoint(self.arm, experiment.seed, reference, identity, record)
 
     def _initial_model(self, reference: Reference) -> Deconvolver:

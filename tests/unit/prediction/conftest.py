@@ -13,7 +13,7 @@ from methmix.mixtures.sampler import MixtureSampler
 from methmix.models.prediction import Prediction
 from methmix.prediction.__main__ import main
 from methmix.prediction.sample_results import Cohort, SampleResult
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 
 @pytest.fixture(scope="session")

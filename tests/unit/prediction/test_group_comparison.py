@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from methmix.errors import InputError
 from methmix.prediction.group_comparison import N_BOOTSTRAP, auc, check_groups, compare
 from methmix.prediction.sample_figures import group_boxes
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 TISSUES = ["B", "T", "tumour", "liver"]
 

@@ -8,7 +8,7 @@ from methmix.models.prediction import Prediction
 from methmix.prediction.group_comparison import compare
 from methmix.prediction.sample_figures import bars, courses, group_boxes
 from methmix.prediction.sample_results import Cohort, SampleResult
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 
 def test_more_samples_and_tissues_than_colours():

@@ -7,7 +7,7 @@ from experiments import ROOT
 from methmix.models.prediction import Prediction
 from methmix.prediction.goodness_of_fit import Fit
 from methmix.prediction.sample_results import SampleResult, shown, split
-from methmix.prediction.sample_sheet import Sample
+from methmix.samples.sample_sheet import Sample
 
 
 def test_words_of_a_proportion():

@@ -21,8 +21,8 @@ from methmix.nnls import weighted_nnls
 from methmix.prediction.__main__ import main
 from methmix.prediction.deconvolve import predict_block
 from methmix.prediction.sample_results import Cohort
-from methmix.prediction.sample_sheet import Sample
 from methmix.prediction.unknown_component import add_unknown, check_unknown, estimate
+from methmix.samples.sample_sheet import Sample
 from methmix.training.checkpoint import load_model
 
 N, SHARE = 60, 0.3

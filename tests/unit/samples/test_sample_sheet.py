@@ -8,7 +8,7 @@ from experiments import ROOT
 
 from methmix.config.load import check_experiment, load_experiment
 from methmix.errors import InputError
-from methmix.prediction.sample_sheet import Sample, files_of_sheet, in_file, options, read_sheet, sheet_and_files
+from methmix.samples.sample_sheet import Sample, files_of_sheet, in_file, options, read_sheet, sheet_and_files
 
 
 @pytest.mark.parametrize(

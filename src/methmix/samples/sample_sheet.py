@@ -96,7 +96,7 @@ def options(experiment: Experiment) -> list[str]:
     settings = experiment.prediction
     if settings is None:
         return []
-    named = {"pseudo_depth", "genome", "regions_file", "control_group", "presence_threshold"}
+    named = {"pseudo_depth", "genome", "regions_file", "control_group", "normals", "presence_threshold"}
     given = settings.model_dump(include=named, exclude_none=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     if settings.control_group:

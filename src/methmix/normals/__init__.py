@@ -1,0 +1,1 @@
+"""Panel of normals: what the controls of one laboratory have in common, and what exceeds it."""

@@ -1,0 +1,176 @@
+"""Making a panel of normals of the controls in a samples sheet, for the model of a checkpoint."""
+
+import logging
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from methmix import provenance, seeds
+from methmix.errors import InputError
+from methmix.formats.samples import open_samples
+from methmix.least_squares import Profiles
+from methmix.mixtures.drawn_donors import draw_donors
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.prediction import Array, predict
+from methmix.normals.panel import FEWEST, WORTH, Controls, Panel, counts_of, make_panel
+from methmix.reference.admixture import Admixture
+from methmix.reference.inputs import data_file
+from methmix.samples.aligned import chosen_blocks, regions_of
+from methmix.samples.sample_sheet import Sample, in_file
+from methmix.training.batches import plan_donors
+from methmix.training.checkpoint import Checkpoint, weights_digest
+
+logger = logging.getLogger("methmix")
+
+# Without --background, the tissues that the model gives at least so much of the controls on average.
+_CONSISTS_OF = 0.05
+# Controls are read in blocks; a control needs reads in this part of the regions.
+_FEWEST_REGIONS = 0.5
+
+
+def panel_of_sheet(
+    model: Deconvolver, checkpoint: Checkpoint, sheet: Sequence[Sample], background: Sequence[str] | None,
+    options: Namespace,
+) -> Panel:  # fmt: skip
+    """Make a panel of the samples of a sheet, all of which are controls; ``options`` are those of `open_samples`.
+
+    Parameters
+    ----------
+    background
+        Tissues that the controls consist of; None: those that the model gives 5 % or more of them on average.
+    """
+    if model.profiles is None:
+        raise InputError(
+            "a panel of normals needs a model with the profiles of its tissues, and this one has none",
+            "use the checkpoint of a sparse arm with model.backbone: reference",
+        )
+    check_number(sheet)
+    controls, proportions = read_controls(model, checkpoint, sheet, options)
+    names = checkpoint.tissue_names
+    if background is None:
+        background = [name for name, part in zip(names, proportions.mean(axis=0), strict=True) if part >= _CONSISTS_OF]
+    columns = [place for place, name in enumerate(names) if name not in background]
+    if not columns or len(columns) == len(names):
+        raise InputError(
+            f"--background: expected some of the tissues of the model, not {'all' if not columns else 'none'}",
+            f"it knows {', '.join(names)}",
+        )
+    panel = panel_of_counts(
+        model, checkpoint, controls, proportions, columns, seeds.generator(checkpoint.seed, "normals")
+    )
+    _report(panel)
+    return panel
+
+
+def panel_of_counts(
+    model: Deconvolver, checkpoint: Checkpoint, controls: Controls, proportions: Array, columns: list[int],
+    rng: np.random.Generator,
+) -> Panel:  # fmt: skip
+    """Make a panel of controls that are read already, for a model with profiles.
+
+    Parameters
+    ----------
+    proportions
+        What the model makes of the controls, [n_controls, n_tissues].
+    columns
+        Places of the tissues of interest.
+    rng
+        Draws the spiked controls.
+    """
+    assert model.profiles is not None  # for the type checker
+    names = checkpoint.tissue_names
+    others = [place for place in range(len(names)) if place not in columns]
+    composition = proportions[:, others].mean(axis=0)
+    attributes = {
+        **model_attributes(checkpoint),
+        "columns": columns,
+        "background": [names[place] for place in others],
+        "background_composition": (composition / composition.sum()).tolist(),
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+    }
+    prior = float(torch.as_tensor(getattr(model.head, "prior", 0.0)).sigmoid())
+    tissues = [names[place] for place in columns]
+    admixture = Admixture.of_record(checkpoint.record.get("admixture", {}), model.profiles.mean)
+    drawn = partial(_drawn, model.profiles, admixture, np.array(columns))
+    return make_panel(controls, model.profiles.mean[columns], tissues, drawn, prior, rng, attributes)
+
+
+def _drawn(
+    profiles: Profiles, admixture: Admixture, columns: npt.NDArray[np.int64], tissue: npt.NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    """Draw donors of some of the tissues of interest, as the model was trained and calibrated on."""
+    drawn = profiles.mean.new_empty(len(tissue), profiles.mean.shape[1])
+    draw_donors(profiles.mean, profiles.spread, plan_donors(columns[tissue], admixture, None, rng), drawn)
+    return drawn.double().cpu().numpy()
+
+
+def check_number(sheet: Sequence[Sample]) -> None:
+    """Check that there are enough controls for a panel."""
+    if len(sheet) < FEWEST:
+        raise InputError(
+            f"a panel of normals: expected at least {FEWEST} controls, found {len(sheet)}",
+            "with fewer, their variation cannot be estimated: predict without a panel",
+        )
+
+
+def model_attributes(checkpoint: Checkpoint) -> dict[str, str]:
+    """Describe the model that a panel is of, as it must be for a panel to be used with it."""
+    return {
+        "genome": checkpoint.genome,
+        "region_set": checkpoint.reference_digest[:16],
+        "model": weights_digest(checkpoint.model),
+    }
+
+
+def read_controls(
+    model: Deconvolver, checkpoint: Checkpoint, sheet: Sequence[Sample], options: Namespace
+) -> tuple[Controls, Array]:
+    """Read the controls, and what the model makes of them, [n_controls, n_tissues]."""
+    regions = regions_of(checkpoint)
+    reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
+    names: list[str] = []
+    methylated: list[npt.NDArray[np.int64]] = []
+    depth: list[npt.NDArray[np.int64]] = []
+    proportions: list[Array] = []
+    for file in dict.fromkeys(sample.file for sample in sheet):
+        own = [sample for sample in sheet if sample.file == file]
+        logger.info("reading %s", file)
+        path = data_file(str(file))
+        with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
+            chosen = in_file(own, Path(file), samples.names)
+            for block in chosen_blocks(samples, chosen):
+                counts = counts_of(torch.from_numpy(block.methylation), torch.from_numpy(block.depth))
+                names += [chosen[name].name for name in block.names]
+                for rows, values in zip((methylated, depth), counts, strict=True):
+                    rows.append(values)
+                proportions.append(predict(model, block.methylation, block.depth).proportions)
+    controls = Controls(names, np.concatenate(methylated), np.concatenate(depth))
+    for name, counts in zip(names, controls.depth, strict=True):
+        if (counts > 0).mean() < _FEWEST_REGIONS:
+            raise InputError(
+                f"control {name} has reads in {int((counts > 0).sum())} of {len(counts)} regions; expected at least "
+                f"{100 * _FEWEST_REGIONS:g} %",
+                "take it out of the sheet, or out of the control group",
+            )
+    if len(set(controls.digests())) < len(names):
+        raise InputError("two controls of the panel have the same counts", "each control must be in the sheet once")
+    return controls, np.concatenate(proportions)
+
+
+def _report(panel: Panel) -> None:
+    logger.info(
+        "panel of normals: %d controls, %d tissues of interest, shrinkage %g; mean excess of controls %.2f %%",
+        len(panel), len(panel.tissues), panel.shrinkage, 100 * float(panel.crossfitted.amounts.sum(dim=1).mean()),
+    )  # fmt: skip
+    for specificity in panel.specificities:
+        logger.info("%s", specificity.words)
+    if len(panel) < WORTH:
+        logger.warning("a panel of %d controls is small: from %d on it is worth more than none", len(panel), WORTH)

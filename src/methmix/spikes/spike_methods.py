@@ -1,0 +1,82 @@
+"""What each method says of samples with a known amount of a tissue: a score to call by, amounts, and intervals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from methmix.arms import MAIN
+from methmix.evaluation.controls import CONTROLS, Context
+from methmix.files.mixtures import Mixtures
+from methmix.models.deconvolver import Deconvolver
+from methmix.models.prediction import Array, predict
+from methmix.normals.panel import Controls, Panel
+from methmix.prediction.against_normals import beside_panel
+
+WITH_PANEL = f"{MAIN}_normals"
+# Classical methods that a laboratory would use.
+CLASSICAL = ("nnls", "em", "qp_replicates")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method finds in samples, over the tissues of interest.
+
+    ``score`` [n], of all tissues together, by which a sample is called; ``amounts`` [n, n_tissues]; ``low`` and
+    ``high``, [n, n_tissues], their intervals, None without any.
+    """
+
+    score: Array
+    amounts: Array
+    low: Array | None = None
+    high: Array | None = None
+
+
+Method = Callable[[Controls], Found]
+
+
+def methods_without_panel(model: Deconvolver, context: Context, columns: Sequence[int]) -> dict[str, Method]:
+    """Give the methods that know nothing of the controls; these call by the sum of the tissues of interest."""
+    found: dict[str, Method] = {MAIN: partial(_by_model, model, list(columns))}
+    return found | {name: partial(_by_control, name, context, list(columns)) for name in CLASSICAL}
+
+
+def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Found:
+    """Predict samples beside a panel; the score is that of all tissues together."""
+    methylation, depth = fractions(samples)
+    prediction, above = beside_panel(panel, model, predict(model, methylation, depth), methylation, depth)
+    assert prediction.low is not None and prediction.high is not None  # for the type checker
+    score = np.array([own.total_score for own in above])
+    ends = (values[:, panel.columns] for values in (prediction.low, prediction.high))
+    return Found(score, prediction.proportions[:, panel.columns], *ends)
+
+
+def crossfitted(panel: Panel) -> Found:
+    """Give what a panel finds in its own controls, each compared with the others."""
+    return Found(panel.crossfitted.total_score.numpy(), panel.crossfitted.amounts.numpy())
+
+
+def fractions(samples: Controls) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Divide counts: methylation, NaN without reads, and depth."""
+    depth = samples.depth.astype(np.float32)
+    methylation = np.full(depth.shape, np.nan, dtype=np.float32)
+    np.divide(samples.methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
+    return methylation, depth
+
+
+def _by_model(model: Deconvolver, columns: list[int], samples: Controls) -> Found:
+    found = predict(model, *fractions(samples))
+    ends = (None if values is None else values[:, columns] for values in (found.low, found.high))
+    return Found(found.proportions[:, columns].sum(axis=1), found.proportions[:, columns], *ends)
+
+
+def _by_control(name: str, context: Context, columns: list[int], samples: Controls) -> Found:
+    methylation, depth = fractions(samples)
+    unknown = np.zeros((len(depth), len(context.reference.tissue_names)), dtype=np.float32)
+    mixtures = Mixtures(methylation, depth, unknown, unknown, [], context.reference.tissue_names, {})
+    with torch.inference_mode():
+        amounts = CONTROLS[name](context, mixtures).proportions[:, columns]
+    return Found(amounts.sum(axis=1), amounts)
