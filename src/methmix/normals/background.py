@@ -10,6 +10,7 @@ variance of their reads, and the variance v of each region (Schafer and Strimmer
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ _PROBABILITY_RANGE = (0.005, 0.995)
 # Fewest controls with reads in a region for which its variance can be estimated.
 _FEWEST_OBSERVED = 3
 # Regions that are computed together.
-_BLOCK = 8192
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Background:
     mean: Tensor
     factors: Tensor
     variance: Tensor
+
+    @cached_property
+    def _single(self) -> Tensor:
+        return self.factors.float()
 
     def to(self, device: torch.device) -> "Background":
         """Move to a device."""
@@ -61,10 +66,11 @@ class Background:
         precision = 1 / (self.variance + self.read_variance(depth))
         n_factors = len(self.factors)
         whole = rows.new_zeros(n_factors + len(rows), n_factors + len(rows))
-        root = precision.sqrt()
+        root = precision.sqrt().float()
+        # Products in single precision, of few regions at a time, are precise enough for values that hold reads.
         for part in blocks(len(precision), _BLOCK):
-            stacked = torch.cat([self.factors[:, part], rows[:, part]]).mul_(root[part])
-            whole += stacked @ stacked.T
+            stacked = torch.cat([self._single[:, part], rows[:, part].float()]).mul_(root[part])
+            whole += (stacked @ stacked.T).double()
         of_factors, of_rows = whole.tensor_split([n_factors])
         inner, across, outer = of_factors[:, :n_factors], of_factors[:, n_factors:], of_rows[:, n_factors:]
         root_of_inner = torch.linalg.cholesky(inner + torch.eye(n_factors, dtype=inner.dtype, device=inner.device))

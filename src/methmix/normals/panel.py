@@ -32,8 +32,9 @@ _THINNED, _LEAST_DEPTH = 0.5, 10.0
 _MISFIT_SPECIFICITY = 0.99
 
 Array = npt.NDArray[np.float64]
-# Methylation, [n, n_regions], of donors of tissues, by their places among those of interest, [n].
-DonorSource = Callable[[npt.NDArray[np.int64], np.random.Generator], Array]
+# Donors of tissues, by their places among those of interest, [n]: their methylation, [n, n_regions], and which part of
+# them is that tissue, [n], the rest being as controls are.
+DonorSource = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Array, Array]]
 
 
 class Controls(NamedTuple):
@@ -212,7 +213,8 @@ def _spiked(
     """Spike donors into a control as planned, and thin a part of what is made; [n, n_regions] each."""
     _, tissue, amount = spikes.T
     own, reads = (np.repeat(part[row : row + 1], len(spikes), axis=0) for part in (controls.methylated, controls.depth))
-    methylated, depth = spiked(own, reads, np.array(AMOUNTS)[amount], donors(tissue, rng), rng)
+    methylation, purity = donors(tissue, rng)
+    methylated, depth = spiked(own, reads, np.array(AMOUNTS)[amount] * purity, methylation, rng)
     deepest = max(controls.depth[row].mean(), _LEAST_DEPTH)
     kept = (_LEAST_DEPTH / deepest) ** (rng.random(len(spikes)) * (rng.random(len(spikes)) < _THINNED))
     return thinned(methylated, depth, kept[:, None], rng)

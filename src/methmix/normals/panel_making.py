@@ -105,11 +105,16 @@ def panel_of_counts(
 def _drawn(
     profiles: Profiles, admixture: Admixture, columns: npt.NDArray[np.int64], tissue: npt.NDArray[np.int64],
     rng: np.random.Generator,
-) -> Array:  # fmt: skip
-    """Draw donors of some of the tissues of interest, as the model was trained and calibrated on."""
+) -> tuple[Array, Array]:  # fmt: skip
+    """Draw donors of some of the tissues of interest, as the model was trained and calibrated on.
+
+    What looks like other tissues in a donor is taken to be blood, as in a tumour: of it nothing exceeds the controls.
+    """
+    plan = plan_donors(columns[tissue], admixture, None, rng)
     drawn = profiles.mean.new_empty(len(tissue), profiles.mean.shape[1])
-    draw_donors(profiles.mean, profiles.spread, plan_donors(columns[tissue], admixture, None, rng), drawn)
-    return drawn.double().cpu().numpy()
+    pure = plan._replace(foreign=np.zeros_like(plan.foreign))
+    draw_donors(profiles.mean, profiles.spread, pure, drawn)
+    return drawn.double().cpu().numpy(), 1 - plan.foreign.sum(axis=1).astype(np.float64)
 
 
 def check_number(sheet: Sequence[Sample]) -> None:
