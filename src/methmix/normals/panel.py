@@ -22,8 +22,8 @@ from methmix.normals.excess import Excess, estimate_excess, together
 from methmix.normals.specificity import SPECIFICITIES, Specificity, specificity_of, thresholds
 from methmix.normals.spiked_controls import spiked, thinned
 
-# With fewer controls no panel is made. From `WORTH` on it beats the model alone (docs/results.md, `spike_plasma`).
-FEWEST, WORTH = 10, 20
+# With fewer controls no panel is made; with so many it already finds more than the model alone (docs/results.md).
+FEWEST = 10
 # Spiked controls of each tissue and amount.
 _PER_CELL = 60
 # Part of the spiked controls that are thinned, and to which mean depth at least.

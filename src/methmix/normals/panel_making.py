@@ -18,7 +18,7 @@ from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import draw_donors
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, predict
-from methmix.normals.panel import FEWEST, WORTH, Controls, Panel, counts_of, make_panel
+from methmix.normals.panel import FEWEST, Controls, Panel, counts_of, make_panel
 from methmix.reference.admixture import Admixture
 from methmix.reference.inputs import data_file
 from methmix.samples.aligned import chosen_blocks, regions_of
@@ -177,5 +177,3 @@ def _report(panel: Panel) -> None:
     )  # fmt: skip
     for specificity in panel.specificities:
         logger.info("%s", specificity.words)
-    if len(panel) < WORTH:
-        logger.warning("a panel of %d controls is small: from %d on it is worth more than none", len(panel), WORTH)
