@@ -57,17 +57,21 @@ class Decomposition:
         self._penalty, self._used, self._n_regions = regression.penalty, regression.used, n_regions
         self._blocks = regression.blocks
 
-    def residuals(self) -> Array:
-        """Compute observed minus modelled methylation in standard deviations, [n, n_regions]; NaN where not used.
+    def residuals(self) -> tuple[Array, Array]:
+        """Compute observed minus modelled methylation in standard deviations, and the modelled methylation.
 
-        Their mean square over the observed regions, each as often as it is a marker, is the misfit.
+        Both are [n, n_regions], NaN where there are no reads or the region is not used. The mean square of the first
+        over the observed regions, each as often as it is a marker, is the misfit.
         """
         proportions = self._proportions.float()
-        parts = []
+        standardised, modelled = [], []
         for block in self._blocks:
-            difference = block.values - proportions @ block.contrasts
-            parts.append(torch.where(block.depth > 0, difference * (block.weight / block.importance).sqrt(), torch.nan))
-        return self._spread(torch.cat(parts, dim=1))
+            unobserved = block.depth == 0
+            expected = proportions @ block.contrasts
+            difference = (block.values - expected) * (block.weight / block.importance).sqrt()
+            standardised.append(difference.masked_fill(unobserved, torch.nan))
+            modelled.append((expected + block.centre).masked_fill(unobserved, torch.nan))
+        return self._spread(torch.cat(standardised, dim=1)), self._spread(torch.cat(modelled, dim=1))
 
     def of(self, row: int, tissue: int) -> Contributions:
         """Take the estimate of a tissue in a mixture apart."""

@@ -33,7 +33,8 @@ def test_contributions_sum_to_the_estimate_and_residuals_to_the_misfit(mixtures,
         assert parts.estimate == pytest.approx(float(solution.proportions[row, tissue]), abs=1e-5)
         assert parts.information.sum() == pytest.approx(1) and (parts.information >= 0).all()
         assert parts.regions[5] == 0 and np.isnan(parts.without[5])
-    residuals = found.residuals()
+    residuals, modelled = found.residuals()
+    assert np.isnan(modelled[:, 5]).all() and np.isnan(residuals[:, 5]).all()
     importance = np.zeros(800)
     importance[regression.used] = torch.cat([block.importance for block in regression.blocks]).numpy()
     # The mean is over all regions with reads that are used.
@@ -74,7 +75,7 @@ def test_a_region_that_alone_deviates_has_the_contribution(mixtures):
     found = Decomposition(regress(profiles.exact(), made_up, torch.full_like(depth[:1], 500)), 800)
     parts = found.of(0, 2)
     assert parts.regions.argmax() == region and parts.regions[region] > 0.9 * parts.estimate > 0
-    assert np.nanargmax(np.abs(found.residuals()[0])) == region
+    assert np.nanargmax(np.abs(found.residuals()[0][0])) == region
 
 
 def test_a_lone_tissue_is_compared_with_the_best_mixture_of_the_others(mixtures):

@@ -4,6 +4,7 @@ import logging
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,10 +18,12 @@ from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
+from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
+from methmix.prediction.thinning import predict_thinned
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
 from methmix.training.checkpoint import Checkpoint
@@ -42,8 +45,9 @@ def predict_samples(
 ) -> Cohort:
     """Predict the samples of a sheet, in its order, or without one all samples of the files, as named there.
 
-    ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`, the
-    others for `open_samples`.
+    ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`,
+    ``explain`` (None: up to `MOST_SAMPLES`) and ``background`` for `explain`, ``control_group`` and ``one_depth`` for
+    `predict_thinned`, the others for `open_samples`.
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
@@ -55,7 +59,7 @@ def predict_samples(
     check_files(paths, regions, **reading)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
-    with CountsStore(len(regions)) as poor_fits:
+    with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
             with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
@@ -64,17 +68,32 @@ def predict_samples(
                     of_block = [chosen[name] for name in block.names]
                     results = predict_block(model, block, of_block, samples.n_found, threshold)
                     cohort.results += results
+                    if options.control_group or _explained(options, cohort, sheet):
+                        counts.append(block.methylation, block.depth)
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
         _judge(cohort)
         _warn(cohort)
+        if options.control_group:
+            again = partial(predict_block, model, threshold=threshold)
+            predict_thinned(cohort, counts, again, options.one_depth, checkpoint.seed)
+        if _explained(options, cohort, sheet):
+            at_threshold = partial(predict_at, model, threshold=threshold)
+            explain(cohort, counts, model, at_threshold, checkpoint.region_names, options.background or [])
         if options.unknown:
             add_unknown(cohort, model, poor_fits, threshold)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
     return cohort
+
+
+def _explained(options: Namespace, cohort: Cohort, sheet: list[Sample] | None) -> bool:
+    """Whether the samples are explained; without a sheet, their number is known only when all have been read."""
+    if options.explain is None:
+        return len(cohort.results if sheet is None else sheet) <= MOST_SAMPLES
+    return bool(options.explain)
 
 
 def _region_set(checkpoint: Checkpoint) -> RegionSet:

@@ -10,7 +10,7 @@ from methmix.pages.render import render as render_page
 from methmix.pages.style import embed
 from methmix.prediction.card import card_text
 from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
-from methmix.prediction.group_comparison import FEW
+from methmix.prediction.group_comparison import FEW, SPECIFICITY
 from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
 from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
 from methmix.prediction.statement import STATEMENT
@@ -19,6 +19,7 @@ COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
     "verdict",
+    *("proportion_without_strongest", "rests_on_few_regions"),
 ]
 # Tissues that the overview of the page names for each sample.
 _LEADING = 4
@@ -42,22 +43,26 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
 def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
-    It has `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated
-    are missing; all but the verdict are of a sample without estimates.
+    It has `COLUMNS`, and ``patient``, ``date``, ``group``, ``batch`` where any sample has them. Quantities that are not
+    estimated are missing; all but the verdict are of a sample without estimates.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
     rows = []
     for sample in samples:
+        calls = {call["tissue"]: call for call in (sample["explanation"] or {}).get("calls", [])}
         for tissue in tissues:
             known = sample["proportions"].get(tissue, {})
             low, high = known.get("interval") or (None, None)
             below_limit = known["proportion"] == 0 if known else None
             own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
             own["verdict"] = sample["fit"]["verdict"]
+            if call := calls.get(tissue):
+                own["proportion_without_strongest"] = call["without_strongest"]["proportion"]
+                own["rests_on_few_regions"] = call["rests_on_few_regions"]
             rows.append({**own, **known, "below_limit": below_limit})
     whole = pd.DataFrame(rows, columns=COLUMNS)
-    for name in ("patient", "date", "group"):
+    for name in ("patient", "date", "group", "batch"):
         if any(sample[name] for sample in samples):
             whole[name] = [sample[name] or "" for sample in samples for _ in tissues]
     return whole
@@ -80,6 +85,8 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
         leading=_LEADING,
         few=FEW,
+        specificity=SPECIFICITY,
+        batches=any(sample["batch"] for sample in record["samples"]),
         fewest=FEWEST,
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
@@ -98,6 +105,7 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         "patient": sample.patient or None,
         "date": sample.date.isoformat() if sample.date else None,
         "group": sample.group or None,
+        "batch": sample.batch or None,
         "answered": known is not None,
         "proportions": {} if known is None else _tissues(cohort.tissues, known, result),
         "regions": {"model": cohort.n_regions, "found": result.regions_found, "observed": result.regions_observed},
@@ -111,6 +119,7 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
             "fits": None if fit.misfit_limit is None else not fit.beyond,
         },
         "flags": result.flags(cohort.n_regions),
+        "explanation": result.explanation,
     }
 
 

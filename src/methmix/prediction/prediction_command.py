@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,10 +14,13 @@ from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import read_reference
 from methmix.prediction.card import card_text, model_card
+from methmix.prediction.confounding import confounding
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
 from methmix.prediction.output import record_of, render, table
+from methmix.prediction.sample_results import Cohort
 from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
+from methmix.prediction.thinning import check_one_depth
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 logger = logging.getLogger("methmix")
@@ -37,18 +41,32 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
+    check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
         cohort = predict_samples(model, checkpoint, files, sheet, options)
         groups = None
         if options.control_group:
-            groups = compare(cohort, options.control_group, options.background, checkpoint.seed)
+            groups = _compared(cohort, options, checkpoint.seed)
         record = record_of(cohort, card, groups)
         table(cohort, record).to_csv(csv_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
         html_file.write_text(render(cohort, record))
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _compared(cohort: Cohort, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Compare groups as they are and at one depth, and test what else distinguishes them."""
+    thinned = replace(cohort, results=cohort.thinned)
+    groups, at_one_depth = (compare(run, options.control_group, options.background, seed) for run in (cohort, thinned))
+    depths = [result.mean_depth for result, _ in cohort.answered if result.sample.group]
+    return {
+        **groups,
+        "one_depth": {"depth": cohort.one_depth, "n_below": sum(depth < (cohort.one_depth or 0) for depth in depths)},
+        "groups_at_one_depth": at_one_depth["groups"],
+        "confounding": confounding(cohort, options.control_group, seed),
+    }
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class SampleResult:
     limit of detection that is not available; None if the reads are too few, or resemble no mixture of the reference
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
     makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
-    proportion of the unknown component, 0-1.
+    proportion of the unknown component, 0-1, and ``explanation`` the regions that drive its calls (plain data, see
+    `methmix.prediction.explanation`).
     """
 
     sample: Sample
@@ -43,6 +44,13 @@ class SampleResult:
     unknown: float | None = None
     fit: Fit | None = None
     verdict: str | None = None
+    explanation: dict[str, Any] | None = None
+
+    @property
+    def on_few_regions(self) -> list[str]:
+        """Tissues whose calls rest on few regions."""
+        calls = self.explanation["calls"] if self.explanation else []
+        return [call["tissue"] for call in calls if call["rests_on_few_regions"]]
 
     @property
     def poor_fit(self) -> bool:
@@ -58,7 +66,10 @@ class SampleResult:
             # Without a limit, below the depths of the calibration, it may be chance.
             return [_RESEMBLES_NOTHING if self.fit.misfit_limit else f"{_NOT_SEEN} ({observed}): no estimates"]
         flags = [_OF_VERDICT[self.verdict]] if self.verdict in _OF_VERDICT else []
-        return [*flags, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else flags
+        if self.regions_observed < _FEW_REGIONS * n_regions:
+            flags.append(f"only {observed}")
+        few = self.on_few_regions
+        return [*flags, f"on few regions: {', '.join(few)}"] if few else flags
 
 
 @dataclass
@@ -66,7 +77,8 @@ class Cohort:
     """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
-    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate.
+    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate. ``thinned`` are those of
+    groups again, at mean depth ``one_depth``; empty if no groups are compared.
     """
 
     tissues: list[str]
@@ -75,6 +87,8 @@ class Cohort:
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     presence_threshold: float | None = None
+    one_depth: float | None = None
+    thinned: list[SampleResult] = field(default_factory=list)
 
     @property
     def answered(self) -> list[tuple[SampleResult, Prediction]]:
