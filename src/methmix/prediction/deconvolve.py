@@ -58,6 +58,7 @@ def predict_samples(
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
+    cohort.background = options.background or []
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
     with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
@@ -80,7 +81,7 @@ def predict_samples(
             predict_thinned(cohort, counts, again, options.one_depth, checkpoint.seed)
         if _explained(options, cohort, sheet):
             at_threshold = partial(predict_at, model, threshold=threshold)
-            explain(cohort, counts, model, at_threshold, checkpoint.region_names, options.background or [])
+            explain(cohort, counts, model, at_threshold, checkpoint.region_names)
         if options.unknown:
             add_unknown(cohort, model, poor_fits, threshold)
     if sheet is not None:

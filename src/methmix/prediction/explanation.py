@@ -54,12 +54,11 @@ def explain(
     model: Deconvolver,
     predict: Predict,
     regions: Sequence[str],
-    background: Sequence[str],
 ) -> None:
     """Explain the samples with estimates; a model without least squares gets a note instead.
 
     ``counts`` has the methylation and depth of the samples of ``cohort``, in their order, ``regions`` their names.
-    Calls are the tissues with a proportion that are not ``background``; if that is empty, the leading ones.
+    Calls are the tissues with a proportion that are not background; if none is named, the leading ones.
     """
     parts = blocks(len(cohort.results), _BLOCK)
     for rows in cli.progress(parts, "explanations, blocks of samples", len(parts)):
@@ -73,7 +72,7 @@ def explain(
         found: list[_Call] = []
         for row, result in enumerate(cohort.results[rows]):
             if result.prediction is not None:
-                calls = _calls(result.prediction.proportions, cohort.tissues, background)
+                calls = _calls(result.prediction.proportions, cohort.tissues, cohort.background)
                 found += [_call(row, tissue, taken_apart.of(row, tissue), depth[row]) for tissue in calls]
         without = _without(found, methylation, depth, predict)
         for row, result in enumerate(cohort.results[rows]):

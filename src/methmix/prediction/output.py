@@ -1,6 +1,7 @@
 """The outputs of a prediction: the record (JSON), and the table (CSV) and the page (HTML) made from it."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -11,8 +12,18 @@ from methmix.pages.style import embed
 from methmix.prediction.card import card_text
 from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
 from methmix.prediction.group_comparison import FEW, SPECIFICITY
-from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
-from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
+from methmix.prediction.patient_page import page_names
+from methmix.prediction.sample_figures import (
+    MOST_BARS,
+    MOST_LINES,
+    MOST_PATIENTS,
+    bars,
+    by_patient,
+    courses,
+    group_boxes,
+    heatmap,
+)
+from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, in_percent, shown
 from methmix.prediction.statement import STATEMENT
 
 COLUMNS = [
@@ -34,6 +45,8 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
         "matching": {"n_regions": cohort.n_regions, "files": cohort.matching},
         "notes": cohort.notes,
         "presence_threshold": cohort.presence_threshold,
+        "background": cohort.background,
+        "normals": None,
         "model": card,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
@@ -68,8 +81,11 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     return whole
 
 
-def render(cohort: Cohort, record: dict[str, Any]) -> str:
-    """Render the page, which opens offline: figures of the samples, numbers of their record."""
+def render(cohort: Cohort, record: dict[str, Any], patient_folder: str = "") -> str:
+    """Render the page, which opens offline: figures of the samples, numbers of their record.
+
+    Pages of patients are in a folder of this name beside it.
+    """
     drawn = {
         "bars": bars(cohort),
         "heatmap": heatmap(cohort),
@@ -83,6 +99,8 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         card=card_text(record["model"]),
         figures={name: figure and embed(figure) for name, figure in drawn.items()},
         by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
+        patient_pages={name: quote(f"{patient_folder}/{page}") for name, page in page_names(cohort).items()},
+        in_percent=in_percent,
         leading=_LEADING,
         few=FEW,
         specificity=SPECIFICITY,
@@ -90,6 +108,7 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         fewest=FEWEST,
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
+        most_lines=MOST_LINES,
         n_answered=len(cohort.answered),
         n_odd=sum(result.verdict == ODD for result in cohort.results),
         n_courses=len(by_patient(cohort)),

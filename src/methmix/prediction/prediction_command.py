@@ -4,9 +4,12 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 
@@ -18,9 +21,11 @@ from methmix.prediction.confounding import confounding
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
 from methmix.prediction.output import record_of, render, table
+from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
 from methmix.prediction.sample_results import Cohort
 from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
 from methmix.prediction.thinning import check_one_depth
+from methmix.provenance import sha256
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
 logger = logging.getLogger("methmix")
@@ -52,8 +57,20 @@ def predict_and_write(options: argparse.Namespace) -> None:
         record = record_of(cohort, card, groups)
         table(cohort, record).to_csv(csv_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-        html_file.write_text(render(cohort, record))
+        folder = patient_folder(options.output)
+        html_file.write_text(render(cohort, record, folder.name))
+        for name, page in patient_pages(cohort, record, quote(f"../{outputs[2].name}")):
+            stack.enter_context(atomic_path(folder / name)).write_text(page)
+    if sheet:
+        _only(folder, page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _only(folder: Path, names: Iterable[str]) -> None:
+    """Remove pages of an earlier run, of patients that are no longer in the sheet."""
+    folder.mkdir(exist_ok=True)
+    for page in set(folder.glob("*.html")) - {folder / name for name in names}:
+        page.unlink()
 
 
 def _compared(cohort: Cohort, options: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -70,14 +87,15 @@ def _compared(cohort: Cohort, options: argparse.Namespace, seed: int) -> dict[st
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    digest = {"checkpoint": sha256(options.checkpoint)}
     if options.reference is None:
-        return model_card(checkpoint)
+        return {**model_card(checkpoint), **digest}
     reference = read_reference(options.reference)
     check_same_data(options.checkpoint, checkpoint, reference.tissue_names, reference.digest, str(options.reference))
     if reference.content_digest != checkpoint.identity.get("reference"):
         what = "%s: has the tissues and regions of the model, which was trained on other donors"
         logger.warning(what, options.reference)
-    return model_card(checkpoint, reference)
+    return {**model_card(checkpoint, reference), **digest}
 
 
 def _check_usage(options: argparse.Namespace) -> None:

@@ -77,8 +77,8 @@ class Cohort:
     """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
-    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate. ``thinned`` are those of
-    groups again, at mean depth ``one_depth``; empty if no groups are compared.
+    ``background`` are tissues not of interest. ``presence_threshold`` is the one that they are predicted at, 0-1; None
+    without a gate. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if none are compared.
     """
 
     tissues: list[str]
@@ -87,6 +87,7 @@ class Cohort:
     matching: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     presence_threshold: float | None = None
+    background: list[str] = field(default_factory=list)
     one_depth: float | None = None
     thinned: list[SampleResult] = field(default_factory=list)
 
@@ -121,10 +122,11 @@ def shown(proportion: float, limit: float | None, upper: float | None = None) ->
     ``limit`` is its limit of detection, ``upper`` the upper end of its interval; None or NaN where they are not known.
     """
     if proportion > 0:
-        return _percent(proportion)
-    of_limit = "limit not known" if limit is None or np.isnan(limit) else f"limit {_percent(limit)}"
-    return f"0 ({of_limit})" if upper is None or np.isnan(upper) else f"0 (up to {_percent(upper)}; {of_limit})"
+        return in_percent(proportion)
+    of_limit = "limit not known" if limit is None or np.isnan(limit) else f"limit {in_percent(limit)}"
+    return f"0 ({of_limit})" if upper is None or np.isnan(upper) else f"0 (up to {in_percent(upper)}; {of_limit})"
 
 
-def _percent(proportion: float) -> str:
+def in_percent(proportion: float) -> str:
+    """Write a proportion in per cent, with two significant digits or one decimal."""
     return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"
