@@ -1,8 +1,8 @@
 """Why a sample has the tissues it has: the regions that drive each call, and those that the reference does not explain.
 
 The estimate of the least squares, from which the model starts, is a sum over regions (`methmix.contributions`). A call
-that is gone when its strongest regions are left out rests on few of them: an artefact in these, a variant of this one
-person or a difference between laboratories would explain it as well.
+that is gone when its strongest regions are left out rests on few of them, and one that the least squares have none of
+on no region: an artefact, a variant of this one person or a difference between laboratories would explain it as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -139,7 +139,7 @@ def _of_call(
 ) -> dict[str, Any]:
     parts, proportion = call.parts, float(known.proportions[call.tissue])
     largest = [int(r) for r in np.argsort(-parts.regions, kind="stable")[:N_SHOWN] if parts.regions[r] > 0]
-    few = without[0] < _FALLS_TO * proportion
+    few = parts.estimate <= 0 or without[0] < _FALLS_TO * proportion
     threshold = cohort.presence_threshold
     if threshold is not None and known.presence_probability is not None and without[1] is not None:
         few |= without[1] < threshold <= known.presence_probability[call.tissue]
