@@ -21,7 +21,9 @@ def main() -> int:
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group, batch]"
     )
     arguments.add_argument(
-        "--output", type=Path, help="table .csv; .json, .html and pages of patients beside it; nnls_proportion: NNLS on the model profiles"
+        "--output",
+        type=Path,
+        help="table .csv; .json, .html, pages of patients beside it; nnls_proportion: NNLS on the model",
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
