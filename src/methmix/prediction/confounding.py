@@ -1,6 +1,7 @@
 """Confounding: whether depth or batch alone distinguishes groups of samples that are compared."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,32 @@ from scipy.stats import MonteCarloMethod, fisher_exact
 from scipy.stats.contingency import association
 
 from methmix import seeds
-from methmix.prediction.group_comparison import auc, draws, holm, with_interval
+from methmix.prediction.group_comparison import auc, compare, draws, holm, with_interval
 from methmix.prediction.sample_results import Cohort, SampleResult
 
 _SIGNIFICANT = 0.05
 _N_TABLES = 9999
+
+
+def compare_and_check(cohort: Cohort, control_group: str, background: Sequence[str], seed: int) -> dict[str, Any]:
+    """Compare groups as they are and at one depth, and test whether depth or batch alone distinguishes them.
+
+    Returns
+    -------
+    dict
+        Plain data for JSON: what `compare` gives; ``groups_at_one_depth``, its ``groups`` of the samples at one depth, and
+        ``one_depth``, that ``depth`` and the number of samples below it, which are used as they are; ``confounding``.
+    """
+    thinned = (
+        compare(replace(cohort, results=cohort.thinned), control_group, background, seed) if cohort.thinned else {}
+    )
+    depths = [result.mean_depth for result, _ in cohort.answered if result.sample.group]
+    return {
+        **compare(cohort, control_group, background, seed),
+        "one_depth": {"depth": cohort.one_depth, "n_below": sum(depth < (cohort.one_depth or 0) for depth in depths)},
+        "groups_at_one_depth": thinned.get("groups", []),
+        "confounding": confounding(cohort, control_group, seed),
+    }
 
 
 def confounding(cohort: Cohort, control_group: str, seed: int) -> dict[str, Any]:

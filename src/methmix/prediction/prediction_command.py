@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,12 +16,11 @@ from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import read_reference
 from methmix.prediction.card import card_text, model_card
-from methmix.prediction.confounding import confounding
+from methmix.prediction.confounding import compare_and_check
 from methmix.prediction.deconvolve import predict_samples
-from methmix.prediction.group_comparison import check_groups, compare
+from methmix.prediction.group_comparison import check_groups
 from methmix.prediction.output import record_of, render, table
 from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
-from methmix.prediction.sample_results import Cohort
 from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
@@ -53,7 +51,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
         cohort = predict_samples(model, checkpoint, files, sheet, options)
         groups = None
         if options.control_group:
-            groups = _compared(cohort, options, checkpoint.seed)
+            groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
         record = record_of(cohort, card, groups)
         table(cohort, record).to_csv(csv_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
@@ -71,19 +69,6 @@ def _only(folder: Path, names: Iterable[str]) -> None:
     folder.mkdir(exist_ok=True)
     for page in set(folder.glob("*.html")) - {folder / name for name in names}:
         page.unlink()
-
-
-def _compared(cohort: Cohort, options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Compare groups as they are and at one depth, and test what else distinguishes them."""
-    thinned = replace(cohort, results=cohort.thinned)
-    groups, at_one_depth = (compare(run, options.control_group, options.background, seed) for run in (cohort, thinned))
-    depths = [result.mean_depth for result, _ in cohort.answered if result.sample.group]
-    return {
-        **groups,
-        "one_depth": {"depth": cohort.one_depth, "n_below": sum(depth < (cohort.one_depth or 0) for depth in depths)},
-        "groups_at_one_depth": at_one_depth["groups"],
-        "confounding": confounding(cohort, options.control_group, seed),
-    }
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def pages(checkpoint):
                 p / p.sum(), rng.uniform(size=30), None, p * 0.5, np.minimum(p * 2 + 0.01, 1), limit=p * 0.9
             )
             date = datetime.date(2026, 1 + number % 12, 1 + number)
-            sample = Sample(f"{patient} sample {number}", Path("x"), patient, date)
+            sample = Sample(f"{patient} sample {number:02d}", Path("x"), patient, date)
             fit = Fit(2.0, 1.0, 2.0, 0.1, 0.3)
             run.results.append(SampleResult(sample, 1000, 900, 33.3, known, fit=fit, verdict="odd"))
     run.results.append(SampleResult(Sample("silent", Path("x"), "silent"), 1000, 3, 1.0, None))
@@ -87,7 +87,7 @@ def read(pages, patient):
 def test_a_page_has_what_identifies_sample_and_model(pages):
     record, checker, text = read(pages, "one")
     assert len(pages[1]) == 4 and text.count("For research use only, not for diagnosis.") == 1
-    for words in ("Patient one", "one sample 0", "2026-01-01", "0123456789abcdef", "panel of normals none", "Blood"):
+    for words in ("Patient one", "one sample 00", "2026-01-01", "0123456789abcdef", "panel of normals none", "Blood"):
         assert words in text
     assert record["commit"] in text and f"methmix {record['versions']['methmix']}" in text
     assert record["model"]["training"]["reference"][:16] in text
