@@ -22,17 +22,15 @@ def compare_and_check(cohort: Cohort, control_group: str, background: Sequence[s
     Returns
     -------
     dict
-        Plain data for JSON: what `compare` gives; ``groups_at_one_depth``, its ``groups`` of the samples at one depth, and
-        ``one_depth``, that ``depth`` and the number of samples below it, which are used as they are; ``confounding``.
+        Plain data for JSON: what `compare` gives; ``groups_at_one_depth``, its ``groups`` of the samples at one depth,
+        and ``one_depth``, that ``depth`` and the number of samples below it, which are as they are; ``confounding``.
     """
-    thinned = (
-        compare(replace(cohort, results=cohort.thinned), control_group, background, seed) if cohort.thinned else {}
-    )
+    thinned = replace(cohort, results=cohort.thinned)
     depths = [result.mean_depth for result, _ in cohort.answered if result.sample.group]
     return {
         **compare(cohort, control_group, background, seed),
         "one_depth": {"depth": cohort.one_depth, "n_below": sum(depth < (cohort.one_depth or 0) for depth in depths)},
-        "groups_at_one_depth": thinned.get("groups", []),
+        "groups_at_one_depth": compare(thinned, control_group, background, seed)["groups"] if cohort.thinned else [],
         "confounding": confounding(cohort, control_group, seed),
     }
 

@@ -13,11 +13,8 @@ from methmix.report.metric_labels import HEADLINE
 
 # Macros that pages of predictions have in common.
 MACROS = {"explanation.html", "groups.html"}
-TEMPLATES = [
-    path
-    for path in Path(methmix.__file__).parent.rglob("*.html")
-    if path.parent.name != "pages" and path.name not in MACROS
-]
+PAGES = [path for path in Path(methmix.__file__).parent.rglob("*.html") if path.parent.name != "pages"]
+TEMPLATES = [path for path in PAGES if path.name not in MACROS]
 REPEATED = {
     "title": "title with <angle>", "lead": "lead.", "images": [], "columns": HEADLINE, "lines": [], "legend": "legend"
 }  # fmt: skip
