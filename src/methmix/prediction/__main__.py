@@ -40,8 +40,8 @@ def main() -> int:
     )  # fmt: skip
     arguments.add_argument(
         "--explain", action=argparse.BooleanOptionalAction,
-        help="which regions drive each call, and whether it rests on few; 0.03 s per call and 50,000 regions; None: for "
-        "up to 50 samples",
+        help="which regions drive each call, and whether it rests on few; takes 0.03 s per call and 50,000 regions; "
+        "None: for up to 50 samples",
     )  # fmt: skip
     arguments.add_argument(
         "--presence-threshold", type=float, metavar="P",
