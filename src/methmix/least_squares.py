@@ -144,21 +144,7 @@ def deconvolve(
     residual_variance
         Variance of a mixture's methylation that remains at any depth, if all regions are used.
     """
-    data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), residual_variance, sum_to_one)
-    if markers_per_tissue:
-        weights = marker_weights(profiles, markers_per_tissue)
-        # Once, as indices: by a mask, a GPU would be waited for at each of the tensors.
-        used = torch.nonzero(weights)[:, 0]
-        data = replace(data.at(used), importance=weights[used], floor=_FLOOR_OF_MARKERS)
-    step = max(1, len(data.importance) // _ENOUGH_REGIONS)
-    regression = _Regression(data.at(slice(None, None, step)))
-    regression.weigh(None)
-    for _ in range(_REWEIGHTINGS):
-        regression.weigh(regression.solve())
-    if step > 1:
-        proportions = regression.solve()
-        regression = _Regression(data)
-        regression.weigh(proportions)
+    regression = regress(profiles, methylation, depth, markers_per_tissue, sum_to_one, residual_variance)
     proportions, (gram, right_side, scale) = regression.solve(), regression.equations
     unconstrained, standard_error = _unconstrained(gram, right_side, scale)
     gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
@@ -168,6 +154,35 @@ def deconvolve(
     active_set_error = _active_set_error(gram, scale, proportions > 0)
     misfit = regression.misfit(proportions)
     return Solution(proportions, unconstrained, standard_error, active_set_error, multiplier, misfit)
+
+
+def regress(
+    profiles: Profiles,
+    methylation: Tensor,
+    depth: Tensor,
+    markers_per_tissue: int = 0,
+    sum_to_one: bool = True,
+    residual_variance: float = 1e-3,
+) -> "Regression":
+    """Weigh the regions of mixtures, by repeated solutions, for the last of them; arguments as for `deconvolve`."""
+    data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), residual_variance, sum_to_one)
+    used: Tensor | slice = slice(None)
+    if markers_per_tissue:
+        weights = marker_weights(profiles, markers_per_tissue)
+        # Once, as indices: by a mask, a GPU would be waited for at each of the tensors.
+        used = torch.nonzero(weights)[:, 0]
+        data = replace(data.at(used), importance=weights[used], floor=_FLOOR_OF_MARKERS)
+    step = max(1, len(data.importance) // _ENOUGH_REGIONS)
+    regression = Regression(data.at(slice(None, None, step)))
+    regression.weigh(None)
+    for _ in range(_REWEIGHTINGS):
+        regression.weigh(regression.solve())
+    if step > 1:
+        proportions = regression.solve()
+        regression = Regression(data)
+        regression.weigh(proportions)
+    regression.used = used
+    return regression
 
 
 @dataclass(frozen=True)
@@ -189,7 +204,7 @@ class _Data:
         return _Data(self.profiles.at(regions), *values, self.floor, self.sum_to_one)
 
 
-class _Regression:
+class Regression:
     """Iteratively reweighted least squares.
 
     What has a region axis is in single precision: it holds reads, which are far less precise. The normal equations
@@ -198,74 +213,77 @@ class _Regression:
 
     # Gram matrix and right side, divided by a scale, and that scale.
     equations: tuple[Tensor, Tensor, Tensor]
+    # Which regions of the profiles it has.
+    used: Tensor | slice = slice(None)
 
     def __init__(self, data: _Data) -> None:
         self._n_tissues = len(data.profiles.mean)
-        self._penalty = _SUM_TO_ONE if data.sum_to_one else 0.0
+        self.penalty = _SUM_TO_ONE if data.sum_to_one else 0.0
         n_regions = len(data.importance)
         size = _BLOCK if data.importance.device.type == "cpu" else n_regions
-        self._blocks = [_Block(data.at(part)) for part in blocks(n_regions, size)]
+        self.blocks = [Block(data.at(part)) for part in blocks(n_regions, size)]
 
     def weigh(self, proportions: Tensor | None) -> None:
         """Weigh each value by the inverse of its variance at these proportions, or else by its reads."""
-        for block in self._blocks:
+        for block in self.blocks:
             block.weigh(proportions)
 
     def solve(self) -> Tensor:
         """Set up the equations with the present weights and solve them; returns proportions, float64 [n, n_tissues]."""
-        parts = [block.equations() for block in self._blocks]
+        parts = [block.equations() for block in self.blocks]
         entries, noise, right_side = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
         self.equations = gram, right_side, scale
-        proportions = nnls.solve(gram + self._penalty, right_side + self._penalty)
+        proportions = nnls.solve(gram + self.penalty, right_side + self.penalty)
         total = proportions.sum(dim=1, keepdim=True)
         # Where nothing is known, all tissues get the same.
         return torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
 
     def misfit(self, proportions: Tensor) -> Tensor:
         """Compute the weighted mean square of the residuals, float64 [n]."""
-        parts = [block.residuals(proportions) for block in self._blocks]
+        parts = [block.residuals(proportions) for block in self.blocks]
         squares, observed = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
         return squares / observed.clamp(min=1)
 
 
-class _Block:
+class Block:
     """The regions of a regression that are computed together."""
 
     def __init__(self, data: _Data) -> None:
         profiles = data.profiles
-        self._depth, self._importance, self._noise = data.depth, data.importance, profiles.noise
-        self._centre = profiles.mean.mean(dim=0) * data.sum_to_one
-        self._contrasts = profiles.mean - self._centre
-        self._products = nnls.pairs(self._contrasts)
+        self.depth, self.importance, self.noise = data.depth, data.importance, profiles.noise
+        self.centre = profiles.mean.mean(dim=0) * data.sum_to_one
+        self.contrasts = profiles.mean - self.centre
+        self._products = nnls.pairs(self.contrasts)
         self._donors = profiles.spread + profiles.noise
-        self._floor = torch.full_like(self._centre, data.floor)
-        self._values = (data.methylation - self._centre).nan_to_num_(nan=0.0)
+        self._floor = torch.full_like(self.centre, data.floor)
+        self.values = (data.methylation - self.centre).nan_to_num_(nan=0.0)
 
     def weigh(self, proportions: Tensor | None) -> None:
+        """Weigh as `Regression.weigh`."""
         if proportions is None:
-            self._weight = self._depth * self._importance
+            self.weight = self.depth * self.importance
             return
         proportions = proportions.float()
-        p = torch.addmm(self._centre, proportions, self._contrasts).clamp_(*_PROBABILITY_RANGE)
+        p = torch.addmm(self.centre, proportions, self.contrasts).clamp_(*_PROBABILITY_RANGE)
         # Without reads this is infinite, and the weight 0.
-        of_reads = p.addcmul_(p, p, value=-1).div_(self._depth)
+        of_reads = p.addcmul_(p, p, value=-1).div_(self.depth)
         variance = torch.addmm(self._floor, proportions.square(), self._donors).add_(of_reads)
-        self._weight = torch.div(self._importance, variance, out=variance)
+        self.weight = torch.div(self.importance, variance, out=variance)
 
     def equations(self) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the entries of the Gram matrix (`nnls.pairs`), the noise in its diagonal, and the right side."""
-        weight = self._weight
-        right_side = (weight * self._values) @ self._contrasts.T
-        return (weight @ self._products.T).double(), (weight @ self._noise.T).double(), right_side.double()
+        weight = self.weight
+        right_side = (weight * self.values) @ self.contrasts.T
+        return (weight @ self._products.T).double(), (weight @ self.noise.T).double(), right_side.double()
 
     def residuals(self, proportions: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the sum of the weighted squared residuals and the number of observed regions, [n] each."""
-        squares = (self._values - proportions.float() @ self._contrasts).square_().mul_(self._weight).sum(dim=1)
+        squares = (self.values - proportions.float() @ self.contrasts).square_().mul_(self.weight).sum(dim=1)
         # A sum of truth values would first be copied to integers.
-        return squares.double(), self._depth.sign().sum(dim=1)
+        return squares.double(), self.depth.sign().sum(dim=1)
 
 
 def _active_set_error(gram: Tensor, scale: Tensor, support: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ PACKAGE = Path(methmix.__file__).parent
 ORDER = [
     {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices"},
     {"nnls", "least_squares", "metrics", "scores", "arms"},
-    {"cuts"},
+    {"cuts", "contributions"},
     {"config"},
     {"files"},
     {"pages"},

@@ -3,24 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from experiments import mixed_profiles as made
 from scipy.optimize import minimize
 
 from methmix.least_squares import Profiles, deconvolve, marker_weights
-
-
-def made(rng, n_tissues=6, n_regions=800, n_mixtures=40, donors=3, spread=0.0):
-    """Mixtures of donors that differ from their tissue, and profiles that are means of other donors."""
-    truth = rng.beta(0.5, 0.5, (n_tissues, n_regions)) * 0.3 + rng.beta(0.5, 0.5, n_regions) * 0.7
-    estimate = truth + np.sqrt(spread / donors) * rng.standard_normal(truth.shape)
-    own = truth + np.sqrt(spread) * rng.standard_normal(truth.shape)
-    proportions = rng.dirichlet(np.full(n_tissues, 0.3), n_mixtures)
-    depth = rng.poisson(60, (n_mixtures, n_regions))
-    methylated = rng.binomial(depth, (proportions @ own).clip(0, 1))
-    with np.errstate(invalid="ignore"):
-        methylation = np.where(depth > 0, methylated / depth, np.nan)
-    full = np.full_like(truth, spread)
-    profiles = Profiles(*(torch.from_numpy(v).float() for v in (estimate, full, full / donors)))
-    return profiles, torch.from_numpy(methylation).float(), torch.from_numpy(depth).float(), proportions
 
 
 def test_proportions_are_not_negative_and_sum_to_one(rng):

@@ -13,6 +13,7 @@ rule prediction:
             caption="../report/prediction.rst",
             category="Prediction",
         ),
+        patients=directory("results/{name}/prediction/predictions_patients"),
     log:
         "logs/{name}/prediction.log",
     benchmark:

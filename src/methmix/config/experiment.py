@@ -67,7 +67,7 @@ class DetectionSettings(Section):
 class PredictionSettings(Section):
     """What ``snakemake predict`` predicts, and with which model."""
 
-    samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file, group]")
+    samples: str = Field(description="samples sheet, TSV: sample, file[, patient, date, name_in_file, group, batch]")
     checkpoint_phase: Phase = Field("phase3", description="phase whose sparse arm predicts; trained first if need be")
     pseudo_depth: Count = Field(30, description="reads that a value of a beta table stands for")
     genome: str | None = Field(None, description="genome build of the samples, if it is to be checked")
@@ -79,12 +79,16 @@ class PredictionSettings(Section):
         description="panel of normals: a file of python -m methmix.normals, controls (made of the control group), or "
         "none; null: made of the control group where it is large enough",
     )
+    one_depth: float | None = Field(
+        None, ge=1, description="mean depth at which groups are compared too; null: what 90 % of the samples reach"
+    )
     presence_threshold: float | None = Field(
         None,
         ge=0,
         le=1,
         description="presence probability from which on tissues get a proportion; null: the model's own",
     )
+    explain: bool | None = Field(None, description="which regions drive each call; null: for up to 50 samples")
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
 

@@ -116,6 +116,9 @@ class MlpBackbone(nn.Sequential):
         """Collect what `forward` is given of mixtures; arguments as for `Deconvolver.forward`."""
         return (methylation,)
 
+    def decomposition(self, methylation: Tensor, depth: Tensor) -> None:
+        """Take nothing apart: there are no least squares."""
+
     def forward(self, methylation: Tensor) -> Features:
         """Map methylation [batch, n_regions], NaN where missing, to features."""
         return Features(super().forward(methylation))  # type: ignore[no-untyped-call]

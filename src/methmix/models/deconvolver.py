@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from methmix.contributions import Decomposition
 from methmix.least_squares import Profiles
 from methmix.models.backbone import Features
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
@@ -160,6 +161,10 @@ class Deconvolver(nn.Module):
         """Compute the rest of `forward`."""
         features: Features = self.backbone(*given)
         return features
+
+    def decomposition(self, methylation: Tensor, depth: Tensor) -> Decomposition | None:
+        """Take the least squares of mixtures apart by region; None for a model without any."""
+        return self.backbone.decomposition(methylation, depth)
 
     def loss(
         self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None

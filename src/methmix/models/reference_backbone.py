@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from methmix.config.arm import ReferenceBackboneSettings
-from methmix.least_squares import Profiles, Solution, deconvolve, similarity
+from methmix.contributions import Decomposition
+from methmix.least_squares import Profiles, Solution, deconvolve, regress, similarity
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 
 # Least proportion of a tissue before its correction, which multiplies it.
@@ -68,13 +69,20 @@ class ReferenceBackbone(nn.Module):
         assert depth is not None  # for the type checker: without it there are no reads
         settings = self._least_squares
         with torch.no_grad():
-            used = profiles or self.profiles
-            if not settings.errors_in_variables:
-                used = used.exact()
-            solution = deconvolve(used, methylation, depth, *settings.options)
+            solution = deconvolve(self._used(profiles), methylation, depth, *settings.options)
             # Without reads nothing is known, but no proportion is off by more than all.
             error = solution.standard_error.float().clamp(max=1)
             return self._features(solution, depth), solution.proportions.float(), error, solution.misfit.float()
+
+    def decomposition(self, methylation: Tensor, depth: Tensor) -> Decomposition:
+        """Take the least squares of mixtures apart by region; arguments as for `Deconvolver.forward`."""
+        with torch.no_grad():
+            regression = regress(self._used(None), methylation, depth, *self._least_squares.options)
+            return Decomposition(regression, depth.shape[1])
+
+    def _used(self, profiles: Profiles | None) -> Profiles:
+        used = profiles or self.profiles
+        return used if self._least_squares.errors_in_variables else used.exact()
 
     def forward(self, features: Tensor, proportions: Tensor, error: Tensor, misfit: Tensor) -> Features:
         """Map what the least squares give, [batch, n_tissues, n_features] first, to features."""

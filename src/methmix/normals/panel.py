@@ -44,6 +44,13 @@ class Controls(NamedTuple):
     methylated: npt.NDArray[np.int64]
     depth: npt.NDArray[np.int64]
 
+    def values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Give methylation, NaN without reads, and depth, [n_controls, n_regions] each."""
+        depth = self.depth.astype(np.float32)
+        methylation = np.full(depth.shape, np.nan, dtype=np.float32)
+        np.divide(self.methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
+        return methylation, depth
+
     def digests(self) -> list[str]:
         """Digest of the counts of each control, by which it is recognised."""
         return [counts_digest(*counts) for counts in zip(self.methylated, self.depth, strict=True)]

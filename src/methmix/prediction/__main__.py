@@ -18,10 +18,12 @@ def main() -> int:
         help="counts tables, beta tables, Bismark coverage, bedMethyl, .beta, .pat.gz, or mixtures HDF5; all samples",
     )  # fmt: skip
     arguments.add_argument(
-        "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
+        "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group, batch]"
     )
     arguments.add_argument(
-        "--output", type=Path, help="table .csv, .json and .html beside it; nnls_proportion: NNLS on the model profiles"
+        "--output",
+        type=Path,
+        help="table .csv; .json, .html, pages of patients beside it; nnls_proportion: NNLS on the model",
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
@@ -29,12 +31,22 @@ def main() -> int:
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(
-        "--background", nargs="+", metavar="NAME", help="with --control-group: tissues not of interest, such as blood"
+        "--background", nargs="+", metavar="NAME", help="tissues not of interest, such as blood cell types"
     )
     arguments.add_argument(
         "--normals", metavar="FILE",
         help="panel of normals, made by python -m methmix.normals; controls: make one of the control group, which is "
         "done without this option too, where there are enough; none: use none",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--one-depth", type=float, metavar="D",
+        help="mean depth that samples are thinned to, for a comparison of groups that depth cannot explain; None: what "
+        "90 %% of the samples reach",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--explain", action=argparse.BooleanOptionalAction,
+        help="which regions drive each call, and whether it rests on few; takes 0.03 s per call and 50,000 regions; "
+        "None: for up to 50 samples",
     )  # fmt: skip
     arguments.add_argument(
         "--presence-threshold", type=float, metavar="P",

@@ -4,25 +4,30 @@ import logging
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from methmix import cli
+from methmix import cli, seeds
 from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import Array
+from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
-from methmix.normals.panel import Panel
+from methmix.normals.panel import Controls, Panel
+from methmix.normals.panel_making import panel_of_counts
 from methmix.prediction.against_normals import AboveNormals, beside_panel
+from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
 from methmix.prediction.sample_results import Cohort, SampleResult, split
+from methmix.prediction.thinning import predict_thinned
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
+from methmix.rows import Rows
 from methmix.samples.aligned import chosen_blocks, regions_of
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.checkpoint import Checkpoint
@@ -44,8 +49,10 @@ def predict_samples(
 ) -> Cohort:  # fmt: skip
     """Predict the samples of a sheet, in its order, or without one all samples of the files, as named there.
 
-    ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`, the
-    others for `open_samples`. With a panel of normals, samples are compared with its controls.
+    ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`,
+    ``explain`` (None: up to `MOST_SAMPLES`) and ``background`` for `explain`, ``control_group`` and ``one_depth`` for
+    `predict_thinned`, the others for `open_samples`. With a panel of normals, samples are
+    compared with its controls.
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
@@ -56,8 +63,9 @@ def predict_samples(
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold), panel=panel)
+    cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
-    with CountsStore(len(regions)) as poor_fits:
+    with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
             with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
@@ -66,17 +74,49 @@ def predict_samples(
                     of_block = [chosen[name] for name in block.names]
                     results = predict_block(model, block, of_block, samples.n_found, threshold, panel)
                     cohort.results += results
+                    if options.control_group or _explained(options, cohort, sheet):
+                        counts.append(block.methylation, block.depth)
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
         _judge(cohort)
         _warn(cohort)
+        if options.control_group:
+            again = partial(predict_block, model, threshold=threshold)
+            thin_panel = None if panel is None else partial(_panel_of, model, checkpoint, panel)
+            predict_thinned(cohort, counts, again, options, checkpoint.seed, thin_panel)
+        if _explained(options, cohort, sheet):
+            at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
+            explain(cohort, counts, model, at_threshold, checkpoint.region_names)
         if options.unknown:
             add_unknown(cohort, model, poor_fits, threshold)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
     return cohort
+
+
+def _explained(options: Namespace, cohort: Cohort, sheet: list[Sample] | None) -> bool:
+    """Whether the samples are explained; without a sheet, their number is known only when all have been read."""
+    if options.explain is None:
+        return len(cohort.results if sheet is None else sheet) <= MOST_SAMPLES
+    return bool(options.explain)
+
+
+def _predicted(
+    model: Deconvolver, methylation: Rows, depth: Rows, threshold: float | None, panel: Panel | None
+) -> Prediction:
+    """Predict samples, beside a panel if there is one."""
+    found = predict_at(model, methylation, depth, threshold)
+    return found if panel is None else beside_panel(panel, model, found, methylation[:], depth[:], threshold)[0]
+
+
+def _panel_of(model: Deconvolver, checkpoint: Checkpoint, panel: Panel, controls: Controls) -> Panel:
+    """Make a panel of other controls for the same tissues of interest."""
+    methylation, depth = controls.values()
+    proportions = predict_at(model, methylation, depth).proportions
+    rng = seeds.generator(checkpoint.seed, "normals", "one depth")
+    return panel_of_counts(model, checkpoint, controls, proportions, panel.columns, rng)
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:

@@ -1,6 +1,7 @@
 """The outputs of a prediction: the record (JSON), and the table (CSV) and the page (HTML) made from it."""
 
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,19 @@ from methmix.pages.style import embed
 from methmix.prediction.against_normals import AboveNormals
 from methmix.prediction.card import card_text
 from methmix.prediction.goodness_of_fit import FEWEST, ODD, Fit, number
-from methmix.prediction.group_comparison import FEW
-from methmix.prediction.sample_figures import MOST_BARS, MOST_PATIENTS, bars, by_patient, courses, group_boxes, heatmap
-from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, shown
+from methmix.prediction.group_comparison import FEW, SPECIFICITY
+from methmix.prediction.patient_page import page_names
+from methmix.prediction.sample_figures import (
+    MOST_BARS,
+    MOST_LINES,
+    MOST_PATIENTS,
+    bars,
+    by_patient,
+    courses,
+    group_boxes,
+    heatmap,
+)
+from methmix.prediction.sample_results import UNKNOWN, Cohort, SampleResult, in_percent, shown
 from methmix.prediction.statement import STATEMENT
 
 # Whether a tissue of interest is above a panel of normals, at each specificity.
@@ -26,6 +37,7 @@ COLUMNS = [
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
     "verdict",
     *CALLED,
+    *("proportion_without_strongest", "rests_on_few_regions"),
 ]
 # Tissues that the overview of the page names for each sample.
 _LEADING = 4
@@ -40,6 +52,7 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
         "matching": {"n_regions": cohort.n_regions, "files": cohort.matching},
         "notes": cohort.notes,
         "presence_threshold": cohort.presence_threshold,
+        "background": cohort.background,
         "normals": None if cohort.panel is None else panel_record(cohort.panel),
         "model": card,
         "commit": provenance.commit(),
@@ -50,29 +63,36 @@ def record_of(cohort: Cohort, card: dict[str, Any], groups: dict[str, Any] | Non
 def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
-    It has `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated
-    are missing; all but the verdict are of a sample without estimates.
+    It has `COLUMNS`, and ``patient``, ``date``, ``group``, ``batch`` where any sample has them. Quantities that are not
+    estimated are missing; all but the verdict are of a sample without estimates.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
     rows = []
     for sample in samples:
+        calls = {call["tissue"]: call for call in (sample["explanation"] or {}).get("calls", [])}
         for tissue in tissues:
             known = sample["proportions"].get(tissue, {})
             low, high = known.get("interval") or (None, None)
             below_limit = known["proportion"] == 0 if known else None
             own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
             own["verdict"] = sample["fit"]["verdict"]
+            if call := calls.get(tissue):
+                own["proportion_without_strongest"] = call["without_strongest"]["proportion"]
+                own["rests_on_few_regions"] = call["rests_on_few_regions"]
             rows.append({**own, **known, "below_limit": below_limit})
     whole = pd.DataFrame(rows, columns=COLUMNS)
-    for name in ("patient", "date", "group"):
+    for name in ("patient", "date", "group", "batch"):
         if any(sample[name] for sample in samples):
             whole[name] = [sample[name] or "" for sample in samples for _ in tissues]
     return whole
 
 
-def render(cohort: Cohort, record: dict[str, Any]) -> str:
-    """Render the page, which opens offline: figures of the samples, numbers of their record."""
+def render(cohort: Cohort, record: dict[str, Any], patient_folder: str = "") -> str:
+    """Render the page, which opens offline: figures of the samples, numbers of their record.
+
+    Pages of patients are in a folder of this name beside it.
+    """
     drawn = {
         "bars": bars(cohort),
         "heatmap": heatmap(cohort),
@@ -86,11 +106,16 @@ def render(cohort: Cohort, record: dict[str, Any]) -> str:
         card=card_text(record["model"]),
         figures={name: figure and embed(figure) for name, figure in drawn.items()},
         by_proportion=lambda sample: sorted(sample["proportions"].items(), key=lambda item: -item[1]["proportion"]),
+        patient_pages={name: quote(f"{patient_folder}/{page}") for name, page in page_names(cohort).items()},
+        in_percent=in_percent,
         leading=_LEADING,
         few=FEW,
+        specificity=SPECIFICITY,
+        batches=any(sample["batch"] for sample in record["samples"]),
         fewest=FEWEST,
         most_bars=MOST_BARS,
         most_patients=MOST_PATIENTS,
+        most_lines=MOST_LINES,
         n_answered=len(cohort.answered),
         n_odd=sum(result.verdict == ODD for result in cohort.results),
         n_courses=len(by_patient(cohort)),
@@ -106,6 +131,7 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         "patient": sample.patient or None,
         "date": sample.date.isoformat() if sample.date else None,
         "group": sample.group or None,
+        "batch": sample.batch or None,
         "answered": known is not None,
         "proportions": {} if known is None else _tissues(cohort, known, result),
         "regions": {"model": cohort.n_regions, "found": result.regions_found, "observed": result.regions_observed},
@@ -120,6 +146,7 @@ def _sample(cohort: Cohort, result: SampleResult) -> dict[str, Any]:
         },
         "flags": result.flags(cohort.n_regions),
         "above_normals": None if known is None else _above_normals(result.above_normals),
+        "explanation": result.explanation,
     }
 
 

@@ -4,9 +4,11 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 
@@ -18,9 +20,13 @@ from methmix.normals.panel import FEWEST, Panel
 from methmix.normals.panel_file import check_panel, read_panel, write_panel
 from methmix.normals.panel_making import model_attributes, panel_of_sheet
 from methmix.prediction.card import card_text, model_card
+from methmix.prediction.confounding import compare_and_check
 from methmix.prediction.deconvolve import predict_samples
-from methmix.prediction.group_comparison import check_groups, compare
+from methmix.prediction.group_comparison import check_groups
 from methmix.prediction.output import record_of, render, table
+from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
+from methmix.prediction.thinning import check_one_depth
+from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
 
@@ -45,6 +51,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
+    check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
@@ -52,12 +59,24 @@ def predict_and_write(options: argparse.Namespace) -> None:
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
         groups = None
         if options.control_group:
-            groups = compare(cohort, options.control_group, options.background, checkpoint.seed)
+            groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
         record = record_of(cohort, card, groups)
         table(cohort, record).to_csv(csv_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-        html_file.write_text(render(cohort, record))
+        folder = patient_folder(options.output)
+        html_file.write_text(render(cohort, record, folder.name))
+        for name, page in patient_pages(cohort, record, quote(f"../{outputs[2].name}")):
+            stack.enter_context(atomic_path(folder / name)).write_text(page)
+    if sheet:
+        _only(folder, page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _only(folder: Path, names: Iterable[str]) -> None:
+    """Remove pages of an earlier run, of patients that are no longer in the sheet."""
+    folder.mkdir(exist_ok=True)
+    for page in set(folder.glob("*.html")) - {folder / name for name in names}:
+        page.unlink()
 
 
 def _panel(
@@ -85,14 +104,15 @@ def _panel(
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    digest = {"checkpoint": sha256(options.checkpoint)}
     if options.reference is None:
-        return model_card(checkpoint)
+        return {**model_card(checkpoint), **digest}
     reference = read_reference(options.reference)
     check_same_data(options.checkpoint, checkpoint, reference.tissue_names, reference.digest, str(options.reference))
     if reference.content_digest != checkpoint.identity.get("reference"):
         what = "%s: has the tissues and regions of the model, which was trained on other donors"
         logger.warning(what, options.reference)
-    return model_card(checkpoint, reference)
+    return {**model_card(checkpoint, reference), **digest}
 
 
 def _check_usage(options: argparse.Namespace) -> None:

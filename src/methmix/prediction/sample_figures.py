@@ -1,5 +1,6 @@
 """Figures of the samples of a prediction, and of groups of them."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +17,8 @@ from methmix.prediction.sample_results import Cohort, SampleResult
 
 MOST_BARS = 40
 MOST_PATIENTS = 24
+# Tissues in one course, whose legend leaves room for it.
+MOST_LINES = 6
 # Tissues in the bars have the strong colours of the palette, then the light ones; its greys are for the others.
 _STRONG = [number for number in range(0, 20, 2) if number != 14]
 _COLOURS = [mpl.colormaps["tab20"](number + light) for light in (0, 1) for number in _STRONG]
@@ -87,8 +90,21 @@ def courses(cohort: Cohort) -> Figure | None:
     panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
     for axes, of_patient in zip(panels, patients, strict=False):
         _course(axes, of_patient, cohort.tissues)
+        axes.set_title(of_patient[0][0].sample.patient)
     for axes in panels[len(patients) :]:
         axes.set_axis_off()
+    return figure
+
+
+@drawing
+def patient_course(of_patient: Answered, tissues: list[str], background: list[str]) -> Figure | None:
+    """Draw the change over time of one patient; None with a single date."""
+    dated = [pair for pair in of_patient if pair[0].sample.date]
+    if len({result.sample.date for result, _ in dated}) < 2:
+        return None
+    dated.sort(key=lambda pair: str(pair[0].sample.date))
+    figure = Figure(figsize=(7.2, 2.3))
+    _course(figure.subplots(), dated, tissues, background)
     return figure
 
 
@@ -132,15 +148,16 @@ def by_patient(cohort: Cohort) -> list[Answered]:
     return [of_patient for of_patient in patients if len({result.sample.date for result, _ in of_patient}) > 1]
 
 
-def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
-    """Draw the tissues that exceed their limit of detection at any date, without the patient's largest one."""
+def _course(axes: Axes, of_patient: Answered, tissues: list[str], background: Sequence[str] = ()) -> None:
+    """Draw the tissues that exceed their limit of detection at any date, without background, or else the largest."""
     values = _matrix(of_patient)
     dates: list[Any] = [result.sample.date for result, _ in of_patient]
     intervals = [(found.low, found.high) for _, found in of_patient]
     limits = (_LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0) for _, found in of_patient)
     above = np.any([row > limit for row, limit in zip(values, limits, strict=True)], axis=0)
-    others = np.argsort(-values.mean(axis=0), kind="stable")[1:]
-    for tissue in others[above[others]]:
+    order = np.argsort(-values.mean(axis=0), kind="stable")
+    others = order[[tissues[t] not in background for t in order]] if background else order[1:]
+    for tissue in others[above[others]][:MOST_LINES]:
         line = axes.plot(dates, values[:, tissue], "o-", markersize=4, label=tissues[tissue])[0]
         low, high = ([end[tissue] for end in ends if end is not None] for ends in zip(*intervals, strict=True))
         if low and high:
@@ -148,8 +165,8 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str]) -> None:
     if axes.lines:
         axes.legend(fontsize=7)
     else:
-        axes.text(0.5, 0.5, "nothing beside the\nlargest tissue", ha="center", transform=axes.transAxes, color=TRUTH)
-    axes.set_title(of_patient[0][0].sample.patient)
+        words = "no tissue but the background" if background else "nothing beside the\nlargest tissue"
+        axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes, color=TRUTH)
     axes.set_ylim(bottom=0)
     percent_axis(axes.yaxis)
     days = sorted(set(dates))

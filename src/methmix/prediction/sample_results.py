@@ -34,7 +34,7 @@ class SampleResult:
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
     makes of it. ``above_normals`` is what it has beside a panel of normals, None without one. ``nnls`` are the
     proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the proportion of the unknown component,
-    0-1.
+    0-1, and ``explanation`` the regions that drive its calls (plain data, see `methmix.prediction.explanation`).
     """
 
     sample: Sample
@@ -47,6 +47,13 @@ class SampleResult:
     fit: Fit | None = None
     verdict: str | None = None
     above_normals: AboveNormals | None = None
+    explanation: dict[str, Any] | None = None
+
+    @property
+    def on_few_regions(self) -> list[str]:
+        """Tissues whose calls rest on few regions."""
+        calls = self.explanation["calls"] if self.explanation else []
+        return [call["tissue"] for call in calls if call["rests_on_few_regions"]]
 
     @property
     def poor_fit(self) -> bool:
@@ -62,7 +69,10 @@ class SampleResult:
             # Without a limit, below the depths of the calibration, it may be chance.
             return [_RESEMBLES_NOTHING if self.fit.misfit_limit else f"{_NOT_SEEN} ({observed}): no estimates"]
         flags = [_OF_VERDICT[self.verdict]] if self.verdict in _OF_VERDICT else []
-        return [*flags, f"only {observed}"] if self.regions_observed < _FEW_REGIONS * n_regions else flags
+        if self.regions_observed < _FEW_REGIONS * n_regions:
+            flags.append(f"only {observed}")
+        few = self.on_few_regions
+        return [*flags, f"on few regions: {', '.join(few)}"] if few else flags
 
 
 @dataclass
@@ -70,8 +80,9 @@ class Cohort:
     """All samples that are predicted together, in the order of sheet or files, by a model of so many regions.
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
-    ``presence_threshold`` is the one that they are predicted at, 0-1; None without a gate. ``panel`` is the panel of
-    normals that they are compared with, None without one.
+    ``background`` are tissues not of interest. ``presence_threshold`` is the one that they are predicted at, 0-1; None
+    without a gate. ``panel`` is the panel of normals that they are compared with, None
+    without one. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if none are compared.
     """
 
     tissues: list[str]
@@ -81,6 +92,9 @@ class Cohort:
     notes: list[str] = field(default_factory=list)
     presence_threshold: float | None = None
     panel: Panel | None = None
+    background: list[str] = field(default_factory=list)
+    one_depth: float | None = None
+    thinned: list[SampleResult] = field(default_factory=list)
 
     @property
     def answered(self) -> list[tuple[SampleResult, Prediction]]:
@@ -113,10 +127,11 @@ def shown(proportion: float, limit: float | None, upper: float | None = None) ->
     ``limit`` is its limit of detection, ``upper`` the upper end of its interval; None or NaN where they are not known.
     """
     if proportion > 0:
-        return _percent(proportion)
-    of_limit = "limit not known" if limit is None or np.isnan(limit) else f"limit {_percent(limit)}"
-    return f"0 ({of_limit})" if upper is None or np.isnan(upper) else f"0 (up to {_percent(upper)}; {of_limit})"
+        return in_percent(proportion)
+    of_limit = "limit not known" if limit is None or np.isnan(limit) else f"limit {in_percent(limit)}"
+    return f"0 ({of_limit})" if upper is None or np.isnan(upper) else f"0 (up to {in_percent(upper)}; {of_limit})"
 
 
-def _percent(proportion: float) -> str:
+def in_percent(proportion: float) -> str:
+    """Write a proportion in per cent, with two significant digits or one decimal."""
     return f"{100 * proportion:.2g} %" if proportion < 0.0995 else f"{100 * proportion:.1f} %"

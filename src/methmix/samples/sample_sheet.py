@@ -11,7 +11,7 @@ from methmix.errors import InputError
 from methmix.reference.inputs import data_file
 
 _NEEDED = ["sample", "file"]
-_OPTIONAL = ["patient", "date", "name_in_file", "group"]
+_OPTIONAL = ["patient", "date", "name_in_file", "group", "batch"]
 _HINT = (
     f"expected a tab-separated table with the columns {', '.join(_NEEDED)}[, {', '.join(_OPTIONAL)}]; "
     "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
@@ -23,7 +23,7 @@ class Sample:
     """One sample to predict; empty for what is not known.
 
     ``file`` is as written: `data_file` finds it. An empty ``name_in_file`` means ``name``, or the only sample of a
-    file. ``group`` is what it is compared as, for example ``Control``.
+    file. ``group`` is what it is compared as, for example ``Control``; ``batch`` what it was prepared or sequenced in.
     """
 
     name: str
@@ -32,10 +32,11 @@ class Sample:
     date: datetime.date | None = None
     name_in_file: str = ""
     group: str = ""
+    batch: str = ""
 
 
 def read_sheet(path: Path) -> list[Sample]:
-    """Read a sheet: a TSV with columns ``sample, file[, patient, date, name_in_file, group]``; errors name the line."""
+    """Read a sheet, a TSV: ``sample, file[, patient, date, name_in_file, group, batch]``; errors name the line."""
     samples = []
     first_line: dict[str, int] = {}
     for line, row in enumerate(_table(path).to_dict("records"), start=2):
@@ -96,11 +97,13 @@ def options(experiment: Experiment) -> list[str]:
     settings = experiment.prediction
     if settings is None:
         return []
-    named = {"pseudo_depth", "genome", "regions_file", "control_group", "normals", "presence_threshold"}
+    named = {"pseudo_depth", "genome", "regions_file", "control_group", "normals", "presence_threshold", "one_depth"}
     given = settings.model_dump(include=named, exclude_none=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    if settings.control_group:
+    if experiment.background:
         words += ["--background", *experiment.background]
+    if settings.explain is not None:
+        words.append("--explain" if settings.explain else "--no-explain")
     return [*words, "--unknown"] if settings.unknown else words
 
 
@@ -134,5 +137,5 @@ def _sample(where: str, values: dict[str, str]) -> Sample:
         raise InputError(
             f"{where}: invalid date: expected YYYY-MM-DD, found {day!r}", "leave it empty if it is not known"
         ) from None
-    others = {name: values.get(name, "") for name in ("patient", "name_in_file", "group")}
+    others = {name: values.get(name, "") for name in ("patient", "name_in_file", "group", "batch")}
     return Sample(values["sample"], Path(values["file"]), date=taken, **others)

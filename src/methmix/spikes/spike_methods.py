@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from methmix.arms import MAIN
@@ -46,7 +45,7 @@ def methods_without_panel(model: Deconvolver, context: Context, columns: Sequenc
 
 def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Found:
     """Predict samples beside a panel; the score is that of all tissues together."""
-    methylation, depth = fractions(samples)
+    methylation, depth = samples.values()
     prediction, above = beside_panel(panel, model, predict(model, methylation, depth), methylation, depth)
     assert prediction.low is not None and prediction.high is not None  # for the type checker
     score = np.array([own.total_score for own in above])
@@ -59,22 +58,14 @@ def crossfitted(panel: Panel) -> Found:
     return Found(panel.crossfitted.total_score.numpy(), panel.crossfitted.amounts.numpy())
 
 
-def fractions(samples: Controls) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Divide counts: methylation, NaN without reads, and depth."""
-    depth = samples.depth.astype(np.float32)
-    methylation = np.full(depth.shape, np.nan, dtype=np.float32)
-    np.divide(samples.methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
-    return methylation, depth
-
-
 def _by_model(model: Deconvolver, columns: list[int], samples: Controls) -> Found:
-    found = predict(model, *fractions(samples))
+    found = predict(model, *samples.values())
     ends = (None if values is None else values[:, columns] for values in (found.low, found.high))
     return Found(found.proportions[:, columns].sum(axis=1), found.proportions[:, columns], *ends)
 
 
 def _by_control(name: str, context: Context, columns: list[int], samples: Controls) -> Found:
-    methylation, depth = fractions(samples)
+    methylation, depth = samples.values()
     unknown = np.zeros((len(depth), len(context.reference.tissue_names)), dtype=np.float32)
     mixtures = Mixtures(methylation, depth, unknown, unknown, [], context.reference.tissue_names, {})
     with torch.inference_mode():

@@ -30,7 +30,7 @@ from methmix.normals.panel_command import controls_of
 from methmix.normals.panel_making import check_number, panel_of_counts, read_controls
 from methmix.normals.spiked_controls import spiked, thinned
 from methmix.samples.sample_sheet import read_sheet
-from methmix.spikes.spike_methods import WITH_PANEL, Method, crossfitted, fractions, methods_without_panel, with_panel
+from methmix.spikes.spike_methods import WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
 from methmix.spikes.spike_scores import SPIKES, Asked, spikes_table, summary
 from methmix.spikes.spikes_page import spikes_page
 from methmix.training.checkpoint import Checkpoint
@@ -132,7 +132,7 @@ class SpikeSuite:
         return Asked(repeat, depth, len(of_panel), recipients.names, blank_scores, found)
 
     def _panel(self, controls: Controls, rng: np.random.Generator) -> Panel:
-        proportions = predict(self._model, *fractions(controls)).proportions
+        proportions = predict(self._model, *controls.values()).proportions
         return panel_of_counts(self._model, self._checkpoint, controls, proportions, self.columns, rng)
 
 

@@ -11,7 +11,10 @@ from methmix.pages.render import render
 from methmix.pages.wording import between, in_unit, percent, plural, shown
 from methmix.report.metric_labels import HEADLINE
 
-TEMPLATES = [path for path in Path(methmix.__file__).parent.rglob("*.html") if path.parent.name != "pages"]
+# Macros that pages of predictions have in common.
+MACROS = {"explanation.html", "groups.html"}
+PAGES = [path for path in Path(methmix.__file__).parent.rglob("*.html") if path.parent.name != "pages"]
+TEMPLATES = [path for path in PAGES if path.name not in MACROS]
 REPEATED = {
     "title": "title with <angle>", "lead": "lead.", "images": [], "columns": HEADLINE, "lines": [], "legend": "legend"
 }  # fmt: skip

@@ -59,7 +59,10 @@ def test_too_few_reads_give_no_numbers(command, reference, plasma, tmp_path):
     rows = table["sample"] == "S3"
     assert table.loc[rows, COLUMNS[2:]].isna().all().all()
     # At a limit of 1 or more there is none.
-    assert table.loc[~rows, COLUMNS[2:]].drop(columns="limit_of_detection").notna().all().all()
+    assert table.loc[~rows, COLUMNS[2:-2]].drop(columns="limit_of_detection").notna().all().all()
+    # Only calls are explained.
+    explained = table.loc[~rows, COLUMNS[-2:]].notna()
+    assert (explained.sum(axis=1) % 2 == 0).all() and explained.any().all()
     sample = json.loads(output.with_suffix(".json").read_text())["samples"][3]
     assert sample["answered"] is False and sample["proportions"] == {}
     assert sample["flags"] == ["too few reads (1 of 600 regions observed)"]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from methmix.errors import InputError
-from methmix.prediction.group_comparison import N_BOOTSTRAP, auc, check_groups, compare
+from methmix.prediction.group_comparison import N_BOOTSTRAP, auc, check_groups, compare, holm, sensitivity
 from methmix.prediction.sample_figures import group_boxes
 from methmix.samples.sample_sheet import Sample
 
@@ -67,6 +68,49 @@ def test_the_interval_is_that_of_resamples_within_the_groups(cohort):
     assert found == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.03)
 
 
+@pytest.mark.parametrize(("n_cases", "n_controls"), [(7, 20), (12, 33)])
+def test_sensitivity_is_that_at_the_quantile_of_the_controls(n_cases, n_controls):
+    rng = np.random.default_rng(n_cases)
+    cases, controls = rng.integers(0, 30, n_cases) / 20, rng.integers(0, 20, n_controls) / 20
+    times = [rng.multinomial(n, np.full(n, 1 / n), size=6) for n in (n_cases, n_controls)]
+    found = sensitivity(cases, controls, *times)
+    for draw in range(6):
+        of_cases, of_controls = np.repeat(cases, times[0][draw]), np.repeat(controls, times[1][draw])
+        threshold = np.quantile(of_controls, 0.95, method="inverted_cdf")
+        assert found[draw] == pytest.approx((of_cases > threshold).mean())
+
+
+def test_sensitivity_needs_twenty_controls(cohort):
+    few, enough = (
+        compare(cohort({"Control": n, "Breast": 9}), "Control", ["B"], seed=1)["groups"][1] for n in (19, 20)
+    )
+    assert few["sensitivity"] == {"model": None, "nnls": None}
+    low, high = enough["sensitivity"]["model"]["ci95"]
+    assert low <= enough["sensitivity"]["model"]["estimate"] <= high
+
+
+def test_p_values_are_of_mann_whitney_and_adjusted_over_groups(cohort):
+    run = cohort({"Control": 30, "Breast": 15, "Ovary": 8, "Colon": 5})
+    rows = compare(run, "Control", ["B", "T"], seed=1)["groups"][1:]
+    raw = [row["p"]["model"] for row in rows]
+    for row in rows:
+        cases, controls = sums(run, row["group"]), sums(run, "Control")
+        assert row["p"]["model"] == pytest.approx(mannwhitneyu(cases, controls).pvalue)
+    assert [row["p_holm"]["model"] for row in rows] == pytest.approx(closed_test(raw))
+
+
+def closed_test(p_values):
+    """The largest Bonferroni p value of all hypotheses that imply each one (Marcus, Peritz and Gabriel 1976)."""
+    n = len(p_values)
+    sets = [[i for i in range(n) if number >> i & 1] for number in range(1, 2**n)]
+    return [max(min(1, len(s) * min(p_values[i] for i in s)) for s in sets if own in s) for own in range(n)]
+
+
+@pytest.mark.parametrize("p_values", [[0.01, 0.04, 0.03, 0.005], [0.2], [], [0.5, 0.5, 0.9], [1e-9, 0.04, 0.04, 0.04]])
+def test_holm_is_the_closed_test_of_bonferroni(p_values):
+    assert holm(p_values) == pytest.approx(closed_test(p_values))
+
+
 def test_the_difference_of_a_method_from_itself_is_none(cohort):
     run = cohort({"Control": 9, "Breast": 9})
     run.results = [replace(r, nnls=r.prediction.proportions) for r in run.results]
@@ -78,6 +122,7 @@ def test_without_numbers_or_nnls_there_is_nothing_to_compare(cohort):
     run.results[-1] = replace(run.results[-1], prediction=None)
     rows = compare(run, "Control", ["B"], seed=1)["groups"]
     assert rows[1]["auc"].keys() == {"model"} and rows[1]["model_minus_nnls"] is None
+    assert rows[2]["p_holm"] == {"model": None} and rows[1]["p"]["model"] == rows[1]["p_holm"]["model"]
     assert rows[2]["n"] == 0 and rows[2]["auc"] == {"model": None} and rows[2]["median"] == {"model": None}
     group_boxes(compare(run, "Control", ["B"], seed=1)).draw_without_rendering()
 
@@ -85,8 +130,8 @@ def test_without_numbers_or_nnls_there_is_nothing_to_compare(cohort):
 @pytest.mark.parametrize(
     ("control", "background", "message"),
     [
-        ("Control", None, "expected both or neither"),
-        (None, ["B"], "expected both or neither"),
+        ("Control", None, "--control-group: expected --background too"),
+        (None, ["Blood"], "'Blood' is no tissue of the model"),
         ("Healthy", ["B"], "found 'Healthy'\n  its column group has Breast, Control"),
         ("Control", ["B", "Blood"], "'Blood' is no tissue of the model\n  it knows B, T, liver, tumour"),
         ("Control", TISSUES, "so none is of interest"),
@@ -98,5 +143,6 @@ def test_what_cannot_be_compared_is_named(control, background, message):
         check_groups(sheet, TISSUES, control, background)
     check_groups(sheet, TISSUES, "Control", ["B", "T"])
     check_groups(None, TISSUES, None, None)
+    check_groups(None, TISSUES, None, ["B"])
     with pytest.raises(InputError, match="its column group has none"):
         check_groups(None, TISSUES, "Control", ["B"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from methmix.prediction.card import model_card
-from methmix.prediction.group_comparison import compare
+from methmix.prediction.confounding import compare_and_check
 from methmix.prediction.output import record_of, render
 from methmix.training.checkpoint import load_checkpoint
 
@@ -15,7 +15,7 @@ def page_of(checkpoint):
     """Render the page of a cohort, whose groups are compared, from the line of its groups on."""
 
     def rendered(cohort):
-        groups = compare(cohort, "Control", ["B", "T"], seed=1)
+        groups = compare_and_check(cohort, "Control", ["B", "T"], seed=1)
         page = render(cohort, record_of(cohort, model_card(load_checkpoint(checkpoint)), groups))
         return groups["groups"], page[page.index('id="groups"') :]
 

@@ -67,7 +67,10 @@ def settings(change, name="tiny"):
 
 def test_the_background_of_phase_3_is_the_default(tmp_path):
     plain = settings(lambda c: None)
-    assert options(plain) == ["--pseudo-depth=30"]
+    assert options(plain) == ["--pseudo-depth=30", "--background", "Blood"]
+    assert options(settings(lambda c: c["prediction"].update(explain=False, one_depth=40))) == [
+        *("--pseudo-depth=30", "--one-depth=40.0", "--background", "Blood", "--no-explain")
+    ]
     assert options(settings(lambda c: c["prediction"].update(control_group="Control", unknown=True))) == [
         *("--pseudo-depth=30", "--control-group=Control", "--background", "Blood", "--unknown")
     ]
