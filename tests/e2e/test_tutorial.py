@@ -53,7 +53,7 @@ def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
         "PYTHONPATH": str(checkout / "src"),
     }
     commands = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.DOTALL)
-    assert len(commands) == 6
+    assert len(commands) == 8
     printed = []
     for command in commands:
         done = subprocess.run(
@@ -63,7 +63,8 @@ def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
         assert done.returncode == 0, f"{command}\n{done.stderr[-4000:]}"
         printed.append(done.stdout)
     results = checkout / "results"
-    for name in ("reference/reference_report.html", "phase3/comparison/report.html", "prediction/predictions.html"):
+    for name in ("reference/reference_report.html", "phase3/comparison/report.html", "prediction/predictions.html",
+                 "spikes/report.html"):  # fmt: skip
         assert (results / "metdecode_294" / name).stat().st_size > 10_000, name
     assert "For research use only" in printed[3] and "neutrophil" in printed[3]
     of_sheet, of_file = (
@@ -78,5 +79,18 @@ def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
         # Cancer is told from controls no worse than by NNLS: the paired interval is not below 0.
         assert groups[kind]["model_minus_nnls"]["ci95"][1] > 0, kind
         assert groups[kind]["auc"]["model"]["estimate"] > 0.5, kind
+    assert record["normals"]["n_controls"] == 93 and record["normals"]["mean_sum"] < 0.02
+    # The file of all samples and the sheet are compared with the same controls.
+    pd.testing.assert_series_equal(
+        *(table.set_index(["sample", "tissue"])["proportion"].sort_index() for table in (of_sheet, of_file)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    spikes = json.loads((results / "metdecode_294/spikes/spikes.json").read_text())
+    five, ten = (spikes["spikes"].index(amount) for amount in (0.05, 0.1))
+    called = {name: values["called_95"] for name, values in spikes["methods"].items()}
+    assert called["sparse_normals"][0] < 0.1
+    assert called["sparse_normals"][five] > 0.4 and called["sparse_normals"][ten] > 0.9
+    assert called["sparse_normals"][ten] > max(called[name][ten] for name in ("sparse", "nnls", "em", "qp_replicates"))
     blood = of_sheet[~of_sheet["tissue"].str[0].str.isupper() & of_sheet["sample"].str.startswith("Control")]
     assert blood.groupby("sample")["proportion"].sum().mean() > 0.9

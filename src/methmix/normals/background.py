@@ -27,7 +27,7 @@ _LEAST_VARIANCE = 1e-6
 _PROBABILITY_RANGE = (0.005, 0.995)
 # Fewest controls with reads in a region for which its variance can be estimated.
 _FEWEST_OBSERVED = 3
-# Regions that are computed together.
+# Regions that are computed together; products of so few are precise enough in single precision.
 _BLOCK = 4096
 
 
@@ -44,8 +44,9 @@ class Background:
     variance: Tensor
 
     @cached_property
-    def _single(self) -> Tensor:
-        return self.factors.float()
+    def _stored(self) -> Tensor:
+        """The factors as they are multiplied: with many regions in single precision, in which single values are."""
+        return self.factors if len(self.mean) <= _BLOCK else self.factors.float()
 
     def to(self, device: torch.device) -> "Background":
         """Move to a device."""
@@ -66,10 +67,9 @@ class Background:
         precision = 1 / (self.variance + self.read_variance(depth))
         n_factors = len(self.factors)
         whole = rows.new_zeros(n_factors + len(rows), n_factors + len(rows))
-        root = precision.sqrt().float()
-        # Products in single precision, of few regions at a time, are precise enough for values that hold reads.
+        root = precision.sqrt().to(self._stored.dtype)
         for part in blocks(len(precision), _BLOCK):
-            stacked = torch.cat([self._single[:, part], rows[:, part].float()]).mul_(root[part])
+            stacked = torch.cat([self._stored[:, part], rows[:, part].to(root)]).mul_(root[part])
             whole += (stacked @ stacked.T).double()
         of_factors, of_rows = whole.tensor_split([n_factors])
         inner, across, outer = of_factors[:, :n_factors], of_factors[:, n_factors:], of_rows[:, n_factors:]

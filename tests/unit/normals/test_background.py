@@ -81,3 +81,18 @@ def test_shrinkage_is_chosen_by_what_is_probable_of_a_control_left_out(controls)
             law = multivariate_normal(left.mean.numpy(), covariance(left, depth[row]).numpy())
             found[candidate] += law.logpdf(methylation[row].numpy())
     assert choose_shrinkage(methylation, depth) == max(found, key=found.get)
+
+
+def test_products_over_many_regions_are_precise_enough():
+    rng, n = np.random.default_rng(9), 9000
+    depth = rng.poisson(30, (12, n))
+    controls = fractions(rng.binomial(depth, rng.beta(0.5, 0.5, n)), depth)
+    background = fit_background(*controls, 0.4)
+    rows = torch.nan_to_num(controls[0][:3]) - background.mean
+    products, _ = background.whitened(controls[1][0], rows)
+    precision = 1 / (background.variance + background.read_variance(controls[1][0]))
+    across = (background.factors * precision) @ rows.T
+    inner = torch.eye(len(background.factors)) + (background.factors * precision) @ background.factors.T
+    expected = (rows * precision) @ rows.T - across.T @ torch.linalg.solve(inner, across)
+    # A score is the root of such a number, of which 1 matters.
+    assert (products - expected).abs().max() < 0.05
