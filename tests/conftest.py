@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
@@ -89,6 +91,40 @@ def write_yaml(tmp_path: Path) -> Callable[[Any], Path]:
 def reference() -> Reference:
     """A small simulated reference: 6 tissues in 3 groups, 24 donors, 400 regions."""
     return build_reference(Experiment.model_validate(_SMALL))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], Path]], Path]:
+    """Make something in a folder of that name, once for all workers of pytest-xdist; gives the path that was made."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+
+    def give(name: str, make: Callable[[Path], Path]) -> Path:
+        folder, made = shared / f"once-{name}", shared / f"once-{name}.path"
+        with FileLock(f"{folder}.lock"):
+            if not made.is_file():
+                folder.mkdir(exist_ok=True)
+                made.write_text(str(make(folder)))
+        return Path(made.read_text())
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """Give a trained model of `experiments.tiny_reference`, which nobody changes."""
+    # Imported here: a process that only distributes the tests need not wait for torch.
+    from experiments import tiny_reference, trained
+
+    return once("trained", partial(trained, tiny_reference()))
+
+
+@pytest.fixture(scope="session")
+def lacking_checkpoint(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """Give a trained model of `experiments.tiny_reference` without its liver."""
+    from experiments import tiny_reference, trained, without
+
+    return once("lacking", partial(trained, without(tiny_reference(), "Liver")))
 
 
 @pytest.fixture
