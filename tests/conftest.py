@@ -3,8 +3,6 @@
 import copy
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import snakemake_runs
 import yaml
 from filelock import FileLock
 
@@ -38,15 +37,9 @@ def copy_checkout(to: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+def snakemake() -> Callable[..., snakemake_runs.Done]:
     """Run snakemake in a folder with the Python of the tests."""
-
-    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-
-    return run
+    return snakemake_runs.run
 
 
 @pytest.fixture(scope="session")
