@@ -20,6 +20,19 @@ from methmix.reference.build import build_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# The files that take longest: begun first, so that at the end no worker waits for another that has one still to do.
+_LONGEST = (
+    "test_events", "test_scripts", "test_tutorial", "test_tiny", "test_real_samples", "test_profile", "test_sweep",
+    "test_end_to_end", "test_workflow", "test_training", "test_parallel", "test_gpu_run", "test_ranks",
+    "test_evaluate", "test_diagnosis", "test_warm_start", "test_gpu_kernel", "test_deconvolve", "test_closure",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by file; pytest-xdist keeps the order with ``--no-loadscope-reorder``."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
