@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
 import copy
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by file; pytest-xdist keeps the order with ``--no-loadscope-reorder``."""
     rank = {name: number for number, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what all modules hold out of garbage collections, each of which would look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
