@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 # Snakemake rules call `python`, which must be that of the environment.
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+# Whole files, as what is made for one is shared by its tests, and the longest first.
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: compare test test-all lint environment clean
 
@@ -14,10 +16,10 @@ compare: environment
 	@echo "The report is results/default/phase2/comparison/report.html"
 
 test: $(VENV)/.ready-dev
-	$(RUN) python -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
+	$(RUN) $(PYTEST) -m "not slow and not slurm"
 
 test-all: test
-	$(RUN) python -m pytest -n 2 --dist loadfile -m "slow or slurm"
+	$(RUN) $(PYTEST) -m "slow or slurm"
 
 lint: $(VENV)/.ready-dev
 	$(RUN) ruff check src tests

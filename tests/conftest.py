@@ -1,23 +1,44 @@
 """Fixtures that all tests share."""
 
 import copy
+import gc
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import snakemake_runs
 import yaml
+from filelock import FileLock
 
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
 from methmix.reference.build import build_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# The files that take longest: begun first, so that at the end no worker waits for another that has one still to do.
+_LONGEST = (
+    "test_events", "test_scripts", "test_tutorial", "test_tiny", "test_real_samples", "test_profile", "test_sweep",
+    "test_end_to_end", "test_workflow", "test_training", "test_parallel", "test_gpu_run", "test_ranks",
+    "test_evaluate", "test_diagnosis", "test_warm_start", "test_gpu_kernel", "test_deconvolve", "test_closure",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by file; pytest-xdist keeps the order with ``--no-loadscope-reorder``."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what all modules hold out of garbage collections, each of which would look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +57,9 @@ def copy_checkout(to: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+def snakemake() -> Callable[..., snakemake_runs.Done]:
     """Run snakemake in a folder with the Python of the tests."""
-
-    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-
-    return run
+    return snakemake_runs.run
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +104,40 @@ def write_yaml(tmp_path: Path) -> Callable[[Any], Path]:
 def reference() -> Reference:
     """A small simulated reference: 6 tissues in 3 groups, 24 donors, 400 regions."""
     return build_reference(Experiment.model_validate(_SMALL))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], Path]], Path]:
+    """Make something in a folder of that name, once for all workers of pytest-xdist; gives the path that was made."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+
+    def give(name: str, make: Callable[[Path], Path]) -> Path:
+        folder, made = shared / f"once-{name}", shared / f"once-{name}.path"
+        with FileLock(f"{folder}.lock"):
+            if not made.is_file():
+                folder.mkdir(exist_ok=True)
+                made.write_text(str(make(folder)))
+        return Path(made.read_text())
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """Give a trained model of `experiments.tiny_reference`, which nobody changes."""
+    # Imported here: a process that only distributes the tests need not wait for torch.
+    from experiments import tiny_reference, trained
+
+    return once("trained", partial(trained, tiny_reference()))
+
+
+@pytest.fixture(scope="session")
+def lacking_checkpoint(once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """Give a trained model of `experiments.tiny_reference` without its liver."""
+    from experiments import tiny_reference, trained, without
+
+    return once("lacking", partial(trained, without(tiny_reference(), "Liver")))
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Small experiments that tests share."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from methmix import seeds
@@ -24,6 +27,7 @@ from methmix.reference.simulator import simulate_means
 from methmix.reference.variation import DonorVariation
 from methmix.scores import Scores
 from methmix.training.loop import Trainer
+from methmix.training.pictures import Pictures
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "config" / "tiny.yaml"
@@ -82,12 +86,24 @@ def validation_of(reference: Reference, n: int, split: Any = "validation") -> Mi
     return Mixtures(*arrays, [], reference.tissue_names, attributes)
 
 
+DUE = Pictures.due
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Train without pictures for TensorBoard, which take longer than all else of a small training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pictures, "due", lambda *_: False)
+        yield
+
+
 def trained(reference: Reference, folder: Path) -> Path:
     """Train the informed sparse model for some seconds; gives its checkpoint."""
     short = {"phase": "phase3", "training.epochs": 6, "training.mixtures_per_epoch": 2000}
     arm = load_arm(ROOT / "config" / "phase2_sparse.yaml", overrides=short)
     trainer = Trainer(arm, tiny_experiment(), reference, validation_of(reference, 600), folder, torch.device("cpu"))
-    trainer.run()
+    with undrawn():
+        trainer.run()
     return trainer.best_checkpoint
 
 

@@ -16,7 +16,7 @@ from methmix.files.mixtures import read_mixtures
 from methmix.files.reference import read_reference
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 TINY = ("--configfile", "config/tiny.yaml")
@@ -68,7 +68,6 @@ def test_arms_order_as_they_must(results):
     assert arms["all_absent"]["presence_recall"] == 0
 
 
-@pytest.mark.slow
 def test_limits_of_detection(checkout, results, snakemake):
     done = snakemake(checkout, "detection_limit", *TINY)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -116,7 +115,6 @@ def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
     assert record["model"]["donors"]["Blood"]["test"] == 1
 
 
-@pytest.mark.slow
 def test_ablation_of_one_ingredient(checkout, results, snakemake):
     variants = {"known_donors": {"label": "known", "arm": "sparse", "set": {"training.leave_donors_out": False}}}
     (checkout / "config/one.yaml").write_text(yaml.safe_dump({"variants": variants}))
@@ -155,7 +153,6 @@ def test_same_seed_same_bytes(checkout, results, snakemake):
     assert path.read_bytes() == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["phase1", "phase3"])
 def test_another_phase_is_evaluated_and_reported_alike(checkout, results, snakemake, phase):
     done = snakemake(checkout, phase, *TINY)
@@ -175,7 +172,6 @@ def test_another_phase_is_evaluated_and_reported_alike(checkout, results, snakem
         assert table.loc["trace", "n"] > 0
 
 
-@pytest.mark.slow
 def test_phase_3_started_from_phase_2(checkout, results, snakemake):
     assert snakemake(checkout, "phase3", *TINY).returncode == 0
     for arm in ("original", "sparse"):

@@ -1,5 +1,6 @@
 """Pages: each is one file that opens offline, extends ``base.html`` and writes numbers with the same filters."""
 
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,6 +12,12 @@ from methmix.pages import wording
 
 def render(template: str, **content: Any) -> str:
     """Render a template below the package, for example ``report/comparison.html``; it may use no undefined name."""
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    """Make what templates have in common; it compiles each of them once."""
     environment = Environment(
         loader=PackageLoader("methmix", "."),
         autoescape=True,
@@ -21,4 +28,4 @@ def render(template: str, **content: Any) -> str:
     environment.filters.update({f.__name__: f for f in (wording.percent, wording.in_unit, wording.between)})
     environment.globals.update(ARMS=ARMS, metrics=metrics, plural=wording.plural)
     environment.globals.update(commit=provenance.commit, versions=provenance.versions)
-    return environment.get_template(template).render(content)
+    return environment

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from experiments import ROOT, TINY
+from experiments import ROOT, TINY, undrawn
 
 from methmix import cli
 from methmix.benchmark import gpu_checks, gpu_processes, gpu_run, gpu_times
@@ -55,7 +55,8 @@ def room(config, patched, tmp_path_factory):
 def finished(config, patched, tmp_path_factory):
     output = tmp_path_factory.mktemp("gpu")
     parts = gpu_run.parts
-    with pytest.MonkeyPatch.context() as patch:
+    with undrawn(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("methmix.training.batches._CALIBRATION", 500)
         # What takes seconds of its own is tested apart, or is the same code as for the other arm.
         patch.setattr(gpu_checks, "_CPU_SECONDS", 600.0)
         patch.setattr(gpu_times, "apart", lambda function, *arguments: function(*arguments))

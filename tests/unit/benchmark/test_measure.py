@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from experiments import ROOT, TINY
+from experiments import ROOT, TINY, undrawn
 
 from methmix.benchmark import measure as module
 from methmix.benchmark.measure import checks, measure, number, page
@@ -36,7 +36,7 @@ def here(function, *arguments):
 @pytest.fixture(scope="module")
 def content(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    with pytest.MonkeyPatch.context() as patch:
+    with undrawn(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         patch.setattr(module, "apart", here)
         made = measure(TINY, 1, 12, (1, 0.5), torch.device("cpu"), folder)

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -38,10 +39,17 @@ def measured(folder, settings, reference):
     return json.loads((folder / "detection.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return tmp_path_factory.mktemp("measured") / "once"
+
+
 @pytest.fixture
-def folder(tmp_path, settings, reference):
-    measured(tmp_path, settings, reference)
-    return tmp_path
+def folder(original, tmp_path, settings, reference):
+    """Give a copy of a measurement, which is made once."""
+    if not original.exists():
+        measured(original, settings, reference)
+    return shutil.copytree(original, tmp_path, dirs_exist_ok=True)
 
 
 def test_page_opens_offline_and_has_the_limits(folder, monkeypatch):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
+from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference, undrawn
 from matplotlib.colors import to_rgba
 
 from methmix.arms import ARMS, names
@@ -77,7 +77,8 @@ def _evaluate_all(reference, validation, test, folder):
         checkpoint = None
         if ARMS[arm].kind == "trained":
             run = Trainer(tiny_arm(arm), tiny_experiment(), reference, validation, folder / arm, torch.device("cpu"))
-            run.run()
+            with undrawn():
+                run.run()
             checkpoint = run.best_checkpoint
         output = folder / arm / "evaluation"
         evaluate_arm(arm, tiny_experiment(), reference, validation, test, checkpoint, output)

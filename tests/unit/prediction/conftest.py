@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiments import PHASE3, counts_table, tiny_reference, trained
+from experiments import PHASE3, counts_table, tiny_reference
 
 from methmix import seeds
 from methmix.mixtures.sampler import MixtureSampler
@@ -22,8 +22,8 @@ def reference():
 
 
 @pytest.fixture(scope="session")
-def checkpoint(reference, tmp_path_factory):
-    return trained(reference, tmp_path_factory.mktemp("trained"))
+def checkpoint(tiny_checkpoint):
+    return tiny_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import PHASE3, counts_table, trained, without
+from experiments import PHASE3, counts_table, without
 
 from methmix import seeds
 from methmix.mixtures.sampler import MixtureSampler
@@ -23,9 +23,8 @@ def test_blocks_make_no_difference(command, counts, monkeypatch, tmp_path):
     assert pd.read_csv(parts)["proportion"].to_numpy() == pytest.approx(pd.read_csv(whole)["proportion"], abs=2e-4)
 
 
-def test_a_tissue_that_the_reference_lacks_is_flagged(command, reference, tmp_path):
+def test_a_tissue_that_the_reference_lacks_is_flagged(command, reference, lacking_checkpoint, tmp_path):
     lacking = without(reference, "Liver")
-    model = trained(lacking, tmp_path / "lacking")
     flagged = {}
     rng = np.random.default_rng(4)
     drawn = MixtureSampler(lacking, "test", PHASE3, [200]).sample(30, seeds.generator(4, "drawn"))
@@ -37,7 +36,7 @@ def test_a_tissue_that_the_reference_lacks_is_flagged(command, reference, tmp_pa
         reads = rng.binomial(depth, expected.clip(0, 1))
         batch = replace(drawn, methylation=torch.from_numpy((reads / np.maximum(depth, 1)).astype(np.float32)))
         path = counts_table(lacking, batch, tmp_path / "counts.tsv", range(30))
-        code, _, output = command("--samples", path, model=model)
+        code, _, output = command("--samples", path, model=lacking_checkpoint)
         assert code == 0
         record = json.loads(output.with_suffix(".json").read_text())
         flags = [sample["flags"] for sample in record["samples"]]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from experiments import PHASE3, counts_table, tiny_arm, tiny_reference, trained, without
+from experiments import PHASE3, counts_table, tiny_arm, tiny_reference, without
 
 from methmix import seeds
 from methmix.errors import InputError
@@ -39,8 +39,8 @@ def lacking(whole):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(lacking, tmp_path_factory):
-    return trained(lacking, tmp_path_factory.mktemp("lacking"))
+def checkpoint(lacking_checkpoint):
+    return lacking_checkpoint
 
 
 def drawn(reference, split, depth, n=N, seed=4):

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from experiments import ROOT, TINY, tiny_experiment, tiny_reference, trained
+from experiments import ROOT, TINY, tiny_experiment, tiny_reference
 
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.reference import write_reference
@@ -18,10 +18,10 @@ FILES = ("report.html", "robustness.csv", "robustness.json")
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
+def inputs(tmp_path_factory, tiny_checkpoint):
     folder = tmp_path_factory.mktemp("robustness")
     write_reference(folder / "reference.h5", tiny_reference())
-    return folder / "reference.h5", trained(tiny_reference(), folder / "run")
+    return folder / "reference.h5", tiny_checkpoint
 
 
 @pytest.fixture(scope="module")

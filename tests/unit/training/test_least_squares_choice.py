@@ -15,6 +15,8 @@ from methmix.training.checkpoint import load_checkpoint
 from methmix.training.least_squares_choice import choose, with_least_squares
 from methmix.training.loop import Trainer
 
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
 SAFE = LeastSquares(100, errors_in_variables=False, sum_to_one=False, residual_variance=0.0001)
 
 

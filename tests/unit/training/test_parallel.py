@@ -9,8 +9,11 @@ from experiments import ROOT, TINY, tiny_mixtures, tiny_reference
 
 from methmix.errors import InputError
 from methmix.files.reference import write_reference
+from methmix.training.__main__ import main
 from methmix.training.checkpoint import load_checkpoint
 from methmix.training.parallel import Ranks
+
+pytestmark = pytest.mark.usefixtures("short_calibration")
 
 MASTER = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
 
@@ -49,30 +52,39 @@ def data(tmp_path_factory):
     return folder
 
 
-def command(data, output, *options):
-    return [
-        sys.executable, "-m", "methmix.training", "--config=config/phase2_sparse.yaml", f"--experiment={TINY}",
-        f"--reference={data / 'reference.h5'}", f"--validation={data / 'phase2_validation_mixtures.h5'}",
-        "--set=training.epochs=4", "--set=training.mixtures_per_epoch=125", f"--output={output}", *options,
-    ]  # fmt: skip
+@pytest.fixture
+def train(data, tmp_path, monkeypatch, capsys):
+    """Train in a folder of ``tmp_path``, alone in this process or with several; gives what was reported."""
+    monkeypatch.chdir(ROOT)
+    for name in MASTER:
+        monkeypatch.delenv(name, raising=False)
+
+    def run(name, processes=1):
+        arguments = [
+            "--config=config/phase2_sparse.yaml", f"--experiment={TINY}", f"--reference={data / 'reference.h5'}",
+            f"--validation={data / 'phase2_validation_mixtures.h5'}", "--set=training.epochs=4",
+            "--set=training.mixtures_per_epoch=125", f"--output={tmp_path / name}", f"--processes={processes}",
+        ]  # fmt: skip
+        if processes == 1:
+            monkeypatch.setattr("sys.argv", ["training", *arguments])
+            assert main() == 0
+            return capsys.readouterr().err
+        command = [sys.executable, "-m", "methmix.training", *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    return run
 
 
-def start(data, output, *options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "", "MASTER_PORT": ""}
-    return subprocess.run(
-        command(data, output, *options), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
-
-
-def test_two_processes_train_as_one_and_one_can_resume_them(data, tmp_path):
+def test_two_processes_train_as_one_and_one_can_resume_them(train, tmp_path):
     """The same mixtures, of which each process takes its rows: 125 do not divide by two.
 
     A few steps: the gate of an untrained model, a threshold, would let rounding grow.
     """
-    for name, processes in (("one", "1"), ("two", "2")):
-        done = start(data, tmp_path / name, f"--processes={processes}")
-        assert done.returncode == 0, done.stderr
-    assert done.stderr.count("epoch 4 of 4") == 1
+    assert train("one").count("epoch 4 of 4") == 1
+    assert train("two", processes=2).count("epoch 4 of 4") == 1
     one, two = (load_checkpoint(tmp_path / name / "checkpoints/checkpoint_last.pt") for name in ("one", "two"))
     assert (one.record["n_ranks"], two.record["n_ranks"]) == (1, 2)
     assert one.identity == two.identity
@@ -83,4 +95,4 @@ def test_two_processes_train_as_one_and_one_can_resume_them(data, tmp_path):
     assert not (tmp_path / "two/training.lock").exists()
     # One process can resume from the state of two.
     (tmp_path / "two/logs/training_record.json").unlink()
-    assert "finished already" in start(data, tmp_path / "two").stderr
+    assert "finished already" in train("two")

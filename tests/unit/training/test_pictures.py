@@ -6,6 +6,7 @@ import pytest
 from methmix.training import pictures
 from methmix.training.pictures import Pictures, largest_errors, presence_calibration
 
+pytestmark = pytest.mark.usefixtures("pictures")
 TISSUES = ["Blood", "Colon", "Liver", "Lung"]
 TRUE = np.array([[0.7, 0.3, 0, 0], [0.2, 0, 0.8, 0], [0, 0.004, 0, 0.996]])
 PREDICTED = np.array([[0.7, 0.2, 0.1, 0], [0.2, 0, 0.8, 0], [0, 0.004, 0.2, 0.796]])

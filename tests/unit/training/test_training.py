@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from methmix.training.batches import TrainingBatches
 from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
 from methmix.training.loop import Trainer, learning_rate
 from methmix.training.monitor import Validation
+
+pytestmark = pytest.mark.usefixtures("short_calibration")
 
 TAGS = {
     *(
@@ -53,12 +56,20 @@ def data(tmp_path_factory):
     return reference, tiny_mixtures(reference, "validation", tmp_path_factory.mktemp("mixtures"))
 
 
-@pytest.fixture
-def trainer(data, tmp_path):
-    def make(arm="sparse", folder=tmp_path / "run", experiment=None, **overrides):
+@pytest.fixture(scope="module")
+def trainer_in(data):
+    def make(folder, arm="sparse", experiment=None, **overrides):
         if arm.endswith(" on the reference"):
             arm, overrides = arm.split()[0], {"model.backbone": "reference", **overrides}
         return Trainer(tiny_arm(arm, **overrides), experiment or tiny_experiment(), *data, folder, torch.device("cpu"))
+
+    return make
+
+
+@pytest.fixture
+def trainer(trainer_in, tmp_path):
+    def make(arm="sparse", folder=tmp_path / "run", experiment=None, **overrides):
+        return trainer_in(folder, arm, experiment, **overrides)
 
     return make
 
@@ -108,7 +119,7 @@ def test_rows_of_a_batch_are_those_of_the_whole(data):
     assert torch.equal(part.depth > 0, whole.depth[4:7] > 0)
 
 
-def test_training_reduces_the_error_and_writes_everything(trainer, data):
+def test_training_reduces_the_error_and_writes_everything(trainer, data, pictures):
     run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
     assert run.run() == 0
     # What does the steps is freed while the ranks are joined: later, a rank could hang.
@@ -129,7 +140,7 @@ def test_training_reduces_the_error_and_writes_everything(trainer, data):
     assert (run.folder / "logs" / "config.yaml").read_text().startswith("experiment:")
 
 
-def test_tensorboard_shows_pictures_the_configuration_and_hyperparameters(trainer):
+def test_tensorboard_shows_pictures_the_configuration_and_hyperparameters(trainer, pictures):
     run = trainer(**{"training.epochs": 4, "training.learning_rate": 0.003})
     run.run()
     content = EventAccumulator(str(run.folder / "logs" / "tensorboard"), size_guidance={"images": 0}).Reload()
@@ -218,14 +229,28 @@ def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_p
     assert load_checkpoint(tmp_path / "old.pt").measure == "cpg"
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(trainer_in, tmp_path_factory):
+    """Train an arm without a stop, once."""
+
+    @cache
+    def make(arm):
+        run = trainer_in(tmp_path_factory.mktemp("whole") / "run", arm)
+        assert run.run() == 0
+        return run
+
+    return make
+
+
 @pytest.mark.parametrize("arm", ["original", "sparse", "sparse on the reference"])
 @pytest.mark.parametrize(
     ("stop_after", "sent", "code"), [(2, signal.SIGTERM, 143), (4, signal.SIGUSR1, 75), (7, signal.SIGUSR1, 75)]
 )
-def test_interrupted_training_ends_with_the_same_weights(trainer, tmp_path, monkeypatch, arm, stop_after, sent, code):
+def test_interrupted_training_ends_with_the_same_weights(
+    trainer, uninterrupted, tmp_path, monkeypatch, arm, stop_after, sent, code
+):
     """Stopped in the middle of an epoch, at its end (4 steps), and in a later one."""
-    whole = trainer(arm, tmp_path / "whole")
-    assert whole.run() == 0
+    whole = uninterrupted(arm)
     first = trainer(arm, tmp_path / "parts")
     step = first.train_step
 

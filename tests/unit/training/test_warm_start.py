@@ -16,6 +16,8 @@ from methmix.training.__main__ import main
 from methmix.training.checkpoint import load_checkpoint, read_start, save_checkpoint
 from methmix.training.loop import Trainer
 
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
 ARMS = ["original", "sparse", "sparse on the reference"]
 CPU = torch.device("cpu")
 
