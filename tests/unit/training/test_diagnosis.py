@@ -10,6 +10,7 @@ import torch
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from methmix.config.load import to_yaml
 from methmix.errors import InputError, RunError
 from methmix.training import course
 from methmix.training.__main__ import main
@@ -251,12 +252,21 @@ class TestCommand:
         assert self.diagnose(monkeypatch, tmp_path) == 2
         assert "is not a run folder: logs/config.yaml is missing" in capsys.readouterr().err
 
-    def test_a_damaged_log(self, train):
-        folder = train(**{"training.epochs": 1})
-        log = folder / "logs" / "training_log.csv"
-        log.write_text(log.read_text().replace("1,10,", "1,ten,"))
-        with pytest.raises(InputError, match=r"training_log\.csv, line 2: .*'ten'"):
-            read_course(folder)
+    @pytest.mark.parametrize(
+        ("before", "after", "message"),
+        [
+            ("1,10,", "1,ten,", "line 2: .*'ten'"),
+            ("epoch,", "epo,", "line 2: epoch is missing"),
+            ("\n1,10,", "\n\x00\xff", "line 2: "),
+        ],
+    )
+    def test_a_damaged_log(self, tmp_path, before, after, message):
+        log = tmp_path / "logs" / "training_log.csv"
+        log.parent.mkdir()
+        (log.parent / "config.yaml").write_text(to_yaml(tiny_arm("sparse")))
+        log.write_bytes("epoch,step,val/mae\n1,10,0.1\n".replace(before, after).encode("latin-1"))
+        with pytest.raises(InputError, match=rf"training_log\.csv, {message}"):
+            read_course(tmp_path)
 
     def test_there_is_a_configuration_or_a_run(self, monkeypatch, capsys):
         monkeypatch.setattr("sys.argv", ["training"])
