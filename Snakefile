@@ -98,3 +98,20 @@ rule folds_phase2:
     """Repeat the experiment with other donors in the test, and pool them."""
     input:
         f"results/{config['name']}/phase2/folds/report.html",
+
+
+rule status:
+    """Print what of the experiment is done, running, failed and next."""
+    input:
+        plan.no_other_run,
+    log:
+        "logs/status.log",
+    localrule: True
+    conda:
+        "envs/pipeline.yaml"
+    params:
+        results=f"results/{config['name']}",
+    shell:
+        """
+        python -m methmix.status {params.results:q} 2>{log:q}
+        """

@@ -19,7 +19,6 @@ Item = TypeVar("Item")
 
 logger = logging.getLogger("methmix")
 
-_FORMAT = argparse.ArgumentDefaultsHelpFormatter
 # How the last line of a log begins whose command has ended well.
 FINISHED = "finished"
 LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
@@ -28,9 +27,18 @@ _SECONDS_BETWEEN_PROGRESS_LINES = 30.0
 _SECONDS_WITHOUT_BAR = 1.0
 
 
+class _Format(argparse.ArgumentDefaultsHelpFormatter):
+    """Keep paragraphs of a description apart, and indented ones as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(part if part.startswith("  ") else fill(part, width, indent) for part in paragraphs)
+
+
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """Make the argument parser of ``python -m <module>`` with the options that all commands share."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=description, formatter_class=_FORMAT)
+    made = argparse.ArgumentParser(prog=f"python -m {module}", description=description, formatter_class=_Format)
     _add_common_options(made)
     return made
 
@@ -43,7 +51,7 @@ def subcommands(to: argparse.ArgumentParser, descriptions: Mapping[str, str]) ->
     commands = to.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {}
     for name, what in descriptions.items():
-        made[name] = commands.add_parser(name, help=what, description=what, formatter_class=_FORMAT)
+        made[name] = commands.add_parser(name, help=what, description=what, formatter_class=_Format)
         # A default would overrule an option that stands before the subcommand.
         _add_common_options(made[name], default=argparse.SUPPRESS)
     return made

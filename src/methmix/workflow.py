@@ -13,6 +13,7 @@ from methmix.config.arm import ArmSettings
 from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants, load_sweep
 from methmix.config.phases import Phase
+from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.sweep.points import SweptArm
@@ -141,6 +142,15 @@ class Plan:
     def evaluation_options(self, wildcards: Any, input: Any) -> list[str]:
         """Give the options of the evaluation of a trained arm: its name and its checkpoint."""
         return [f"--arm={self._arm(wildcards)}", f"--checkpoint={checkpoint(input.record)}"]
+
+    def no_other_run(self, wildcards: Any) -> list[str]:
+        """Name no inputs, but refuse to look on while another Snakemake runs: the first to end removes all locks."""
+        if any(Path(".snakemake", "locks").glob("*.lock")):
+            raise InputError(
+                "another Snakemake runs in this folder, or has been killed",
+                f"use: python -m methmix.status results/{self.experiment.name}",
+            )
+        return []
 
     def samples(self, wildcards: Any) -> list[str]:
         """Name the samples sheet of the prediction and the files that it lists."""

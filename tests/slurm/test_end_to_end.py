@@ -1,19 +1,50 @@
-"""`snakemake --profile slurm`: the whole experiment, every rule a job."""
+"""`snakemake --profile slurm`: the whole experiment and then a sweep, every rule a job."""
 
 import json
 import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from clusters import jobs, snakemake
+import pytest
+import yaml
+from clusters import Cluster, jobs, snakemake
+
+SWEEP = {
+    "seeds": 1,
+    "search": {
+        "kind": "bayesian",
+        # Short trainings.
+        "ranges": {
+            "loss.presence_weight": {"low": 0.25, "high": 8.0, "log": True},
+            "training.mixtures_per_epoch": [250],
+        },
+        "generations": 2,
+        "points_per_generation": 1,
+    },
+}
 
 
-def test_the_experiment_end_to_end(cluster, fresh):
-    done = snakemake(cluster, fresh)
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory, checkout_in, cluster) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Give a checkout in which the experiment was run, and what Snakemake said."""
+    folder = checkout_in(tmp_path_factory.mktemp("experiment"))
+    return folder, snakemake(cluster, folder)
+
+
+def rules_of(submitted: dict[str, str], folder: Path) -> list[str]:
+    return [Path(path).relative_to(folder / "logs/slurm").parts[0] for path in submitted.values()]
+
+
+def test_the_experiment_end_to_end(cluster, experiment):
+    fresh, done = experiment
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-4000:]
     submitted = jobs(output)
-    rules = [Path(path).relative_to(fresh / "logs/slurm").parts[0] for path in submitted.values()]
+    rules = rules_of(submitted, fresh)
     counts = {rule: rules.count(rule) for rule in rules}
     assert counts == {
         "rule_reference": 1, "rule_reference_report": 1, "rule_mixtures": 3, "rule_train": 2,
@@ -40,3 +71,46 @@ def test_the_experiment_end_to_end(cluster, fresh):
     assert record["slurm"]["memory_mb"] == 8000 and record["slurm"]["gpus"] == 1 and record["slurm"]["minutes"] == 120
     page = (phase / "comparison/report.html").read_text()
     assert "enough next time" in page and re.search(r"\d+ / 8000 MB", page)
+
+
+def test_a_sweep_generation_by_generation(cluster, experiment):
+    """The shipped point is the experiment's own, which is trained and evaluated already."""
+    folder, _ = experiment
+    (folder / "config/sweeps/small.yaml").write_text(yaml.safe_dump(SWEEP))
+    phase, shown = folder / "results/tiny/phase2", {}
+    asked = ("sweep_phase2", "--config", "sweep=config/sweeps/small.yaml")
+    with ThreadPoolExecutor() as other:
+        run = other.submit(snakemake, cluster, folder, *asked)
+        while not run.done():
+            time.sleep(0.5)
+            # Not all the time: it takes a core for seconds.
+            if not shown and any(phase.glob("points/*/training.lock")):
+                shown = {row["of"]: row["job"] for row in running(cluster, folder)}
+    output = run.result().stdout + run.result().stderr
+    assert run.result().returncode == 0, output[-4000:]
+    submitted = jobs(output)
+    rules = rules_of(submitted, folder)
+    trained = [job for job, path in submitted.items() if "rule_train_variant/" in path]
+    results = phase / "sweep/small"
+    # The recommended point may be the shipped one, which is evaluated.
+    again = json.loads((results / "choice.json").read_text())["recommended"]["point"] != "sparse"
+    assert sorted(rules) == ["rule_evaluate_variant"] * again + ["rule_train_variant"] * 2
+    told = sorted((cluster.told(job) for job in trained), key=lambda job: int(job["JobId"]))
+    assert all(job["Partition"] == "gpu" for job in told) and told[0]["EndTime"] <= told[1]["StartTime"]
+    # The module has shown a job while it ran, with its id.
+    points = pd.read_csv(results / "points.csv")
+    assert shown and set(shown.values()) <= set(trained) and {Path(of).name for of in shown} < set(points["point"])
+    assert len(points) == len(pd.read_csv(results / "runs.csv")) == 3
+    assert "<html" in (results / "sweep.html").read_text()
+    recommended = yaml.safe_load((results / "recommended.yaml").read_text())
+    assert recommended["arm"] == "sparse" and recommended["experiment"].endswith("small/experiment.yaml")
+    second = snakemake(cluster, folder, *asked)
+    output = second.stdout + second.stderr
+    assert second.returncode == 0 and "Nothing to be done" in output and not jobs(output)
+
+
+def running(cluster: Cluster, folder: Path) -> list[dict[str, str]]:
+    """Ask the module for the trainings that run as a SLURM job."""
+    told = cluster.run(sys.executable, "-m", "methmix.status", "results/tiny", "--json", folder=folder)
+    (rows,) = json.loads(told).values()
+    return [row for row in rows if row["state"] == "running" and row.get("job")]

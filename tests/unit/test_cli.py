@@ -24,6 +24,11 @@ def test_verbose_counts_before_and_after_a_subcommand(typed, verbose):
     assert (options.command, options.size, options.verbose) == ("draw", 3, verbose)
 
 
+def test_help_keeps_paragraphs_and_indented_lines():
+    text = cli.parser("methmix.test", "Draw\nit.\n\n  key  what\n      it does\n\nEnd.\n").format_help()
+    assert "\n\nDraw it.\n\n  key  what\n      it does\n\nEnd.\n\n" in text
+
+
 def test_a_subcommand_must_be_given(capsys):
     arguments = cli.parser("methmix.test", "Test.")
     cli.subcommands(arguments, {"draw": "Draw it."})

@@ -374,6 +374,23 @@ def test_an_experiment_may_be_its_base_and_a_name(checkout, snakemake):
     assert record == {**whole("tiny"), "name": "mine", "seed": 7}
 
 
+def test_status_prints_what_the_module_prints_and_leaves_the_lock_of_another_run(checkout, snakemake):
+    options = ("status", "--configfile", "config/tiny.yaml")
+    done = snakemake(checkout, *options)
+    assert done.returncode == 0, done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("results/tiny: 0 done, 0 running, 0 failed, of ")
+    assert last == "  to go on: snakemake compare_phase2 --configfile config/tiny.yaml"
+    lock = checkout / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("results/tiny/reference/reference.h5\n")
+    done = snakemake(checkout, *options)
+    assert done.returncode != 0
+    assert "another Snakemake runs in this folder" in done.stderr
+    assert "python -m methmix.status results/tiny" in done.stderr
+    assert lock.is_file()
+
+
 def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
     done = snakemake(checkout, "-n", "--config", "name=../outside")
     assert done.returncode != 0

@@ -18,7 +18,7 @@ checkpoint suggest:
         config=plan.record,
         run="results/{name}/{phase}",
         output=lambda wildcards, output: Path(output.points).parent,
-        settings=plan.sweep.search.model_dump(exclude={"generations"}),
+        settings=[plan.sweep.arm, plan.sweep.search.model_dump(exclude={"generations"})],
         code=source_digest("methmix.sweep", "suggest"),
     shell:
         """

@@ -163,7 +163,7 @@ def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[
     except ValidationError as error:
         problems = [_explained(dict(problem), document, adapter) for problem in error.errors()]
         message = "\n".join(f"{document.place(where)}: {what}" for where, what in problems)
-        old = document.content.get("arm") == "sparse" and "missing key" in message
+        old = adapter is _ARM and document.content.get("arm") == "sparse" and "missing key" in message
         hint = "an old configuration? compare with config/phase2_sparse.yaml" if old else ""
         raise InputError(message, hint) from None
 

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 from methmix.config.experiment import ArmName
 from methmix.config.section import Changes, Count, Section, Setting
 
-# More are a mistake in a grid far more often than they are meant.
-MOST_POINTS = 1000
+# More are a mistake in a grid, or in the seeds, far more often than they are meant.
+MOST_POINTS, MOST_TRAININGS = 1000, 5000
+# The sections of an arm whose keys can be varied; what it is called and is trained on cannot.
+_SECTIONS = ("model", "loss", "training")
 _Values = Annotated[list[Setting], Field(min_length=1)]
 
 
@@ -148,6 +150,15 @@ class Sweep(Section):
                 f"search: {self.search.n_points:,} points, expected at most {MOST_POINTS:,}; give fewer values, or "
                 "draw some of them (kind: random or bayesian)"
             )
+        if (trainings := self.search.n_points * self.seeds) > MOST_TRAININGS:
+            raise ValueError(
+                f"seeds: {self.seeds:,} of each point are {trainings:,} trainings, expected at most {MOST_TRAININGS:,}"
+            )
+        for key in self.search.varied:
+            if key.partition(".")[0] not in _SECTIONS or "." not in key:
+                raise ValueError(f"search: {key} cannot be varied; expected keys such as loss.presence_weight")
+        if self.map_keys and self.map_keys[0] == self.map_keys[1]:
+            raise ValueError(f"map_keys: {self.map_keys[0]} is named twice; expected two different keys")
         for key in self.map_keys or []:
             if key not in self.search.varied:
                 raise ValueError(f"map_keys: {key} is not varied; expected two of {', '.join(self.search.varied)}")

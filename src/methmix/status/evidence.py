@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from methmix.cli import FINISHED
 _OUTPUTS = ("--output", "--folder")
 # So many bytes at the end of a log are read, and lines of these are shown.
 _TAIL_BYTES, _TAIL_LINES = 4000, 6
-# Logs of Snakemake that are searched for failures, the newest first.
+# Logs of Snakemake that are searched for failures, the newest first, and what stands in those of looks at the status.
 _SNAKEMAKE_LOGS = 5
+_LOOK = "\nlocalrule status:\n"
 _SQUEUE_SECONDS = 10
 
 
@@ -113,8 +114,10 @@ class Seen:
     @cached_property
     def failures(self) -> dict[Path, float]:
         """Logs of the jobs that Snakemake has found to have failed, and when (seconds since the epoch)."""
-        logs = sorted(self.root.glob(".snakemake/log/*.snakemake.log"))[-_SNAKEMAKE_LOGS:]
-        return dict(failure for path in logs for failure in _failures(path.read_text(errors="replace")))
+        logs = sorted(self.root.glob(".snakemake/log/*.snakemake.log"), reverse=True)
+        texts = (path.read_text(errors="replace") for path in logs)
+        newest = [*islice((text for text in texts if _LOOK not in text), _SNAKEMAKE_LOGS)]
+        return dict(failure for text in reversed(newest) for failure in _failures(text))
 
 
 def _stage_and_output(command: list[str]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from methmix.config.arm import ArmSettings
 from methmix.config.experiment import ArmName, Experiment
 from methmix.config.load import configured_arm, load_sweep
 from methmix.config.phases import Phase
+from methmix.config.section import Changes
 from methmix.config.sweep import Range, SampledSearch, Sweep
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
@@ -81,7 +82,7 @@ class SweptArm:
         """List the points that are planned, and those suggested so far in the first generations (by default in all)."""
         last = self.sweep.search.generations if generations is None else generations
         files = takewhile(Path.is_file, (generation_file(folder, number) for number in range(1, last + 1)))
-        contents = (json.loads(file.read_text())["points"] for file in files)
+        contents = (_read_generation(file) for file in files)
         suggested = (Point(self.sweep.arm, changes) for content in contents for changes in content.values())
         return distinct([*self.planned, *suggested])
 
@@ -112,6 +113,15 @@ def generation_file(folder: Path, number: int) -> Path:
 def write_generation(path: Path, points: list[Point]) -> None:
     """Write the points of a generation, name -> changes."""
     write_text(path, json.dumps({"points": {point.name: point.changes for point in points}}, indent=2) + "\n")
+
+
+def _read_generation(path: Path) -> dict[str, Changes]:
+    try:
+        content: dict[str, Changes] = json.loads(path.read_text())["points"]
+    except (ValueError, TypeError, KeyError) as error:
+        remedy = "delete it: its points are suggested again, and those that are trained are kept"
+        raise InputError(f"{path}: is damaged ({type(error).__name__}: {error})", remedy) from None
+    return content
 
 
 def distinct(points: Iterable[Point]) -> list[Point]:

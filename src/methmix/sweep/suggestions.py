@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from methmix import seeds
 from methmix.config.section import Setting
 from methmix.config.sweep import BayesianSearch, Range, SampledSearch
+from methmix.errors import InputError
 from methmix.sweep.points import Point, SweptArm
 
 _Choices = Range | list[Setting]
@@ -57,13 +58,21 @@ def suggest(swept: SweptArm, generation: int, earlier: list[Point], results: pd.
         study.add_trial(trial)
     known = {swept.shipped.name, *(point.name for point in earlier)}
     found: dict[str, Point] = {}
+    impossible: InputError | None = None
     for _ in range(_MOST_ASKED_PER_POINT * search.points_per_generation):
         if len(found) == search.points_per_generation:
             break
         drawn = study.ask(space).params
-        point = swept.point({key: _setting(search.ranges[key], value) for key, value in drawn.items()})
+        try:
+            point = swept.point({key: _setting(search.ranges[key], value) for key, value in drawn.items()})
+        except InputError as error:
+            # Keys that must fit each other, such as a batch size that divides an epoch: another one is asked for.
+            impossible = error
+            continue
         if point.name not in known:
             found[point.name] = point
+    if impossible and not found:
+        raise impossible
     return [*found.values()]
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from methmix.pages.style import BLUE, SPURIOUS, TRUTH, drawing, percent_axis
 from methmix.pages.wording import percent
@@ -121,8 +122,9 @@ def parallel_figure(whole: pd.DataFrame, keys: Sequence[str]) -> Figure:
         axes.axvline(number, color="#999999", linewidth=0.8, zorder=0)
         for tick, label in zip(line.ticks, line.labels, strict=True):
             axes.text(
-                number + 0.03, tick, label, fontsize=7, va="center", bbox={"fc": "white", "ec": "none", "pad": 0.5}
-            )
+                number + 0.03, tick, label, fontsize=7, va="center", zorder=6,
+                bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            )  # fmt: skip
     names = [*(key.replace(".", ".\n") for key in keys), *(LABELS[name].short for name in _REACHED)]
     axes.set_xticks(at, names)
     axes.set_yticks([])
@@ -179,11 +181,12 @@ def _measured(values: pd.Series, highest: float) -> KeyAxis:
 
 
 def _highlight(axes: Axes, whole: pd.DataFrame, x: Any, y: Any) -> None:
-    """Mark the shipped point by a square and the recommended one by a ring."""
+    """Mark the shipped point by a square and the recommended one by a ring, edged in white on a dark cell."""
+    edge = [withStroke(linewidth=3.4, foreground="white")]
     for flag, marker, size, colour in (("shipped", "s", 110, TRUTH), ("recommended", "o", 210, SPURIOUS)):
         of = whole[flag].to_numpy()
         axes.scatter(np.asarray(x)[of], np.asarray(y)[of], s=size, marker=marker, facecolor="none", edgecolor=colour,
-                     linewidth=1.6, label=flag, zorder=5)  # fmt: skip
+                     linewidth=1.6, label=flag, zorder=5, path_effects=edge)  # fmt: skip
 
 
 def _highest_shown(whole: pd.DataFrame) -> float:

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from methmix import seeds
 from methmix.files.atomic import write_text
@@ -55,7 +57,8 @@ def write_sweep_page(swept: SweptArm, runs: list[Path], output: Path) -> None:
         test=test,
         images={name: image(figure, name, caption) for name, (figure, caption) in figures.items()},
         headline=HEADLINE,
-        keys=keys,
+        # Long ones may be broken after a point or an underscore.
+        keys=[Markup("<wbr>").join(re.split(r"(?<=[._])", key)) for key in keys],
         measured=[LABELS[name] for name in MEASURED],
         points=_rows(whole, keys),
         runs=[run.parent.name for run in runs],

@@ -5,6 +5,23 @@ head or a sparsity loss that does not learn, one loss that dominates, too many o
 finite, a learning rate that does not reach its peak, overfitting. --diagnose RUN_DIR prints the same for a finished or
 a running one, from its logs.
 
+Keys of the sparse arm, in its configuration or with --set (how much each moves: docs/results.md, "What each knob
+moves"; to try several: snakemake sweep_phase2):
+
+  model.presence_threshold  presence probability from which a tissue is
+      called, at inference; the weights stay the same. Raised: fewer false
+      positives, more missed tissues
+  loss.presence_threshold  true proportion from which a tissue is labelled
+      present; below it, but above 0, it has no label. Lowered: tissues of
+      low abundance are called more often
+  loss.presence_weight  weight of the presence labels. Raised: presence is
+      learnt sooner, and withstands the penalty of sparsity
+  loss.sparsity_weight  weight of the expected number of tissues per mixture.
+      Raised: fewer false positives, more missed tissues
+  loss.mse_weight  weight of the squared error of the proportions; that of
+      the absolute one is loss.mae_weight (backbone reference). Lowered:
+      presence counts more
+
 Exit codes: 0 trained; 1 or 2 failed; 75 warned by SIGUSR1 and 143 ended by SIGTERM, the state saved: the same command
 resumes from there. On a single GPU a step is captured once and replayed (a CUDA graph); METHMIX_CUDA_GRAPHS=0 does
 without.

@@ -84,16 +84,16 @@ def read_course(folder: Path) -> Course:
 
 def _rows(log: Path) -> list[dict[str, float]]:
     """Read the numbers of a training log; an empty cell is no number."""
-    rows = []
-    with log.open(newline="") as file:
+    rows, remedy = [], "the training writes it anew after each epoch"
+    with log.open(newline="", errors="replace") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             numbers = {name: text for name, text in row.items() if text and name not in {"slurm_job_id", "node"}}
+            if missing := {"epoch", "step"} - numbers.keys():
+                raise InputError(f"{log}, line {line}: {min(missing)} is missing", remedy)
             try:
                 rows.append({name: float(text) for name, text in numbers.items()})
             except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"{log}, line {line}: {error}", "the training writes it anew after each epoch"
-                ) from None
+                raise InputError(f"{log}, line {line}: {error}", remedy) from None
     return rows
 
 

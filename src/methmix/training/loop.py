@@ -52,24 +52,13 @@ from methmix.training.monitor import Monitor, Validation, check_mixtures
 from methmix.training.parallel import Ranks
 from methmix.training.pictures import Pictures
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
-from methmix.training.step import TrainingStep, training_step
+from methmix.training.step import TrainingStep, learning_rate, training_step
 from methmix.training.validation_facts import facts_of
 
 logger = logging.getLogger("methmix")
 
 # The state of a large model takes longer to write than a GPU needs for an epoch.
 _SECONDS_BETWEEN_SAVES = 60.0
-
-
-def learning_rate(step: int, total_steps: int, peak: float, warmup_fraction: float) -> float:
-    """Compute the learning rate of one optimiser step: a linear rise to the peak, then a cosine to 0.
-
-    ``warmup_fraction`` is the fraction of all steps that the rise takes.
-    """
-    warmup = max(1, round(warmup_fraction * total_steps))
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
 
 
 class Trainer:
@@ -222,13 +211,17 @@ class Trainer:
         # One rank validates; all must come to the same decision.
         row = self._ranks.of_first(self._row(sums) if self._ranks.first else None)
         state.history.append(row)
-        improved = not state.best or row["val/mae"] < state.best["val/mae"]
+        # One that is not finite is never the best: nothing is lower than NaN.
+        improved = row["val/mae"] < state.best.get("val/mae", math.inf)
         if improved:
             state.best = dict(row)
-        waited = row["epoch"] - state.best["epoch"]
+        waited = row["epoch"] - state.best.get("epoch", 0)
         state.finished = state.step == settings.total_steps or waited >= settings.early_stopping_patience
+        failed = state.finished and not state.best
         if monitor:
-            self._save_epoch(improved)
+            # A state without a best epoch would pass for finished.
+            if not failed:
+                self._save_epoch(improved)
             monitor.epoch(state.history)
             monitor.draw(self._validation, row["epoch"], state.finished)
         logger.info(
@@ -236,6 +229,9 @@ class Trainer:
             "tissues per mixture %(val/predicted_tissues).2f, false positives %(val/spurious_per_mixture).2f%(best)s",
             {**row, "epochs": settings.epochs, "best": " (best)" if improved else ""},
         )
+        if failed:
+            remedy = f"lower training.learning_rate (now {settings.learning_rate})"
+            raise RunError(f"the validation MAE was finite in none of {waited} epochs: none can be chosen", remedy)
         if waited >= settings.early_stopping_patience:
             logger.info("no lower validation MAE for %d epochs: training ends here", waited)
 

@@ -162,9 +162,12 @@ class Monitor:
         self._tensorboard.flush()
 
     def draw(self, validation: Validation, epoch: int, last: bool) -> None:
-        """Draw the latest predictions of the validation mixtures, if it is time to."""
-        if validation.predicted is not None and self._pictures.due(epoch, last):
-            self._pictures.add(self._tensorboard, epoch, validation.predicted, validation.probability)
+        """Draw the latest predictions of the validation mixtures, if it is time to and all are finite."""
+        predicted, probability = validation.predicted, validation.probability
+        if predicted is None or not self._pictures.due(epoch, last):
+            return
+        if all(np.isfinite(values).all() for values in (predicted, probability) if values is not None):
+            self._pictures.add(self._tensorboard, epoch, predicted, probability)
 
     def end(self, history: list[dict[str, Any]], best: dict[str, Any]) -> None:
         """Report the diagnosis of the whole training, and the settings beside the metrics of the best epoch."""

@@ -5,6 +5,7 @@ ask for them. Captured, they are one. What a graph replays is fixed: the operati
 What changes from step to step is copied to where they read it: the batch, the learning rate and the seed of dropout.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +28,17 @@ FORWARD = "forward"
 # Steps before the capture, in which libraries set themselves up and the optimiser makes its state.
 _EAGER = 3
 _GRAPHS = "METHMIX_CUDA_GRAPHS"
+
+
+def learning_rate(step: int, total_steps: int, peak: float, warmup_fraction: float) -> float:
+    """Compute the learning rate of one optimiser step: a linear rise to the peak, then a cosine to 0.
+
+    ``warmup_fraction`` is the fraction of all steps that the rise takes.
+    """
+    warmup = max(1, round(warmup_fraction * total_steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
 
 
 class TrainingStep:

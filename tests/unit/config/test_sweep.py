@@ -3,7 +3,7 @@
 import pytest
 
 from methmix.config.load import load_sweep
-from methmix.config.sweep import MOST_POINTS
+from methmix.config.sweep import MOST_POINTS, MOST_TRAININGS
 from methmix.errors import InputError
 
 
@@ -56,6 +56,16 @@ def test_sampled_points_are_suggested_by_generations(write_yaml):
         (
             {**search("grid", values={"model.dropout": [0.1]}), "map_keys": ["model.dropout", "loss.mse_weight"]},
             "map_keys: loss.mse_weight is not varied; expected two of model.dropout",
+        ),
+        (search("grid", values={"output": ["a"]}), "search: output cannot be varied; expected keys such as"),
+        (search("list", points=[{"mse_weight": 2.0}]), "search: mse_weight cannot be varied"),
+        (
+            {"seeds": 6000, **search("grid", values={"model.dropout": [0.2]})},
+            f"seeds: 6,000 of each point are 6,000 trainings, expected at most {MOST_TRAININGS:,}",
+        ),
+        (
+            {**search("grid", values={"model.dropout": [0.1]}), "map_keys": ["model.dropout"] * 2},
+            "map_keys: model.dropout is named twice",
         ),
         ({"seeds": 2}, "missing key search"),
     ],

@@ -1,7 +1,5 @@
 """A comparison of four arms that is made up in memory, and a browser."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,16 +59,3 @@ def page_file(results, comparison, tmp_path_factory):
     path = folder / "report.html"
     path.write_text(comparison_page(results, comparison, jobs, "some <tissues>"))
     return path
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, see envs/requirements-dev.txt")
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-    if found is None:
-        pytest.skip("needs Chromium or Chrome")
-    with playwright.sync_playwright() as started:
-        # Chromium has no sandbox for root.
-        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()

@@ -203,6 +203,10 @@ def test_a_log_without_an_end_is_unknown_unless_snakemake_has_seen_it_fail(root)
     write(root / ".snakemake/log/1.snakemake.log", failed)
     found = state(root, rule="evaluate_control", of="nnls")
     assert found.state == "failed" and found.facts["last_lines"][0].endswith("3 of 9")
+    # However often it has been looked at since.
+    for number in range(2, 9):
+        write(root / f".snakemake/log/{number}.snakemake.log", f"[{when}]\nlocalrule status:\n    jobid: 0\n")
+    assert state(root, rule="evaluate_control", of="nnls").state == "failed"
     # It was started again since.
     os.utime(log, (time.time() + 100,) * 2)
     assert state(root, rule="evaluate_control", of="nnls").state == "unknown"

@@ -50,6 +50,15 @@ def test_suggested_points_are_known_once_their_generation_is_written(swept_by, t
     assert swept.known(tmp_path) == [swept.shipped, first, second]
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"points": '])
+def test_a_damaged_generation_can_be_suggested_again(swept_by, tmp_path, content):
+    ranges = {"model.dropout": [0.0, 0.1]}
+    swept = swept_by({"search": {"kind": "bayesian", "ranges": ranges, "generations": 2, "points_per_generation": 2}})
+    generation_file(tmp_path, 1).write_text(content)
+    with pytest.raises(InputError, match=r"generation_1\.json: is damaged .*\n  delete it"):
+        swept.known(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [

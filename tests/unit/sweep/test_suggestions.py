@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from methmix.errors import InputError
 from methmix.sweep.suggestions import suggest
 
 RANGES = {
@@ -85,3 +86,14 @@ def test_a_space_that_is_exhausted_gives_what_it_has(swept_by):
 def test_a_grid_suggests_nothing(grid):
     with pytest.raises(TypeError, match="grid: its points are not sampled"):
         suggest(grid, 1, [], NONE)
+
+
+def test_values_that_do_not_fit_other_keys_are_passed_over(swept_by):
+    """An epoch of 5,000 mixtures is a multiple of 50, 100, 125, 200 and 250 among these batch sizes."""
+    swept = bayesian(swept_by, {"training.batch_size": {"low": 50, "high": 250}}, n=2)
+    swept.check()
+    points = suggest(swept, 1, [], NONE)
+    assert points and all(5000 % swept.values(point)["training.batch_size"] == 0 for point in points)
+    none = bayesian(swept_by, {"training.batch_size": {"low": 501, "high": 599}}, n=2)
+    with pytest.raises(InputError, match="not a multiple of batch_size"):
+        suggest(none, 1, [], NONE)

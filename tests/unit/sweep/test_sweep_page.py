@@ -39,6 +39,33 @@ def test_page_stands_alone_and_states_the_recommendation(grid, finished):
         assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("width", [1400, 420])
+def test_no_row_of_the_table_is_hidden_on_paper_and_the_page_does_not_scroll_sideways(
+    swept_by, tmp_path, write_training, browser, width
+):
+    weights, keys = [0.5 + n for n in range(20)], {"training.learning_rate": 0.003, "model.dropout": 0.3}
+    points = [{"loss.presence_weight": weight, "loss.sparsity_weight": 0.05, **keys} for weight in weights]
+    swept = swept_by({"seeds": 1, "search": {"kind": "list", "points": points}})
+    run = tmp_path / "results" / "default" / "phase2"
+    true, predicted = random_proportions()
+    for point in swept.planned:
+        write_training(run / point.folder, 0.002, 0.1, 0.5)
+    write_evaluation(run / "sparse" / "evaluation", predicted, true)
+    choose(swept, swept.planned, [run], tmp_path)
+    write_sweep_page(swept, [run], tmp_path)
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.goto((tmp_path / "sweep.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        # A4 without its margins.
+        page.set_viewport_size({"width": 703, "height": 1050})
+        page.emulate_media(media="print")
+        table = page.evaluate(
+            "(e => [e.scrollHeight, e.clientHeight, e.scrollWidth])(document.querySelectorAll('.scroll')[1])"
+        )
+        assert table[0] == table[1] > 21 * 10 and table[2] <= 703
+
+
 def test_confirmation_is_of_all_test_mixtures(grid, finished):
     runs, output = finished
     found = confirmation(json.loads((output / "choice.json").read_text()), runs, grid)

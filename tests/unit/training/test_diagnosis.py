@@ -1,6 +1,7 @@
 """Trainings that are made to fail, and what is said of them while they run and afterwards."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_reference
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from methmix.config.load import to_yaml
 from methmix.errors import InputError, RunError
 from methmix.training import course
 from methmix.training.__main__ import main
-from methmix.training.checkpoint import load_checkpoint
+from methmix.training.checkpoint import WarmStart, load_checkpoint
 from methmix.training.diagnosis import diagnose, read_course
 from methmix.training.loop import Trainer
 from methmix.training.monitor import Monitor
@@ -35,18 +37,32 @@ def train(mixtures, tmp_path, monkeypatch):
     """Train for a second; an MLP that does not learn is made out sooner than one that merely learns slowly."""
     monkeypatch.setattr(course, "_FIRST_STEPS", {"mlp": 4, "reference": 8})
 
-    def run(arm="sparse", phase="phase2", presence_bias=None, **overrides):
+    def run(arm="sparse", phase="phase2", presence_bias=None, reference=None, start=None, **overrides):
         settings = tiny_arm(arm, phase, **{**SHORT, **overrides})
-        made = Trainer(settings, tiny_experiment(), tiny_reference(), mixtures[phase], tmp_path, torch.device("cpu"))
+        reference = reference or tiny_reference()
+        validation = mixtures[phase]
+        own = {**validation.attributes, "reference_digest": reference.content_digest}
+        inputs = tiny_experiment(), reference, replace(validation, attributes=own)
+        made = Trainer(settings, *inputs, tmp_path / (start.digest if start else ""), torch.device("cpu"), start=start)
         # The calibration takes longer than such a training.
         monkeypatch.setattr(made, "_calibrated", partial(load_checkpoint, made.best_checkpoint))
         if presence_bias is not None:
             with torch.no_grad():
                 made.model.head.readout["presence"].bias.fill_(presence_bias)
         made.run()
-        return tmp_path
+        return made.folder
 
     return run
+
+
+def mislabelled(reference):
+    """Label each training donor as the next tissue."""
+    names, train = reference.tissue_names, [split == "train" for split in reference.split]
+    tissues = [
+        names[(names.index(tissue) + of) % len(names)] for tissue, of in zip(reference.tissues, train, strict=True)
+    ]
+    rolled = [np.roll(row, of) for row, of in zip(reference.composition, train, strict=True)]
+    return replace(reference, tissues=tissues, known_composition=np.stack(rolled))
 
 
 def warnings(caplog):
@@ -142,6 +158,37 @@ def test_a_loss_that_is_not_finite_is_diagnosed_too(train, caplog, tmp_path):
     assert warnings(caplog) == [str(finding)] and texts(tmp_path) == [str(finding)]
 
 
+def test_what_is_learnt_of_training_donors_and_wrong_for_others_is_overfitting(train, caplog):
+    """A model that was good for the donors of the validation learns training donors that contradict them."""
+    good = train("original", **{"training.learning_rate": 0.01})
+    weights = load_checkpoint(good / "checkpoints" / "checkpoint_best.pt").model
+    contradicting = {"reference": mislabelled(tiny_reference()), "training.epochs": 8}
+    for left_out, remedy in (
+        (True, "raise training.weight_decay (now 0.01)"),
+        (False, "turn on training.leave_donors_out (now False)"),
+    ):
+        caplog.clear()
+        start = WarmStart(good, weights, f"left-out-{left_out}")
+        folder = train("original", start=start, **contradicting, **{"training.leave_donors_out": left_out})
+        (finding,) = diagnose(read_course(folder))
+        assert finding.name == "overfitting" and finding.number > 1.5
+        assert str(finding).endswith(remedy) and "of epoch 1;" in str(finding)
+        (said,) = warnings(caplog)
+        assert said.startswith("validation gets worse while the training loss falls") and said.endswith(remedy)
+        assert texts(folder)[-1] == f"warnings: 1\n\noverfitting: {finding}"
+
+
+def test_a_validation_that_is_not_finite_is_diagnosed_too(train, caplog, tmp_path):
+    """Batch normalisation keeps the training loss finite at a rate that leaves nothing of the weights."""
+    rate = {"training.learning_rate": 1e12, "training.mixtures_per_epoch": 25, "training.epochs": 2}
+    with pytest.raises(RunError, match="validation MAE was finite in none of 2 epochs"):
+        train("original", **rate)
+    (finding,) = diagnose(read_course(tmp_path))
+    assert finding.name == "validation_not_finite" and "is nan in epoch 1 (by step 1)" in finding.message
+    assert str(finding).endswith("lower training.learning_rate (now 1000000000000.0)")
+    assert warnings(caplog) == [str(finding)] and texts(tmp_path) == [str(finding)]
+
+
 @pytest.mark.parametrize("backbone", ["mlp", "reference"])
 @pytest.mark.parametrize("arm", ["original", "sparse"])
 def test_a_training_of_a_few_steps_says_nothing(train, caplog, monkeypatch, arm, backbone):
@@ -205,12 +252,21 @@ class TestCommand:
         assert self.diagnose(monkeypatch, tmp_path) == 2
         assert "is not a run folder: logs/config.yaml is missing" in capsys.readouterr().err
 
-    def test_a_damaged_log(self, train):
-        folder = train(**{"training.epochs": 1})
-        log = folder / "logs" / "training_log.csv"
-        log.write_text(log.read_text().replace("1,10,", "1,ten,"))
-        with pytest.raises(InputError, match=r"training_log\.csv, line 2: .*'ten'"):
-            read_course(folder)
+    @pytest.mark.parametrize(
+        ("before", "after", "message"),
+        [
+            ("1,10,", "1,ten,", "line 2: .*'ten'"),
+            ("epoch,", "epo,", "line 2: epoch is missing"),
+            ("\n1,10,", "\n\x00\xff", "line 2: "),
+        ],
+    )
+    def test_a_damaged_log(self, tmp_path, before, after, message):
+        log = tmp_path / "logs" / "training_log.csv"
+        log.parent.mkdir()
+        (log.parent / "config.yaml").write_text(to_yaml(tiny_arm("sparse")))
+        log.write_bytes("epoch,step,val/mae\n1,10,0.1\n".replace(before, after).encode("latin-1"))
+        with pytest.raises(InputError, match=rf"training_log\.csv, {message}"):
+            read_course(tmp_path)
 
     def test_there_is_a_configuration_or_a_run(self, monkeypatch, capsys):
         monkeypatch.setattr("sys.argv", ["training"])

@@ -11,8 +11,8 @@ from methmix import seeds
 from methmix.errors import RunError
 from methmix.models.losses import TOTAL
 from methmix.training import loop, step
-from methmix.training.loop import Trainer, learning_rate
-from methmix.training.step import CapturedStep, TrainingStep
+from methmix.training.loop import Trainer
+from methmix.training.step import CapturedStep, TrainingStep, learning_rate
 
 ARMS = ["original", "sparse", "sparse on the reference"]
 N_STEPS = 6

@@ -19,8 +19,9 @@ from methmix.mixtures.sampler import MixtureSampler
 from methmix.training.__main__ import main
 from methmix.training.batches import TrainingBatches
 from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
-from methmix.training.loop import Trainer, learning_rate
+from methmix.training.loop import Trainer
 from methmix.training.monitor import Validation
+from methmix.training.step import learning_rate
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
 
@@ -355,6 +356,36 @@ def test_early_stopping(trainer):
     run.run()
     assert run.state.finished
     assert len(run.state.history) == int(run.state.best["epoch"]) + 2 < 40
+
+
+@pytest.mark.parametrize("mae", [np.nan, np.inf])
+def test_an_epoch_whose_validation_is_not_finite_is_never_the_best(trainer, monkeypatch, mae):
+    run = trainer("original", **TEN)
+    values, replaced = run._validation.values, iter([mae, None, mae])
+    monkeypatch.setattr(run._validation, "values", lambda: {**values(), **_mae(next(replaced))})
+    assert run.run() == 0
+    assert run.state.best["epoch"] == load_checkpoint(run.best_checkpoint).best["epoch"] == 2
+    record = json.loads((run.folder / "logs" / "training_record.json").read_text())
+    assert record["best"]["val/mae"] == run.state.history[1]["val/mae"] < 1
+
+
+def _mae(value):
+    return {} if value is None else {"val/mae": value}
+
+
+def test_without_a_finite_validation_no_epoch_is_chosen(trainer, caplog):
+    """Batch normalisation keeps the training loss finite at a rate that leaves nothing of the weights."""
+    rate = {**TEN, "training.learning_rate": 1e12, "training.mixtures_per_epoch": 10, "training.epochs": 2}
+    for _ in range(2):
+        # The same when it is started again: it does not pass for finished.
+        run = trainer("original", **rate)
+        with pytest.raises(
+            RunError, match=r"finite in none of 2 epochs: .*\n  lower training.learning_rate \(now 1000000000000.0\)"
+        ):
+            run.run()
+    assert not run.best_checkpoint.exists() and not (run.folder / "logs" / "training_record.json").exists()
+    rows = list(csv.DictReader((run.folder / "logs" / "training_log.csv").open()))
+    assert [row["val/mae"] for row in rows] == ["nan", "nan"]
 
 
 def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
