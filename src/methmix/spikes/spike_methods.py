@@ -25,13 +25,16 @@ class Found:
     """What a method finds in samples, over the tissues of interest.
 
     ``score`` [n], of all tissues together, by which a sample is called; ``amounts`` [n, n_tissues]; ``low`` and
-    ``high``, [n, n_tissues], their intervals, None without any.
+    ``high``, [n, n_tissues], their intervals, ``limit`` their limits of detection (NaN: not known) and ``odd``, [n],
+    whether a sample fits the controls poorly; None where a method has none.
     """
 
     score: Array
     amounts: Array
     low: Array | None = None
     high: Array | None = None
+    limit: Array | None = None
+    odd: npt.NDArray[np.bool_] | None = None
 
 
 Method = Callable[[Controls], Found]
@@ -47,10 +50,11 @@ def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Found:
     """Predict samples beside a panel; the score is that of all tissues together."""
     methylation, depth = samples.values()
     prediction, above = beside_panel(panel, model, predict(model, methylation, depth), methylation, depth)
-    assert prediction.low is not None and prediction.high is not None  # for the type checker
+    of_tissues = (prediction.proportions, prediction.low, prediction.high, prediction.limit)
+    amounts, low, high, limit = (None if values is None else values[:, panel.columns] for values in of_tissues)
+    assert amounts is not None and prediction.misfit is not None  # for the type checker
     score = np.array([own.total_score for own in above])
-    ends = (values[:, panel.columns] for values in (prediction.low, prediction.high))
-    return Found(score, prediction.proportions[:, panel.columns], *ends)
+    return Found(score, amounts, low, high, limit, prediction.misfit > panel.misfit_limit)
 
 
 def crossfitted(panel: Panel) -> Found:
@@ -60,8 +64,8 @@ def crossfitted(panel: Panel) -> Found:
 
 def _by_model(model: Deconvolver, columns: list[int], samples: Controls) -> Found:
     found = predict(model, *samples.values())
-    ends = (None if values is None else values[:, columns] for values in (found.low, found.high))
-    return Found(found.proportions[:, columns].sum(axis=1), found.proportions[:, columns], *ends)
+    others = (None if values is None else values[:, columns] for values in (found.low, found.high, found.limit))
+    return Found(found.proportions[:, columns].sum(axis=1), found.proportions[:, columns], *others)
 
 
 def _by_control(name: str, context: Context, columns: list[int], samples: Controls) -> Found:

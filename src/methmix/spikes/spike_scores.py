@@ -25,7 +25,7 @@ class Asked:
 
     ``depth`` is the mean depth that all samples are thinned to, None as they are; ``recipients`` the names of the
     spiked controls; ``blank_scores`` of each method those of the panel's controls, [n_panel]; ``found`` what each
-    method finds in the spiked controls.
+    method finds in the spiked controls; ``hardships`` what is measured under `methmix.spikes.hardships`.
     """
 
     repeat: int
@@ -34,6 +34,7 @@ class Asked:
     recipients: list[str]
     blank_scores: dict[str, Array]
     found: dict[Key, dict[str, Found]]
+    hardships: list[dict[str, Any]]
 
     def called(self, method: str, stated: int) -> dict[Key, Array]:
         """Say which spiked controls are called at a specificity, by its place; [n_spiked] each."""

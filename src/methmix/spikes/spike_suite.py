@@ -6,6 +6,7 @@ specificity that is reached.
 """
 
 import argparse
+import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -24,12 +25,14 @@ from methmix.evaluation.estimates import load_for
 from methmix.files.atomic import write_csv, write_text
 from methmix.files.reference import Reference, read_reference
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.prediction import predict
+from methmix.models.prediction import Array, predict
 from methmix.normals.panel import FEWEST, Controls, Panel
 from methmix.normals.panel_command import controls_of
 from methmix.normals.panel_making import check_number, panel_of_counts, read_controls
 from methmix.normals.spiked_controls import spiked, thinned
 from methmix.samples.sample_sheet import read_sheet
+from methmix.spikes.hardships import AMOUNTS as HARD_AMOUNTS
+from methmix.spikes.hardships import HARDSHIPS, averaged, hardship
 from methmix.spikes.spike_methods import WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
 from methmix.spikes.spike_scores import SPIKES, Asked, spikes_table, summary
 from methmix.spikes.spikes_page import spikes_page
@@ -122,14 +125,18 @@ class SpikeSuite:
                     methods[f"{WITH_PANEL}_{size}"] = partial(with_panel, small, self._model)
                     blank_scores[f"{WITH_PANEL}_{size}"] = crossfitted(small).score
         recipients, found = _chosen(samples, of_spiked), {}
+        hardships = []
+        for name, change in HARDSHIPS.items() if depth is None else ():
+            for (tissue, _, methylation), amount in itertools.product(self.donors, HARD_AMOUNTS):
+                changed = change(_spiked(recipients, methylation, amount, rng), rng)
+                for method in (WITH_PANEL, arms.MAIN, "nnls"):
+                    values = hardship(methods[method](changed), tissue, amount, blank_scores[method])
+                    hardships.append({"hardship": name, "method": method, "amount": amount, "values": values})
         for tissue, donor, methylation in self.donors:
-            donors = np.repeat(methylation[None], len(of_spiked), axis=0)
             for amount in SPIKES:
-                parts = np.full(len(of_spiked), amount)
-                counts = spiked(recipients.methylated, recipients.depth, parts, donors, rng)
-                mixed = Controls(recipients.names, *counts)
+                mixed = _spiked(recipients, methylation, amount, rng)
                 found[tissue, donor, amount] = {name: method(mixed) for name, method in methods.items()}
-        return Asked(repeat, depth, len(of_panel), recipients.names, blank_scores, found)
+        return Asked(repeat, depth, len(of_panel), recipients.names, blank_scores, found, hardships)
 
     def _panel(self, controls: Controls, rng: np.random.Generator) -> Panel:
         proportions = predict(self._model, *controls.values()).proportions
@@ -142,6 +149,7 @@ def write_spikes(
     """Write ``spikes.json``, ``spikes.csv`` and ``report.html``."""
     record = {
         **summary(asked, suite.tissues, experiment.seed),
+        "hardships": averaged([row for division in asked for row in division.hardships]),
         "tissues": suite.tissues,
         "background": experiment.background,
         "donors": [name for _, name, _ in suite.donors],
@@ -157,6 +165,13 @@ def write_spikes(
 
 def _chosen(samples: Controls, rows: npt.NDArray[np.intp]) -> Controls:
     return Controls([samples.names[row] for row in rows], samples.methylated[rows], samples.depth[rows])
+
+
+def _spiked(samples: Controls, methylation: Array, amount: float, rng: np.random.Generator) -> Controls:
+    """Spike reads of one donor into samples."""
+    donors = np.repeat(methylation[None], len(samples.names), axis=0)
+    parts = np.full(len(samples.names), amount)
+    return Controls(samples.names, *spiked(samples.methylated, samples.depth, parts, donors, rng))
 
 
 def _thinned(samples: Controls, depth: float, rng: np.random.Generator) -> Controls:

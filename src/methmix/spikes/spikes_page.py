@@ -10,6 +10,7 @@ from methmix.arms import ARMS, MAIN
 from methmix.normals.specificity import SPECIFICITIES
 from methmix.pages.render import render
 from methmix.pages.style import BLUE, ORANGE, TRUTH, Image, colour, drawing, image, percent_axis
+from methmix.spikes.hardships import AMOUNTS
 from methmix.spikes.spike_methods import WITH_PANEL
 
 
@@ -23,6 +24,7 @@ def spikes_page(record: dict[str, Any]) -> str:
         called=[f"called_{100 * stated:.0f}" for stated in SPECIFICITIES],
         specificities=SPECIFICITIES,
         main=WITH_PANEL,
+        hard_amount=AMOUNTS[-1],
         images=[*_sensitivity_images(record), *_estimate_images(record), *_tissue_images(record)],
     )
 
