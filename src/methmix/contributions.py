@@ -23,6 +23,8 @@ from methmix.least_squares import Regression
 
 Array = npt.NDArray[np.float64]
 
+_RIDGE = 1e-10
+
 
 class Contributions(NamedTuple):
     """One tissue in one mixture; [n_regions] each, if not said otherwise, 0 or NaN in regions that are not used.
@@ -84,7 +86,8 @@ class Decomposition:
         else:
             z = self._mixture(row, others)
         inside = [tissue, *others]
-        gram = self._gram[row][inside][:, inside] + self._penalty
+        # The ridge keeps it defined where two tissues have the same profile.
+        gram = self._gram[row][inside][:, inside] + self._penalty + _RIDGE * torch.eye(len(inside)).to(self._gram)
         inverse = torch.linalg.inv(gram)
         fitted = inverse @ (self._right_side[row, inside] + self._penalty)
         total = fitted.sum()

@@ -87,3 +87,12 @@ def test_a_lone_tissue_is_compared_with_the_best_mixture_of_the_others(mixtures)
     parts = found.of(0, 3)
     assert parts.estimate == pytest.approx(1.1, abs=0.1) and np.nanmax(np.abs(parts.without - parts.with_tissue)) > 0.1
     assert parts.with_tissue == pytest.approx(mixture[0].numpy(), abs=0.1)
+
+
+def test_tissues_of_the_same_profile_have_contributions(mixtures):
+    profiles, methylation, depth = mixtures
+    same = profiles.exact().replaced([1], profiles.exact().of([0]))
+    found = Decomposition(regress(same, methylation, depth), 800)
+    for row in range(6):
+        parts = [found.of(row, tissue) for tissue in (0, 1)]
+        assert all(np.isfinite([part.estimate, *part.regions]).all() for part in parts)

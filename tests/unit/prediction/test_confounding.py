@@ -1,8 +1,10 @@
 """Depth and batch that distinguish groups are said to."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, hypergeom
 from sklearn.metrics import roc_auc_score
@@ -83,6 +85,23 @@ def test_many_batches_are_tested_reproducibly(cohort):
     batches = [[r.sample.batch for r in run.results if r.sample.group == g] for g in ("Breast", "Control")]
     table = [[own.count(f"b{number}") for number in range(8)] for own in batches]
     assert found["groups"][0]["batch"]["p"] == pytest.approx(chi2_contingency(table).pvalue, abs=0.1)
+
+
+def test_batches_of_the_sheet_are_in_all_outputs(command, counts, sheet_of):
+    batches = ["old"] * 4 + ["new"] * 4
+    rows = [(f"s{n}", counts, f"S{n}", "Control" if n < 4 else "Breast", batch) for n, batch in enumerate(batches)]
+    sheet = sheet_of(*rows, header=("sample", "file", "name_in_file", "group", "batch"))
+    asked = ("--sheet", sheet, "--control-group", "Control", "--background", "Blood", "--no-explain")
+    code, _, output = command(*asked)
+    assert code == 0
+    assert pd.read_csv(output).groupby("sample")["batch"].first().tolist() == batches
+    record = json.loads(output.with_suffix(".json").read_text())
+    assert [sample["batch"] for sample in record["samples"]] == batches
+    [row] = record["groups"]["confounding"]["groups"]
+    # One of the 70 ways to divide the eight, or its mirror image.
+    assert row["batch"]["p"] == pytest.approx(2 / 70) and row["batch"]["separate"]
+    page = output.with_suffix(".html").read_text()
+    assert "No batch has samples of both Breast and Control" in page and '<td class="left">old</td>' in page
 
 
 def test_without_controls_there_is_nothing_to_test(cohort):
