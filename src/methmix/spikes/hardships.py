@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from methmix.models.prediction import Array
 from methmix.normals.panel import Controls
 from methmix.normals.specificity import thresholds
-from methmix.spikes.spike_methods import Found
+from methmix.spikes.spike_methods import Answer
 
 # Spiked amounts that are looked at.
 AMOUNTS = (0.0, 0.1)
@@ -45,7 +45,7 @@ HARDSHIPS: dict[str, Change] = {
 }
 
 
-def hardship(found: Found, tissue: int, amount: float, blank_scores: Array) -> dict[str, float | None]:
+def hardship(found: Answer, tissue: int, amount: float, blank_scores: Array) -> dict[str, float | None]:
     """Measure the answers of a method: what is called, what absent tissues are given, and how sure it is of it."""
     absent = np.delete(found.amounts, tissue, axis=1) if amount else found.amounts
     values: dict[str, float | None] = {

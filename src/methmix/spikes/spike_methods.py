@@ -22,7 +22,7 @@ CLASSICAL = ("nnls", "em", "qp_replicates")
 
 
 @dataclass(frozen=True)
-class Found:
+class Answer:
     """What a method finds in samples, over the tissues of interest.
 
     ``score`` [n], of all tissues together, by which a sample is called; ``amounts`` [n, n_tissues]; ``low`` and
@@ -38,7 +38,7 @@ class Found:
     odd: npt.NDArray[np.bool_] | None = None
 
 
-Method = Callable[[Controls], Found]
+Method = Callable[[Controls], Answer]
 
 
 def methods_without_panel(model: Deconvolver, context: Context, columns: Sequence[int]) -> dict[str, Method]:
@@ -47,7 +47,7 @@ def methods_without_panel(model: Deconvolver, context: Context, columns: Sequenc
     return found | {name: partial(_by_control, name, context, list(columns)) for name in CLASSICAL}
 
 
-def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Found:
+def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Answer:
     """Predict samples beside a panel; the score is that of all tissues together."""
     methylation, depth = samples.values()
     prediction, above = beside_panel(panel, model, predict(model, methylation, depth), methylation, depth)
@@ -55,24 +55,26 @@ def with_panel(panel: Panel, model: Deconvolver, samples: Controls) -> Found:
     amounts, low, high, limit = (None if values is None else values[:, panel.columns] for values in of_tissues)
     assert amounts is not None and prediction.misfit is not None  # for the type checker
     score = np.array([own.total_score for own in above])
-    return Found(score, amounts, low, high, limit, prediction.misfit > panel.misfit_limit)
+    return Answer(score, amounts, low, high, limit, prediction.misfit > panel.misfit_limit)
 
 
-def crossfitted(panel: Panel) -> Found:
+def crossfitted(panel: Panel) -> Answer:
     """Give what a panel finds in its own controls, each compared with the others."""
-    return Found(panel.crossfitted.total_score.numpy(), panel.crossfitted.amounts.numpy())
+    return Answer(panel.crossfitted.total_score.numpy(), panel.crossfitted.amounts.numpy())
 
 
-def _by_model(model: Deconvolver, columns: list[int], samples: Controls) -> Found:
+def _by_model(model: Deconvolver, columns: list[int], samples: Controls) -> Answer:
     found = predict(model, *samples.values())
-    others = (None if values is None else values[:, columns] for values in (found.low, found.high, found.limit))
-    return Found(found.proportions[:, columns].sum(axis=1), found.proportions[:, columns], *others)
+    of_tissues = (found.low, found.high, found.limit)
+    low, high, limit = (None if values is None else values[:, columns] for values in of_tissues)
+    amounts = found.proportions[:, columns]
+    return Answer(amounts.sum(axis=1), amounts, low, high, limit)
 
 
-def _by_control(name: str, context: Context, columns: list[int], samples: Controls) -> Found:
+def _by_control(name: str, context: Context, columns: list[int], samples: Controls) -> Answer:
     methylation, depth = samples.values()
     unknown = np.zeros((len(depth), len(context.reference.tissue_names)), dtype=np.float32)
     mixtures = Mixtures(methylation, depth, unknown, unknown, [], context.reference.tissue_names, {})
     with torch.inference_mode():
         amounts = CONTROLS[name](context, mixtures).proportions[:, columns]
-    return Found(amounts.sum(axis=1), amounts)
+    return Answer(amounts.sum(axis=1), amounts)

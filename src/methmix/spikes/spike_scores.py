@@ -12,7 +12,7 @@ from methmix.evaluation.bootstrap import interval
 from methmix.metrics import limit_of_detection
 from methmix.models.prediction import Array
 from methmix.normals.specificity import SPECIFICITIES, thresholds
-from methmix.spikes.spike_methods import Found
+from methmix.spikes.spike_methods import Answer
 
 SPIKES = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 _N_BOOTSTRAP = 1000
@@ -33,7 +33,7 @@ class Asked:
     n_panel: int
     recipients: list[str]
     blank_scores: dict[str, Array]
-    found: dict[Key, dict[str, Found]]
+    found: dict[Key, dict[str, Answer]]
     hardships: list[dict[str, Any]]
 
     def called(self, method: str, stated: int) -> dict[Key, Array]:
