@@ -55,7 +55,7 @@ def test_container_installs_the_requirements_on_the_same_python():
     definition = (ROOT / "envs" / "methmix.def").read_text()
     assert "From: python:3.11-" in definition
     assert "envs/requirements.txt /opt/requirements.txt" in definition and "-r /opt/requirements.txt" in definition
-    assert 'container: "envs/methmix.sif"' in (ROOT / "Snakefile").read_text()
+    assert 'container: "envs/methmix.sif"' in (ROOT / "workflow" / "Snakefile").read_text()
 
 
 def test_installed_is_what_is_pinned():

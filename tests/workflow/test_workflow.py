@@ -431,7 +431,7 @@ def test_a_rule_depends_on_the_code_of_its_own_command():
 
 
 def test_arms_are_listed_nowhere_in_the_workflow():
-    for text in [(ROOT / "Snakefile").read_text(), *other_rules()]:
+    for text in [(ROOT / "workflow/Snakefile").read_text(), *other_rules()]:
         assert not {f'"{name}"' for name in ARMS} & set(re.findall(r'"\w+"', text))
         assert not re.search(rf"\b({'|'.join(ARMS)})\|", text)
 
