@@ -13,6 +13,7 @@ from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, keys_of_other_b
 from methmix.config.experiment import Ablation, ArmName, Experiment, Variant
 from methmix.config.phases import Phase
 from methmix.config.section import DISCRIMINATORS
+from methmix.config.sheets import DonorRow, SampleRow
 from methmix.config.sweep import Sweep
 from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
@@ -25,6 +26,15 @@ _EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 _SWEEP: TypeAdapter[Sweep] = TypeAdapter(Sweep)
 _ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
+# What has a schema in workflow/schemas/.
+SCHEMAS: dict[str, TypeAdapter[Any]] = {
+    "experiment": _EXPERIMENT,
+    "arm": _ARM,
+    "ablation": _ABLATION,
+    "sweep": _SWEEP,
+    "samples": TypeAdapter(SampleRow),
+    "donors": TypeAdapter(DonorRow),
+}
 _SWITCHES = {"model.backbone", "model.use_two_stage"}  # they decide which other keys a model has
 
 
@@ -127,14 +137,8 @@ def load(path: Path) -> Experiment | ArmSettings | Ablation | Sweep:
 
 
 def schema(of: str) -> dict[str, object]:
-    """Make the JSON schema of a whole ``experiment``, ``arm``, ``ablation`` or ``sweep``."""
-    adapters: dict[str, TypeAdapter[Any]] = {
-        "experiment": _EXPERIMENT,
-        "arm": _ARM,
-        "ablation": _ABLATION,
-        "sweep": _SWEEP,
-    }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapters[of].json_schema()}
+    """Make the JSON schema of one of `SCHEMAS`: a whole configuration, or a row of a sheet."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[of].json_schema()}
 
 
 def to_yaml(config: BaseModel) -> str:

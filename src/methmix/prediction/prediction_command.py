@@ -15,17 +15,26 @@ from methmix.files.reference import read_reference
 from methmix.prediction.card import card_text, model_card
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups, compare
+from methmix.prediction.huggingface import readme
+from methmix.prediction.multiqc import multiqc_files
 from methmix.prediction.output import record_of, render, table
 from methmix.prediction.sample_sheet import files_of_sheet, read_sheet
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
+from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
 
 logger = logging.getLogger("methmix")
 
 
 def describe(options: argparse.Namespace) -> None:
-    """Print the model card of a checkpoint whose weights fit its model."""
+    """Print the model card of a checkpoint whose weights fit its model, or write the model as a folder to publish."""
+    if (options.format == "huggingface") != (options.output is not None):
+        raise InputError("--describe: expected --format huggingface together with --output FOLDER, or neither")
     _, checkpoint = load_model(options.checkpoint)
-    sys.stdout.write(card_text(_card(options, checkpoint)))
+    if options.format == "text":
+        sys.stdout.write(card_text(_card(options, checkpoint)))
+        return
+    # Names of machines and folders are left out of what is published.
+    checkpoint.record |= {"host": "a host that is not named", "slurm": {}, "warm_start": {}}
+    publish_checkpoint(options.output, checkpoint, readme(_card(options, checkpoint)))
 
 
 def predict_and_write(options: argparse.Namespace) -> None:
@@ -48,6 +57,9 @@ def predict_and_write(options: argparse.Namespace) -> None:
         table(cohort, record).to_csv(csv_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
         html_file.write_text(render(cohort, record))
+        for ending, content in multiqc_files(record).items():
+            path = stack.enter_context(atomic_path(options.output.with_name(f"{options.output.stem}{ending}")))
+            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
 
 
