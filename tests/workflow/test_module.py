@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,15 @@ def test_shipped_sheets_are_found(empty, snakemake, data_file, monkeypatch):
 def test_a_module_runs(empty, snakemake):
     """Rules run the package of the workflow, and find what their experiment names."""
     target = "results/tiny/mixtures/phase2_test_mixtures.h5"
-    done = snakemake(empty, target, "--cores", "1", "--config", "base=tiny.yaml", "seed=5")
+    page, tiny = "results/tiny/reference/reference_report.html", ("--config", "base=tiny.yaml", "seed=5")
+    done = snakemake(empty, target, page, "--cores", "1", *tiny)
     assert done.returncode == 0, done.stderr
+    # The report of Snakemake has the page with its caption, which names the experiment.
+    done = snakemake(empty, page, "--report", "report.zip", *tiny)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(empty / "report.zip") as report:
+        assert any(name.endswith("reference_report.html") for name in report.namelist())
+        assert "similarity of tissues of experiment tiny" in report.read("report/report.html").decode()
     assert (empty / target).stat().st_size > 1000
     record = yaml.safe_load((empty / "results/tiny/config.yaml").read_text())
     assert (record["seed"], record["reference"]["n_regions"]) == (5, 600)

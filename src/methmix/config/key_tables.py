@@ -126,8 +126,8 @@ def _kind(key: dict[str, Any]) -> str:
             items = key.get("items") or {"anyOf": key.get("prefixItems", [])}
             return f"list of {_kind(items)}"
         case "object":
-            values = key.get("additionalProperties") or next(iter(key.get("patternProperties", {}).values()), {})
-            return f"table of {_kind(values)}"
+            by_pattern: dict[str, Any] = key.get("patternProperties", {})
+            return f"table of {_kind(key.get('additionalProperties') or next(iter(by_pattern.values()), {}))}"
         case other:
             name = {"string": "text", "boolean": "true or false", "null": "null", None: "any"}.get(other, str(other))
             bounds = [f"{sign} {key[bound]:g}" for bound, sign in _BOUNDS.items() if bound in key]
