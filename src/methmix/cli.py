@@ -19,6 +19,8 @@ Item = TypeVar("Item")
 
 logger = logging.getLogger("methmix")
 
+# What only some need: module -> the extra of pyproject.toml that installs it.
+_EXTRAS = {"altair": "report", "optuna": "sweep", "pysam": "bam", "safetensors": "publish", "vl_convert": "report"}
 # How the last line of a log begins whose command has ended well.
 FINISHED = "finished"
 LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
@@ -113,6 +115,9 @@ def _explained(error: BaseException) -> tuple[int, str]:
     match error:
         case MethmixError():
             return error.exit_code, str(error)
+        case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in _EXTRAS:
+            extra = _EXTRAS[name.split(".")[0]]
+            return 2, f"this needs {name}, which is not installed\n  pip install 'methmix[{extra}]'"
         case PermissionError():
             return 2, f"{error.filename}: permission denied\n  make the directory writable or choose another one"
         case MemoryError() | OSError():

@@ -11,15 +11,25 @@ import yaml
 from methmix import arms
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import ArmName, Experiment
-from methmix.config.load import check_arms, check_experiment, configured_arm, effective_variants, load_sweep
+from methmix.config.load import (
+    check_arms,
+    check_experiment,
+    configured_arm,
+    effective_variants,
+    load_experiment,
+    load_sweep,
+)
 from methmix.config.phases import Phase
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.samples.sample_sheet import options, sheet_and_files
+from methmix.shipped import found
 from methmix.sweep.points import SweptArm
 
 _ABLATED_PHASE: Final = "phase2"
 _SWEPT_PHASE: Final = "phase2"
+# Shipped experiments on public atlases, whose models can be published.
+PUBLISHED: Final = ("metdecode", "loyfer_uxm")
 
 
 def checkpoint(record: str) -> str:
@@ -59,6 +69,12 @@ def _runs(content: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[s
     return {name: content, **{run: {**settings, "name": run} for run, settings in changed.items()}}
 
 
+def _predicting_run(experiment: Experiment) -> str:
+    """Folder of the training that predicts, below that of its run."""
+    phase = experiment.prediction.checkpoint_phase if experiment.prediction else "phase3"
+    return f"{phase}/{arms.MAIN}"
+
+
 def _of_sweep(wildcards: Any) -> dict[str, str]:
     return {name: wildcards[name] for name in ("name", "phase", "sweep")}
 
@@ -66,9 +82,10 @@ def _of_sweep(wildcards: Any) -> dict[str, str]:
 class Plan:
     """The runs of an experiment: itself, with further seeds (of ablation, draws of donors and sweep), and its folds.
 
-    ``path`` is the configuration's file, for messages; ``plan.content`` has all its defaults. The runs are their
-    configurations by name, the experiment itself first. Rules take methods with an argument ``wildcards`` as they are:
-    these give what belongs to one job.
+    ``path`` is the configuration's file, for messages and for its ``base``; ``plan.content`` has all its defaults. The
+    runs are their configurations by name, the experiment itself first; ``names`` are also those of the shipped
+    experiments whose models can be published. Rules take methods with an argument ``wildcards`` as they are: these give
+    what belongs to one job.
     """
 
     def __init__(self, content: dict[str, Any], path: Path) -> None:
@@ -84,8 +101,11 @@ class Plan:
         self.sweep_name = Path(self.experiment.sweep).stem
         self.sweep_runs = seed_runs(self.content, next_seeds(self.experiment, self.sweep.seeds))
         self.runs = {**self.seed_runs, **self.draw_runs, **self.sweep_runs, **self.fold_runs}
+        self.names = [*dict.fromkeys([*self.runs, *PUBLISHED])]
         # A sweep asks for the same few settings of hundreds of jobs.
-        self._record_text = cache(lambda name: yaml.safe_dump(self.runs[name], sort_keys=False))
+        self._experiment = cache(self._find_experiment)
+        self._content = cache(lambda name: self.runs.get(name) or self._experiment(name).model_dump(mode="json"))
+        self._record_text = cache(lambda name: yaml.safe_dump(self._content(name), sort_keys=False))
         self._arm_with = cache(self._read_arm)
         if self.sweep.arm in self.experiment.arms.get(_SWEPT_PHASE, {}):
             # At once, so that a point that is not possible is reported before anything is planned.
@@ -105,7 +125,7 @@ class Plan:
 
     def settings(self, *sections: str) -> Callable[[Any], list[Any]]:
         """Give a function of wildcards for what a rule depends on: the seed and some sections of the run."""
-        return lambda wildcards: [self.runs[wildcards.name][section] for section in ("seed", *sections)]
+        return lambda wildcards: [self._content(wildcards.name)[section] for section in ("seed", *sections)]
 
     def recipe(self, wildcards: Any) -> str:
         """Say what the mixtures of a job's phase consist of."""
@@ -122,7 +142,7 @@ class Plan:
     def arm_file(self, wildcards: Any) -> str:
         """Name the configuration file of the arm that a job trains, or a part of which it evaluates."""
         self._configured(wildcards)
-        return self.experiment.arms[wildcards.phase][self._arm(wildcards)]
+        return str(found(self._experiment(wildcards.name).arms[wildcards.phase][self._arm(wildcards)]))
 
     def arm_settings(self, wildcards: Any) -> dict[str, Any]:
         """Give all settings of that arm."""
@@ -169,8 +189,12 @@ class Plan:
     def predicting_run(self) -> str:
         """Folder of the training that predicts, below that of the run."""
         # Without the section, `samples` is an error, but only for a job that predicts.
-        phase = self.experiment.prediction.checkpoint_phase if self.experiment.prediction else "phase3"
-        return f"{phase}/{arms.MAIN}"
+        return _predicting_run(self.experiment)
+
+    def published_record(self, wildcards: Any) -> str:
+        """Name the record of the training whose model is published: the one that predicts."""
+        run = _predicting_run(self._experiment(wildcards.name))
+        return f"results/{wildcards.name}/{run}/logs/training_record.json"
 
     @cached_property
     def swept(self) -> SweptArm:
@@ -225,7 +249,12 @@ class Plan:
         return changed[1] if changed else {}
 
     def _configured(self, wildcards: Any) -> ArmSettings:
-        return self._arm_with(wildcards.phase, self._arm(wildcards), json.dumps(self._changes(wildcards)))
+        changes = json.dumps(self._changes(wildcards))
+        return self._arm_with(wildcards.name, wildcards.phase, self._arm(wildcards), changes)
 
-    def _read_arm(self, phase: Phase, arm: ArmName, changes: str) -> ArmSettings:
-        return configured_arm(self.experiment, phase, arm, json.loads(changes))
+    def _read_arm(self, name: str, phase: Phase, arm: ArmName, changes: str) -> ArmSettings:
+        return configured_arm(self._experiment(name), phase, arm, json.loads(changes))
+
+    def _find_experiment(self, name: str) -> Experiment:
+        """Give the experiment of a run: this one, or the shipped one of that name whose model is published."""
+        return self.experiment if name in self.runs else load_experiment(found(f"config/{name}.yaml"))

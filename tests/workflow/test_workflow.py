@@ -279,6 +279,25 @@ def test_predict_trains_the_sparse_arm_with_what_it_starts_from_and_nothing_else
     assert jobs(done.stdout + done.stderr) == expected
 
 
+def test_models_of_the_public_atlases_are_trained_whichever_experiment_is_chosen(checkout, snakemake):
+    done = snakemake(checkout, "-np", "models", "--configfile", "config/tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    # That of loyfer_uxm is of phase 3, which starts from phase 2.
+    assert jobs(done.stdout + done.stderr) == {
+        "reference": 2, "mixtures": 3, "train": 3, "model": 2, "models": 1, "total": 11,
+    }  # fmt: skip
+    printed = done.stdout + done.stderr
+    for run in ("metdecode/phase2", "loyfer_uxm/phase3"):
+        assert f"--checkpoint results/{run}/sparse/checkpoints/checkpoint_best.pt" in printed
+        name = run.split("/")[0]
+        assert f"--output results/models/{name}" in printed
+        # Each with its own configuration, and terms of use for its card.
+        record = yaml.safe_load((checkout / f"results/{name}/config.yaml").read_text())
+        assert record == whole(name)
+        assert record["reference"]["licence"] and record["reference"]["terms_of_use"]
+    assert "--set=model.hidden_sizes" not in printed
+
+
 def test_predict_without_its_section_says_what_to_write(checkout, snakemake):
     content = whole("tiny")
     del content["prediction"]
@@ -445,7 +464,7 @@ def test_a_rule_depends_on_the_code_of_its_own_command():
 
 
 def test_arms_are_listed_nowhere_in_the_workflow():
-    for text in [(ROOT / "Snakefile").read_text(), *other_rules()]:
+    for text in [(ROOT / "workflow/Snakefile").read_text(), *other_rules()]:
         assert not {f'"{name}"' for name in ARMS} & set(re.findall(r'"\w+"', text))
         assert not re.search(rf"\b({'|'.join(ARMS)})\|", text)
 

@@ -4,8 +4,11 @@
 rule benchmark:
     """Measure it in three minutes, as ratios within one run that hold on a busy machine."""
     input:
-        config="config/full_scale.yaml",
-        arms=["config/phase2_multitissue.yaml", "config/phase2_sparse.yaml"],
+        config=found("config/full_scale.yaml"),
+        arms=[
+            found("config/phase2_multitissue.yaml"),
+            found("config/phase2_sparse.yaml"),
+        ],
     output:
         record="results/benchmark/benchmark.json",
         page=report(

@@ -1,20 +1,41 @@
 """Read and validate the configuration, and write it out as the record of the run; nothing else."""
 
+import os
 import re
+import shlex
+import sys
 from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from methmix import provenance
-from methmix.arms import names
-from methmix.errors import InputError
-from methmix.files.reference import SPLITS
-from methmix.sweep.points import POINT_NAME
-from methmix.workflow import Plan, checkpoint
+# The package beside this workflow, wherever it is used from; of a workflow that is not in a folder here, the installed
+# one. Jobs run it too, also in an environment of their own (--sdm conda).
+source = Path(
+    str(workflow.current_basedir.get_path_or_uri(secret_free=True)), "../../src"
+)
+if source.is_dir():
+    sys.path.insert(0, str(source.resolve()))
+    shell.prefix(f"export PYTHONPATH={shlex.quote(os.path.relpath(source))}; ")
 
 try:
-    plan = Plan(dict(config), Path(workflow.configfiles[-1]))
+    from methmix.arms import names
+    from methmix.errors import InputError
+    from methmix.files.reference import SPLITS
+    from methmix.provenance import source_digest
+    from methmix.shipped import found
+    from methmix.sweep.points import POINT_NAME
+    from methmix.workflow import PUBLISHED, Plan, checkpoint
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"the environment that runs Snakemake has no {error.name}\n  install methmix in it: pip install methmix"
+    ) from None
+
+try:
+    # What is given without a file is laid over the default experiment.
+    if not workflow.configfiles:
+        config.setdefault("base", "default.yaml")
+    plan = Plan(dict(config), Path(["--config", *workflow.configfiles][-1]))
     # Rules see it whole: without its base, with all defaults.
     config.clear()
     config.update(plan.content)
@@ -23,13 +44,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs run the package in this checkout, also in an environment of their own (--sdm conda).
-shell.prefix("export PYTHONPATH=src; ")
-source_digest = partial(provenance.source_digest, package=Path("src/methmix"))
-
 
 wildcard_constraints:
-    name="|".join(map(re.escape, plan.runs)),
+    name="|".join(map(re.escape, plan.names)),
     phase="|".join(plan.experiment.mixtures.recipes),
     split="|".join(SPLITS),
     arm="|".join(names()),

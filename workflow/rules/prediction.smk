@@ -8,6 +8,11 @@ rule prediction:
     output:
         table="results/{name}/prediction/predictions.csv",
         record="results/{name}/prediction/predictions.json",
+        multiqc=multiext(
+            "results/{name}/prediction/predictions",
+            "_mqc.json",
+            "_general_stats_mqc.json",
+        ),
         page=report(
             "results/{name}/prediction/predictions.html",
             caption="../report/prediction.rst",

@@ -5,7 +5,7 @@
 rule ablate:
     """Show what each ingredient is worth, over several seeds."""
     input:
-        plan.experiment.ablation,
+        found(plan.experiment.ablation),
         expand(
             "results/{run}/{{phase}}/{arm}/evaluation/metrics.json",
             run=plan.seed_runs,

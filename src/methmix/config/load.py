@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -13,9 +13,11 @@ from methmix.config.arm import ARM_KEYS, ArmSettings, SparseArm, keys_of_other_b
 from methmix.config.experiment import Ablation, ArmName, Experiment, Variant
 from methmix.config.phases import Phase
 from methmix.config.section import DISCRIMINATORS
+from methmix.config.sheets import DonorRow, SampleRow
 from methmix.config.sweep import Sweep
 from methmix.config.yaml_files import Document, Location, laid_over, parse, read
 from methmix.errors import InputError
+from methmix.shipped import found
 
 Settings = TypeVar("Settings")
 Keys = Mapping[str, Any] | None  # dotted key of an arm -> value
@@ -24,6 +26,15 @@ _EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 _ABLATION: TypeAdapter[Ablation] = TypeAdapter(Ablation)
 _SWEEP: TypeAdapter[Sweep] = TypeAdapter(Sweep)
 _ARM: TypeAdapter[ArmSettings] = TypeAdapter(Annotated[ArmSettings, Field(discriminator="arm")])
+# What has a schema in workflow/schemas/.
+SCHEMAS: dict[str, TypeAdapter[Any]] = {
+    "experiment": _EXPERIMENT,
+    "arm": _ARM,
+    "ablation": _ABLATION,
+    "sweep": _SWEEP,
+    "samples": TypeAdapter(SampleRow),
+    "donors": TypeAdapter(DonorRow),
+}
 _SWITCHES = {"model.backbone", "model.use_two_stage"}  # they decide which other keys a model has
 
 
@@ -44,7 +55,7 @@ def load_sweep(path: Path) -> Sweep:
 
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
     """Validate the content of an experiment as Snakemake has it: of the file, with what its command line changes."""
-    document = read(path) if path.is_file() else Document(path, {})
+    document = read(path) if found(path).is_file() else Document(path, {})
     unchanged = {key for key, value in content.items() if document.content.get(key) == value}
     places = {location: place for location, place in document.places.items() if location[0] in unchanged}
     return _validated(_EXPERIMENT, Document(path, content, places))
@@ -126,14 +137,8 @@ def load(path: Path) -> Experiment | ArmSettings | Ablation | Sweep:
 
 
 def schema(of: str) -> dict[str, object]:
-    """Make the JSON schema of a whole ``experiment``, ``arm``, ``ablation`` or ``sweep``."""
-    adapters: dict[str, TypeAdapter[Any]] = {
-        "experiment": _EXPERIMENT,
-        "arm": _ARM,
-        "ablation": _ABLATION,
-        "sweep": _SWEEP,
-    }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapters[of].json_schema()}
+    """Make the JSON schema of one of `SCHEMAS`: a whole configuration, or a row of a sheet."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[of].json_schema()}
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -169,20 +174,27 @@ def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[
 
 
 def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path, ...] = ()) -> Document:
-    """Lay a document over the file that it names as its ``base``, relative to its own, and so on."""
+    """Lay a document over the file that it names as its ``base``, beside it or a shipped one, and so on."""
     if "base" not in document.content:
         return document
     content = dict(document.content)
     name, place, path = content.pop("base"), document.place(("base",)), document.path
-    if not isinstance(name, str) or not (path.parent / name).is_file():
+    file = _base(name, path) if isinstance(name, str) else path.parent
+    if not file.is_file():
         raise InputError(
             f"{place}: base: expected a file, relative to this one, found {name!r}",
             "name the configuration that this one changes, for example default.yaml",
         )
-    file, above = path.parent / name, (path, *above)
+    above = (path, *above)
     if file.resolve() in {other.resolve() for other in above}:
         raise InputError(f"{place}: base: {name} is itself based on this file", "a chain of bases must end")
     return Document(path, laid_over(_validated(adapter, read(file), above), content), document.places)
+
+
+def _base(name: str, path: Path) -> Path:
+    """Find the base of a document beside it, or else among the shipped configurations."""
+    beside = path.parent / name
+    return beside if beside.is_file() else found(PurePath("config", name))
 
 
 def _changed(arm: ArmSettings, path: Path, values: dict[str, Any], strict: set[str]) -> ArmSettings:

@@ -43,6 +43,8 @@ class _Reference(Section):
     source: str
     regions: Regions = "all"
     split: SplitSettings = SplitSettings()
+    licence: str = Field("", description="SPDX identifier of the licence of the data, such as MIT; else: other")
+    terms_of_use: str = Field("", description="who may use a model that is trained on these data; the card states it")
 
 
 class _DonorReference(_Reference):

@@ -10,6 +10,7 @@ import yaml
 
 from methmix.config.section import DISCRIMINATORS, Section
 from methmix.errors import InputError
+from methmix.shipped import found
 
 # Keys of sections and tables, indices of lists.
 Location = tuple[str | int, ...]
@@ -43,7 +44,8 @@ def parse(text: str) -> Any:
 
 
 def read(path: Path) -> Document:
-    """Read a YAML mapping without duplicate keys."""
+    """Read a YAML mapping without duplicate keys; a shipped one also from another working folder."""
+    path = found(path)
     try:
         loader = _Loader(path.read_text())
         node = loader.get_single_node()

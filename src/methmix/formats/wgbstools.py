@@ -7,17 +7,20 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pysam
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
 from methmix.formats.regions import CpgRegions, Integers, Intervals, bare_chrom, build_name, expand, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.text import Beginning, Columns, read_rows
+
+if TYPE_CHECKING:
+    import pysam
 
 # How many CpGs a genome has in all chromosomes and scaffolds of its UCSC release, and so a .beta file.
 _N_CPGS = {28_217_448: "hg19", 29_401_795: "hg38"}
@@ -140,6 +143,9 @@ def _is_fetched(path: Path, n_regions: int) -> bool:
 
 
 def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
+    # Of the extra `bam`, which not everyone has.
+    import pysam
+
     try:
         with pysam.TabixFile(str(path), index=str(_index(path))) as file:
             lines = _fetched(file, regions)
@@ -152,7 +158,7 @@ def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
         ) from None
 
 
-def _fetched(file: pysam.TabixFile, regions: CpgRegions) -> Iterator[str]:
+def _fetched(file: "pysam.TabixFile", regions: CpgRegions) -> Iterator[str]:
     """Fetch every line once that may reach into a region."""
     names = np.array([bare_chrom(name) for name in regions.chrom])
     for contig in file.contigs:

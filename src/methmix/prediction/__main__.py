@@ -11,8 +11,12 @@ from methmix.prediction.statement import STATEMENT
 def main() -> int:
     """Run the command line."""
     arguments = cli.parser("methmix.prediction", f"{__doc__} {STATEMENT}")
-    arguments.add_argument("--checkpoint", type=Path, required=True, help="checkpoint_best.pt of a trained model")
+    arguments.add_argument("--checkpoint", type=Path, required=True, help="checkpoint_best.pt, or a published folder")
     arguments.add_argument("--describe", action="store_true", help="print the model card, and end")
+    arguments.add_argument(
+        "--format", choices=["text", "huggingface"], default="text",
+        help="with --describe: huggingface writes card, weights and configuration into the folder --output",
+    )  # fmt: skip
     arguments.add_argument(
         "--samples", type=Path, nargs="+", metavar="FILE",
         help="counts tables, beta tables, Bismark coverage, bedMethyl, .beta, .pat.gz, or mixtures HDF5; all samples",
@@ -23,7 +27,7 @@ def main() -> int:
     arguments.add_argument(
         "--output",
         type=Path,
-        help="table .csv; .json, .html, pages of patients beside it; nnls_proportion: NNLS on the model",
+        help="table .csv; beside it .json, .html, pages of patients, *_mqc.json (MultiQC); nnls_proportion: NNLS",
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")

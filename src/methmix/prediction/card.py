@@ -58,6 +58,7 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
             "label": getattr(arm.loss, "label_threshold", None),
         },
         "recipe": _least_squares(arm, record),
+        "terms": {name: record.get(name) for name in ("licence", "terms_of_use")},
         "borrowed_spread": record.get("borrowed_spread", False),
         "calibration": {**_calibrated(checkpoint), **_best(checkpoint, "calibration/")},
         "validation": _best(checkpoint, "val/"),
@@ -99,6 +100,7 @@ def card_text(card: dict[str, Any]) -> str:
             f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters, {seconds:.0f} s{unfinished}",
             ", ".join(f"{name} {version}" for name, version in training["versions"].items()),
         ],
+        "Terms of use of the reference": [f"{name}: {text or 'not stated'}" for name, text in card["terms"].items()],
         "Limits of use": [*card["limits"], *card["notes"]],
     }
     return "\n".join(

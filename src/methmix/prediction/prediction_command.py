@@ -23,12 +23,15 @@ from methmix.prediction.card import card_text, model_card
 from methmix.prediction.confounding import compare_and_check
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups
+from methmix.prediction.huggingface import readme
+from methmix.prediction.multiqc import multiqc_files
 from methmix.prediction.output import record_of, render, table
 from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
+from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
+from methmix.training.model_folder import WEIGHTS_FILE
 
 logger = logging.getLogger("methmix")
 
@@ -37,9 +40,16 @@ FROM_CONTROLS, NO_PANEL = "controls", "none"
 
 
 def describe(options: argparse.Namespace) -> None:
-    """Print the model card of a checkpoint whose weights fit its model."""
+    """Print the model card of a checkpoint whose weights fit its model, or write the model as a folder to publish."""
+    if (options.format == "huggingface") != (options.output is not None):
+        raise InputError("--describe: expected --format huggingface together with --output FOLDER, or neither")
     _, checkpoint = load_model(options.checkpoint)
-    sys.stdout.write(card_text(_card(options, checkpoint)))
+    if options.format == "text":
+        sys.stdout.write(card_text(_card(options, checkpoint)))
+        return
+    # Names of machines and folders are left out of what is published.
+    checkpoint.record |= {"host": "a host that is not named", "slurm": {}, "warm_start": {}}
+    publish_checkpoint(options.output, checkpoint, readme(_card(options, checkpoint)))
 
 
 def predict_and_write(options: argparse.Namespace) -> None:
@@ -67,6 +77,9 @@ def predict_and_write(options: argparse.Namespace) -> None:
         html_file.write_text(render(cohort, record, folder.name))
         for name, page in patient_pages(cohort, record, quote(f"../{outputs[2].name}")):
             stack.enter_context(atomic_path(folder / name)).write_text(page)
+        for ending, content in multiqc_files(record).items():
+            path = stack.enter_context(atomic_path(options.output.with_name(f"{options.output.stem}{ending}")))
+            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     if sheet:
         _only(folder, page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
@@ -104,7 +117,8 @@ def _panel(
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
-    digest = {"checkpoint": sha256(options.checkpoint)}
+    file = options.checkpoint / WEIGHTS_FILE if options.checkpoint.is_dir() else options.checkpoint
+    digest = {"checkpoint": sha256(file)}
     if options.reference is None:
         return {**model_card(checkpoint), **digest}
     reference = read_reference(options.reference)

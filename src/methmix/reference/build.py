@@ -137,6 +137,8 @@ def _attributes(experiment: Experiment, inputs: dict[str, Path]) -> dict[str, An
         "genome": getattr(settings, "genome", "none (simulated)"),
         "measure": getattr(settings, "measure", "fragment" if settings.source == "uxm_atlas" else "cpg"),
         "settings": settings.model_dump_json(),
+        "licence": settings.licence,
+        "terms_of_use": settings.terms_of_use,
         "sha256": json.dumps({name: provenance.sha256(path) for name, path in inputs.items()}),
         "versions": json.dumps(provenance.versions()),
     }

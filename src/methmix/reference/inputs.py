@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from methmix.errors import InputError
+from methmix.shipped import found
 
 _DATA_MARK = "METHMIX_DATA/"
 # Where METHMIX_DATA/ is looked for without that variable: what `snakemake download` fills, and a folder that several
@@ -13,7 +14,7 @@ _DATA_FOLDERS = ("data", "../shared/data")
 
 def data_file(name: str) -> Path:
     """Resolve the path of an input file, which must exist; a leading ``METHMIX_DATA/`` is replaced."""
-    candidates, hint = [Path(name)], "paths are relative to the working directory"
+    candidates, hint = [found(name)], "paths are relative to the working directory"
     if name.startswith(_DATA_MARK):
         given = os.environ.get("METHMIX_DATA")
         candidates = [Path(folder) / name.removeprefix(_DATA_MARK) for folder in ([given] if given else _DATA_FOLDERS)]

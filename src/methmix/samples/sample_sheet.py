@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from methmix.config.experiment import Experiment
+from methmix.config.sheets import SampleRow, columns
 from methmix.errors import InputError
 from methmix.reference.inputs import data_file
+from methmix.shipped import found
 
-_NEEDED = ["sample", "file"]
-_OPTIONAL = ["patient", "date", "name_in_file", "group", "batch"]
+_NEEDED, _OPTIONAL = columns(SampleRow)
 _HINT = (
     f"expected a tab-separated table with the columns {', '.join(_NEEDED)}[, {', '.join(_OPTIONAL)}]; "
     "a row: plasma-1<TAB>samples/plasma.tsv<TAB>patient-1<TAB>2026-01-31<TAB>A; config/samples.tsv is one"
@@ -89,7 +90,8 @@ def sheet_and_files(experiment: Experiment, config: str | Path) -> list[str]:
             f"{config}: missing key prediction, so there is nothing to predict",
             "write, for example:\n    prediction:\n      samples: config/samples.tsv\n      checkpoint_phase: phase2",
         )
-    return [settings.samples, *(str(data_file(str(file))) for file in files_of_sheet(Path(settings.samples)))]
+    sheet = found(settings.samples)
+    return [str(sheet), *(str(data_file(str(file))) for file in files_of_sheet(sheet))]
 
 
 def options(experiment: Experiment) -> list[str]:

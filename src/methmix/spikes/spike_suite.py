@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +30,7 @@ from methmix.normals.panel_command import controls_of
 from methmix.normals.panel_making import check_number, panel_of_counts, read_controls
 from methmix.normals.spiked_controls import spiked, thinned
 from methmix.samples.sample_sheet import read_sheet
+from methmix.shipped import found
 from methmix.spikes.hardships import AMOUNTS as HARD_AMOUNTS
 from methmix.spikes.hardships import HARDSHIPS, averaged, hardship
 from methmix.spikes.spike_methods import WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
@@ -59,7 +59,7 @@ def run_spikes(options: argparse.Namespace) -> None:
     model, checkpoint = load_for(options.checkpoint, reference)
     if checkpoint.arm["arm"] != arms.MAIN or model.profiles is None:
         raise InputError(f"{options.checkpoint}: expected a checkpoint of arm {arms.MAIN} with the backbone reference")
-    sheet = controls_of(read_sheet(Path(settings.samples)), settings.control_group)
+    sheet = controls_of(read_sheet(found(settings.samples)), settings.control_group)
     check_number(sheet[: int(len(sheet) * (1 - _SPIKED))])
     reading = argparse.Namespace(**{name: getattr(settings, name) for name in ("regions_file", "genome")},
                                  pseudo_depth=settings.pseudo_depth)  # fmt: skip

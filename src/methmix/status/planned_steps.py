@@ -13,6 +13,7 @@ from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS
+from methmix.shipped import found
 from methmix.workflow import drawn_seeds, fold_runs, seed_runs
 
 # The phase whose comparison is Snakemake's default target, and which alone has some other targets.
@@ -118,7 +119,7 @@ def _of_phase(run: _Run, phase: str, repeated: bool) -> Iterator[Step]:
             target=phase, phase=phase, of=split,
         )  # fmt: skip
     for arm, file in files.items():
-        start = _warm_start(run.root / file)
+        start = _warm_start(found(file, run.root))
         yield run.step(
             "train", "training", f"train_{phase}_{arm}", run.folder / phase / arm,
             run.reference, run.mixtures(phase, "validation"), *([run.record(start, arm)] if start else []),

@@ -23,6 +23,7 @@ from methmix.files.atomic import atomic_path
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
+from methmix.training.model_folder import read_folder, write_folder
 
 logger = logging.getLogger("methmix")
 
@@ -117,13 +118,23 @@ def donors(reference: Reference) -> dict[str, list[int]]:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically."""
-    content = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
     with atomic_path(path) as temporary:
-        torch.save({"format_version": FORMAT_VERSION, **content}, temporary)
+        torch.save(_content(checkpoint), temporary)
+
+
+def publish_checkpoint(folder: Path, checkpoint: Checkpoint, card: str) -> None:
+    """Write a checkpoint and its card as a folder, from which `load_checkpoint` reads it too."""
+    write_folder(folder, _content(checkpoint), card)
+
+
+def _content(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, **{f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU; InputError if it is missing, damaged or of another version."""
+    """Read a checkpoint, file or folder, onto the CPU; InputError if it is missing, damaged or of another version."""
+    if path.is_dir():
+        return _checked(path, read_folder(path))
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     try:
@@ -134,6 +145,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: is damaged or not a checkpoint ({first_line})",
             "copy it again from where it was made, or train again",
         ) from None
+    return _checked(path, content)
+
+
+def _checked(path: Path, content: Any) -> Checkpoint:
+    """Check the content of a checkpoint."""
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise InputError(

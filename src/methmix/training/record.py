@@ -72,6 +72,7 @@ def record_of(
         "versions": provenance.versions(),
         "reference_notes": str(reference.attributes.get("notes", "[]")),
         "donors": donors(reference),
+        **{name: str(reference.attributes.get(name, "")) for name in ("licence", "terms_of_use")},
     }
 
 

@@ -412,6 +412,8 @@ def test_shipped_configurations_are_what_they_were(repository):
     """Each file stands for the values in shipped.json, whatever its bases and the defaults are."""
     stored = json.loads((Path(__file__).parent / "shipped.json").read_text())
     shipped = {path.stem: path for path in (repository / "config").glob("*.yaml")}
+    # What users edit is the default experiment to begin with.
+    assert load(shipped.pop("config")) == load(shipped["default"])
     assert shipped.keys() == stored.keys()
     for name, path in shipped.items():
         settings = load(path)
@@ -496,7 +498,7 @@ def test_every_key_is_read_somewhere(repository):
             r"@property\n    def (\w+)\(.*?\n(.*?)(?=\n\S|\n    @|\Z)", path.read_text(), re.S
         ):
             code += body if re.search(rf"\.{name}\b", code + path.read_text()) else ""
-    rules = [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")]
+    rules = [repository / "workflow/Snakefile", *(repository / "workflow").rglob("*.smk")]
     workflow = "\n".join(path.read_text() for path in rules if path.is_file())
     # The weight of a term of the loss is read by the name of the term.
     weights = {f"{term}_weight" for term in TERMS}
