@@ -16,9 +16,7 @@ class SampleRow(Section):
     date: str = Field("", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="when it was taken, YYYY-MM-DD")
     name_in_file: str = Field("", description="its name in a file of several samples, if it is another one")
     group: str = Field("", description="what it is compared as, for example Control")
-    batch: str = Field(
-        "", description="what it was prepared or sequenced with; tested for whether it explains a group"
-    )
+    batch: str = Field("", description="what it was prepared or sequenced with; tested for whether it explains a group")
 
 
 class DonorRow(Section):

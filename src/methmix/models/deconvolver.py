@@ -179,8 +179,9 @@ class Deconvolver(nn.Module):
     def infer(self, methylation: Tensor, depth: Tensor | None = None) -> Prediction[Tensor]:
         """Predict mixtures, [batch, n_regions].
 
-        A mixture whose misfit exceeds its limit casts doubt on all that is said of it: intervals, limits and presence
-        probabilities become less certain by misfit / limit, as what is foreign does not average out over regions.
+        A mixture whose misfit exceeds its limit casts doubt on all that is said of it: intervals and presence
+        probabilities become less certain by misfit / limit, as what is foreign does not average out over regions. What
+        would be detected in it is not known.
         """
         features = self(methylation, depth)
         if self.limits is None or self.profiles is None or depth is None:
@@ -191,7 +192,7 @@ class Deconvolver(nn.Module):
         return replace(
             found,
             error=features.error,
-            limit=self.limits.of_detection(features, depth) * doubt[:, None],
+            limit=self.limits.of_detection(features, depth).masked_fill(doubt[:, None] > 1, torch.inf),
             misfit=features.misfit,
             misfit_limit=misfit_limit,
             effect=features.misfit / expected,

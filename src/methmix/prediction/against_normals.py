@@ -79,7 +79,7 @@ def beside_panel(
     )
     if threshold is None:
         # It is that of a call at 95 % specificity.
-        limits = panel.calibration.limits(error, own[0])
+        limits = np.where(doubt.numpy()[:, None] > 1, np.inf, panel.calibration.limits(error, own[0]))
         found = replace(found, limit=_replaced(found.limit, of_interest, limits, proportions, np.inf))
     totals = excess.total_score.numpy()
     columns = zip(

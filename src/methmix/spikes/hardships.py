@@ -58,7 +58,7 @@ def hardship(found: Answer, tissue: int, amount: float, blank_scores: Array) -> 
         values |= {"coverage_90": float(covered.mean()), "width": float((found.high - found.low).mean())}
     if found.limit is not None:
         # A limit that is not known is above any that is.
-        limit = float(np.median(np.nan_to_num(found.limit[:, tissue], nan=np.inf)))
+        limit = float(np.median(np.where(np.isfinite(found.limit[:, tissue]), found.limit[:, tissue], np.inf)))
         values["limit"] = limit if np.isfinite(limit) else None
     if found.odd is not None:
         values["odd"] = float(found.odd.mean())

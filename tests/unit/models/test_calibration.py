@@ -57,6 +57,7 @@ def test_a_mixture_that_does_not_fit_is_answered_with_doubt(tissues, model):
     of_fits, of_shifted = (predict(model, k.methylation.numpy(), k.depth.numpy()) for k in (fits, shifted))
     assert (of_shifted.misfit > of_shifted.misfit_limit).mean() > 0.5
     assert (of_shifted.high - of_shifted.low).mean() > 1.1 * (of_fits.high - of_fits.low).mean()
+    assert (np.isinf(of_shifted.limit).all(axis=1) == (of_shifted.misfit > of_shifted.misfit_limit)).all()
     prior = torch.sigmoid(model.head.prior).item()
     assert np.abs(of_shifted.presence_probability - prior).mean() < np.abs(of_fits.presence_probability - prior).mean()
 
