@@ -11,13 +11,14 @@ import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.formats.regions import Measure, RegionSet
+from methmix.formats.regions import Measure, Modification, RegionSet
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
+from methmix.prediction.sample_identity import Identity
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
@@ -28,6 +29,8 @@ from methmix.training.checkpoint import Checkpoint
 logger = logging.getLogger("methmix")
 
 _BLOCK = 128
+# Options of the command that say how files are read, as `open_samples` has them.
+_READING = ("regions_file", "genome", "zero_based", "modification")
 # Quantities that not every model estimates, by their names in `Prediction`.
 _QUANTITIES = {
     "presence_probability": "presence probability",
@@ -48,9 +51,10 @@ def predict_samples(
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
     threshold = other_threshold(model, options.presence_threshold)
-    regions = _region_set(checkpoint)
+    regions = region_set(checkpoint)
     paths = [data_file(str(file)) for file in files]
-    reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
+    reading: dict[str, Any] = {name: getattr(options, name, None) for name in _READING}
+    identity = Identity.of(model, checkpoint)
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
@@ -62,13 +66,13 @@ def predict_samples(
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.n_found, threshold)
+                    results = predict_block(model, block, of_block, samples.n_found, threshold, identity)
                     cohort.results += results
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
         _judge(cohort)
-        _warn(cohort)
+        _warn(cohort, checkpoint.genome)
         if options.unknown:
             add_unknown(cohort, model, poor_fits, threshold)
     if sheet is not None:
@@ -77,13 +81,19 @@ def predict_samples(
     return cohort
 
 
-def _region_set(checkpoint: Checkpoint) -> RegionSet:
+def region_set(checkpoint: Checkpoint) -> RegionSet:
     """Collect the regions of a model, to which samples are aligned."""
     found = checkpoint.regions
     names = ("start", "end", "start_cpg", "end_cpg")
     columns: dict[str, Any] = {name: found[name].numpy() if name in found else None for name in names}
-    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
-    return RegionSet(found["chrom"], genome=checkpoint.genome, measure=measure, reference_digest=digest, **columns)
+    return RegionSet(
+        found["chrom"],
+        genome=checkpoint.genome,
+        measure=cast(Measure, checkpoint.measure),
+        reference_digest=checkpoint.identity.get("reference"),
+        modification=cast(Modification, checkpoint.modification),
+        **columns,
+    )
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:
@@ -111,22 +121,31 @@ def _blocks(samples: Samples, chosen: dict[str, Sample]) -> Iterator[SampleBlock
 
 
 def predict_block(
-    model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None
+    model: Deconvolver,
+    block: SampleBlock,
+    samples: list[Sample],
+    regions_found: int,
+    threshold: float | None = None,
+    identity: Identity | None = None,
 ) -> list[SampleResult]:
-    """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`."""
+    """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`.
+
+    Those that are unlike what ``identity`` expects get no estimates.
+    """
     found = predict_at(model, block.methylation, block.depth, threshold)
     nnls: Iterable[Array | None] = [None] * len(samples)
     if model.profiles is not None:
         nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
-    of_all = zip(
-        samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), strict=True
-    )
+    predictions, fits = split(found, block.depth), fits_of(found, block.methylation)
+    unlike = identity.unlike(block) if identity else [None] * len(samples)
     results = []
-    for sample, n, of_depth, prediction, of_nnls, fit in of_all:
-        bare = SampleResult(sample, regions_found, int(n), float(of_depth), None)
-        if prediction is not None:
+    for sample, n, of_depth, prediction, of_nnls, fit, correlation in zip(
+        samples, n_observed, mean_depth, predictions, nnls, fits, unlike, strict=True
+    ):
+        bare = SampleResult(sample, regions_found, int(n), float(of_depth), None, unlike=correlation)
+        if prediction is not None and correlation is None:
             estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
             bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit)
         results.append(bare)
@@ -142,11 +161,19 @@ def _judge(cohort: Cohort) -> None:
         cohort.notes.append(words_of_shift(fits, found))
 
 
-def _warn(cohort: Cohort) -> None:
+def _warn(cohort: Cohort, genome: str) -> None:
     silent = [result for result in cohort.results if result.prediction is None]
     for result in silent:
         logger.warning("sample %s: %s", result.sample.name, result.flags(cohort.n_regions)[0])
     if len(silent) == len(cohort.results):
+        if any(result.unlike is not None for result in silent):
+            first = next(result for result in silent if result.unlike is not None)
+            raise InputError(
+                f"no sample can be one of this model; {first.sample.name}, for example: "
+                f"{first.flags(cohort.n_regions)[0]}",
+                f"are the samples of another genome build than {genome}, or are columns swapped? "
+                "python -m methmix.formats FILE --checkpoint C shows what is read of a file",
+            )
         if any(result.fit for result in silent):
             raise InputError(
                 f"no sample resembles any mixture of the reference tissues; {silent[0].sample.name}, for example: "

@@ -30,7 +30,7 @@ class SampleResult:
     ``prediction`` is its row of the model's prediction: arrays [n_tissues], numbers for its goodness of fit; NaN for a
     limit of detection that is not available; None if the reads are too few, or resemble no mixture of the reference
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
-    makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
+    makes of it. ``unlike`` is the correlation with the model's mean profile of a sample that is refused for it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
     proportion of the unknown component, 0-1.
     """
 
@@ -43,6 +43,7 @@ class SampleResult:
     unknown: float | None = None
     fit: Fit | None = None
     verdict: str | None = None
+    unlike: float | None = None
 
     @property
     def poor_fit(self) -> bool:
@@ -53,6 +54,11 @@ class SampleResult:
         """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
         observed = f"{self.regions_observed} of {n_regions} regions observed"
         if self.prediction is None:
+            if self.unlike is not None:
+                return [
+                    f"correlation with the mean profile of the reference {self.unlike:.2f} ({observed}), of samples it "
+                    "is above 0.3: of another genome build, or no methylation: no estimates"
+                ]
             if self.fit is None:
                 return [f"too few reads ({observed})"]
             # Without a limit, below the depths of the calibration, it may be chance.

@@ -21,6 +21,7 @@ from methmix.config.load import arm_of_record
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
+from methmix.formats.identity import least_correlation
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
 
@@ -43,7 +44,8 @@ class Checkpoint:
         Order of the outputs.
     regions
         ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
-        (int64 tensors): order of the inputs. Further ``measure`` (str).
+        (int64 tensors): order of the inputs. Further ``measure`` and ``modification`` (str), and to recognise samples of
+        another genome build ``mean_methylation`` of all tissues (tensor) and ``least_correlation`` with it (float).
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
@@ -80,6 +82,11 @@ class Checkpoint:
         return str(self.regions.get("measure", "cpg"))
 
     @property
+    def modification(self) -> str:
+        """What counts as methylated in the reference: ``5mC+5hmC`` (bisulfite, EM-seq) or ``5mC``."""
+        return str(self.regions.get("modification", "5mC+5hmC"))
+
+    @property
     def region_names(self) -> list[str]:
         """``chrom:start-end`` of each region."""
         columns = (self.regions["chrom"], self.regions["start"].tolist(), self.regions["end"].tolist())
@@ -91,6 +98,7 @@ def new_checkpoint(
 ) -> Checkpoint:
     """Make the state of a training before its first step."""
     columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
+    profiles = reference.complete_profiles("train")
     return Checkpoint(
         arm=arm.model_dump(mode="json"),
         seed=seed,
@@ -99,6 +107,9 @@ def new_checkpoint(
             "chrom": [str(name) for name in reference.regions["chrom"]],
             **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
             "measure": reference.measure,
+            "modification": reference.modification,
+            "mean_methylation": torch.from_numpy(profiles.mean(axis=0)).float(),
+            "least_correlation": least_correlation(profiles),
         },
         genome=str(reference.attributes.get("genome", "unknown")),
         reference_digest=reference.digest,
