@@ -9,7 +9,6 @@ import h5py
 
 from methmix.errors import InputError
 
-
 _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EAGAIN)
 
 
@@ -32,7 +31,7 @@ def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datas
         # system grants, is not needed.
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
-        if error.errno in _NO_LOCK or "lock" in str(error):
+        if error.errno in _NO_LOCK or "unable to lock" in str(error):
             raise InputError(
                 f"{path}: cannot be locked, though it may be whole ({error})",
                 "its file system grants no locks: set HDF5_USE_FILE_LOCKING=FALSE in the environment",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.counts import Request
-from methmix.formats.genomes import Build, bare_chrom, build_of_accession, builds, find_build
+from methmix.formats.genomes import Build, bare_chrom, build_of_accession, find_build, long_enough
 from methmix.formats.regions import Integers, RegionSet
 from methmix.formats.text import Beginning
 
@@ -30,9 +30,9 @@ _MOST_PER_BASE, _LEAST_LENGTH, _ENOUGH_BASES = 1 / 3, 50, 1000
 class Reading:
     """A file that is being read, and what is known of it so far.
 
-    ``fetched``: only lines near the regions are read. ``span`` is end - start of all lines, ``minus`` what is subtracted
-    from positions to count from 0; None before the first lines. ``codes`` are what kinds of lines it has, ``notes`` what
-    the user should know.
+    ``fetched``: only lines near the regions are read. ``span`` is end - start of all lines, ``minus`` what is
+    subtracted from positions to count from 0; None before the first lines. ``codes`` are what kinds of lines it has,
+    ``notes`` what the user should know.
     """
 
     beginning: Beginning
@@ -146,7 +146,7 @@ def _offset(reading: Reading, block: pd.DataFrame, span: int) -> int:
     raise InputError(
         f"{reading.beginning.path}: lines have end = start + 1, which is one cytosine counted from 0, or a CpG counted "
         f"from 1; of the first {n_lines} lines {pairs} are adjacent, which does not decide",
-        "--zero-based if the first base of a chromosome is 0 (.zero.cov of Bismark, MethylDackel), --no-zero-based if 1",
+        "--zero-based if the first base of a chromosome is 0 (.zero.cov, MethylDackel), --no-zero-based if it is 1",
     )
 
 
@@ -179,7 +179,7 @@ def _neighbours(block: pd.DataFrame) -> tuple[int, int]:
 
 
 def _methylated_neighbours(block: pd.DataFrame) -> float:
-    """Compute which proportion of what follows a methylated cytosine within a few bases is methylated; 1 without any."""
+    """Compute which proportion of what follows a methylated cytosine within a few bases is methylated; 1 if none."""
     seen = block[block["depth"] > 0].sort_values(["chromosome", "start"])
     is_near = (np.diff(seen["start"]) <= _NEAR) & (np.diff(seen["start"]) > 0)
     methylated = (2 * seen["methylated"] > seen["depth"]).to_numpy()
@@ -200,7 +200,7 @@ def check_density(reading: Reading, n_positions: Integers) -> None:
 
 def _other_contexts(reading: Reading, seen: str) -> InputError:
     return InputError(
-        f"{reading.beginning.path}: has cytosines of other contexts than CpG (CHG, CHH), which are unmethylated: {seen}",
+        f"{reading.beginning.path}: has cytosines of other contexts than CpG (CHG, CHH), all unmethylated: {seen}",
         "give CpGs only: bismark_methylation_extractor without --CX, modkit pileup with --cpg, or the CX_report, "
         "which names the context of each line",
     )
@@ -228,9 +228,8 @@ def behind_end(reading: Reading, place: str, chrom: str, position: int) -> Input
     """Make the message for a position behind the end of its chromosome in the regions' build."""
     build = reading.build
     assert build is not None  # for the type checker: without a build no length is known
-    possible = [name for name, other in builds().items() if other.lengths.get(chrom, 0) > position]
     return InputError(
-        f"{reading.beginning.path}: {place} is behind the end of the chromosome, which has {build.lengths[chrom]:,} bases "
-        f"in {build.name}; so long it is in {' and '.join(possible) or 'no build that is known here'}",
+        f"{reading.beginning.path}: {place} is behind the end of the chromosome, which has "
+        f"{build.lengths[chrom]:,} bases in {build.name}; {long_enough(chrom, position + 1)}",
         f"is the file of another genome build? the regions are of {reading.regions.genome}",
     )

@@ -159,8 +159,8 @@ BEDMETHYL = CpgLines(
         9: ("depth", int),
         10: ("percent", float),
         11: ("methylated", int),
-        12: ("canonical", int),
-        13: ("other", int),
+        12: ("canonical", "int64"),
+        13: ("other", "int64"),
     },
     _bedmethyl,
     WHITESPACE,  # modkit separates the last columns by spaces, depending on its version

@@ -54,8 +54,8 @@ def _blocks(reading: Reading, lines: CpgLines) -> Iterator[pd.DataFrame]:
 
 def _no_cpg(path: Path, codes: set[str]) -> InputError:
     return InputError(
-        f"{path}: has no line of 5-methylcytosine at a CpG (code m, or C for 5mC and 5hmC; context CG); "
-        f"it has {', '.join(sorted(codes))}",
+        f"{path}: has no line of code m (5-methylcytosine) or C (5mC and 5hmC), or of context CG; it has "
+        f"{', '.join(sorted(codes))}",
         "make it by modkit pileup --cpg --ref GENOME.fa of reads with calls of 5mC, or give the report of CpGs",
     )
 

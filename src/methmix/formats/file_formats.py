@@ -145,8 +145,7 @@ FORMATS = (
 def recognise(path: Path) -> tuple[Format, Beginning]:
     """Find the format of a file by its content; an unknown one is an error that names what it may be."""
     beginning = read_beginning(path)
-    commented = beginning.with_header_of_comment() if beginning.number else None
-    for candidate in filter(None, (beginning, commented)):
+    for candidate in _candidates(beginning):
         for known in FORMATS:
             if known.recognise(candidate):
                 return known, candidate
@@ -155,6 +154,12 @@ def recognise(path: Path) -> tuple[Format, Beginning]:
         raise InputError(f"{path}: is {miss.what}, which is not read", f"{miss.remedy}\n  {listed}")
     found = f"its first line is {beginning.line[:80]!r}" if beginning.number else "it is no text"
     raise InputError(f"{path}: is of no known format; {found}", listed)
+
+
+def _candidates(beginning: Beginning) -> list[Beginning]:
+    """Give the beginning of a file, and how it is with its last comment for a header."""
+    commented = beginning.with_header_of_comment() if beginning.number else None
+    return [beginning, commented] if commented else [beginning]
 
 
 def open_file(path: Path, request: Request) -> OpenedFile:
@@ -170,7 +175,12 @@ def open_file(path: Path, request: Request) -> OpenedFile:
 
 def read_as(name: str, path: Path, request: Request) -> Counts:
     """Read a file that must have the format of this name; a ``beta_table`` may be one of an array."""
-    known, beginning = recognise(path)
-    if known.name != name and (name, known.name) != ("beta_table", "probes"):
-        known = next(known for known in FORMATS if known.name == name)
+    names = {name, "probes"} if name == "beta_table" else {name}
+    asked = next(known for known in FORMATS if known.name == name)
+    candidates = _candidates(read_beginning(path))
+    pairs = ((known, begin) for known in FORMATS for begin in candidates if known.name in names)
+    # If it is none, its reader knows best what it lacks.
+    known, beginning = next((pair for pair in pairs if pair[0].recognise(pair[1])), (asked, candidates[0]))
+    if not known.recognise(beginning) and (miss := near_miss(beginning)):
+        raise InputError(f"{path}: is {miss.what}; expected {asked.description}", miss.remedy)
     return known.open(beginning, request).load()

@@ -12,7 +12,7 @@ from importlib.resources import files
 # Other names of a build, as they stand in names of files and in headers; patch releases and analysis sets have the
 # same coordinates on the chromosomes.
 _ALIASES = {
-    "hg19": r"hg19.*|grch37.*|hs37.*|b37.*|human_?g1k_?v37.*|humang1kv37.*|gcf000001405(1[3-9]|2[0-5])|gca000001405(\d|1[0-4])",
+    "hg19": r"hg19.*|grch37.*|hs37.*|b37.*|humang1kv37.*|gcf000001405(1[3-9]|2[0-5])|gca000001405(\d|1[0-4])",
     "hg38": r"hg38.*|grch38.*|hs38.*|b38.*|gcf000001405(2[6-9]|[34]\d).*|gca000001405(1[5-9]|2\d).*",
     "hs1": r"hs1|(t2t)?chm13(v?20?.*)?|t2tchm13.*|gcf0099147551|gca0099147554",
     "mm10": r"mm10.*|grcm38.*|gcf0000016352\d|gca000001635[3-8]",
@@ -68,6 +68,12 @@ def bare_chrom(name: str) -> str:
     name = name.rpartition("#")[2]
     bare = re.sub("^chr", "", _accessions().get(name, name), flags=re.IGNORECASE)
     return "MT" if bare == "M" else bare
+
+
+def long_enough(chrom: str, end: int) -> str:
+    """State in which builds a chromosome (`bare_chrom`) has this many bases."""
+    found = [name for name, build in builds().items() if build.lengths.get(chrom, 0) >= end]
+    return f"so long it is in {' and '.join(found) or 'no build that is known here'}"
 
 
 def build_of_accession(name: str) -> str | None:

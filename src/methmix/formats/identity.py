@@ -1,7 +1,7 @@
 """Whether samples are what they are taken for: the correlation of their methylation with a profile of the reference.
 
 Coordinates of another genome build, swapped columns and values that are no methylation overlap the regions as well as
-right ones do, but do not correlate with the mean profile: of real plasma and tissues 0.73 to 0.96, of these -0.9 to 0.1.
+right ones do, but do not correlate with the mean profile: real plasma and tissues have 0.73 to 0.96, these -0.9 to 0.1.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,8 @@ _OF_PROFILES = 0.5
 # Standard errors that the correlation must be below: one-sided, 1 %.
 _CERTAIN = 2.33
 _LEAST_RELIABILITY = 0.05
+# Effective number of regions below which nothing is certain.
+_FEWEST_REGIONS = 20
 
 
 class Likeness(NamedTuple):
@@ -60,7 +62,7 @@ def likeness(methylation: Array, depth: Array, profile: Array, n_fitted: int = 0
             r = np.where(n > n_fitted + 1, np.sign(r) * np.sqrt(np.clip(1 - left, 0, 1)), r)
         error = np.sqrt(np.maximum(1 - r**2, 0) / np.maximum(n - 2, 1e-9))
     upper = (r + _CERTAIN * error) / np.sqrt(reliability)
-    return Likeness(r, np.where(n > 3, upper, np.inf))
+    return Likeness(r, np.where(n >= _FEWEST_REGIONS, upper, np.inf))
 
 
 def least_correlation(profiles: Array) -> float:

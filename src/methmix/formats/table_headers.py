@@ -11,7 +11,7 @@ CPGS = {"startCpG": "start_cpg", "endCpG": "end_cpg"}
 PROBE = ("probe",)
 # Other names of the columns that place a region, in lower case and without #.
 _PLACES = {"chr": "chr", "chrom": "chr", "chromosome": "chr", "seqnames": "chr", "start": "start", "end": "end"}
-_PROBE_ID = re.compile(r"(cg|ch|rs|nv)[-_.]?\w[\w.]+", re.IGNORECASE)
+_PROBE_ID = re.compile(r"(cg|rs)\d+(_\w+)?|ch\.\d\w*\.\w+|nv-\S+")
 # What EPICv2 adds to the names of its probes: strand, type of the other strand, and number of the replicate.
 _REPLICATE = re.compile(r"_[BT][CO]\d+$")
 _READS = re.compile(r"(?P<name>.+)_(?P<what>METH|DEPTH)", re.IGNORECASE)
@@ -54,12 +54,16 @@ def _has_places(fields: list[str]) -> bool:
 
 
 def columns_of(beginning: Beginning) -> list[str]:
-    """Return the columns of a header, with '' for one that only the rows have: their names, or one behind a last tab."""
+    """Return the columns of a header, with '' for one that only the rows have: names, or one behind a last tab."""
     fields = [field.lstrip("#") if number == 0 else field for number, field in enumerate(beginning.fields)]
     row = beginning.split(beginning.next_lines[0]) if beginning.next_lines else []
     if len(row) != len(fields) + 1:
         return fields
-    return ["", *fields] if row[-1] else [*fields, ""]
+    if not row[-1]:
+        return [*fields, ""]
+    starts = [number for number, name in enumerate(fields) if _PLACES.get(name.lower()) == "start"]
+    is_named = bool(starts) and not row[starts[0]][:1].isdecimal() and row[starts[0] + 1][:1].isdecimal()
+    return ["", *fields] if is_named else fields
 
 
 def read_header(beginning: Beginning, leading: tuple[str, ...], expected: str) -> tuple[list[str], list[str]]:

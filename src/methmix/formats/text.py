@@ -27,7 +27,7 @@ GZIP = b"\x1f\x8b"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # Bytes that the beginning of a file is looked for in: comments can be long.
 _HEAD = 1 << 20
-_LINES = 100
+_PIECE, _SAMPLE, _LINES = 512, 1000, 100
 _NAME_ENDINGS = re.compile(
     r"(\.bismark)?(\.zero)?(\.cov|\.bed|\.bedgraph|\.bedmethyl|\.pat|\.beta|\.cx_report\.txt|\.cpg_report\.txt)?(\.b?gz)?$",
     re.IGNORECASE,
@@ -99,20 +99,31 @@ def read_beginning(path: Path) -> Beginning:
     compression: Literal["gzip"] | None = None
     if head.startswith(GZIP):
         compression = "gzip"
-        try:
-            with gzip.open(path) as unpacked:
-                head = unpacked.read(_HEAD)
-        except UNREADABLE as error:
-            raise unreadable(path, error) from None
-        if not head:
-            raise InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
+        head = _unpacked(path)
     encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), "utf-8")
     binary = Beginning(path, head, compression=compression, encoding=encoding)
     try:
-        text = codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) < _HEAD)
+        text = codecs.getincrementaldecoder(encoding)().decode(head, final=not compression and len(head) < _HEAD)
     except UnicodeError:
         return binary
-    return binary if "\0" in text else _first_lines(binary, text)
+    # What is no text may happen to begin as UTF-16.
+    is_text = "\0" not in text and sum(map(str.isascii, text[:_SAMPLE])) > len(text[:_SAMPLE]) / 2
+    return _first_lines(binary, text) if is_text else binary
+
+
+def _unpacked(path: Path) -> bytes:
+    """Unpack the beginning of a gzip file; that it is truncated is seen by who reads it to its end."""
+    head = b""
+    try:
+        with gzip.open(path) as unpacked:
+            while len(head) < _HEAD and head.count(b"\n") < _LINES and (some := unpacked.read1(_PIECE)):
+                head += some
+    except UNREADABLE as error:
+        if not head:
+            raise unreadable(path, error) from None
+    if not head:
+        raise InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
+    return head
 
 
 def _first_lines(beginning: Beginning, text: str) -> Beginning:
@@ -130,7 +141,7 @@ def open_text(path: Path) -> IO[str]:
     """Open a plain or gzip text file of any encoding that its first bytes name."""
     with path.open("rb") as raw:
         packed = raw.read(2) == GZIP
-    binary: Any = gzip.open(path) if packed else path.open("rb")
+    binary: Any = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115 (closed with what wraps it)
     mark = binary.read(4)
     binary.seek(0)
     encoding = next((name for start, name in _ENCODINGS if mark.startswith(start)), "utf-8")
@@ -221,7 +232,7 @@ def explain_number(found: str) -> str:
 def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
     """Find the first invalid number, in a second and slower pass over the file."""
     path = beginning.path
-    numbers = {position: (name, kind) for position, (name, kind) in columns.items() if kind in (int, float)}
+    numbers = {position: (name, kind) for position, (name, kind) in columns.items() if kind in (int, float, "int64")}
     try:
         with open_text(path) as lines:
             for number, line in enumerate(lines, start=1):

@@ -73,7 +73,7 @@ def _check_n_cpgs(path: Path, n_cpgs: int, genome: str) -> None:
     raise InputError(
         f"{path}: has {n_cpgs:,} CpGs, and {own.name} of wgbstools (UCSC's release, with all scaffolds) has "
         f"{own.n_cpgs:,}: its CpG numbers mean other CpGs",
-        f"make it again with the genome of `wgbstools init_genome {own.name}`, or count the .pat.gz or .bam over the regions",
+        f"make it again with the genome of `wgbstools init_genome {own.name}`, or count the reads over the regions",
     )
 
 

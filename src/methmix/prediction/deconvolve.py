@@ -18,8 +18,8 @@ from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
-from methmix.prediction.sample_identity import Identity
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
+from methmix.prediction.sample_identity import Identity
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
 from methmix.prediction.unknown_component import add_unknown, check_unknown

@@ -30,8 +30,9 @@ class SampleResult:
     ``prediction`` is its row of the model's prediction: arrays [n_tissues], numbers for its goodness of fit; NaN for a
     limit of detection that is not available; None if the reads are too few, or resemble no mixture of the reference
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
-    makes of it. ``unlike`` is the correlation with the model's mean profile of a sample that is refused for it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
-    proportion of the unknown component, 0-1.
+    makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
+    proportion of the unknown component, 0-1, ``unlike`` the correlation with the model's mean profile of a sample that
+    is refused for it (`methmix.prediction.sample_identity`).
     """
 
     sample: Sample

@@ -4,7 +4,7 @@ import numpy as np
 
 from methmix.errors import InputError
 from methmix.files.reference import Reference
-from methmix.formats.genomes import bare_chrom, builds, find_build
+from methmix.formats.genomes import bare_chrom, find_build, long_enough
 from methmix.formats.identity import LEAST_CORRELATION, likeness
 
 
@@ -20,10 +20,9 @@ def check_regions(reference: Reference, genome: str) -> None:
     if len(behind):
         row = int(behind[0])
         chrom, start, end = regions[["chrom", "start", "end"]].iloc[row]
-        possible = [name for name, other in builds().items() if other.lengths.get(names[row], 0) >= end]
         raise InputError(
-            f"reference: region {chrom}:{start}-{end} is behind the end of the chromosome, which has {length[row]:,} bases "
-            f"in {build.name}; so long it is in {' and '.join(possible) or 'no build that is known here'}",
+            f"reference: region {chrom}:{start}-{end} is behind the end of the chromosome, which has "
+            f"{length[row]:,} bases in {build.name}; {long_enough(names[row], int(end))}",
             "correct reference.genome, or give the files of that build",
         )
 
@@ -45,7 +44,7 @@ def check_donors(reference: Reference) -> None:
         found = likeness(reference.fractions[[donor]], own, profile)
         if found.upper[0] < LEAST_CORRELATION:
             raise InputError(
-                f"reference: donor {reference.donors[donor]}: the correlation of its methylation with that of the other "
-                f"donors of {tissue} is {found.correlation[0]:.2f}; of donors of one tissue it is above 0.7",
-                "is its file of another genome build than the others, or are its columns swapped? correct or remove it",
+                f"reference: donor {reference.donors[donor]}: the correlation of its methylation with that of the "
+                f"other donors of {tissue} is {found.correlation[0]:.2f}; of donors of one tissue it is above 0.7",
+                "is its file of another genome build, or are its columns swapped? correct it, or remove the donor",
             )

@@ -44,8 +44,8 @@ class Checkpoint:
         Order of the outputs.
     regions
         ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
-        (int64 tensors): order of the inputs. Further ``measure`` and ``modification`` (str), and to recognise samples of
-        another genome build ``mean_methylation`` of all tissues (tensor) and ``least_correlation`` with it (float).
+        (int64 tensors): order of the inputs. Further ``measure`` and ``modification`` (str), and, to recognise samples
+        of another genome build, ``mean_methylation`` of all tissues (tensor) and ``least_correlation`` with it.
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity

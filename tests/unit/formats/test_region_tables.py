@@ -138,7 +138,7 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
         ("9 10 8 10", "9 10 8 10 1", ["line 4"]),
         ("chr2 100", "chr2 x", ["line 2, column START", "'x'"]),
         ("chr2 100", "chr2 100.5", ["line 2, column START", "100.5"]),
-        ("chr2 100", "chr2 NA", ["line 2, column START", "nan"]),
+        ("chr2 100", "chr2 NA", ["line 2, column START", "'NA'"]),
         ("a_METH", "b_METH", ["duplicate column b_METH"]),
         ("a_METH", "a_COUNT", ["column a_COUNT has no partner"]),
         (COUNTS.split("\n", 1)[1], "", ["has a header but no regions"]),

@@ -83,7 +83,7 @@ def test_fragments_are_counted_as_one_would_by_hand(tmp_path, rng, measure, writ
 def test_blocks_add_up(tmp_path, rng, monkeypatch):
     lines = pat_lines(rng)
     monkeypatch.setattr("methmix.formats.text.ROWS_PER_BLOCK", 7)
-    monkeypatch.setattr("methmix.formats.wgbstools._LINES_PER_BLOCK", 11)
+    monkeypatch.setattr("methmix.formats.tabix._LINES_PER_BLOCK", 11)
     for write in (write_pat, write_indexed_pat):
         found = wgbstools_counts(write(tmp_path / f"{write.__name__}.pat.gz", lines), START, END, "cpg", CHROM)
         np.testing.assert_array_equal(found, naive_pat(lines, "cpg"))
