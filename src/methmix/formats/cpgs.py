@@ -36,11 +36,14 @@ def cpg_opener(lines: CpgLines) -> Callable[[Beginning, Request], OpenedFile]:
 
 def _blocks(reading: Reading, lines: CpgLines) -> Iterator[pd.DataFrame]:
     """Yield CpGs: chromosome, position from 0, methylated, depth."""
+    beginning, separator = reading.beginning, lines.separator
+    if separator and len(beginning.line.split("\t")) == len(beginning.line.split()):
+        separator = "\t"  # twice as fast
     if reading.fetched:
         _check_ends(reading)
-        raw = fetched_rows(reading.beginning, lines.columns, _windows(reading.regions), lines.separator, _GAP)
+        raw = fetched_rows(beginning, lines.columns, _windows(reading.regions), separator, _GAP)
     else:
-        raw = read_rows(reading.beginning, lines.columns, lines.separator)
+        raw = read_rows(beginning, lines.columns, separator)
     any_cpg = False
     for block in raw:
         block = lines.cpgs(reading, block)

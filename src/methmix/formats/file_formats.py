@@ -23,6 +23,7 @@ class Format(NamedTuple):
 
     ``description`` is what a user recognises it by. ``recognise`` decides by the beginning of a file; ``open`` checks
     what needs no reading of the file, and returns what reads it. ``fragments``: it can stand for counts of fragments.
+    ``layout``: how its lines are laid out, if each is of a CpG.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Format(NamedTuple):
     recognise: Callable[[Beginning], bool]
     open: Callable[[Beginning, Request], OpenedFile]
     fragments: bool = True
+    layout: CpgLines | None = None
 
 
 def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int, whole: Sequence[int], **words: str) -> Format:
@@ -48,7 +50,7 @@ def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int, whole: 
             and all(re.fullmatch(pattern, fields[number]) for number, pattern in texts.items())
         )
 
-    return Format(name, description, recognise, cpg_opener(layout), fragments=False)
+    return Format(name, description, recognise, cpg_opener(layout), fragments=False, layout=layout)
 
 
 def _is_pat(beginning: Beginning) -> bool:

@@ -15,7 +15,7 @@ def main() -> int:
     arguments.add_argument("--describe", action="store_true", help="print the model card, and end")
     arguments.add_argument(
         "--samples", type=Path, nargs="+", metavar="FILE",
-        help="counts and beta tables, Bismark coverage, bedMethyl, .beta, .pat.gz, ... (docs/formats.md); all samples",
+        help="tables, Bismark coverage, bedMethyl, .pat.gz, ... (docs/formats.md); patterns; - is standard input",
     )  # fmt: skip
     arguments.add_argument(
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
@@ -34,6 +34,9 @@ def main() -> int:
         "--modification", choices=["5mC", "5mC+5hmC"],
         help="what counts as methylated in bedMethyl; None: what does in the reference (bisulfite: 5mC+5hmC)",
     )  # fmt: skip
+    arguments.add_argument("--tissues", nargs="+", metavar="NAME", help="report proportions among these tissues alone")
+    arguments.add_argument("--exclude-regions", type=Path, metavar="BED", help="leave out regions that overlap these")
+    arguments.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model; None: all")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(

@@ -5,13 +5,13 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from methmix import cli
 from methmix.errors import InputError
-from methmix.formats.regions import Measure, Modification, RegionSet
+from methmix.formats.model_regions import region_set
 from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
@@ -19,6 +19,7 @@ from methmix.models.prediction import Array
 from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
+from methmix.prediction.restrictions import excluded_regions, without_regions
 from methmix.prediction.sample_identity import Identity
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.sample_sheet import Sample, in_file
@@ -51,12 +52,13 @@ def predict_samples(
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
     threshold = other_threshold(model, options.presence_threshold)
-    regions = region_set(checkpoint)
+    regions = region_set(checkpoint.regions, checkpoint.genome, checkpoint.identity.get("reference"))
     paths = [data_file(str(file)) for file in files]
     reading: dict[str, Any] = {name: getattr(options, name, None) for name in _READING}
     identity = Identity.of(model, checkpoint)
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
+    excluded = excluded_regions(getattr(options, "exclude_regions", None), regions)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold))
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
     with CountsStore(len(regions)) as poor_fits:
@@ -65,12 +67,15 @@ def predict_samples(
             with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in _blocks(samples, chosen):
+                    block = without_regions(block, excluded)
                     of_block = [chosen[name] for name in block.names]
                     results = predict_block(model, block, of_block, samples.n_found, threshold, identity)
                     cohort.results += results
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
+        if excluded.any():
+            cohort.notes.append(f"{int(excluded.sum())} of {len(regions)} regions are left out (--exclude-regions)")
         _judge(cohort)
         _warn(cohort, checkpoint.genome)
         if options.unknown:
@@ -79,21 +84,6 @@ def predict_samples(
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
     return cohort
-
-
-def region_set(checkpoint: Checkpoint) -> RegionSet:
-    """Collect the regions of a model, to which samples are aligned."""
-    found = checkpoint.regions
-    names = ("start", "end", "start_cpg", "end_cpg")
-    columns: dict[str, Any] = {name: found[name].numpy() if name in found else None for name in names}
-    return RegionSet(
-        found["chrom"],
-        genome=checkpoint.genome,
-        measure=cast(Measure, checkpoint.measure),
-        reference_digest=checkpoint.identity.get("reference"),
-        modification=cast(Modification, checkpoint.modification),
-        **columns,
-    )
 
 
 def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | None) -> dict[str, Sample]:

@@ -18,7 +18,7 @@ from methmix.prediction.statement import STATEMENT
 COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
-    "verdict",
+    *("verdict", "flags", "regions_observed"),
 ]
 # Tissues that the overview of the page names for each sample.
 _LEADING = 4
@@ -43,7 +43,7 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
     It has `COLUMNS`, and ``patient``, ``date``, ``group`` where any sample has them. Quantities that are not estimated
-    are missing; all but the verdict are of a sample without estimates.
+    are missing; all but verdict, flags and regions are of a sample without estimates.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
@@ -55,12 +55,25 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
             below_limit = known["proportion"] == 0 if known else None
             own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
             own["verdict"] = sample["fit"]["verdict"]
+            own |= {"flags": "; ".join(sample["flags"]), "regions_observed": sample["regions"]["observed"]}
             rows.append({**own, **known, "below_limit": below_limit})
     whole = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("patient", "date", "group"):
         if any(sample[name] for sample in samples):
             whole[name] = [sample[name] or "" for sample in samples for _ in tissues]
     return whole
+
+
+def wide(whole: pd.DataFrame) -> pd.DataFrame:
+    """Make of the table one row per sample, with a column of proportions for each tissue; missing without estimates."""
+    first = ["sample", *(name for name in ("patient", "date", "group") if name in whole)]
+    last = ["verdict", "flags", "regions_observed"]
+    of_samples = whole.drop_duplicates("sample")
+    proportions = whole.set_index(["sample", "tissue"])["proportion"].unstack()  # noqa: PD010 (also of missing values)
+    # In the order of the table; the names of tissues may be those of other columns.
+    proportions = proportions.loc[of_samples["sample"], whole["tissue"].unique()].reset_index(drop=True)
+    beside = of_samples.reset_index(drop=True)
+    return pd.concat([beside[first], proportions, beside[last]], axis=1)
 
 
 def render(cohort: Cohort, record: dict[str, Any]) -> str:

@@ -32,7 +32,8 @@ class SampleResult:
     tissues. ``fit`` is its goodness of fit, None with too few reads, and ``verdict`` what `goodness_of_fit.verdicts`
     makes of it. ``nnls`` are the proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the
     proportion of the unknown component, 0-1, ``unlike`` the correlation with the model's mean profile of a sample that
-    is refused for it (`methmix.prediction.sample_identity`).
+    is refused for it (`methmix.prediction.sample_identity`). ``without_tissues``: it has none of the tissues asked
+    for.
     """
 
     sample: Sample
@@ -45,6 +46,7 @@ class SampleResult:
     fit: Fit | None = None
     verdict: str | None = None
     unlike: float | None = None
+    without_tissues: bool = False
 
     @property
     def poor_fit(self) -> bool:
@@ -55,6 +57,8 @@ class SampleResult:
         """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
         observed = f"{self.regions_observed} of {n_regions} regions observed"
         if self.prediction is None:
+            if self.without_tissues:
+                return ["has none of the tissues of --tissues: no estimates"]
             if self.unlike is not None:
                 return [
                     f"correlation with the mean profile of the reference {self.unlike:.2f} ({observed}), of samples it "
