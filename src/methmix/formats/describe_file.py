@@ -29,7 +29,8 @@ def describe_file(
     if beginning.number:
         separator = {"\t": "tabs", ",": "commas", ";": "semicolons"}.get(beginning.separator, "white space")
         packed = "gzip, " if beginning.compression else ""
-        yield f"  {packed}{beginning.encoding}, separated by {separator}; line {beginning.number}: {beginning.line[:80]!r}"
+        first = f"line {beginning.number}: {beginning.line[:80]!r}"
+        yield f"  {packed}{beginning.encoding}, separated by {separator}; {first}"
     yield from _builds(known, beginning)
     if model is None:
         if known.name in {"counts", "beta_table", "probes"}:
@@ -89,6 +90,5 @@ def _builds_of_positions(beginning: Beginning, lines: CpgLines) -> str:
         and stated <= {build.name}
         and any(bare_chrom(name) in build.lengths for name in last)
     ]
-    return (
-        f"  {n_lines:,} lines; by the ends of chromosomes it can be of {', '.join(possible) or 'no build known here'}"
-    )
+    found = ", ".join(possible) or "no build that is known here"
+    return f"  {n_lines:,} lines; by the ends of chromosomes it can be of {found}"

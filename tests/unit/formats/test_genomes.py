@@ -42,8 +42,7 @@ def test_accessions_name_their_build():
 def test_lengths():
     of_1 = {name: build.lengths["1"] for name, build in builds().items()}
     assert of_1 == {"hg19": 249250621, "hg38": 248956422, "hs1": 248387328, "mm10": 195471971, "mm39": 195154279}
-    assert {name: len(build.lengths) for name, build in builds().items()} == dict(
-        hg19=25, hg38=26, hs1=25, mm10=22, mm39=22
-    )
+    n_chromosomes = {name: len(build.lengths) for name, build in builds().items()}
+    assert n_chromosomes == {"hg19": 25, "hg38": 26, "hs1": 25, "mm10": 22, "mm39": 22}
     assert find_build("GRCh38.p14").n_cpgs == 29_401_795
     assert find_build("none (simulated)") is None
