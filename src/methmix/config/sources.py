@@ -118,7 +118,7 @@ class PatternH5Reference(_DonorReference):
 class DonorFilesReference(_DonorReference):
     """Files of one donor each, of wgbstools or with counts of single CpGs, whose reads are counted in regions."""
 
-    source: Literal["wgbstools", "files"]
+    source: Literal["wgbstools", "files"] = Field(description="files of one donor each; both names mean the same")
     folder: str = Field(description="folder of the files; METHMIX_DATA/ may lead")
     sample_sheet: str = Field(description="TSV: donor, tissue, file[, split]; file of one donor in the folder")
     regions_bed: str = Field(description="BED without a header: chrom start end; for wgbstools also start_cpg end_cpg")
