@@ -85,16 +85,28 @@ class CountsReference(_DonorReference):
     duplicate_regions: Literal["error", "deepest"] = Field("error", description="deepest: keep the row with most reads")
 
 
-class UxmAtlasReference(_Reference):
-    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
-
+class _AtlasReference(_Reference):
     drawn_donors: ClassVar[bool] = True
-    source: Literal["uxm_atlas"]
-    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
+    file: str
     genome: Genome
     donors_per_tissue: int = Field(ge=3, description="donors drawn around each mean")
     pseudo_depth: int = Field(ge=10, description="depth given to the drawn fractions")
     donor_variation: Variation = "healthy"
+
+
+class UxmAtlasReference(_AtlasReference):
+    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
+
+    source: Literal["uxm_atlas"]
+    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
+
+
+class ArrayAtlasReference(_AtlasReference):
+    """Means of tissues of an array, a row per probe, such as meth_atlas; donors are drawn around them."""
+
+    source: Literal["array_atlas"]
+    file: str = Field(description="CSV or TSV: a column of probes (cg...), one of each tissue, 0-1 or NA")
+    genome: Genome = "none (probes)"
 
 
 class BetaTableReference(_DonorReference):
@@ -127,4 +139,6 @@ class DonorFilesReference(_DonorReference):
 
 
 _FromDonors = CountsReference | BetaTableReference | PatternH5Reference | DonorFilesReference
-ReferenceSettings = Annotated[SimulatedReference | UxmAtlasReference | _FromDonors, Field(discriminator="source")]
+ReferenceSettings = Annotated[
+    SimulatedReference | UxmAtlasReference | ArrayAtlasReference | _FromDonors, Field(discriminator="source")
+]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
 from methmix.config.sources import (
+    ArrayAtlasReference,
     BetaTableReference,
     CountsReference,
     DonorFilesReference,
@@ -39,6 +40,7 @@ _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
     CountsReference: lambda settings, _: read_table_donors(settings),
     BetaTableReference: lambda settings, _: read_table_donors(settings),
     UxmAtlasReference: read_atlas_donors,
+    ArrayAtlasReference: read_atlas_donors,
     PatternH5Reference: lambda settings, _: read_pattern_donors(settings),
     DonorFilesReference: lambda settings, _: read_donor_files(settings),
 }

@@ -141,6 +141,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):
+            # What torch advises, weights_only=False, would run code of the file.
+            first_line = "it has objects that a checkpoint does not have"
         raise InputError(
             f"{path}: is damaged or not a checkpoint ({first_line})",
             "copy it again from where it was made, or train again",
