@@ -21,7 +21,7 @@ def main() -> int:
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group]"
     )
     arguments.add_argument(
-        "--output", type=Path, help="table .csv, .json and .html beside it; nnls_proportion: NNLS on the model profiles"
+        "--output", type=Path, help="table .csv; beside it .json, .html, and _wide.csv with one row per sample"
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")

@@ -84,5 +84,5 @@ def _check_usage(options: argparse.Namespace) -> None:
     if options.pseudo_depth < 1:
         raise InputError(f"--pseudo-depth: expected at least 1, found {options.pseudo_depth}")
     if options.output is None or options.output.suffix != ".csv":
-        hint = ".json and .html are written beside it"
+        hint = ".json, .html and _wide.csv are written beside it"
         raise InputError(f"--output: expected a name that ends in .csv, found {options.output}", hint)

@@ -56,7 +56,8 @@ def test_a_counts_table_becomes_a_table_a_record_and_a_page(command, counts, ref
     page = output.with_suffix(".html").read_text()
     assert "For research use only" in page and "0 (up to " in page
     assert page.count("data:image/png") == 2 and 'src="http' not in page
-    assert sorted(path.suffix for path in output.parent.iterdir()) == [".csv", ".html", ".json"]
+    names = ["predictions.csv", "predictions.html", "predictions.json", "predictions_wide.csv"]
+    assert sorted(path.name for path in output.parent.iterdir()) == names
 
 
 def test_mixtures_of_the_contract_can_be_predicted(command, reference, tmp_path):
