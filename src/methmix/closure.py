@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Node = TypeVar("Node")
-_DATA = (".json", ".html", ".js", ".css")
+_DATA = (".json", ".html", ".js", ".css", ".tsv")
 
 
 def import_closure(entry: str, command: str, package: Path) -> dict[str, bytes]:

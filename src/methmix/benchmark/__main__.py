@@ -19,6 +19,8 @@ def main() -> int:
     kinds = arguments.add_mutually_exclusive_group()
     kinds.add_argument("--full", action="store_true", help="more repetitions and larger sizes")
     kinds.add_argument("--gpu", action="store_true", help="the run for a GPU; its data are made on the spot")
+    kinds.add_argument("--reading", action="store_true", help="how long files of whole genomes take to be read")
+    add("--fraction", type=float, default=1.0, help="with --reading: proportion of the 28 million CpGs, 0.001 to 1")
     add("--seconds", type=float, default=300.0, help="with --gpu: time limit; what is known by then is written")
     add(
         "--device",
@@ -35,8 +37,16 @@ def _body(options: argparse.Namespace) -> int:
         from methmix.benchmark.gpu_run import run_on_gpu
 
         return run_on_gpu(options.config, options.output, options.device, options.seconds)
-    from methmix.benchmark.measure import benchmark
     from methmix.errors import InputError
+
+    if options.reading:
+        from methmix.benchmark.reading_speed import measure_reading
+
+        if not 0.001 <= options.fraction <= 1:
+            raise InputError(f"--fraction: expected 0.001 to 1, found {options.fraction:g}")
+        measure_reading(options.output, options.fraction)
+        return 0
+    from methmix.benchmark.measure import benchmark
 
     if options.config is None:
         raise InputError("--config: name the experiment, for example config/full_scale.yaml")

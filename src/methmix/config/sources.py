@@ -33,6 +33,10 @@ Regions = Annotated[
 SampleSheet = Annotated[
     str | None, Field(description="TSV: donor, tissue[, split]; null: donors are <tissue>-<number>")
 ]
+Modification = Annotated[
+    Literal["5mC", "5mC+5hmC"],
+    Field(description="what counts as methylated; bisulfite and EM-seq do not distinguish 5mC and 5hmC"),
+]
 Variation = Annotated[Literal["healthy", "tumour"], Field(description="replicates that the variation was fitted to")]
 _Groups = Annotated[dict[str, list[str]], DISTINCT]
 
@@ -49,6 +53,7 @@ class _Reference(Section):
 
 class _DonorReference(_Reference):
     genome: Genome
+    modification: Modification = "5mC+5hmC"
     merge_tissues: dict[str, str] = Field({}, description="tissue name in the source -> name to use; joins tissues")
 
 
@@ -82,16 +87,28 @@ class CountsReference(_DonorReference):
     duplicate_regions: Literal["error", "deepest"] = Field("error", description="deepest: keep the row with most reads")
 
 
-class UxmAtlasReference(_Reference):
-    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
-
+class _AtlasReference(_Reference):
     drawn_donors: ClassVar[bool] = True
-    source: Literal["uxm_atlas"]
-    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
+    file: str
     genome: Genome
     donors_per_tissue: int = Field(ge=3, description="donors drawn around each mean")
     pseudo_depth: int = Field(ge=10, description="depth given to the drawn fractions")
     donor_variation: Variation = "healthy"
+
+
+class UxmAtlasReference(_AtlasReference):
+    """A wgbstools / UXM atlas of tissue means; donors are drawn around them."""
+
+    source: Literal["uxm_atlas"]
+    file: str = Field(description="TSV: chr start end startCpG endCpG target name direction <tissue>...")
+
+
+class ArrayAtlasReference(_AtlasReference):
+    """Means of tissues of an array, a row per probe, such as meth_atlas; donors are drawn around them."""
+
+    source: Literal["array_atlas"]
+    file: str = Field(description="CSV or TSV: a column of probes (cg...), one of each tissue, 0-1 or NA")
+    genome: Genome = "none (probes)"
 
 
 class BetaTableReference(_DonorReference):
@@ -112,15 +129,18 @@ class PatternH5Reference(_DonorReference):
     regions_bed: str = Field(description="BED with the coordinates of the regions, in order: the HDF5 has none")
 
 
-class WgbstoolsReference(_DonorReference):
-    """Files of wgbstools, one per donor, whose reads are counted in regions."""
+class DonorFilesReference(_DonorReference):
+    """Files of one donor each, of wgbstools or with counts of single CpGs, whose reads are counted in regions."""
 
-    source: Literal["wgbstools"]
+    source: Literal["wgbstools", "files"] = Field(description="files of one donor each; both names mean the same")
     folder: str = Field(description="folder of the files; METHMIX_DATA/ may lead")
-    sample_sheet: str = Field(description="TSV: donor, tissue, file[, split]; file is a .beta or .pat.gz in the folder")
-    regions_bed: str = Field(description="BED without a header: chrom start end start_cpg end_cpg (end not included)")
+    sample_sheet: str = Field(description="TSV: donor, tissue, file[, split]; file of one donor in the folder")
+    regions_bed: str = Field(description="BED without a header: chrom start end; for wgbstools also start_cpg end_cpg")
+    zero_based: bool | None = Field(None, description="whether coverage files count from 0; null: as their lines show")
     measure: Literal["cpg", "fragment"] = Field(description="count calls of CpGs, or whole fragments (.pat.gz only)")
 
 
-_FromDonors = CountsReference | BetaTableReference | PatternH5Reference | WgbstoolsReference
-ReferenceSettings = Annotated[SimulatedReference | UxmAtlasReference | _FromDonors, Field(discriminator="source")]
+_FromDonors = CountsReference | BetaTableReference | PatternH5Reference | DonorFilesReference
+ReferenceSettings = Annotated[
+    SimulatedReference | UxmAtlasReference | ArrayAtlasReference | _FromDonors, Field(discriminator="source")
+]

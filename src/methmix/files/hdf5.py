@@ -1,5 +1,6 @@
 """Opening HDF5 files, with clear errors."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import h5py
 
 from methmix.errors import InputError
+
+_NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EAGAIN)
 
 
 def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datasets: dict[str, int]) -> h5py.File:
@@ -24,8 +27,15 @@ def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datas
     if not path.is_file():
         raise InputError(f"{path}: there is no such file", f"it is made by {made_by}" if made_by else "")
     try:
-        file = h5py.File(path, "r")
+        # Files are written under another name and then renamed, so that none is read half; a lock, which not every file
+        # system grants, is not needed.
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
+        if error.errno in _NO_LOCK or "unable to lock" in str(error):
+            raise InputError(
+                f"{path}: cannot be locked, though it may be whole ({error})",
+                "its file system grants no locks: set HDF5_USE_FILE_LOCKING=FALSE in the environment",
+            ) from None
         raise InputError(f"{path}: is truncated or not HDF5 ({error})", _again(made_by)) from None
     found = file.attrs.get("schema_version")
     if schema_version is not None and found != schema_version:

@@ -92,7 +92,7 @@ class MixturesWriter:
         cls, path: Path, n_mixtures: int, n_regions: int, tissue_names: list[str], attributes: dict[str, Any]
     ) -> Iterator["MixturesWriter"]:
         """Open a file for writing; it appears under its name only when all mixtures are in it."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
             writer = cls(file, n_mixtures, n_regions, len(tissue_names))
             for key, value in attributes.items():
                 file.attrs[key] = value

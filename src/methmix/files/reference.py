@@ -120,6 +120,11 @@ class Reference:
         return str(self.attributes.get("measure", "cpg"))
 
     @property
+    def modification(self) -> str:
+        """What counts as methylated: ``5mC+5hmC``, which bisulfite and EM-seq read alike, or ``5mC``."""
+        return str(self.attributes.get("modification", "5mC+5hmC"))
+
+    @property
     def region_names(self) -> list[str]:
         """``chrom:start-end`` of each region."""
         return [f"{r.chrom}:{r.start}-{r.end}" for r in self.regions.itertuples(index=False)]
@@ -208,7 +213,7 @@ def mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
 def write_reference(path: Path, reference: Reference) -> None:
     """Write a reference atomically; the same reference gives the same bytes."""
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         for name in ("methylated", "depth"):
             # In one piece and as they are, so that they can be mapped.
             file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.formats.bed import cpg_regions
-from methmix.formats.regions import CpgRegions, RegionSet
+from methmix.formats.regions import CpgRegions, Modification, RegionSet
 from methmix.formats.store import CountsStore, Pair
 
-Duplicates = Literal["error", "deepest", "same", "sum"]
+Duplicates = Literal["error", "deepest", "same", "sum", "mean"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ class Request:
     duplicates
         What becomes of several rows of one region. ``error``: they are refused. Where samples are aligned, also
         ``sum``: counts are summed, fractions averaged. For the file's own regions, also ``deepest``: the row with most
-        reads over all samples is kept, of equal ones the first; and ``same``: identical rows are one, others refused.
+        reads over all samples is kept, of equal ones the first; ``same``: identical rows are one, others refused; and
+        ``mean``: rows are averaged.
+    zero_based
+        Whether files with a line for each CpG count from 0 (True) or 1; None: as their format says or their lines show.
+    modification
+        What counts as methylated; None: what does in the reference of the regions.
     """
 
     regions: RegionSet | None = None
@@ -40,9 +45,11 @@ class Request:
     regions_file: Path | None = None
     pseudo_depth: int = 30
     duplicates: Duplicates = "error"
+    zero_based: bool | None = None
+    modification: Modification | None = None
 
     def __post_init__(self) -> None:
-        allowed = ("error", "deepest", "same") if self.regions is None else ("error", "sum")
+        allowed = ("error", "deepest", "same", "mean") if self.regions is None else ("error", "sum")
         if self.duplicates not in allowed:
             raise ValueError(f"duplicates: expected one of {allowed}, found {self.duplicates}")
 

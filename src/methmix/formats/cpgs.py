@@ -1,4 +1,4 @@
-"""Files with a line for each CpG, which are summed into regions: Bismark coverage and bedMethyl."""
+"""Files with a line for each CpG (`methmix.formats.cpg_lines`), which are summed into regions."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,85 +9,99 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import RENAMED, Intervals, bare_chrom, sums_by_region
-from methmix.formats.text import Beginning, Columns, read_rows
+from methmix.formats.cpg_checks import Reading, behind_end, check_density, check_place, refuse_other_contexts
+from methmix.formats.cpg_lines import CpgLines
+from methmix.formats.genomes import bare_chrom
+from methmix.formats.regions import RENAMED, Intervals, RegionSet, sums_by_region
+from methmix.formats.tabix import fetched_rows, first_rows, has_index
+from methmix.formats.text import Beginning, read_rows
 
-_BISMARK: Columns = {0: ("chromosome", "category"), 1: ("start", int), 4: ("methylated", int), 5: ("unmethylated", int)}
-_BEDMETHYL: Columns = {
-    0: ("chromosome", "category"),
-    1: ("position", int),
-    3: ("code", "category"),
-    9: ("depth", int),
-    11: ("methylated", int),
-}
-
-
-def open_bismark(beginning: Beginning, request: Request) -> OpenedFile:
-    """Open a Bismark coverage file: chromosome, start, end (1-based), percent, methylated, unmethylated."""
-    return _opened(beginning, request, _bismark_blocks)
+# With more regions than this, reading the whole file is faster than seeking in it; between regions closer than this
+# number of bases, all lines are read.
+_MAX_FETCHED_REGIONS, _GAP = 200_000, 5_000
+# A CpG of the minus strand, or counted from 1, belongs to a place one or two bases before.
+_MARGIN = 2
 
 
-def open_bedmethyl(beginning: Beginning, request: Request) -> OpenedFile:
-    """Open a bedMethyl file of modkit (18 columns), of which only the lines of 5-methylcytosine (code m) count.
+def cpg_opener(lines: CpgLines) -> Callable[[Beginning, Request], OpenedFile]:
+    """Make what opens files of such lines; with an index (``.tbi``, ``.csi``), only those near the regions are read."""
 
-    Depth is N_valid_cov, methylated N_mod; CpGs listed for each strand are summed.
-    """
-    return _opened(beginning, request, _bedmethyl_blocks)
+    def opened(beginning: Beginning, request: Request) -> OpenedFile:
+        reading = Reading(beginning, request)
+        reading.fetched = len(reading.regions) <= _MAX_FETCHED_REGIONS and has_index(beginning.path)
+        return OpenedFile([beginning.sample_name], partial(_summed, reading, lines))
 
-
-def _opened(beginning: Beginning, request: Request, read: Callable[[Path], Iterator[pd.DataFrame]]) -> OpenedFile:
-    return OpenedFile([beginning.sample_name], partial(_summed, beginning, request, read))
-
-
-def _bismark_blocks(path: Path) -> Iterator[pd.DataFrame]:
-    for block in read_rows(path, _BISMARK):
-        yield block.assign(position=block["start"] - 1, depth=block["methylated"] + block["unmethylated"])
+    return opened
 
 
-def _bedmethyl_blocks(path: Path) -> Iterator[pd.DataFrame]:
-    codes, any_m = set(), False
-    # modkit separates the last columns by spaces, depending on its version.
-    for block in read_rows(path, _BEDMETHYL, sep=r"\s+"):
-        codes |= set(block["code"].cat.categories)
-        # With several motifs a code is followed by its motif: m,CG,0.
-        is_m = block["code"].isin([code for code in codes if code.split(",")[0] == "m"])
-        any_m = any_m or bool(is_m.any())
-        yield block[is_m]
-    if not any_m:
-        raise InputError(f"{path}: has no line of code m (5-methylcytosine); it has {', '.join(sorted(codes))}")
+def _blocks(reading: Reading, lines: CpgLines) -> Iterator[pd.DataFrame]:
+    """Yield CpGs: chromosome, position from 0, methylated, depth."""
+    beginning, separator = reading.beginning, lines.separator
+    if separator and len(beginning.line.split("\t")) == len(beginning.line.split()):
+        separator = "\t"  # twice as fast
+    if reading.fetched:
+        _check_ends(reading)
+        raw = fetched_rows(beginning, lines.columns, _windows(reading.regions), separator, _GAP)
+    else:
+        raw = read_rows(beginning, lines.columns, separator)
+    any_cpg = False
+    for block in raw:
+        block = lines.cpgs(reading, block)
+        if not any_cpg and len(block) and not lines.names_context:
+            refuse_other_contexts(reading, block)
+        any_cpg = any_cpg or len(block) > 0
+        yield block
+    if not any_cpg and reading.codes:
+        raise _no_cpg(reading.beginning.path, reading.codes)
 
 
-def _summed(beginning: Beginning, request: Request, read: Callable[[Path], Iterator[pd.DataFrame]]) -> Counts:
-    """Sum CpGs (columns chromosome, position from 0, methylated, depth) over the regions that they lie in."""
-    regions, store = request.target()
+def _no_cpg(path: Path, codes: set[str]) -> InputError:
+    return InputError(
+        f"{path}: has no line of code m (5-methylcytosine) or C (5mC and 5hmC), or of context CG; it has "
+        f"{', '.join(sorted(codes))}",
+        "make it by modkit pileup --cpg --ref GENOME.fa of reads with calls of 5mC, or give the report of CpGs",
+    )
+
+
+def _windows(regions: RegionSet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    names = np.array([bare_chrom(name) for name in regions.chrom])
+    rows_of = {str(name): names == name for name in np.unique(names)}
+    return {name: (regions.start[rows] - _MARGIN, regions.end[rows] + _MARGIN) for name, rows in rows_of.items()}
+
+
+def _check_ends(reading: Reading) -> None:
+    """Look behind the ends of the chromosomes, where a file that is read whole would show its lines."""
+    if reading.build is None:
+        return
+    beyond = {chrom: length + _MARGIN for chrom, length in reading.build.lengths.items()}
+    for contig, line in first_rows(reading.beginning, beyond).items():
+        chrom = bare_chrom(contig)
+        raise behind_end(reading, ":".join(reading.beginning.split(line)[:2]), chrom, beyond[chrom])
+
+
+def _summed(reading: Reading, lines: CpgLines) -> Counts:
+    """Sum CpGs over the regions that they lie in."""
+    regions, store = reading.request.target()
     names = np.array([bare_chrom(name) for name in regions.chrom])
     rows_of = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
     intervals = {name: Intervals(regions.start[rows], regions.end[rows]) for name, rows in rows_of.items()}
-    methylated, depth, n_cpgs = totals = np.zeros((3, len(regions)), dtype=np.int64)
+    methylated, depth, n_lines = totals = np.zeros((3, len(regions)), dtype=np.int64)
     example, renamed = "", False
-    for block in read(beginning.path):
-        _check_reads(beginning.path, block)
+    for block in _blocks(reading, lines):
         for name, cpgs in block.groupby("chromosome", observed=True):
             position = cpgs["position"].to_numpy()
+            check_place(reading, str(name), position)
             example = example or f"{name}:{position[0]}"
-            rows = rows_of.get(bare_chrom(name))
+            rows = rows_of.get(bare_chrom(str(name)))
             if rows is None:
                 continue
-            cpg, interval = intervals[bare_chrom(name)].overlapping(position, position + 1)
+            cpg, interval = intervals[bare_chrom(str(name))].overlapping(position, position + 1)
             region = rows[interval]
             renamed = renamed or bool(len(region) and regions.chrom[region[0]] != name)
             values = cpgs["methylated"].to_numpy(), cpgs["depth"].to_numpy(), np.ones(len(cpgs), dtype=np.int64)
             for total, of_cpgs in zip(totals, values, strict=True):
                 total += sums_by_region(region, of_cpgs[cpg], len(regions))
-    name = beginning.sample_name
-    return one_sample(name, store, (methylated, depth), n_cpgs > 0, example, [RENAMED] * renamed)
-
-
-def _check_reads(path: Path, block: pd.DataFrame) -> None:
-    impossible = (block["methylated"] > block["depth"]).to_numpy()
-    if impossible.any():
-        cpg = block.iloc[int(impossible.argmax())]
-        raise InputError(
-            f"{path}: {cpg['chromosome']}:{cpg['position']}: {cpg['methylated']} methylated of {cpg['depth']} reads",
-            "expected at most as many methylated reads as reads",
-        )
+    if not lines.names_context:
+        check_density(reading, n_lines)
+    notes = [*reading.notes, *[RENAMED] * renamed]
+    return one_sample(reading.beginning.sample_name, store, (methylated, depth), depth > 0, example, notes)

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from methmix.errors import InputError
+from methmix.formats import cpg_lines as lines
 from methmix.formats.counts import Counts, OpenedFile, Request
-from methmix.formats.cpgs import open_bedmethyl, open_bismark
+from methmix.formats.cpg_lines import CpgLines
+from methmix.formats.cpgs import cpg_opener
 from methmix.formats.mixtures_file import open_mixtures_file
-from methmix.formats.region_tables import BETA_COORDINATES, COUNTS_COORDINATES, open_beta_table, open_counts_table
-from methmix.formats.text import HDF5, Beginning, read_beginning
+from methmix.formats.near_misses import near_miss
+from methmix.formats.region_tables import open_beta_table, open_counts_table, open_probe_table
+from methmix.formats.table_headers import is_counts, is_fractions, is_probes
+from methmix.formats.text import HDF5, WHITESPACE, Beginning, read_beginning
 from methmix.formats.wgbstools import open_beta_file, open_pat
 
 
@@ -19,6 +23,7 @@ class Format(NamedTuple):
 
     ``description`` is what a user recognises it by. ``recognise`` decides by the beginning of a file; ``open`` checks
     what needs no reading of the file, and returns what reads it. ``fragments``: it can stand for counts of fragments.
+    ``layout``: how its lines are laid out, if each is of a CpG.
     """
 
     name: str
@@ -26,68 +31,137 @@ class Format(NamedTuple):
     recognise: Callable[[Beginning], bool]
     open: Callable[[Beginning, Request], OpenedFile]
     fragments: bool = True
+    layout: CpgLines | None = None
 
 
-def _has_columns(names: Sequence[str]) -> Callable[[Beginning], bool]:
-    return lambda beginning: set(names) <= set(beginning.line.split("\t"))
+def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int, whole: Sequence[int], **words: str) -> Format:
+    """Make the entry of a format with a line for each CpG, so many columns, some of whole numbers, others one of words.
 
+    ``words`` are regular expressions by the name of the column in ``layout``.
+    """
+    place = {column: number for number, (column, _) in layout.columns.items()}
+    texts = {place[column]: words[column] for column in words}
 
-def _is_bedmethyl(beginning: Beginning) -> bool:
-    words = beginning.line.split()
-    return len(words) == 18 and _are_numbers(words, 1, 2, 9, 11) and words[5] in {"+", "-", "."}
+    def recognise(beginning: Beginning) -> bool:
+        fields = beginning.line.split() if layout.separator == WHITESPACE else beginning.fields
+        return (
+            len(fields) == n_columns
+            and all(re.fullmatch(r"\d+", fields[number]) for number in whole)
+            and all(re.fullmatch(pattern, fields[number]) for number, pattern in texts.items())
+        )
 
-
-def _is_bismark(beginning: Beginning) -> bool:
-    fields = beginning.line.split("\t")
-    return len(fields) == 6 and _are_numbers(fields, 1, 2, 4, 5)
+    return Format(name, description, recognise, cpg_opener(layout), fragments=False, layout=layout)
 
 
 def _is_pat(beginning: Beginning) -> bool:
-    fields = beginning.line.split("\t")
-    return len(fields) >= 4 and _are_numbers(fields, 1, 3) and set(fields[2]) <= set("CT.")
+    fields = beginning.fields
+    whole = len(fields) >= 4 and all(re.fullmatch(r"\d+", fields[number]) for number in (1, 3))
+    return whole and set(fields[2]) <= set("CT.")
 
 
-def _are_numbers(fields: list[str], *positions: int) -> bool:
-    return all(re.fullmatch(r"\d+", fields[position]) for position in positions)
-
+_STRAND, _FRACTION = r"[+.-]", r"\d+(\.\d*)?(e-?\d+)?"
 
 # In the order in which they are tried.
 FORMATS = (
-    Format("mixtures", "mixtures HDF5 of methmix.mixtures", lambda b: b.head == HDF5, open_mixtures_file),
+    Format(
+        "mixtures",
+        "mixtures HDF5 of methmix.mixtures",
+        lambda b: b.head[:8] == HDF5 and not b.compression,
+        open_mixtures_file,
+    ),
     Format("beta", ".beta of wgbstools", lambda b: b.path.suffix == ".beta", open_beta_file, fragments=False),
+    _cpgs("bedmethyl", "bedMethyl of modkit: 18 columns", lines.BEDMETHYL, 18, (1, 2, 9, 11), strand=_STRAND),
+    _cpgs(
+        "bedmethyl_encode",
+        "bedMethyl of ENCODE: 11 columns",
+        lines.BEDMETHYL_OF_ENCODE,
+        11,
+        (1, 2, 9),
+        strand=_STRAND,
+        percent=_FRACTION,
+    ),
+    _cpgs(
+        "bismark",
+        "coverage of Bismark (.cov, .zero.cov) or MethylDackel (bedGraph): chromosome start end percent methylated "
+        "unmethylated",
+        lines.COVERAGE,
+        6,
+        (1, 2, 4, 5),
+        percent=_FRACTION,
+    ),
+    _cpgs(
+        "cytosine_report",
+        "cytosine report of Bismark or MethylDackel: chromosome position strand methylated unmethylated context "
+        "trinucleotide",
+        lines.CYTOSINE_REPORT,
+        7,
+        (1, 3, 4),
+        strand=r"[+-]",
+        context=r"C(G|pG|HG|HH|N|HN|NN|NG)",
+    ),
+    _cpgs(
+        "allc",
+        "allc of methylpy and ALLCools: chromosome position strand context methylated coverage flag",
+        lines.ALLC,
+        7,
+        (1, 4, 5),
+        strand=r"[+-]",
+        context=r"C[ACGTN]+",
+    ),
+    _cpgs(
+        "cgmap",
+        "CGmap of BS-Seeker2: chromosome base position context dinucleotide fraction methylated coverage",
+        lines.CGMAP,
+        8,
+        (2, 6, 7),
+        base=r"[CG]",
+        percent=_FRACTION,
+    ),
+    _cpgs(
+        "pacbio",
+        "pileup of pb-CpG-tools: chromosome begin end score type coverage modified unmodified discretized-score",
+        lines.PACBIO,
+        9,
+        (1, 2, 5, 6, 7),
+        type=r"[A-Za-z]\w*",
+    ),
+    Format("pat", ".pat.gz of wgbstools: chromosome first-CpG pattern count", _is_pat, open_pat),
     Format(
         "counts",
         "counts table: header CHROM START END <sample>_METH <sample>_DEPTH ...",
-        _has_columns(COUNTS_COORDINATES),
+        is_counts,
         open_counts_table,
     ),
     Format(
         "beta_table",
         "beta table: header chr start end startCpG endCpG <sample> ...",
-        _has_columns(BETA_COORDINATES),
+        is_fractions,
         open_beta_table,
     ),
-    Format("bedmethyl", "bedMethyl of modkit: 18 columns", _is_bedmethyl, open_bedmethyl, fragments=False),
     Format(
-        "bismark",
-        "Bismark coverage (.cov, .cov.gz): chromosome start end percent methylated unmethylated",
-        _is_bismark,
-        open_bismark,
-        fragments=False,
+        "probes", "table of an array: header <probe> <sample> ..., rows cg00000029 ...", is_probes, open_probe_table
     ),
-    Format("pat", ".pat.gz of wgbstools: chromosome first-CpG pattern count", _is_pat, open_pat),
 )
 
 
 def recognise(path: Path) -> tuple[Format, Beginning]:
-    """Find the format of a file by its content; an unknown one is an error."""
+    """Find the format of a file by its content; an unknown one is an error that names what it may be."""
     beginning = read_beginning(path)
-    for known in FORMATS:
-        if known.recognise(beginning):
-            return known, beginning
+    for candidate in _candidates(beginning):
+        for known in FORMATS:
+            if known.recognise(candidate):
+                return known, candidate
+    listed = "known formats:\n    " + "\n    ".join(known.description for known in FORMATS)
+    if miss := near_miss(beginning):
+        raise InputError(f"{path}: is {miss.what}, which is not read", f"{miss.remedy}\n  {listed}")
     found = f"its first line is {beginning.line[:80]!r}" if beginning.number else "it is no text"
-    listed = "\n    ".join(known.description for known in FORMATS)
-    raise InputError(f"{path}: is of no known format; {found}", f"known formats:\n    {listed}")
+    raise InputError(f"{path}: is of no known format; {found}", listed)
+
+
+def _candidates(beginning: Beginning) -> list[Beginning]:
+    """Give the beginning of a file, and how it is with its last comment for a header."""
+    commented = beginning.with_header_of_comment() if beginning.number else None
+    return [beginning, commented] if commented else [beginning]
 
 
 def open_file(path: Path, request: Request) -> OpenedFile:
@@ -102,6 +176,13 @@ def open_file(path: Path, request: Request) -> OpenedFile:
 
 
 def read_as(name: str, path: Path, request: Request) -> Counts:
-    """Read a file that must have the format of this name."""
-    known = next(known for known in FORMATS if known.name == name)
-    return known.open(read_beginning(path), request).load()
+    """Read a file that must have the format of this name; a ``beta_table`` may be one of an array."""
+    names = {name, "probes"} if name == "beta_table" else {name}
+    asked = next(known for known in FORMATS if known.name == name)
+    candidates = _candidates(read_beginning(path))
+    pairs = ((known, begin) for known in FORMATS for begin in candidates if known.name in names)
+    # If it is none, its reader knows best what it lacks.
+    known, beginning = next((pair for pair in pairs if pair[0].recognise(pair[1])), (asked, candidates[0]))
+    if not known.recognise(beginning) and (miss := near_miss(beginning)):
+        raise InputError(f"{path}: is {miss.what}; expected {asked.description}", miss.remedy)
+    return known.open(beginning, request).load()

@@ -5,7 +5,7 @@ The rows are aligned to given regions, or bring their own (`methmix.formats.coun
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,20 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.bed import MISSING, REGION, check_extent, duplicate_region, place_name, refuse_duplicates
-from methmix.formats.counts import Counts, OpenedFile, Request, stored
+from methmix.formats.counts import Counts, Duplicates, OpenedFile, Request, stored
 from methmix.formats.regions import RENAMED, Integers
 from methmix.formats.store import Pair
-from methmix.formats.text import UNREADABLE, Beginning, first_duplicate, read_beginning, unreadable
+from methmix.formats.table_headers import (
+    BETA_COORDINATES,
+    COUNTS_COORDINATES,
+    CPGS,
+    PROBE,
+    probe_name,
+    read_header,
+    refuse_no_samples,
+)
+from methmix.formats.text import UNREADABLE, Beginning, explain_number, read_beginning, unreadable
 
-COUNTS_COORDINATES = ("CHROM", "START", "END")
-BETA_COORDINATES = ("chr", "start", "end")
-_CPGS = {"startCpG": "start_cpg", "endCpG": "end_cpg"}
 _ATLAS_TEXT = ("target", "name", "direction")
 
 _VALUES_PER_BLOCK = 8_000_000
@@ -57,7 +63,7 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
     NA in one of the two columns of a sample means that it has no reads there.
     """
     path, expected = beginning.path, "expected CHROM START END <name>_METH <name>_DEPTH ..."
-    header, others = _header(beginning, COUNTS_COORDINATES, expected)
+    header, others = read_header(beginning, COUNTS_COORDINATES, expected)
     names = [name.removesuffix("_METH") for name in others if name.endswith("_METH")]
     columns = [f"{name}{ending}" for ending in ("_METH", "_DEPTH") for name in names]
     unpaired = sorted(set(columns).symmetric_difference(others))
@@ -90,17 +96,33 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
 
     Each fraction stands for ``request.pseudo_depth`` reads; methylated is not rounded to whole ones.
     """
-    header, others = _header(beginning, BETA_COORDINATES, "expected chr start end startCpG endCpG <name> ...")
-    names = [name for name in others if name not in _CPGS]
+    header, others = read_header(beginning, BETA_COORDINATES, "expected chr start end startCpG endCpG <name> ...")
+    return _fractions(beginning, request, header, BETA_COORDINATES, [name for name in others if name not in CPGS])
+
+
+def open_probe_table(beginning: Beginning, request: Request) -> OpenedFile:
+    """Open a table of an array, ``<probe> <name> ...``, fractions 0-1 or NA; a probe is a region with its name alone.
+
+    Probes that an array has several times (EPICv2: ``cg00000029_TC21``, ``_TC22``) are averaged.
+    """
+    header, names = read_header(beginning, PROBE, "expected a column of probes (cg...) and one of each sample")
+    duplicates: Duplicates = "mean" if request.regions is None else "sum"
+    return _fractions(beginning, replace(request, duplicates=duplicates), header, PROBE, names)
+
+
+def _fractions(
+    beginning: Beginning, request: Request, header: list[str], coordinates: tuple[str, ...], names: list[str]
+) -> OpenedFile:
     if not names:
-        raise InputError(f"{beginning.path}: has no sample", "expected chr start end startCpG endCpG <name> ...")
+        raise InputError(f"{beginning.path}: has no sample", f"expected {' '.join(coordinates)} <name> ...")
+    refuse_no_samples(beginning, names)
 
     def values(block: pd.DataFrame, line: int) -> Pair:
         fractions = _numbers(beginning.path, block, line, "a fraction 0-1")
         depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
         return np.nan_to_num(fractions) * depth, depth
 
-    return _Table(beginning, header, BETA_COORDINATES, names, names, values, request.pseudo_depth).opened(request)
+    return _Table(beginning, header, coordinates, names, names, values, request.pseudo_depth).opened(request)
 
 
 def read_atlas(path: Path) -> Counts:
@@ -112,8 +134,8 @@ def read_atlas(path: Path) -> Counts:
     """
     beginning = read_beginning(path)
     expected = f"expected chr start end startCpG endCpG {' '.join(_ATLAS_TEXT)} <tissue> ..."
-    leading = (*BETA_COORDINATES, *_CPGS, *_ATLAS_TEXT)
-    header, tissues = _header(beginning, leading, expected)
+    leading = (*BETA_COORDINATES, *CPGS, *_ATLAS_TEXT)
+    header, tissues = read_header(beginning, leading, expected)
     if len(tissues) < 2:
         raise InputError(f"{path}: expected at least two tissue columns, found {len(tissues)}", expected)
 
@@ -129,22 +151,6 @@ def read_atlas(path: Path) -> Counts:
 
     table = _Table(beginning, header, BETA_COORDINATES, tissues, ["direction", *tissues], values)
     return table.opened(Request(duplicates="same")).load()
-
-
-def _header(beginning: Beginning, leading: tuple[str, ...], expected: str) -> tuple[list[str], list[str]]:
-    """Return the columns of a table, and those of them that are not leading ones."""
-    path, header = beginning.path, beginning.line.split("\t")
-    if not beginning.number:
-        raise InputError(f"{path}: is not a readable table: it is no text", expected)
-    # Where there is one CpG index, there must be the other.
-    needed = (*leading, *_CPGS) if set(_CPGS) & set(header) else leading
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(header[:4])} ...", expected)
-    duplicate = first_duplicate(header)
-    if duplicate:
-        raise InputError(f"{path}: duplicate column {duplicate}", "give each sample its own name")
-    return header, [name for name in header if name not in leading]
 
 
 def _aligned(table: _Table, request: Request) -> Counts:
@@ -208,12 +214,12 @@ def _averaged(read: Callable[[slice], Pair], most_reads: int | None) -> Callable
 
 def _own(table: _Table, request: Request) -> Counts:
     """Take the regions of the table itself, in its order."""
-    places, pairs = zip(*_blocks(table, [name for name in _CPGS if name in table.header]), strict=True)
+    places, pairs = zip(*_blocks(table, [name for name in CPGS if name in table.header]), strict=True)
     regions = pd.concat(places)
     methylated, depth = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    path = table.beginning.path
-    check_extent(path, regions)
-    kept = _kept(path, regions, (methylated, depth), request.duplicates)
+    if request.duplicates == "mean":
+        regions, methylated, depth = _mean_of_duplicates(regions, methylated, depth)
+    kept = _kept(table.beginning.path, regions, (methylated, depth), request.duplicates)
     columns = [np.ascontiguousarray(values[kept].T) for values in (methylated, depth)]
     return Counts(
         table.names,
@@ -221,6 +227,18 @@ def _own(table: _Table, request: Request) -> Counts:
         np.ones(len(kept), dtype=bool),
         regions=regions.iloc[kept].reset_index(drop=True),
     )
+
+
+def _mean_of_duplicates(regions: pd.DataFrame, *pair: Values) -> tuple[pd.DataFrame, Values, Values]:
+    """Average the values of each region over its rows that have one; [n_rows, n_samples] each."""
+    region = regions.groupby(REGION, sort=False).ngroup().to_numpy()
+    first = np.unique(region, return_index=True)[1]
+    methylated, depth = (np.zeros((len(first), values.shape[1])) for values in pair)
+    n_values = np.zeros(depth.shape)
+    for total, values in ((methylated, pair[0]), (depth, pair[1]), (n_values, pair[1] > 0)):
+        np.add.at(total, region, values)
+    n_values = np.maximum(n_values, 1)
+    return regions.iloc[first], methylated / n_values, depth / n_values
 
 
 def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> Integers:
@@ -239,25 +257,34 @@ def _kept(path: Path, regions: pd.DataFrame, pair: Pair, duplicates: str) -> Int
 def _blocks(table: _Table, cpgs: Sequence[str] = ()) -> Iterator[tuple[pd.DataFrame, Pair]]:
     """Yield regions (as `read_bed` has them), and methylated and depth [n_rows, n_samples] of some rows at a time."""
     path = table.beginning.path
-    columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(_CPGS[name] for name in cpgs)), strict=True))
-    for line, block in _text_blocks(table):
-        numbers = _numbers(path, block[list(columns)], line, "a whole number >= 0", na=False)
-        places = pd.DataFrame(numbers.astype(np.int64), columns=list(columns.values()))
-        places.insert(0, "chrom", block[table.coordinates[0]].fillna("NA").to_numpy())
+    columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(CPGS[name] for name in cpgs)), strict=False))
+    for line, block in _text_blocks(table, list(columns)):
+        numbers = {to: _positions(path, block[name], line) for name, to in columns.items()}
+        if table.coordinates == PROBE:
+            names = [probe_name(name) for name in block["probe"]]
+            places = pd.DataFrame({"chrom": names, "start": 0, "end": 1})
+        else:
+            places = pd.DataFrame({"chrom": block[table.coordinates[0]].fillna("NA").to_numpy(), **numbers})
         places.index += line
+        check_extent(path, places)
         yield places, table.values(block[table.columns], line)
 
 
-def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the line of the first row of each block, and the block."""
-    path, header, line = table.beginning.path, table.header, table.beginning.number + 1
+def _text_blocks(table: _Table, numbers: list[str]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the line of the first row of each block, and the block; coordinates are text."""
+    beginning, header = table.beginning, table.header
+    path, line = beginning.path, beginning.number + 1
+    used = [number for number, name in enumerate(header) if name]
     try:
         with pd.read_csv(
-            path,
-            sep="\t",
+            str(path),
+            sep=beginning.separator,
             header=None,
-            skiprows=table.beginning.number,
-            dtype={header.index(table.coordinates[0]): str},
+            index_col=False,
+            skiprows=beginning.number,
+            compression=beginning.compression,
+            encoding=beginning.encoding,
+            dtype={header.index(name): str for name in (table.coordinates[0], *numbers)},
             keep_default_na=False,
             na_values=MISSING,
             low_memory=False,
@@ -269,7 +296,7 @@ def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
                         f"{path}: line {line} has {block.shape[1]} columns, the header has {len(header)}",
                         "is the file complete, and separated by tabs throughout?",
                     )
-                block.columns = pd.Index(header)
+                block = block[used].set_axis([header[number] for number in used], axis=1)
                 yield line, block
                 line += len(block)
     except pd.errors.EmptyDataError:
@@ -278,14 +305,29 @@ def _text_blocks(table: _Table) -> Iterator[tuple[int, pd.DataFrame]]:
         raise unreadable(path, error) from None
 
 
+def _positions(path: Path, column: pd.Series, line: int) -> Integers:
+    """Read coordinates, whole numbers >= 0, also as R and pandas write them (1e+06, 12.0), but not as rounded ones."""
+    text = column.fillna("NA").astype(str)
+    bad = ~text.str.fullmatch(r"\d{1,18}(\.0*)?|\d(\.\d+)?e\+?\d{1,2}").to_numpy(dtype=bool)
+    numbers = pd.to_numeric(text.where(~bad, "0")).to_numpy(dtype=np.float64)
+    bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"{path}: line {line + row}, column {column.name}: expected a whole number >= 0, found {text.iloc[row]!r}",
+            explain_number(text.iloc[row]),
+        )
+    return numbers.astype(np.int64)
+
+
 _VALID: dict[str, Callable[[Values], Any]] = {
     "a whole number >= 0": lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**31),
     "a fraction 0-1": lambda values: (values >= 0) & (values <= 1),
 }
 
 
-def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str, na: bool = True) -> Values:
-    """Return the numbers (a kind of `_VALID`) of a block whose first row is in ``line``; NaN for NA where allowed."""
+def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str) -> Values:
+    """Return the numbers (a kind of `_VALID`) of a block whose first row is in ``line``; NaN for NA."""
     text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
     if text:
         # As text, since pandas makes truth values of True and False, and these would be numbers.
@@ -294,12 +336,13 @@ def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str, na: bool
         name, found = text[column], repr(str(block[text[column]].iloc[row]))
     else:
         values = block.to_numpy(dtype=np.float64)
-        bad = ~(_VALID[expected](values) | (np.isnan(values) & na))
+        bad = ~(_VALID[expected](values) | np.isnan(values))
         if not bad.any():
             return values
         row, column = np.argwhere(bad)[0]
         name, found = block.columns[column], f"{values[row, column]:g}"
     raise InputError(
-        f"{path}: line {line + row}, column {name}: expected {expected}{' or NA' * na}, found {found}",
-        "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same" if na else "",
+        f"{path}: line {line + row}, column {name}: expected {expected} or NA, found {found}",
+        explain_number(found.strip("'"))
+        or "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same",
     )

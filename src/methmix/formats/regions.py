@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from methmix.errors import InputError
+from methmix.formats.genomes import bare_chrom
 
 # What the value of a region is: the mean over reads and CpGs, or the proportion of fragments that are not unmethylated
 # (UXM).
 Measure = Literal["cpg", "fragment"]
+# What counts as methylated: bisulfite and enzymatic conversion (EM-seq) do not distinguish 5hmC from 5mC.
+Modification = Literal["5mC", "5mC+5hmC"]
 Integers = npt.NDArray[np.int64]
 
 # The note where chromosomes match by `bare_chrom` only.
@@ -33,6 +36,8 @@ class RegionSet:
         The same regions in CpG indices of wgbstools, half-open, the genome's first CpG being 1; or None.
     reference_digest
         Content digest of the reference that the regions are from, if it is known.
+    modification
+        What counts as methylated in the reference.
     """
 
     chrom: list[str]
@@ -43,6 +48,7 @@ class RegionSet:
     end_cpg: Integers | None
     measure: Measure
     reference_digest: str | None = None
+    modification: Modification = "5mC+5hmC"
 
     def __post_init__(self) -> None:
         if len(self._rows) < len(self):
@@ -110,15 +116,3 @@ def sums_by_region(region: Integers, reads: npt.NDArray[np.integer], n_regions: 
     # Sums of whole numbers below 2^53 are exact in float64, which is what bincount adds in.
     sums: Integers = np.bincount(region, weights=reads, minlength=n_regions).astype(np.int64)
     return sums
-
-
-def build_name(genome: str) -> str:
-    """Return the UCSC name of a genome build, in lower case."""
-    return {"grch37": "hg19", "grch38": "hg38"}.get(genome.lower(), genome.lower())
-
-
-@cache
-def bare_chrom(name: str) -> str:
-    """Return a chromosome's name without ``chr``, so that ``chr1`` equals ``1`` and ``chrM`` equals ``MT``."""
-    bare = name.removeprefix("chr")
-    return "MT" if bare == "M" else bare

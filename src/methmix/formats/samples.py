@@ -12,7 +12,8 @@ import numpy.typing as npt
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.file_formats import open_file
-from methmix.formats.regions import RegionSet, build_name
+from methmix.formats.genomes import build_name
+from methmix.formats.regions import Modification, RegionSet
 from methmix.formats.store import CountsStore
 from methmix.rows import blocks
 
@@ -58,6 +59,8 @@ def open_samples(
     regions_file: Path | None = None,
     genome: str | None = None,
     pseudo_depth: int = 30,
+    zero_based: bool | None = None,
+    modification: Modification | None = None,
 ) -> Iterator[Samples]:
     """Read the samples of a file of any known format (`methmix.formats.file_formats`) and align them to regions.
 
@@ -73,9 +76,11 @@ def open_samples(
         Genome build of the file, if it is known; it must be that of the regions, if that is known.
     pseudo_depth
         Depth that a value of a beta table stands for.
+    zero_based, modification
+        As in `Request`.
     """
     with CountsStore(len(regions)) as store:
-        request = Request(regions, store, regions_file, pseudo_depth, duplicates="sum")
+        request = Request(regions, store, regions_file, pseudo_depth, "sum", zero_based, modification)
         counts = _open([path], request, genome)[0].load()
         n_found, n = int(counts.found.sum()), len(regions)
         if n_found == 0 or n_found < _TOO_FEW * n:
@@ -90,7 +95,13 @@ def open_samples(
 
 
 def check_files(
-    paths: Sequence[Path], regions: RegionSet, *, regions_file: Path | None = None, genome: str | None = None
+    paths: Sequence[Path],
+    regions: RegionSet,
+    *,
+    regions_file: Path | None = None,
+    genome: str | None = None,
+    zero_based: bool | None = None,
+    modification: Modification | None = None,
 ) -> None:
     """Check what can be checked of files without reading them to their ends; parameters as for `open_samples`.
 
@@ -99,7 +110,8 @@ def check_files(
     measure that it needs.
     """
     with CountsStore(len(regions)) as store:
-        _open(paths, Request(regions, store, regions_file, duplicates="sum"), genome)
+        request = Request(regions, store, regions_file, 30, "sum", zero_based, modification)
+        _open(paths, request, genome)
 
 
 def _open(paths: Sequence[Path], request: Request, genome: str | None) -> list[OpenedFile]:

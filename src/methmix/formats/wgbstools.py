@@ -3,11 +3,7 @@
 CpGs are numbered from 1 along the genome.
 """
 
-import io
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,29 +11,27 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
-from methmix.formats.regions import CpgRegions, Integers, Intervals, bare_chrom, build_name, expand, sums_by_region
+from methmix.formats.genomes import bare_chrom, builds, find_build
+from methmix.formats.regions import CpgRegions, Integers, Intervals, expand, sums_by_region
 from methmix.formats.store import Pair
+from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
 from methmix.formats.text import Beginning, Columns, read_rows
-
-if TYPE_CHECKING:
-    import pysam
-
-# How many CpGs a genome has in all chromosomes and scaffolds of its UCSC release, and so a .beta file.
-_N_CPGS = {28_217_448: "hg19", 29_401_795: "hg38"}
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
 MIN_CPGS_OF_FRAGMENT = 4
 MAX_METHYLATED_OF_UNMETHYLATED = 0.25
 
+# With fewer CpGs, a file is of no genome of a mammal: of a few contigs, made for a test.
+_FEWEST_OF_GENOME = 1_000_000
+
 # An index knows where fragments begin, not where they end. This many CpGs before a region is also where wgbstools
 # looks for fragments that reach into it; a file with longer fragments is read whole.
 _LOOK_BACK = 150
 # With more regions than this, reading the whole file is faster than seeking in it.
 _MAX_FETCHED_REGIONS = 10_000
-_LINES_PER_BLOCK = 200_000
-# The empty block that ends a BGZF file (SAM specification, section 4.1.2).
-_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+# Regions before the first fragment of their chromosome that are looked for on others.
+_MOST_EARLY = 100
 _COLUMNS: Columns = {0: ("chromosome", "category"), 1: ("first CpG", int), 2: ("pattern", object), 3: ("count", int)}
 
 
@@ -49,11 +43,7 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
     """
     path, (regions, store) = beginning.path, request.target()
     n_cpgs = n_cpgs_of_beta(path)
-    build = _N_CPGS.get(n_cpgs)
-    if build and build_name(regions.genome) in set(_N_CPGS.values()) - {build}:
-        raise InputError(
-            f"{path}: has as many CpGs as {build}, the model is of {regions.genome}", "use a model of that genome"
-        )
+    _check_n_cpgs(path, n_cpgs, regions.genome)
     last = int(request.cpg_regions.end.max(initial=1)) - 1
     if last > n_cpgs:
         raise InputError(
@@ -66,6 +56,25 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
         return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs")
 
     return OpenedFile([beginning.sample_name], load)
+
+
+def _check_n_cpgs(path: Path, n_cpgs: int, genome: str) -> None:
+    """Refuse a file that does not have the CpGs of the regions' genome, so that its numbers mean other CpGs."""
+    own = find_build(genome)
+    counted = {build.n_cpgs: build.name for build in builds().values() if build.n_cpgs}
+    build = counted.get(n_cpgs)
+    if own is None or own.n_cpgs == n_cpgs or (build is None and (own.n_cpgs is None or n_cpgs < _FEWEST_OF_GENOME)):
+        return
+    if build:
+        raise InputError(
+            f"{path}: has as many CpGs as {build}, the regions are of {genome}",
+            "use a model or reference of that genome",
+        )
+    raise InputError(
+        f"{path}: has {n_cpgs:,} CpGs, and {own.name} of wgbstools (UCSC's release, with all scaffolds) has "
+        f"{own.n_cpgs:,}: its CpG numbers mean other CpGs",
+        f"make it again with the genome of `wgbstools init_genome {own.name}`, or count the reads over the regions",
+    )
 
 
 def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
@@ -105,73 +114,73 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     _is_fetched(path, len(regions.chrom))
 
     def load() -> Counts:
-        counts = _pat_counts(path, regions)
+        counts = _pat_counts(beginning, regions)
         example = ", CpG ".join(beginning.line.split("\t")[:2])
         return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example)
 
     return OpenedFile([beginning.sample_name], load)
 
 
-def _pat_counts(path: Path, regions: CpgRegions) -> Pair:
+def _pat_counts(beginning: Beginning, regions: CpgRegions) -> Pair:
     """Count methylated (for ``fragment``: not unmethylated) and all CpGs or fragments of each region."""
+    path = beginning.path
     counter = _Counter(path, regions)
     if _is_fetched(path, len(regions.chrom)):
-        for block in _indexed_blocks(path, regions):
+        _check_contigs(beginning, regions)
+        for block in fetched_rows(beginning, _COLUMNS, _windows(regions)):
             counter.add(block)
         if counter.longest <= _LOOK_BACK:
             return counter.methylated, counter.depth
         counter = _Counter(path, regions)
-    for block in read_rows(path, _COLUMNS):
+    for block in read_rows(beginning, _COLUMNS):
         counter.add(block)
     return counter.methylated, counter.depth
 
 
-def _index(path: Path) -> Path | None:
-    beside = (path.with_name(path.name + ending) for ending in (".csi", ".tbi"))
-    return next((index for index in beside if index.is_file()), None)
-
-
 def _is_fetched(path: Path, n_regions: int) -> bool:
-    """Choose whether fragments are fetched by the index, which would not notice that a file is truncated."""
-    if _index(path) is None or n_regions > _MAX_FETCHED_REGIONS:
-        return False
-    with path.open("rb") as raw:
-        raw.seek(-min(len(_LAST_BLOCK), path.stat().st_size), 2)
-        if raw.read() != _LAST_BLOCK:
-            raise InputError(f"{path}: is truncated: it does not end as bgzip ends a file", "copy it again")
-    return True
+    return n_regions <= _MAX_FETCHED_REGIONS and has_index(path)
 
 
-def _indexed_blocks(path: Path, regions: CpgRegions) -> Iterator[pd.DataFrame]:
-    # Of the extra `bam`, which not everyone has.
-    import pysam
-
-    try:
-        with pysam.TabixFile(str(path), index=str(_index(path))) as file:
-            lines = _fetched(file, regions)
-            while some := list(islice(lines, _LINES_PER_BLOCK)):
-                yield from read_rows(path, _COLUMNS, rows=io.StringIO("\n".join(some)))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read with its index {_index(path)} ({error})",
-            "make the index again, or remove it: the file is then read whole",
-        ) from None
-
-
-def _fetched(file: "pysam.TabixFile", regions: CpgRegions) -> Iterator[str]:
-    """Fetch every line once that may reach into a region."""
+def _windows(regions: CpgRegions) -> Windows:
+    """Give where fragments begin that may reach into a region; pysam counts from 0, CpGs are counted from 1."""
     names = np.array([bare_chrom(name) for name in regions.chrom])
-    for contig in file.contigs:
-        rows = np.flatnonzero(names == bare_chrom(contig))
-        if not len(rows):
-            continue
-        rows = rows[np.argsort(regions.start[rows], kind="stable")]
-        # What pysam takes is 0-based, CpG indices are 1-based.
-        starts, ends = np.maximum(regions.start[rows] - 1 - _LOOK_BACK, 0), regions.end[rows] - 1
-        reach = np.maximum.accumulate(ends)
-        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
-        for first, last in zip(new, np.append(new[1:], len(rows)) - 1, strict=True):
-            yield from file.fetch(contig, int(starts[first]), int(reach[last]))
+    rows_of = {str(name): names == name for name in np.unique(names)}
+    return {name: (regions.start[rows] - 1 - _LOOK_BACK, regions.end[rows] - 1) for name, rows in rows_of.items()}
+
+
+def _check_contigs(beginning: Beginning, regions: CpgRegions) -> None:
+    """Check that the CpG numbers of the regions are on their chromosomes in the file too.
+
+    Fetched by chromosome, fragments alone do not show that their numbers are those of another chromosome.
+    """
+    names = np.array([bare_chrom(name) for name in regions.chrom], dtype=object)
+    contigs = {bare_chrom(contig): _first_cpg(line) for contig, line in first_rows(beginning).items()}
+    first = np.array([contigs.get(name, 0) for name in names])
+    follows = {
+        name: min((other for other in contigs.values() if other > cpg), default=np.inf) for name, cpg in contigs.items()
+    }
+    for region in np.flatnonzero(regions.start >= np.array([follows.get(name, np.inf) for name in names]))[:1]:
+        found = max(
+            (name for name in contigs if contigs[name] <= regions.start[region]), key=lambda name: contigs[name]
+        )
+        raise _other_chromosome(beginning.path, int(regions.start[region]), found, names[region])
+    # Before the first fragment of their chromosome: there are none, or they are on the chromosome before.
+    for region in np.flatnonzero((regions.end <= first) & (regions.end > regions.start))[:_MOST_EARLY]:
+        here = first_rows(beginning, dict.fromkeys(contigs, int(regions.start[region]) - 1))
+        for contig, line in here.items():
+            if bare_chrom(contig) != names[region] and _first_cpg(line) < regions.end[region]:
+                raise _other_chromosome(beginning.path, _first_cpg(line), contig, names[region])
+
+
+def _first_cpg(line: str) -> int:
+    return int(line.split("\t")[1])
+
+
+def _other_chromosome(path: Path, cpg: int, found: str, expected: str) -> InputError:
+    return InputError(
+        f"{path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
+        "is the file of the genome build that the regions are of?",
+    )
 
 
 class _Counter:
@@ -227,8 +236,4 @@ class _Counter:
         if differ.any():
             pair = int(np.argmax(differ))
             cpg, expected = self._regions.start[region[pair]], self._chrom[region[pair]]
-            found = names.iloc[fragment[pair]]
-            raise InputError(
-                f"{self._path}: has CpG {cpg} on {found}, the regions have it on chromosome {expected}",
-                "is the file of the genome build that the regions are of?",
-            )
+            raise _other_chromosome(self._path, int(cpg), names.iloc[fragment[pair]], expected)

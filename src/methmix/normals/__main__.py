@@ -23,6 +23,12 @@ def main() -> int:
     )  # fmt: skip
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")
+    arguments.add_argument(
+        "--zero-based", action=argparse.BooleanOptionalAction, help="whether positions are counted from 0, if unclear"
+    )
+    arguments.add_argument(
+        "--modification", choices=["5mC", "5mC+5hmC"], help="what samples count, if they count 5hmC apart"
+    )
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--output", type=Path, required=True, help="panel to write, .h5")
     return cli.run(_body, arguments)

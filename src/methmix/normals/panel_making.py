@@ -2,7 +2,7 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 
 from methmix import provenance, seeds
 from methmix.errors import InputError
-from methmix.formats.samples import open_samples
+from methmix.formats.samples import SampleBlock, open_samples
 from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import draw_donors
 from methmix.models.deconvolver import Deconvolver
@@ -21,7 +21,8 @@ from methmix.models.prediction import Array, predict
 from methmix.normals.panel import FEWEST, Controls, Panel, counts_of, make_panel
 from methmix.reference.admixture import Admixture
 from methmix.reference.inputs import data_file
-from methmix.samples.aligned import chosen_blocks, regions_of
+from methmix.samples.aligned import READING, chosen_blocks, regions_of
+from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.batches import plan_donors
 from methmix.training.checkpoint import Checkpoint, weights_digest
@@ -140,7 +141,8 @@ def read_controls(
 ) -> tuple[Controls, Array]:
     """Read the controls, and what the model makes of them, [n_controls, n_tissues]."""
     regions = regions_of(checkpoint)
-    reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
+    reading: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
+    identity = Identity.of(model, checkpoint)
     names: list[str] = []
     methylated: list[npt.NDArray[np.int64]] = []
     depth: list[npt.NDArray[np.int64]] = []
@@ -152,6 +154,7 @@ def read_controls(
         with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
             chosen = in_file(own, Path(file), samples.names)
             for block in chosen_blocks(samples, chosen):
+                _check_identity(identity, block, chosen)
                 counts = counts_of(torch.from_numpy(block.methylation), torch.from_numpy(block.depth))
                 names += [chosen[name].name for name in block.names]
                 for rows, values in zip((methylated, depth), counts, strict=True):
@@ -168,6 +171,16 @@ def read_controls(
     if len(set(controls.digests())) < len(names):
         raise InputError("two controls of the panel have the same counts", "each control must be in the sheet once")
     return controls, np.concatenate(proportions)
+
+
+def _check_identity(identity: Identity | None, block: SampleBlock, chosen: Mapping[str, Sample]) -> None:
+    for name, correlation in zip(block.names, identity.unlike(block) if identity else [], strict=False):
+        if correlation is not None:
+            raise InputError(
+                f"control {chosen[name].name} does not resemble the reference tissues: its methylation correlates with "
+                f"their mean by {correlation:.2f}",
+                "is it counted in the genome build of the model? python -m methmix.formats says what a file is",
+            )
 
 
 def _report(panel: Panel) -> None:

@@ -19,7 +19,7 @@ def main() -> int:
     )  # fmt: skip
     arguments.add_argument(
         "--samples", type=Path, nargs="+", metavar="FILE",
-        help="counts tables, beta tables, Bismark coverage, bedMethyl, .beta, .pat.gz, or mixtures HDF5; all samples",
+        help="tables, Bismark coverage, bedMethyl, .pat.gz, ... (docs/formats.md); patterns; - is standard input",
     )  # fmt: skip
     arguments.add_argument(
         "--sheet", type=Path, help="instead of --samples: TSV sample, file[, patient, date, name_in_file, group, batch]"
@@ -27,11 +27,22 @@ def main() -> int:
     arguments.add_argument(
         "--output",
         type=Path,
-        help="table .csv; beside it .json, .html, pages of patients, *_mqc.json (MultiQC); nnls_proportion: NNLS",
+        help="table .csv; beside it _wide.csv, .json, .html, pages of patients, *_mqc.json (MultiQC)",
     )
     arguments.add_argument("--reference", type=Path, help="reference.h5 whose tissues and regions must be the model's")
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")
+    arguments.add_argument(
+        "--zero-based", action=argparse.BooleanOptionalAction,
+        help="whether coverage files count positions from 0; None: as their lines show",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--modification", choices=["5mC", "5mC+5hmC"],
+        help="what counts as methylated in bedMethyl; None: what does in the reference (bisulfite: 5mC+5hmC)",
+    )  # fmt: skip
+    arguments.add_argument("--tissues", nargs="+", metavar="NAME", help="report proportions among these tissues alone")
+    arguments.add_argument("--exclude-regions", type=Path, metavar="BED", help="leave out regions that overlap these")
+    arguments.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model; None: all")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(

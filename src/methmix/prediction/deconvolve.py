@@ -23,12 +23,14 @@ from methmix.prediction.against_normals import AboveNormals, beside_panel
 from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
+from methmix.prediction.restrictions import excluded_regions, without_regions
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.thinning import predict_thinned
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
 from methmix.rows import Rows
-from methmix.samples.aligned import chosen_blocks, regions_of
+from methmix.samples.aligned import READING, chosen_blocks, regions_of
+from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.checkpoint import Checkpoint
 
@@ -59,9 +61,11 @@ def predict_samples(
     threshold = other_threshold(model, options.presence_threshold)
     regions = regions_of(checkpoint)
     paths = [data_file(str(file)) for file in files]
-    reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
+    reading: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
+    identity = Identity.of(model, checkpoint)
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
+    excluded = excluded_regions(getattr(options, "exclude_regions", None), regions)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold), panel=panel)
     cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
     cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
@@ -71,16 +75,19 @@ def predict_samples(
             with open_samples(path, regions, pseudo_depth=options.pseudo_depth, **reading) as samples:
                 chosen = _chosen(cohort, file, samples, sheet)
                 for block in chosen_blocks(samples, chosen):
+                    block = without_regions(block, excluded)
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.n_found, threshold, panel)
+                    results = predict_block(model, block, of_block, samples.n_found, threshold, panel, identity)
                     cohort.results += results
                     if options.control_group or _explained(options, cohort, sheet):
                         counts.append(block.methylation, block.depth)
                     if options.unknown:
                         rows = [row for row, result in enumerate(results) if result.poor_fit]
                         poor_fits.append(block.methylation[rows], block.depth[rows])
+        if excluded.any():
+            cohort.notes.append(f"{int(excluded.sum())} of {len(regions)} regions are left out (--exclude-regions)")
         _judge(cohort)
-        _warn(cohort)
+        _warn(cohort, checkpoint.genome)
         if options.control_group:
             again = partial(predict_block, model, threshold=threshold)
             thin_panel = None if panel is None else partial(_panel_of, model, checkpoint, panel)
@@ -136,9 +143,12 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
 
 def predict_block(
     model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None,
-    panel: Panel | None = None,
+    panel: Panel | None = None, identity: Identity | None = None,
 ) -> list[SampleResult]:  # fmt: skip
-    """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`."""
+    """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`.
+
+    Those that are unlike what ``identity`` expects get no estimates.
+    """
     found = predict_at(model, block.methylation, block.depth, threshold)
     above: Iterable[AboveNormals | None] = [None] * len(samples)
     if panel is not None:
@@ -148,14 +158,15 @@ def predict_block(
         nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
+    unlike = identity.unlike(block) if identity else [None] * len(samples)
     of_all = zip(
         samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), above,
-        strict=True,
+        unlike, strict=True,
     )  # fmt: skip
     results = []
-    for sample, n, of_depth, prediction, of_nnls, fit, own in of_all:
-        bare = SampleResult(sample, regions_found, int(n), float(of_depth), None)
-        if prediction is not None:
+    for sample, n, of_depth, prediction, of_nnls, fit, own, correlation in of_all:
+        bare = SampleResult(sample, regions_found, int(n), float(of_depth), None, unlike=correlation)
+        if prediction is not None and correlation is None:
             estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
             bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit, above_normals=own)
         results.append(bare)
@@ -171,11 +182,19 @@ def _judge(cohort: Cohort) -> None:
         cohort.notes.append(words_of_shift(fits, found))
 
 
-def _warn(cohort: Cohort) -> None:
+def _warn(cohort: Cohort, genome: str) -> None:
     silent = [result for result in cohort.results if result.prediction is None]
     for result in silent:
         logger.warning("sample %s: %s", result.sample.name, result.flags(cohort.n_regions)[0])
     if len(silent) == len(cohort.results):
+        if any(result.unlike is not None for result in silent):
+            first = next(result for result in silent if result.unlike is not None)
+            raise InputError(
+                f"no sample can be one of this model; {first.sample.name}, for example: "
+                f"{first.flags(cohort.n_regions)[0]}",
+                f"are the samples of another genome build than {genome}, or are columns swapped? "
+                "python -m methmix.formats FILE --checkpoint C shows what is read of a file",
+            )
         if any(result.fit for result in silent):
             raise InputError(
                 f"no sample resembles any mixture of the reference tissues; {silent[0].sample.name}, for example: "

@@ -35,7 +35,7 @@ CALLED = [f"called_{100 * stated:.0f}" for stated in SPECIFICITIES]
 COLUMNS = [
     *("sample", "tissue", "proportion", "presence_probability"),
     *("interval_low", "interval_high", "limit_of_detection", "below_limit", "nnls_proportion"),
-    "verdict",
+    *("verdict", "flags", "regions_observed"),
     *CALLED,
     *("proportion_without_strongest", "rests_on_few_regions"),
 ]
@@ -64,7 +64,7 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
     """Make the table, one row per sample and tissue (also the unknown component, if it is estimated).
 
     It has `COLUMNS`, and ``patient``, ``date``, ``group``, ``batch`` where any sample has them. Quantities that are not
-    estimated are missing; all but the verdict are of a sample without estimates.
+    estimated are missing; all but verdict, flags and regions are of a sample without estimates.
     """
     samples = record["samples"]
     tissues = [*cohort.tissues, UNKNOWN] if cohort.unknown else cohort.tissues
@@ -77,6 +77,7 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
             below_limit = known["proportion"] == 0 if known else None
             own = {"sample": sample["sample"], "tissue": tissue, "interval_low": low, "interval_high": high}
             own["verdict"] = sample["fit"]["verdict"]
+            own |= {"flags": "; ".join(sample["flags"]), "regions_observed": sample["regions"]["observed"]}
             if call := calls.get(tissue):
                 own["proportion_without_strongest"] = call["without_strongest"]["proportion"]
                 own["rests_on_few_regions"] = call["rests_on_few_regions"]
@@ -86,6 +87,18 @@ def table(cohort: Cohort, record: dict[str, Any]) -> pd.DataFrame:
         if any(sample[name] for sample in samples):
             whole[name] = [sample[name] or "" for sample in samples for _ in tissues]
     return whole
+
+
+def wide(whole: pd.DataFrame) -> pd.DataFrame:
+    """Make of the table one row per sample, with a column of proportions for each tissue; missing without estimates."""
+    first = ["sample", *(name for name in ("patient", "date", "group", "batch") if name in whole)]
+    last = ["verdict", "flags", "regions_observed"]
+    of_samples = whole.drop_duplicates("sample")
+    proportions = whole.set_index(["sample", "tissue"])["proportion"].unstack()  # noqa: PD010 (also of missing values)
+    # In the order of the table; the names of tissues may be those of other columns.
+    proportions = proportions.loc[of_samples["sample"], whole["tissue"].unique()].reset_index(drop=True)
+    beside = of_samples.reset_index(drop=True)
+    return pd.concat([beside[first], proportions, beside[last]], axis=1)
 
 
 def render(cohort: Cohort, record: dict[str, Any], patient_folder: str = "") -> str:

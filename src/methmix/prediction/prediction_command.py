@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,8 +26,10 @@ from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups
 from methmix.prediction.huggingface import readme
 from methmix.prediction.multiqc import multiqc_files
-from methmix.prediction.output import record_of, render, table
+from methmix.prediction.output import record_of, render, table, wide
 from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
+from methmix.prediction.restrictions import among_tissues, check_tissues
+from methmix.prediction.sample_files import sample_files
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
@@ -56,22 +59,30 @@ def predict_and_write(options: argparse.Namespace) -> None:
     """Predict samples; write table, record and report, or nothing."""
     _check_usage(options)
     sheet = read_sheet(options.sheet) if options.sheet else None
-    files = files_of_sheet(options.sheet) if options.sheet else options.samples
     outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
+    outputs.append(options.output.with_name(f"{options.output.stem}_wide.csv"))
+    if options.threads:
+        torch.set_num_threads(options.threads)
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
+    check_tissues(options.tissues, checkpoint.tissue_names)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
-        csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
+        csv_file, json_file, html_file, wide_file = (stack.enter_context(atomic_path(path)) for path in outputs)
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="methmix.")))
+        files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, temporary)
         panel = _panel(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
+        among_tissues(cohort, options.tissues)
         groups = None
         if options.control_group:
             groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
         record = record_of(cohort, card, groups)
-        table(cohort, record).to_csv(csv_file, index=False)
+        whole = table(cohort, record)
+        whole.to_csv(csv_file, index=False)
+        wide(whole).to_csv(wide_file, index=False)
         json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
         folder = patient_folder(options.output)
         html_file.write_text(render(cohort, record, folder.name))
@@ -97,9 +108,15 @@ def _panel(
 ) -> Panel | None:
     """Read the panel of normals that is named, or make one of the control group of the sheet and write it, or neither.
 
-    Without an option, one is made where a control group is named that is large enough, and the model can have one.
+    Without an option, one is made where a control group is named that is large enough, and the model can have one; not
+    where regions are left out, since a control is recognised by its reads.
     """
     asked = options.normals
+    if options.exclude_regions and asked not in (None, NO_PANEL):
+        raise InputError(
+            "--normals and --exclude-regions: expected one of them",
+            "a control is recognised by its reads in all regions",
+        )
     if asked not in (None, FROM_CONTROLS, NO_PANEL):
         panel = read_panel(Path(asked))
         check_panel(Path(asked), panel, model_attributes(checkpoint))
@@ -107,7 +124,7 @@ def _panel(
     controls = [sample for sample in sheet or [] if sample.group and sample.group == options.control_group]
     if asked == FROM_CONTROLS and not controls:
         raise InputError(f"--normals {FROM_CONTROLS}: names no controls", "name them with --sheet and --control-group")
-    possible = len(controls) >= FEWEST and model.profiles is not None
+    possible = len(controls) >= FEWEST and model.profiles is not None and not options.exclude_regions
     if asked == NO_PANEL or not controls or (asked is None and not possible):
         return None
     panel = panel_of_sheet(model, checkpoint, controls, options.background, options)
@@ -132,8 +149,12 @@ def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]
 def _check_usage(options: argparse.Namespace) -> None:
     if (options.samples is None) == (options.sheet is None):
         raise InputError("expected --samples FILE ... or --sheet FILE, and not both", "--describe needs neither")
+    if options.unknown and options.tissues:
+        raise InputError("--unknown and --tissues: expected one of them", "leave one of the two out")
+    if options.threads is not None and options.threads < 1:
+        raise InputError(f"--threads: expected at least 1, found {options.threads}")
     if options.pseudo_depth < 1:
         raise InputError(f"--pseudo-depth: expected at least 1, found {options.pseudo_depth}")
     if options.output is None or options.output.suffix != ".csv":
-        hint = ".json and .html are written beside it"
+        hint = ".json, .html and _wide.csv are written beside it"
         raise InputError(f"--output: expected a name that ends in .csv, found {options.output}", hint)

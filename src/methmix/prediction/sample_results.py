@@ -35,6 +35,8 @@ class SampleResult:
     makes of it. ``above_normals`` is what it has beside a panel of normals, None without one. ``nnls`` are the
     proportions by NNLS on the model's own profiles, [n_tissues], ``unknown`` the proportion of the unknown component,
     0-1, and ``explanation`` the regions that drive its calls (plain data, see `methmix.prediction.explanation`).
+    ``unlike`` is the correlation with the model's mean profile of a sample that is refused for it
+    (`methmix.samples.sample_identity`). ``without_tissues``: it has none of the tissues asked for.
     """
 
     sample: Sample
@@ -46,6 +48,8 @@ class SampleResult:
     unknown: float | None = None
     fit: Fit | None = None
     verdict: str | None = None
+    unlike: float | None = None
+    without_tissues: bool = False
     above_normals: AboveNormals | None = None
     explanation: dict[str, Any] | None = None
 
@@ -64,6 +68,13 @@ class SampleResult:
         """Name in words what is unusual; ``n_regions`` is the number of the model's regions."""
         observed = f"{self.regions_observed} of {n_regions} regions observed"
         if self.prediction is None:
+            if self.without_tissues:
+                return ["has none of the tissues of --tissues: no estimates"]
+            if self.unlike is not None:
+                return [
+                    f"correlation with the mean profile of the reference {self.unlike:.2f} ({observed}), of samples it "
+                    "is above 0.3: of another genome build, or no methylation: no estimates"
+                ]
             if self.fit is None:
                 return [f"too few reads ({observed})"]
             # Without a limit, below the depths of the calibration, it may be chance.

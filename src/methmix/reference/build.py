@@ -12,17 +12,19 @@ import numpy.typing as npt
 from methmix import provenance, seeds
 from methmix.config.experiment import Experiment
 from methmix.config.sources import (
+    ArrayAtlasReference,
     BetaTableReference,
     CountsReference,
+    DonorFilesReference,
     MarkerRegions,
     PatternH5Reference,
     SimulatedReference,
     UxmAtlasReference,
-    WgbstoolsReference,
 )
 from methmix.errors import InputError
 from methmix.files.reference import SPLITS, Reference, Split, write_reference
 from methmix.reference.donor_files import read_donor_files
+from methmix.reference.donor_identity import check_donors, check_regions
 from methmix.reference.donors import DonorCounts, merge_tissues, read_table_donors
 from methmix.reference.pattern_h5 import read_pattern_donors
 from methmix.reference.profiles import select_markers
@@ -38,8 +40,9 @@ _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
     CountsReference: lambda settings, _: read_table_donors(settings),
     BetaTableReference: lambda settings, _: read_table_donors(settings),
     UxmAtlasReference: read_atlas_donors,
+    ArrayAtlasReference: read_atlas_donors,
     PatternH5Reference: lambda settings, _: read_pattern_donors(settings),
-    WgbstoolsReference: lambda settings, _: read_donor_files(settings),
+    DonorFilesReference: lambda settings, _: read_donor_files(settings),
 }
 
 
@@ -65,6 +68,9 @@ def build_reference(experiment: Experiment) -> Reference:
         known_composition=_composition(donors, tissues, order),
     )
     _check_observed(reference)
+    if not type(settings).drawn_donors:
+        check_donors(reference)
+    check_regions(reference, str(reference.attributes["genome"]))
     notes = donors.notes
     if isinstance(settings.regions, MarkerRegions):
         k, n_regions = settings.regions.top_k_per_tissue, len(reference.regions)
@@ -136,6 +142,7 @@ def _attributes(experiment: Experiment, inputs: dict[str, Path]) -> dict[str, An
         "seed": experiment.seed,
         "genome": getattr(settings, "genome", "none (simulated)"),
         "measure": getattr(settings, "measure", "fragment" if settings.source == "uxm_atlas" else "cpg"),
+        "modification": getattr(settings, "modification", "5mC+5hmC"),
         "settings": settings.model_dump_json(),
         "licence": settings.licence,
         "terms_of_use": settings.terms_of_use,

@@ -1,19 +1,25 @@
-"""Source ``uxm_atlas``: a published table of tissue means, around which donors are drawn."""
+"""Sources ``uxm_atlas`` and ``array_atlas``: a published table of tissue means, around which donors are drawn."""
 
 import numpy as np
 
-from methmix.config.sources import UxmAtlasReference
+from methmix.config.sources import ArrayAtlasReference, UxmAtlasReference
 from methmix.errors import InputError
+from methmix.formats.counts import Request
+from methmix.formats.file_formats import read_as
 from methmix.formats.region_tables import read_atlas
 from methmix.reference.donors import DonorCounts
 from methmix.reference.inputs import data_file
 from methmix.reference.variation import DonorVariation
 
 
-def read_atlas_donors(settings: UxmAtlasReference, rng: np.random.Generator) -> DonorCounts:
+def read_atlas_donors(settings: UxmAtlasReference | ArrayAtlasReference, rng: np.random.Generator) -> DonorCounts:
     """Draw donors around the means of an atlas, at the stated pseudo-depth; depth 0 where the mean is unknown."""
     table = data_file(settings.file)
-    atlas = read_atlas(table)
+    if isinstance(settings, ArrayAtlasReference):
+        # At a depth of 1, what is methylated is the mean.
+        atlas = read_as("probes", table, Request(pseudo_depth=1))
+    else:
+        atlas = read_atlas(table)
     methylation, known = atlas.all()
     if not known.any(axis=1).all():
         raise InputError(

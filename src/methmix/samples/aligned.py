@@ -1,24 +1,22 @@
 """Samples aligned to the regions of a model, block by block."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
 
 from methmix import cli
-from methmix.formats.regions import Measure, RegionSet
+from methmix.formats.model_regions import region_set
+from methmix.formats.regions import RegionSet
 from methmix.formats.samples import SampleBlock, Samples
 from methmix.samples.sample_sheet import Sample
 from methmix.training.checkpoint import Checkpoint
 
 _BLOCK = 128
+# Options of commands that say how files are read, as `open_samples` has them.
+READING = ("regions_file", "genome", "zero_based", "modification")
 
 
 def regions_of(checkpoint: Checkpoint) -> RegionSet:
     """Collect the regions of a model, to which samples are aligned."""
-    found = checkpoint.regions
-    names = ("start", "end", "start_cpg", "end_cpg")
-    columns: dict[str, Any] = {name: found[name].numpy() if name in found else None for name in names}
-    measure, digest = cast(Measure, checkpoint.measure), checkpoint.identity.get("reference")
-    return RegionSet(found["chrom"], genome=checkpoint.genome, measure=measure, reference_digest=digest, **columns)
+    return region_set(checkpoint.regions, checkpoint.genome, checkpoint.identity.get("reference"))
 
 
 def chosen_blocks(samples: Samples, chosen: Mapping[str, Sample]) -> Iterator[SampleBlock]:

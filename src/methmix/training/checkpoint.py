@@ -21,6 +21,7 @@ from methmix.config.load import arm_of_record
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
+from methmix.formats.identity import least_correlation
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
 from methmix.training.model_folder import read_folder, write_folder
@@ -44,7 +45,8 @@ class Checkpoint:
         Order of the outputs.
     regions
         ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
-        (int64 tensors): order of the inputs. Further ``measure`` (str).
+        (int64 tensors): order of the inputs. Further ``measure`` and ``modification`` (str), and, to recognise samples
+        of another genome build, ``mean_methylation`` of all tissues (tensor) and ``least_correlation`` with it.
     reference_digest
         Digest of tissues and regions: data that the model can be used on.
     identity
@@ -81,6 +83,11 @@ class Checkpoint:
         return str(self.regions.get("measure", "cpg"))
 
     @property
+    def modification(self) -> str:
+        """What counts as methylated in the reference: ``5mC+5hmC`` (bisulfite, EM-seq) or ``5mC``."""
+        return str(self.regions.get("modification", "5mC+5hmC"))
+
+    @property
     def region_names(self) -> list[str]:
         """``chrom:start-end`` of each region."""
         columns = (self.regions["chrom"], self.regions["start"].tolist(), self.regions["end"].tolist())
@@ -92,6 +99,7 @@ def new_checkpoint(
 ) -> Checkpoint:
     """Make the state of a training before its first step."""
     columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
+    profiles = reference.complete_profiles("train")
     return Checkpoint(
         arm=arm.model_dump(mode="json"),
         seed=seed,
@@ -100,6 +108,9 @@ def new_checkpoint(
             "chrom": [str(name) for name in reference.regions["chrom"]],
             **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
             "measure": reference.measure,
+            "modification": reference.modification,
+            "mean_methylation": torch.from_numpy(profiles.mean(axis=0)).float(),
+            "least_correlation": least_correlation(profiles),
         },
         genome=str(reference.attributes.get("genome", "unknown")),
         reference_digest=reference.digest,
@@ -141,6 +152,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):
+            # What torch advises, weights_only=False, would run code of the file.
+            first_line = "it has objects that a checkpoint does not have"
         raise InputError(
             f"{path}: is damaged or not a checkpoint ({first_line})",
             "copy it again from where it was made, or train again",

@@ -1,6 +1,7 @@
 """Tables of samples: counts and fractions, lined up with the regions of a model."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
         ("9 10 8 10", "9 10 8 10 1", ["line 4"]),
         ("chr2 100", "chr2 x", ["line 2, column START", "'x'"]),
         ("chr2 100", "chr2 100.5", ["line 2, column START", "100.5"]),
-        ("chr2 100", "chr2 NA", ["line 2, column START", "nan"]),
+        ("chr2 100", "chr2 NA", ["line 2, column START", "'NA'"]),
         ("a_METH", "b_METH", ["duplicate column b_METH"]),
         ("a_METH", "a_COUNT", ["column a_COUNT has no partner"]),
         (COUNTS.split("\n", 1)[1], "", ["has a header but no regions"]),
@@ -176,6 +177,88 @@ def test_bad_fractions(tmp_path, old, new, fragments, use):
         use(path)
     for fragment in [str(path), *fragments]:
         assert fragment in str(caught.value)
+
+
+TAB = COUNTS.replace(" ", "\t")
+LINES = TAB.splitlines()
+# How spreadsheets, R and Windows leave a table -> its bytes.
+LEFT_BY_OTHERS = {
+    "CRLF": TAB.replace("\n", "\r\n").encode(),
+    "CR": TAB.replace("\n", "\r").encode(),
+    "byte order mark": TAB.encode("utf-8-sig"),
+    "UTF-16": TAB.encode("utf-16"),
+    "packed, whatever the name": gzip.compress(TAB.encode()),
+    "quoted": re.sub(r"([A-Za-z]\w*)", r'"\1"', TAB).replace('"NA"', "NA").encode(),
+    "commas": TAB.replace("\t", ",").encode(),
+    "semicolons": TAB.replace("\t", ";").encode(),
+    "spaces": COUNTS.encode(),
+    "lower case": TAB.replace("CHROM\tSTART\tEND", "chr\tstart\tend").replace("_METH", "_meth").encode(),
+    "comment": b"# made by\n\n" + TAB.encode(),
+    "header as comment": b"#" + TAB.encode(),
+    "trailing tab": TAB.replace("\n", "\t\n").encode(),
+    "trailing tab below the header": (LINES[0] + "\n" + "".join(line + "\t\n" for line in LINES[1:])).encode(),
+    "row names": (LINES[0] + "\n" + "".join(f"r{n}\t{line}\n" for n, line in enumerate(LINES[1:]))).encode(),
+    "row names with a header": "".join(f"{n or ''}\t{line}\n" for n, line in enumerate(LINES)).encode(),
+    "numbers of R": TAB.replace("100\t200", "1e+02\t2e+02").encode(),
+    "numbers of pandas": TAB.replace("100\t200", "100.0\t200.0").replace("\t9\t10", "\t9.0\t10.0").encode(),
+}
+
+
+@pytest.mark.parametrize("values_per_block", [4_000_000, 7])
+@pytest.mark.parametrize("form", LEFT_BY_OTHERS)
+@USES
+def test_tables_as_others_leave_them(tmp_path, monkeypatch, form, values_per_block, use):
+    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    path = tmp_path / "s.txt"
+    path.write_bytes(LEFT_BY_OTHERS[form])
+    found, methylation, depth = use(path)
+    assert found.names == ["b", "a"]
+    expected = use(write(tmp_path / "t.tsv", COUNTS))
+    np.testing.assert_array_equal(methylation, expected[1])
+    np.testing.assert_array_equal(depth, expected[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        (
+            COUNTS.replace("chr1 300 400", "chr1 1,300 1,400"),
+            ["line 5, column START", "'1,300'", "thousands separators"],
+        ),
+        (COUNTS.replace("chr1 300 400", "chr1 1.30E+03 1.40E+03"), ["line 5, column START", "spreadsheet has rounded"]),
+        (COUNTS.replace("9 10 8 10", "9 10 8,5 10"), ["line 4, column a_METH", "decimal comma"]),
+        (BETA.replace("0.25", "0,25"), ["line 3, column b", "'0,25'", "decimal comma"]),
+        (BETA.replace(" b a", " b b_Detection.Pval"), ["column b_Detection.Pval seems to be p-values"]),
+        (BETA.replace(" b a", " b pval"), ["column pval seems to be p-values"]),
+        (BETA.replace(" b a", " b b_coverage"), ["column b_coverage seems to be reads", "<sample>_METH"]),
+        (COUNTS.replace("CHROM START END", "chr start end").replace("a_DEPTH", "a"), ["column a has no partner"]),
+        (COUNTS.replace("chr2 100 200", "chr2 200 200"), ["line 2: end must be larger than start"]),
+    ],
+)
+@USES
+def test_what_a_person_sees_wrong_in_a_table_is_said(tmp_path, text, fragments, use):
+    path = write(tmp_path / "bad.tsv", text)
+    with pytest.raises(InputError) as caught:
+        use(path)
+    for fragment in [str(path), *fragments]:
+        assert fragment in str(caught.value)
+
+
+ARRAY = "IlmnID,b,a\ncg00000029_TC21,0.2,NA\ncg00000029_TC22,0.4,0.5\ncg00000108_BC21,NA,1\n"
+
+
+def test_probes_of_an_array_are_regions_with_a_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(ARRAY)
+    names = ["cg00000108", "cg00000029", "cg00000165"]
+    probes = RegionSet(names, np.zeros(3, int), np.ones(3, int), "none", None, None, "cpg")
+    samples, methylation, depth = read(path, regions=probes, pseudo_depth=20)
+    np.testing.assert_allclose(methylation, [[NAN, 0.3, NAN], [1, 0.5, NAN]], rtol=1e-6)
+    assert samples.names == ["b", "a"] and depth[0].tolist() == [0, 20, 0]
+    counts, of_donors, depth = read_donors(path, pseudo_depth=20)
+    assert counts.regions["chrom"].tolist() == ["cg00000029", "cg00000108"]
+    np.testing.assert_allclose(of_donors, [[0.3, NAN], [0.5, 1]])
+    assert depth.tolist() == [[20, 0], [20, 20]]
 
 
 @pytest.mark.parametrize("cpgs", [True, False])

@@ -83,7 +83,7 @@ def test_fragments_are_counted_as_one_would_by_hand(tmp_path, rng, measure, writ
 def test_blocks_add_up(tmp_path, rng, monkeypatch):
     lines = pat_lines(rng)
     monkeypatch.setattr("methmix.formats.text.ROWS_PER_BLOCK", 7)
-    monkeypatch.setattr("methmix.formats.wgbstools._LINES_PER_BLOCK", 11)
+    monkeypatch.setattr("methmix.formats.tabix._LINES_PER_BLOCK", 11)
     for write in (write_pat, write_indexed_pat):
         found = wgbstools_counts(write(tmp_path / f"{write.__name__}.pat.gz", lines), START, END, "cpg", CHROM)
         np.testing.assert_array_equal(found, naive_pat(lines, "cpg"))
@@ -143,6 +143,17 @@ def test_bad_pat(tmp_path, line, fragments):
         wgbstools_counts(path, START, END, "cpg", CHROM)
     for fragment in [str(path), *fragments]:
         assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize("region", [(160, 170), (320, 330), (60, 70)])
+@pytest.mark.parametrize("write", [write_pat, write_indexed_pat])
+def test_cpgs_on_other_chromosomes_than_the_regions_are_refused_with_an_index_too(tmp_path, rng, write, region):
+    """CpGs from 150 on are on chr2: of chr1 before them, or of chr2 behind others, regions are of another genome."""
+    start, end = np.array([[10, region[0]], [20, region[1]]])
+    chrom = ["chr1", "chr2" if region[0] < 150 else "chr1"]
+    path = write(tmp_path / "s.pat.gz", pat_lines(rng))
+    with pytest.raises(InputError, match=r"has CpG \d+ on (chr)?[12], the regions have it on chromosome [12]"):
+        wgbstools_counts(path, start, end, "cpg", chrom)
 
 
 def test_damaged_pat(tmp_path, rng):

@@ -57,7 +57,7 @@ def test_a_counts_table_becomes_a_table_a_record_and_a_page(command, counts, ref
     assert "For research use only" in page and "0 (up to " in page
     assert page.count("data:image/png") == 2 and 'src="http' not in page
     names = ["predictions.csv", "predictions.html", "predictions.json"]
-    names += ["predictions_general_stats_mqc.json", "predictions_mqc.json"]
+    names += ["predictions_general_stats_mqc.json", "predictions_mqc.json", "predictions_wide.csv"]
     assert sorted(path.name for path in output.parent.iterdir()) == names
 
 

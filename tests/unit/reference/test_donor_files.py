@@ -39,6 +39,7 @@ def betas(tmp_path) -> dict[str, np.ndarray]:
         depth = rng.integers(0, 30, 12)
         made[name] = np.stack([rng.binomial(depth, 0.5), depth], axis=1).astype(np.uint8)
         made[name].tofile(tmp_path / name)
+    (tmp_path / "L1.bam").write_bytes(gzip.compress(b"BAM\1"))
     for name in ("B1.pat.gz", "B2.pat.gz"):
         (tmp_path / name).write_bytes(gzip.compress(PAT.replace(" ", "\t").encode()))
     return made
@@ -110,7 +111,11 @@ def test_given_split(build):
         ("tissue file", "tissue path", ["column file is missing; found donor, tissue, path"]),
         ("L1 Liver L1.beta", "L1 Liver ", ["donor L1 has no file"]),
         ("L1 Liver L1.beta", "L1 Liver absent.beta", ["donor L1: ", "absent.beta: there is no such file"]),
-        ("L1 Liver L1.beta", "L1 Liver L1.bam", ["donor L1: file: expected a .beta or .pat.gz file", "'L1.bam'"]),
+        (
+            "L1 Liver L1.beta",
+            "L1 Liver L1.bam",
+            ["donor L1: ", "L1.bam: is a BAM file of aligned reads", "modkit pileup"],
+        ),
         ("L1 Liver L1.beta", "L1 Liver deep/L2.beta", ["donor L2: deep/L2.beta is the file of another donor too"]),
         ("L1 Liver", "L2 Liver", ["duplicate donor L2"]),
     ],

@@ -107,7 +107,7 @@ def test_tissues_are_told_from_names(source, table):
         ("chr2 100 200", "chr1 300 400", ["line 4: duplicate region chr1:300-400", "deepest"]),
         ("Liver-2", "Liver-1", ["duplicate column Liver-1_DEPTH"]),
         ("Liver-2_DEPTH", "Liver-2_COVERAGE", ["column Liver-2_COVERAGE has no partner"]),
-        ("CHROM START", "chr start", ["column CHROM is missing; found chr, start", "expected CHROM START"]),
+        ("CHROM START", "chr from", ["column START is missing; found CHROM, from", "expected CHROM START"]),
         ("chr2 100 200 5 5", "chr2 100 200 5 5 5", ["is not a readable table", "line 4"]),
     ],
 )

@@ -169,3 +169,17 @@ def test_published_atlases(data_file):
     assert 0.02 < np.isnan(methylation).mean() < 0.1
     tissues, regions, _ = read_uxm_atlas(data_file("loyfer_uxm/Atlas.U25.l4.hg19.tsv.gz"))
     assert (len(tissues), len(regions)) == (36, 900)
+
+
+def test_an_atlas_of_an_array_is_a_reference_by_configuration(tmp_path, rng, settings):
+    means = rng.random((60, 3)).round(3)
+    rows = "".join(f"cg{n:08d},{a},{b},{c}\n" for n, (a, b, c) in enumerate(means))
+    path = tmp_path / "atlas.csv"
+    path.write_text("CpGs,Monocytes_EPIC,B-cells_EPIC,Hepatocytes\n" + rows + "cg00000007_TC12,NA,NA,1\n")
+    source = _settings(path).model_dump() | {"source": "array_atlas", "genome": "none (probes)"}
+    reference = build_reference(Experiment.model_validate({**settings, "reference": source}))
+    assert reference.measure == "cpg" and reference.tissue_names == ["B-cells_EPIC", "Hepatocytes", "Monocytes_EPIC"]
+    assert reference.region_names[:2] == ["cg00000000:0-1", "cg00000001:0-1"] and len(reference.regions) == 60
+    of_liver = reference.fractions[np.array(reference.tissues) == "Hepatocytes"].mean(axis=0)
+    expected = np.where(np.arange(60) == 7, (means[:, 2] + 1) / 2, means[:, 2])
+    assert np.corrcoef(of_liver, expected)[0, 1] > 0.9

@@ -1,0 +1,219 @@
+"""How files with a line for each CpG are laid out: one entry for each format, whose lines all become the same columns.
+
+These are chromosome, start (as in the file), position (of the cytosine, from 0), methylated and depth.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from methmix.errors import InputError
+from methmix.formats.cpg_checks import Reading, check_counts, position_offset
+from methmix.formats.text import WHITESPACE, Columns
+
+_CHROMOSOME = ("chromosome", "category")
+# Motifs of modkit, ``sequence,offset``, whose modified base is that of a CpG.
+_CPG_MOTIF = "CG,0"
+
+
+class CpgLines(NamedTuple):
+    """The columns that are read, and how they become CpGs.
+
+    ``separator`` is what separates them, if not what the first line shows; ``names_context``: each line says whether it
+    is a CpG.
+    """
+
+    columns: Columns
+    cpgs: Callable[[Reading, pd.DataFrame], pd.DataFrame]
+    separator: str = ""
+    names_context: bool = False
+
+
+def _coverage(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    minus = position_offset(reading, block)
+    block = block.assign(position=block["start"] - minus, depth=block["methylated"] + block["unmethylated"])
+    check_counts(reading, block)
+    return block
+
+
+def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    """Keep the lines of 5-methylcytosine; what counts as methylated is what does in the reference."""
+    codes = block["code"].astype("category")
+    reading.codes |= set(codes.cat.categories)
+    wanted = _wanted_codes(reading)
+    kept = block[codes.isin(wanted)]
+    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
+    check_counts(reading, kept)
+    others = (kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"]).to_numpy()
+    if others.any():
+        row = int(others.argmax())
+        raise reading.error(
+            kept, row, "N_mod + N_canonical + N_other_mod is not N_valid_cov", "are these the columns of modkit pileup?"
+        )
+    if both and (kept["other"] > 0).any():
+        reading.notes["5hmC is counted as methylated, as bisulfite and EM-seq read it (--modification 5mC+5hmC)"] = None
+        kept = kept.assign(methylated=kept["methylated"] + kept["other"])
+    elif (kept["other"] > 0).any():
+        reading.notes["5hmC is counted as unmethylated (--modification 5mC)"] = None
+    return _on_plus(kept)
+
+
+def _wanted_codes(reading: Reading) -> list[str]:
+    """Choose the codes of 5mC (``m``), or of all modified C (``C``, by --combine-mods), in the context CpG."""
+    parts = {code: code.partition(",") for code in reading.codes}
+    by_code = {wanted: [code for code, part in parts.items() if part[0] == wanted] for wanted in "mC"}
+    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
+    if by_code["C"] and by_code["m"]:
+        raise InputError(
+            f"{reading.beginning.path}: has lines of code m and of code C",
+            "make it again, with or without --combine-mods",
+        )
+    if by_code["C"] and not both:
+        raise InputError(
+            f"{reading.beginning.path}: has 5mC and 5hmC in one (code C), but 5mC alone is to be counted",
+            "make it again by modkit pileup without --combine-mods, or give --modification 5mC+5hmC",
+        )
+    wanted = by_code["m"] or by_code["C"]
+    kept = [code for code in wanted if parts[code][2] in ("", _CPG_MOTIF)]
+    if left_out := sorted({parts[code][2] for code in wanted} - {"", _CPG_MOTIF}):
+        reading.notes[f"lines of other motifs than CG are left out: {'; '.join(left_out)}"] = None
+    return kept
+
+
+def _on_plus(block: pd.DataFrame) -> pd.DataFrame:
+    """Place a CpG of the minus strand at its cytosine of the plus strand, so that both are one place."""
+    return block.assign(position=block["start"] - (block["strand"] == "-").to_numpy().astype(np.int64))
+
+
+def _bedmethyl_of_encode(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    """Take coverage and percentage for reads; all 11 columns say no more."""
+    methylated = np.rint(block["depth"] * block["percent"] / 100).astype(np.int64)
+    reading.notes["methylated reads are computed from coverage and percentage, rounded to whole ones"] = None
+    block = block.assign(methylated=methylated)
+    return _on_plus(block.drop(columns="percent"))
+
+
+def _cytosine_report(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    block = block.assign(depth=block["methylated"] + block["unmethylated"])
+    return _of_context(reading, block, block["context"].isin(["CG", "CpG"]))
+
+
+def _allc(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    return _of_context(reading, block, block["context"].astype(str).str.startswith("CG"))
+
+
+def _cgmap(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    block = block.assign(strand=np.where(block["base"] == "G", "-", "+"), percent=100 * block["percent"])
+    return _of_context(reading, block, block["context"].isin(["CG"]))
+
+
+def _of_context(reading: Reading, block: pd.DataFrame, is_cpg: pd.Series) -> pd.DataFrame:
+    """Keep the CpGs of a format that names the context of each line, and counts from 1."""
+    reading.codes |= set(block["context"].cat.categories)
+    if not is_cpg.all():
+        reading.notes["cytosines of other contexts than CpG are left out"] = None
+    block = block[is_cpg]
+    check_counts(reading, block)
+    minus = 0 if reading.request.zero_based else 1
+    return _on_plus(block).assign(position=lambda kept: kept["position"] - minus)
+
+
+def _pacbio(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
+    types = set(block["type"].cat.categories)
+    reading.codes |= types
+    if len(reading.codes) > 1:
+        if "Total" not in reading.codes:
+            raise InputError(
+                f"{reading.beginning.path}: has lines of types {', '.join(sorted(reading.codes))}",
+                "give the combined file",
+            )
+        block = block[block["type"] == "Total"]
+    unequal = (block["methylated"] + block["unmethylated"] != block["depth"]).to_numpy()
+    if unequal.any():
+        row = int(unequal.argmax())
+        raise reading.error(
+            block, row, "its modified and unmodified reads do not add up to its coverage", "is it of pb-CpG-tools?"
+        )
+    return block.assign(position=block["start"])
+
+
+COVERAGE = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        2: ("end", int),
+        3: ("percent", float),
+        4: ("methylated", int),
+        5: ("unmethylated", int),
+    },
+    _coverage,
+)
+BEDMETHYL = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        3: ("code", "category"),
+        5: ("strand", "category"),
+        9: ("depth", int),
+        10: ("percent", float),
+        11: ("methylated", int),
+        12: ("canonical", "int64"),
+        13: ("other", "int64"),
+    },
+    _bedmethyl,
+    WHITESPACE,  # modkit separates the last columns by spaces, depending on its version
+)
+BEDMETHYL_OF_ENCODE = CpgLines(
+    {0: _CHROMOSOME, 1: ("start", int), 5: ("strand", "category"), 9: ("depth", int), 10: ("percent", float)},
+    _bedmethyl_of_encode,
+)
+CYTOSINE_REPORT = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        2: ("strand", "category"),
+        3: ("methylated", int),
+        4: ("unmethylated", int),
+        5: ("context", "category"),
+    },
+    _cytosine_report,
+    names_context=True,
+)
+ALLC = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        2: ("strand", "category"),
+        3: ("context", "category"),
+        4: ("methylated", int),
+        5: ("depth", int),
+    },
+    _allc,
+    names_context=True,
+)
+CGMAP = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("base", "category"),
+        2: ("start", int),
+        3: ("context", "category"),
+        5: ("percent", float),
+        6: ("methylated", int),
+        7: ("depth", int),
+    },
+    _cgmap,
+    names_context=True,
+)
+PACBIO = CpgLines(
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        4: ("type", "category"),
+        5: ("depth", int),
+        6: ("methylated", int),
+        7: ("unmethylated", int),
+    },
+    _pacbio,
+)

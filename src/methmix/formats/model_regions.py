@@ -1,0 +1,40 @@
+"""The regions of a model, as its checkpoint has them."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from methmix.errors import InputError
+from methmix.formats.regions import Measure, Modification, RegionSet
+
+
+def region_set(regions: Mapping[str, Any], genome: str, reference_digest: str | None) -> RegionSet:
+    """Collect the regions of a model, to which samples are aligned, of what its checkpoint has of them."""
+    names = ("start", "end", "start_cpg", "end_cpg")
+    columns: dict[str, Any] = {name: regions[name].numpy() if name in regions else None for name in names}
+    return RegionSet(
+        regions["chrom"],
+        genome=genome,
+        measure=cast(Measure, regions.get("measure", "cpg")),
+        reference_digest=reference_digest,
+        modification=cast(Modification, regions.get("modification", "5mC+5hmC")),
+        **columns,
+    )
+
+
+def read_model_regions(path: Path) -> tuple[RegionSet, Mapping[str, Any]]:
+    """Read the regions of a checkpoint, and all that it has of them; the model is not built."""
+    import torch  # heavy, and not needed to read samples
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        regions, digest = content["regions"], content["identity"].get("reference")
+        if "backbone.mean" in content["model"]:  # models of before that was recorded
+            regions = {"mean_methylation": content["model"]["backbone.mean"].mean(dim=0), **regions}
+        return region_set(regions, str(content["genome"]), digest), regions
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: is damaged or not a checkpoint", "copy it again from where it was made") from None

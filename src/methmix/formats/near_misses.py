@@ -1,0 +1,110 @@
+"""Files that are not read, but are known: what they are, and how to make of them one that is read."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from methmix.formats.text import HDF5, Beginning
+
+_READS = (
+    "count them first. Nanopore and PacBio (tags MM, ML): modkit pileup --cpg --ref GENOME.fa IN.bam OUT.bed; Bismark "
+    "(tag XM): bismark_methylation_extractor --bedGraph IN.bam gives OUT.bismark.cov.gz; any bisulfite BAM: "
+    "wgbstools bam2pat --genome hg38 IN.bam gives .pat.gz and .beta"
+)
+
+
+class NearMiss(NamedTuple):
+    """A known format that is not read: what it is, how it is recognised, and what to do instead."""
+
+    what: str
+    recognise: Callable[[Beginning], bool]
+    remedy: str
+
+
+def _begins(*marks: bytes) -> Callable[[Beginning], bool]:
+    return lambda beginning: beginning.head.startswith(marks)
+
+
+def _header(*names: str) -> Callable[[Beginning], bool]:
+    return lambda beginning: set(names) <= {name.lower() for name in beginning.fields}
+
+
+def _numeric(n_columns: int, *positions: int) -> Callable[[Beginning], bool]:
+    def recognise(beginning: Beginning) -> bool:
+        fields = beginning.fields
+        return len(fields) == n_columns and all(re.fullmatch(r"\d+", fields[number]) for number in positions)
+
+    return recognise
+
+
+def _is_epiread(beginning: Beginning) -> bool:
+    fields = beginning.fields
+    by_methpipe = len(fields) == 3 and fields[1].isdecimal() and bool(re.fullmatch("[CTN]+", fields[2]))
+    by_biscuit = len(fields) >= 6 and fields[2] in {"1", "2"} and fields[3] in {"+", "-"} and fields[4].isdecimal()
+    return by_methpipe or by_biscuit
+
+
+NEAR_MISSES = (
+    NearMiss("a BAM file of aligned reads", _begins(b"BAM\1"), _READS),
+    NearMiss("a CRAM file of aligned reads", _begins(b"CRAM"), _READS),
+    NearMiss("a SAM file of aligned reads", lambda b: b.line.startswith(("@HD\t", "@SQ\t", "@PG\t")), _READS),
+    NearMiss("an Excel workbook or a zip file", _begins(b"PK\3\4"), "save the sheet as text with tabs (.txt, .tsv)"),
+    NearMiss("an old Excel workbook", _begins(b"\xd0\xcf\x11\xe0"), "save the sheet as text with tabs (.txt, .tsv)"),
+    NearMiss(
+        "a bigWig file",
+        _begins(b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26"),
+        "it has fractions without reads; give the counts it was made of, or two columns of bigWigToBedGraph "
+        "(methylation, coverage) joined to chromosome start end percent methylated unmethylated",
+    ),
+    NearMiss("an IDAT file of an array", _begins(b"IDAT"), "give the table of beta values that minfi or SeSAMe make"),
+    NearMiss("an R data file", _begins(b"RDX", b"X\n", b"RDA"), "write a table in R: write.table(x, sep = '\\t')"),
+    NearMiss("a Parquet file", _begins(b"PAR1"), "write a table with tabs"),
+    NearMiss(
+        "packed by bzip2, xz or zstd", _begins(b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), "unpack it, or use gzip"
+    ),
+    NearMiss("an HDF5 file inside gzip", lambda b: b.head.startswith(HDF5) and b.compression == "gzip", "unpack it"),
+    NearMiss("a VCF file", lambda b: any(line.startswith("##fileformat=VCF") for line in b.comments), _READS),
+    NearMiss("a FASTQ or FASTA file", lambda b: bool(re.match(r"[@>]\S", b.line)), "align the reads, then " + _READS),
+    NearMiss(
+        "a table of methylKit",
+        _header("chrbase", "coverage", "freqc"),
+        "give the Bismark coverage that it was made of, or awk 'NR>1 {m=int($5*$6/100+.5); print "
+        '$2"\\t"$3"\\t"$3"\\t"$6"\\t"m"\\t"$5-m}\'',
+    ),
+    NearMiss(
+        "a table of DSS",
+        _header("chr", "pos", "n", "x"),
+        'give the Bismark coverage that it was made of, or awk \'NR>1 && $3 {print $1"\\t"$2"\\t"$2"\\t"100*$4/$3'
+        '"\\t"$4"\\t"$3-$4}\'',
+    ),
+    NearMiss(
+        "an epiread file, whose CpGs have no coordinates without the genome",
+        _is_epiread,
+        "give the .pat.gz that wgbstools bam2pat makes of the reads, or the counts of single CpGs",
+    ),
+    NearMiss(
+        "a bedGraph of methylation without the number of reads",
+        _numeric(4, 1, 2),
+        "give the .cov.gz that Bismark writes beside it, or MethylDackel extract without --fraction, --counts, --logit",
+    ),
+    NearMiss(
+        "five columns, perhaps of modkit pileup --bedgraph",
+        _numeric(5, 1, 2, 4),
+        "give bedMethyl: modkit pileup --cpg --ref GENOME.fa, without --bedgraph",
+    ),
+    NearMiss(
+        "bedMethyl with additional columns, of gemBS or modbam2bed",
+        lambda b: 12 <= len(b.fields) <= 17 and _numeric(len(b.fields), 1, 2, 9)(b),
+        "give its first 11 columns (cut -f1-11), whose 10th and 11th are coverage and percentage",
+    ),
+    NearMiss(
+        "bedMethyl of modkit with another number of columns",
+        lambda b: len(b.line.split()) > 11 and _numeric(len(b.fields), 1, 2)(b) and b.line.split()[3][:1] in {"m", "h"},
+        "give the 18 columns of modkit pileup",
+    ),
+)
+
+
+def near_miss(beginning: Beginning) -> NearMiss | None:
+    """Find which known format a file has that is not read."""
+    return next((known for known in NEAR_MISSES if known.recognise(beginning)), None)
