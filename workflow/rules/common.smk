@@ -22,7 +22,7 @@ try:
     from methmix.arms import names
     from methmix.errors import InputError
     from methmix.files.reference import SPLITS
-    from methmix.provenance import source_digest
+    from methmix import provenance
     from methmix.shipped import found
     from methmix.sweep.points import POINT_NAME
     from methmix.workflow import PUBLISHED, Plan, checkpoint
@@ -30,6 +30,10 @@ except ModuleNotFoundError as error:
     raise WorkflowError(
         f"the environment that runs Snakemake has no {error.name}\n  install methmix in it: pip install methmix"
     ) from None
+
+# Of the code beside this workflow, which is what jobs run, whatever this process has loaded.
+package = source / "methmix" if source.is_dir() else provenance.PACKAGE
+source_digest = partial(provenance.source_digest, package=package)
 
 try:
     # What is given without a file is laid over the default experiment.

@@ -13,12 +13,13 @@ from methmix import seeds
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.prediction import deconvolve
 from methmix.prediction.output import COLUMNS
+from methmix.samples import aligned
 from methmix.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_blocks_make_no_difference(command, counts, monkeypatch, tmp_path):
     _, _, whole = command("--samples", counts)
-    monkeypatch.setattr(deconvolve, "_BLOCK", 3)
+    monkeypatch.setattr(aligned, "_BLOCK", 3)
     _, _, parts = command("--samples", counts, output=tmp_path / "parts.csv")
     assert pd.read_csv(parts)["proportion"].to_numpy() == pytest.approx(pd.read_csv(whole)["proportion"], abs=2e-4)
 

@@ -213,7 +213,8 @@ def test_checkpoint_loads_with_weights_only(trainer):
         content = torch.load(path, weights_only=True)
         assert content["tissue_names"] == run.state.tissue_names
         assert len(content["regions"]["chrom"]) == 600
-        assert set(content["regions"]) == {"chrom", "start", "end", "measure"}
+        described = {"measure", "modification", "mean_methylation", "least_correlation"}
+        assert set(content["regions"]) == {"chrom", "start", "end"} | described
 
 
 def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_path):
