@@ -192,3 +192,15 @@ _SMALL: dict[str, Any] = {
         "n_spiked": 20,
     },
 }
+
+
+@pytest.fixture
+def sheet_of(tmp_path):
+    """Write a samples sheet."""
+
+    def write(*rows, header=("sample", "file", "patient", "date", "name_in_file")):
+        path = tmp_path / "samples.tsv"
+        path.write_text("".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)))
+        return path
+
+    return write

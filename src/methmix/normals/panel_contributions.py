@@ -54,13 +54,13 @@ class ExcessDecomposition:
     def of(self, row: int, tissue: int) -> Contributions:
         """Take the amount of a tissue, by its place in the model, in a sample apart."""
         own, inverted = self._columns.index(tissue), self._inverted(row)
-        others = [place for place in range(len(self._columns)) if place != own]
-        amounts = self._solved(row, others, inverted)
-        others = [place for place, amount in zip(others, amounts.tolist(), strict=True) if amount > 0]
+        every = self._solved(row, list(range(len(self._columns))), inverted)
+        # With those that have an amount beside it, so that the sum is its own amount.
+        others = [place for place, amount in enumerate(every.tolist()) if amount > 0 and place != own]
         inside, deviation = [own, *others], self._deviation[row]
         inverse = torch.linalg.inv(self._directions[inside] @ inverted[:, inside])
         weights = inverted[:, inside] @ inverse[0]
-        without = amounts[amounts > 0] @ self._directions[others]
+        without = self._solved(row, others, inverted) @ self._directions[others]
         regions = weights * (deviation - without)
         information = (weights * self._directions[own]).clamp(min=0)
         fitted = inverse @ (inverted[:, inside].T @ deviation) @ self._directions[inside]

@@ -12,7 +12,7 @@ from methmix.pages.wording import between, in_unit, percent, plural, shown
 from methmix.report.metric_labels import HEADLINE
 
 # Macros that pages of predictions have in common.
-MACROS = {"explanation.html", "groups.html"}
+MACROS = {"explanation.html", "groups.html", "normals.html"}
 PAGES = [path for path in Path(methmix.__file__).parent.rglob("*.html") if path.parent.name != "pages"]
 TEMPLATES = [path for path in PAGES if path.name not in MACROS]
 REPEATED = {

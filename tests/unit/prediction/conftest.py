@@ -52,18 +52,6 @@ def command(checkpoint, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def sheet_of(tmp_path):
-    """Write a samples sheet."""
-
-    def write(*rows, header=("sample", "file", "patient", "date", "name_in_file")):
-        path = tmp_path / "samples.tsv"
-        path.write_text("".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)))
-        return path
-
-    return write
-
-
-@pytest.fixture
 def cohort():
     return make_cohort
 

@@ -12,7 +12,7 @@ from experiments import PHASE3, counts_table, without
 from methmix import seeds
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.prediction import deconvolve
-from methmix.prediction.output import COLUMNS
+from methmix.prediction.output import CALLED, COLUMNS
 from methmix.samples import aligned
 from methmix.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -57,9 +57,12 @@ def test_too_few_reads_give_no_numbers(command, reference, plasma, tmp_path):
     assert code == 0
     table = pd.read_csv(output)
     rows = table["sample"] == "S3"
-    assert table.loc[rows, COLUMNS[2:-2]].isna().all().all()
-    # At a limit of 1 or more there is none.
-    assert table.loc[~rows, COLUMNS[2:-2]].drop(columns="limit_of_detection").notna().all().all()
+    of_any = ["flags", "regions_observed"]
+    estimates = [name for name in COLUMNS[2:-2] if name not in of_any + CALLED]
+    assert table.loc[rows, estimates].isna().all().all() and table.loc[rows, of_any].notna().all().all()
+    # Without a panel of normals nothing is called, and at a limit of 1 or more there is none.
+    assert table[CALLED].isna().all().all()
+    assert table.loc[~rows, estimates].drop(columns="limit_of_detection").notna().all().all()
     # Only calls are explained.
     explained = table.loc[~rows, COLUMNS[-2:]].notna()
     assert (explained.sum(axis=1) % 2 == 0).all() and explained.any().all()
