@@ -24,6 +24,7 @@ class Arm:
     markers: bool = False  # whether it uses marker regions; if the main arm has none, validation chooses their number
     compared: bool = True  # in a phase; if not, only in the ablation and the folds
     selected: bool = False  # one of the few in the ablation, the errors by tissue and the worked mixtures
+    spiked: bool = False  # whether it is compared in real controls, as laboratories use it
     detection: bool = False  # whether its limit of detection is measured, which takes thousands of mixtures
 
 
@@ -45,7 +46,7 @@ ARMS = {
         ),
         Arm(
             "nnls", "NNLS", "depth-weighted non-negative least squares on the training donors' raw profiles",
-            "#009e73", "control", detection=True,
+            "#009e73", "control", detection=True, spiked=True,
         ),
         Arm(
             "nnls_cut", "NNLS, cut", "nnls, cut where validation is best and renormalised", "#66c2a5", "control",
@@ -60,7 +61,7 @@ ARMS = {
         Arm(
             "em", "maximum likelihood, cut",
             "maximum-likelihood proportions given the training donors' raw profiles (projected Newton method), "
-            "cut likewise", "#cc79a7", "control", cut=True, selected=True, detection=True,
+            "cut likewise", "#cc79a7", "control", cut=True, selected=True, detection=True, spiked=True,
         ),
         Arm(
             "em_markers", "maximum likelihood on markers, cut", "em on the marker regions that nnls_markers uses",
@@ -69,7 +70,7 @@ ARMS = {
         Arm(
             "qp_replicates", "QP on replicates, cut",
             "quadratic program with every training donor as an atom, the donors of each tissue added up, cut likewise",
-            "#882255", "control", cut=True,
+            "#882255", "control", cut=True, spiked=True,
         ),
         Arm(
             "least_squares", "least squares, cut", "sparse without its network, cut likewise", "#56b4e9", "control",

@@ -4,15 +4,18 @@ import io
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pysam
 
 from methmix.errors import InputError
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import Integers
 from methmix.formats.text import Beginning, Columns, read_rows
+
+if TYPE_CHECKING:
+    import pysam
 
 _LINES_PER_BLOCK = 200_000
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2).
@@ -62,7 +65,10 @@ def first_rows(beginning: Beginning, starts: Mapping[str, int] | None = None) ->
     return found
 
 
-def _opened(path: Path) -> pysam.TabixFile:
+def _opened(path: Path) -> "pysam.TabixFile":
+    # Of the extra `bam`, which not everyone has.
+    import pysam
+
     return pysam.TabixFile(str(path), index=str(_index(path)))
 
 
@@ -78,7 +84,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     )
 
 
-def _fetched(file: pysam.TabixFile, windows: Windows, gap: int) -> Iterator[str]:
+def _fetched(file: "pysam.TabixFile", windows: Windows, gap: int) -> Iterator[str]:
     for contig in file.contigs:
         if bare_chrom(contig) not in windows:
             continue

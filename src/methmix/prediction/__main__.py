@@ -44,6 +44,12 @@ def main() -> int:
     arguments.add_argument("--exclude-regions", type=Path, metavar="BED", help="leave out regions that overlap these")
     arguments.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model; None: all")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
+    _add_options_of_answers(arguments)
+    return cli.run(_body, arguments)
+
+
+def _add_options_of_answers(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that say what is answered, beside what."""
     arguments.add_argument("--control-group", metavar="NAME", help="group of the sheet to compare the others with")
     arguments.add_argument(
         "--background", nargs="+", metavar="NAME", help="tissues not of interest, such as blood cell types"
@@ -71,7 +77,6 @@ def main() -> int:
     arguments.add_argument(
         "--unknown", action="store_true", help="estimate a component that the reference lacks, for samples of poor fit"
     )
-    return cli.run(_body, arguments)
 
 
 def _body(options: argparse.Namespace) -> None:

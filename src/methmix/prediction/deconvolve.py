@@ -166,8 +166,9 @@ def predict_block(
     results = []
     for sample, n, of_depth, prediction, of_nnls, fit, own, correlation in of_all:
         bare = SampleResult(sample, regions_found, int(n), float(of_depth), None, unlike=correlation)
-        if prediction is not None and correlation is None:
-            estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
+        if prediction is not None:
+            none = correlation is not None or fit.resembles_nothing
+            estimates = (None, None) if none else (prediction, of_nnls)
             bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit, above_normals=own)
         results.append(bare)
     return results

@@ -160,7 +160,7 @@ def _of_call(
     return {
         "tissue": cohort.tissues[call.tissue],
         "proportion": proportion,
-        "least_squares": parts.estimate,
+        "by_least_squares": parts.estimate,
         "n_regions": round(_n_regions(parts), 1),
         "n_left_out": len(call.left_out),
         "without_strongest": {"proportion": without[0], "presence_probability": without[1]},

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methmix.arms import MAIN
+from methmix.arms import MAIN, names
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.files.mixtures import Mixtures
 from methmix.models.deconvolver import Deconvolver
@@ -18,7 +18,7 @@ from methmix.prediction.against_normals import beside_panel
 
 WITH_PANEL = f"{MAIN}_normals"
 # Classical methods that a laboratory would use.
-CLASSICAL = ("nnls", "em", "qp_replicates")
+CLASSICAL = tuple(names("control", spiked=True))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from methmix.samples.sample_sheet import read_sheet
 from methmix.shipped import found
 from methmix.spikes.hardships import AMOUNTS as HARD_AMOUNTS
 from methmix.spikes.hardships import HARDSHIPS, averaged, hardship
-from methmix.spikes.spike_methods import WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
+from methmix.spikes.spike_methods import CLASSICAL, WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
 from methmix.spikes.spike_scores import SPIKES, Asked, spikes_table, summary
 from methmix.spikes.spikes_page import spikes_page
 from methmix.training.checkpoint import Checkpoint
@@ -129,7 +129,7 @@ class SpikeSuite:
         for name, change in HARDSHIPS.items() if depth is None else ():
             for (tissue, _, methylation), amount in itertools.product(self.donors, HARD_AMOUNTS):
                 changed = change(_spiked(recipients, methylation, amount, rng), rng)
-                for method in (WITH_PANEL, arms.MAIN, "nnls"):
+                for method in (WITH_PANEL, arms.MAIN, CLASSICAL[0]):
                     values = hardship(methods[method](changed), tissue, amount, blank_scores[method])
                     hardships.append({"hardship": name, "method": method, "amount": amount, "values": values})
         for tissue, donor, methylation in self.donors:

@@ -54,7 +54,7 @@ def test_a_call_of_a_tissue_that_is_there_rests_on_many_regions(model, reference
     [result] = run.results
     call = result.explanation["calls"][0]
     assert call["tissue"] == "Liver" and call["proportion"] == pytest.approx(0.2, abs=0.06)
-    assert call["least_squares"] == pytest.approx(0.2, abs=0.06) and not call["rests_on_few_regions"]
+    assert call["by_least_squares"] == pytest.approx(0.2, abs=0.06) and not call["rests_on_few_regions"]
     assert call["without_strongest"]["proportion"] > 0.7 * call["proportion"]
     assert 1 <= call["n_left_out"] == round(0.05 * call["n_regions"]) and 20 < call["n_regions"] < 600
     contributions = [region["contribution"] for region in call["regions"]]

@@ -27,7 +27,7 @@ def test_estimates_of_groups_stand_with_their_intervals(cohort, page_of):
     for known, form in ((cases["auc"]["nnls"], ".3f"), (cases["model_minus_nnls"], "+.3f")):
         low, high = (format(end, form) for end in known["ci95"])
         assert f"<td>{known['estimate']:{form}}<small>({low} to {high})</small></td>" in page
-    assert f"<td>{100 * cases['mean']['model']:.2f} %</td>" in page and "few samples" not in page
+    assert f"<td>{100 * cases['mean']['model']:.2f} %</td>" in page and "few: unreliable" not in page
 
 
 def test_a_group_without_numbers_has_no_area(cohort, page_of):
@@ -36,4 +36,6 @@ def test_a_group_without_numbers_has_no_area(cohort, page_of):
     _, page = page_of(made)
     row = page[page.index("<td>Ovary</td>") :]
     cells = row[: row.index("</tr>")].replace("\n", "")
-    assert cells.startswith("<td>Ovary</td><td>0</td><td></td><td></td><td></td>") and "few samples" in cells
+    assert cells.startswith(
+        '<td>Ovary</td><td>0<small class="wrong">few: unreliable</small></td><td></td><td></td><td></td>'
+    )

@@ -20,7 +20,7 @@ from methmix.models.registry import build_model
 from methmix.reference.admixture import Admixture
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
-from methmix.training.batches import Episodes, _hide, _plan, _sizes, training_batches
+from methmix.training.batches import Episodes, _hide, _sizes, plan_donors, training_batches
 
 
 def episodes_of(reference, purify, shrink=False):
@@ -139,7 +139,7 @@ def test_the_truth_of_a_drawn_donor_is_its_composition(reference):
     n = len(reference.tissue_names)
     any_other = (1 - np.eye(n)) / (n - 1)
     admixture = Admixture(np.full(n, 0.2), np.full(n, np.inf), any_other, 2, 0.4, True)
-    plan = _plan(np.arange(4), admixture, None, seeds.generator(3, "test"))
+    plan = plan_donors(np.arange(4), admixture, None, seeds.generator(3, "test"))
     fractions, composition = torch.empty(4, len(silent[0])), admixture.composition(plan.tissue, plan.foreign)
     draw_donors(exact.mean, exact.spread, plan, fractions)
     assert (composition > 0).sum() > 4
