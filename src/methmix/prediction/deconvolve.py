@@ -19,6 +19,7 @@ from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
 from methmix.normals.panel import Controls, Panel
 from methmix.normals.panel_making import panel_of_counts
+from methmix.normals.specificity import SPECIFICITIES
 from methmix.prediction.against_normals import AboveNormals, beside_panel
 from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
@@ -56,15 +57,17 @@ def predict_samples(
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
-    threshold = other_threshold(model, options.presence_threshold)
+    threshold = other_threshold(model, options.presence_threshold, panel is not None)
     regions = regions_of(checkpoint)
     paths = [data_file(str(file)) for file in files]
     reading: dict[str, Any] = {"regions_file": options.regions_file, "genome": options.genome}
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
-    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold), panel=panel)
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold, panel), panel=panel)
     cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
-    cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
+    own = own_threshold(model) if panel is None else None
+    cohort.presence_threshold = own if threshold is None else threshold
+    at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
     with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
@@ -86,10 +89,9 @@ def predict_samples(
             thin_panel = None if panel is None else partial(_panel_of, model, checkpoint, panel)
             predict_thinned(cohort, counts, again, options, checkpoint.seed, thin_panel)
         if _explained(options, cohort, sheet):
-            at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
             explain(cohort, counts, model, at_threshold, checkpoint.region_names)
         if options.unknown:
-            add_unknown(cohort, model, poor_fits, threshold)
+            add_unknown(cohort, model, poor_fits, at_threshold)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
@@ -192,7 +194,7 @@ def _warn(cohort: Cohort) -> None:
             logger.warning("%s: %s", matching["file"], note)
 
 
-def _notes(model: Deconvolver, threshold: float | None) -> list[str]:
+def _notes(model: Deconvolver, threshold: float | None, panel: Panel | None) -> list[str]:
     """Name the quantities that a model does not estimate, and a presence threshold that is not its own."""
     missing = [words for name, words in _QUANTITIES.items() if name not in model.estimates]
     why = ""
@@ -202,9 +204,11 @@ def _notes(model: Deconvolver, threshold: float | None) -> list[str]:
         why = ": it does not use the depth of a sample"
     notes = [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []
     if threshold is not None:
+        otherwise = f"the model's own threshold is {own_threshold(model):g}"
+        if panel is not None:
+            otherwise = f"without it, tissues of interest are called at {100 * SPECIFICITIES[0]:g} % specificity"
         notes.append(
             f"only tissues with a presence probability of at least {threshold:g} have a proportion, as asked for by "
-            f"--presence-threshold; the model's own threshold is {own_threshold(model):g}, and limits of detection are "
-            "not known at any other"
+            f"--presence-threshold; {otherwise}, and limits of detection are not known at any other"
         )
     return notes

@@ -60,12 +60,13 @@ def predict_and_write(options: argparse.Namespace) -> None:
     outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
+    panel = _handed_on(checkpoint, options)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         csv_file, json_file, html_file = (stack.enter_context(atomic_path(path)) for path in outputs)
-        panel = _panel(model, checkpoint, sheet, options)
+        panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
         groups = None
         if options.control_group:
@@ -92,18 +93,31 @@ def _only(folder: Path, names: Iterable[str]) -> None:
         page.unlink()
 
 
-def _panel(
+def _handed_on(checkpoint: Checkpoint, options: argparse.Namespace) -> Panel | None:
+    """Read the panel of normals that is named, if one is; its background is that of the prediction too."""
+    if options.normals in (None, FROM_CONTROLS, NO_PANEL):
+        return None
+    panel = read_panel(Path(options.normals))
+    check_panel(Path(options.normals), panel, model_attributes(checkpoint))
+    background = panel.attributes["background"]
+    if options.background is not None and set(options.background) != set(background):
+        raise InputError(
+            f"--background: expected that of the panel {options.normals}, {' '.join(background)}; found "
+            f"{' '.join(options.background)}",
+            "leave --background out, or make a panel with this one",
+        )
+    options.background = background
+    return panel
+
+
+def _panel_of_controls(
     model: Deconvolver, checkpoint: Checkpoint, sheet: list[Sample] | None, options: argparse.Namespace
 ) -> Panel | None:
-    """Read the panel of normals that is named, or make one of the control group of the sheet and write it, or neither.
+    """Make a panel of normals of the control group of the sheet and write it, or none.
 
     Without an option, one is made where a control group is named that is large enough, and the model can have one.
     """
     asked = options.normals
-    if asked not in (None, FROM_CONTROLS, NO_PANEL):
-        panel = read_panel(Path(asked))
-        check_panel(Path(asked), panel, model_attributes(checkpoint))
-        return panel
     controls = [sample for sample in sheet or [] if sample.group and sample.group == options.control_group]
     if asked == FROM_CONTROLS and not controls:
         raise InputError(f"--normals {FROM_CONTROLS}: names no controls", "name them with --sheet and --control-group")

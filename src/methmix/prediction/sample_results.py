@@ -81,8 +81,9 @@ class Cohort:
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
     ``background`` are tissues not of interest. ``presence_threshold`` is the one that they are predicted at, 0-1; None
-    without a gate. ``panel`` is the panel of normals that they are compared with, None
-    without one. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if none are compared.
+    without a gate, and where a panel of normals decides instead. ``panel`` is the panel of normals that they are
+    compared with, None without one. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if
+    none are compared.
     """
 
     tissues: list[str]
