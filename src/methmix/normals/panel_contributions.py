@@ -3,7 +3,7 @@
 With deviations z from the controls' mean, directions A of tissues (rows) and the inverse W of the covariance, the
 estimates of the tissues S that a sample has are ``x = (A W A')^-1 A W z``, a sum over regions with weights that give 1
 for the tissue itself and 0 for the others. So, for any amounts y of the others, ``x_t = sum_r w_tr (z_r - sum_s y_s
-A_sr)``; y are the best amounts without the tissue.
+A_sr)``; y are their best amounts without the tissue.
 """
 
 import numpy as np
@@ -54,13 +54,13 @@ class ExcessDecomposition:
     def of(self, row: int, tissue: int) -> Contributions:
         """Take the amount of a tissue, by its place in the model, in a sample apart."""
         own, inverted = self._columns.index(tissue), self._inverted(row)
-        others = [place for place in range(len(self._columns)) if place != own]
+        every = self._solved(row, list(range(len(self._columns))), inverted).tolist()
+        others = [place for place, amount in enumerate(every) if amount > 0 and place != own]
         amounts = self._solved(row, others, inverted)
-        others = [place for place, amount in zip(others, amounts.tolist(), strict=True) if amount > 0]
         inside, deviation = [own, *others], self._deviation[row]
         inverse = torch.linalg.inv(self._directions[inside] @ inverted[:, inside])
         weights = inverted[:, inside] @ inverse[0]
-        without = amounts[amounts > 0] @ self._directions[others]
+        without = amounts @ self._directions[others]
         regions = weights * (deviation - without)
         information = (weights * self._directions[own]).clamp(min=0)
         fitted = inverse @ (inverted[:, inside].T @ deviation) @ self._directions[inside]

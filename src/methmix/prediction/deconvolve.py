@@ -171,6 +171,15 @@ def _judge(cohort: Cohort) -> None:
     cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
     if SHIFTED in found:
         cohort.notes.append(words_of_shift(fits, found))
+    known = set() if cohort.panel is None else set(cohort.panel.names)
+    others = [own.sample.name for own in cohort.results if own.above_normals and not own.above_normals.crossfitted]
+    if namesakes := [name for name in others if name in known]:
+        some = ", ".join(namesakes[:5]) + (f" and {len(namesakes) - 5} more" if len(namesakes) > 5 else "")
+        cohort.notes.append(
+            f"{some}: named like a control of the panel of normals, but with other counts, so that each is compared "
+            "with all controls: if it is that control, counted otherwise, it is in its own panel, and too little of it "
+            "exceeds the controls"
+        )
 
 
 def _warn(cohort: Cohort) -> None:
