@@ -142,6 +142,8 @@ def predict_block(
 ) -> list[SampleResult]:  # fmt: skip
     """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`."""
     found = predict_at(model, block.methylation, block.depth, threshold)
+    # Of the reference tissues alone: what is like no control may still be a tumour.
+    nothing = [fit.resembles_nothing for fit in fits_of(found, block.methylation)]
     above: Iterable[AboveNormals | None] = [None] * len(samples)
     if panel is not None:
         found, above = beside_panel(panel, model, found, block.methylation, block.depth, threshold)
@@ -152,13 +154,13 @@ def predict_block(
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     of_all = zip(
         samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), above,
-        strict=True,
+        nothing, strict=True,
     )  # fmt: skip
     results = []
-    for sample, n, of_depth, prediction, of_nnls, fit, own in of_all:
+    for sample, n, of_depth, prediction, of_nnls, fit, own, like_nothing in of_all:
         bare = SampleResult(sample, regions_found, int(n), float(of_depth), None)
         if prediction is not None:
-            estimates = (None, None) if fit.resembles_nothing else (prediction, of_nnls)
+            estimates = (None, None) if like_nothing else (prediction, of_nnls)
             bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit, above_normals=own)
         results.append(bare)
     return results

@@ -203,18 +203,33 @@ def test_what_an_unknown_component_leaves_is_compared_with_the_panel_too(
     table, rng = counts_of(laboratory[0]), np.random.default_rng(4)
     foreign = rng.random(len(table))
     for row in range(4):
-        depth = table[f"S{N_CONTROLS + row}_DEPTH"]
-        table[f"S{N_CONTROLS + row}_METH"] = np.where(
-            rng.random(len(table)) < 0.1, rng.binomial(depth, foreign), table[f"S{row}_METH"].clip(upper=depth)
-        )
+        own, depth = table[f"S{row}_METH"], table[f"S{row}_DEPTH"]
+        mixed = np.where(rng.random(len(table)) < 0.1, rng.binomial(depth, foreign), own)
+        table[f"S{N_CONTROLS + row}_METH"], table[f"S{N_CONTROLS + row}_DEPTH"] = mixed, depth
     groups = {f"S{N_CONTROLS + row}": "" for row in range(4)}
     given = ["--sheet", sheet_with(tmp_path, table, groups), "--normals", handed_on, "--unknown"]
-    code, _, output = command(*given)
+    code, error, output = command(*given)
+    assert code == 0, error
     record, table = json.loads(output.with_suffix(".json").read_text()), pd.read_csv(output)
-    assert code == 0 and (table.loc[table["tissue"] == "unknown", "proportion"] > 0).all(), record["notes"]
+    assert (table.loc[table["tissue"] == "unknown", "proportion"] > 0).all(), record["notes"]
     np.testing.assert_allclose(table.groupby("sample")["proportion"].sum(), 1, atol=1e-6)
     of_interest = table[~table["tissue"].isin([*background, "unknown"])]
     assert (of_interest["presence_probability"] < 0.9).all()
+    assert all(own["flags"][0].startswith("odd: differs from the controls") for own in record["samples"])
+
+
+def test_what_is_like_no_control_but_like_a_tissue_has_estimates(laboratory, reference, command, handed_on, tmp_path):
+    table, rng = counts_of(laboratory[0]), np.random.default_rng(8)
+    donor = next(row for row, name in enumerate(reference.tissues) if name == laboratory[1])
+    profile = np.nan_to_num(reference.fractions[donor], nan=0.5)
+    depth = np.full(len(table), 2000)
+    table["pure_METH"], table["pure_DEPTH"] = rng.binomial(depth, profile), depth
+    groups = {"pure": ""}
+    code, _, output = command("--sheet", sheet_with(tmp_path, table, groups), "--normals", handed_on)
+    [sample] = json.loads(output.with_suffix(".json").read_text())["samples"]
+    assert code == 0 and sample["fit"]["misfit"] > 9 * sample["fit"]["misfit_limit"]
+    assert sample["answered"] and sample["proportions"][laboratory[1]]["proportion"] > 0.7
+    assert sample["above_normals"]["sum"] <= 1
 
 
 def test_too_few_controls_are_no_panel(laboratory, command, background, tmp_path):
