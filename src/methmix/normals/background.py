@@ -118,19 +118,25 @@ def _rotated(factors: Tensor) -> Tensor:
     return rotated
 
 
-def without(methylation: Tensor, depth: Tensor, row: int, shrinkage: float) -> Background:
-    """Fit the distribution of all controls but one."""
-    others = torch.arange(len(depth), device=depth.device) != row
+def without(methylation: Tensor, depth: Tensor, rows: Sequence[int], shrinkage: float) -> Background:
+    """Fit the distribution of all controls but some."""
+    others = torch.ones(len(depth), dtype=torch.bool, device=depth.device)
+    others[list(rows)] = False
     return fit_background(methylation[others], depth[others], shrinkage)
 
 
-def choose_shrinkage(methylation: Tensor, depth: Tensor, candidates: Sequence[float] = SHRINKAGES) -> float:
-    """Choose the shrinkage under which the controls, each left out in turn, are most probable (normal distribution)."""
+def choose_shrinkage(
+    methylation: Tensor, depth: Tensor, of_person: Sequence[Sequence[int]], candidates: Sequence[float] = SHRINKAGES
+) -> float:
+    """Choose the shrinkage under which the controls, each left out in turn, are most probable (normal distribution).
+
+    ``of_person`` are the controls, [n_controls], that are left out with each.
+    """
     total = dict.fromkeys(candidates, 0.0)
     for row in cli.progress(range(len(depth)), "shrinkage of the covariance, controls", len(depth)):
         values = torch.where(depth[row] > 0, methylation[row], 0)
         for candidate in candidates:
-            background = without(methylation, depth, row, candidate)
+            background = without(methylation, depth, of_person[row], candidate)
             deviation = torch.where(depth[row] > 0, values - background.mean, 0)
             square, determinant = background.whitened(depth[row], deviation[None])
             total[candidate] -= (float(square) + determinant) / 2

@@ -1,11 +1,12 @@
 """A panel of normals: what the controls of one laboratory look like, and what exceeds it.
 
-A control is never in its own panel: whatever is said of controls (thresholds, specificity, intervals) rests on each
-being compared with all the others. A patient is compared with all of them: a panel larger by one.
+A control is never in its own panel, nor is another sample of the same person: whatever is said of controls (thresholds,
+specificity, intervals) rests on each being compared with all the others. A patient is compared with
+all of them: a panel larger by one.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from methmix.normals.spiked_controls import spiked, thinned
 
 # With fewer controls no panel is made; with so many it already finds more than the model alone (docs/results.md).
 FEWEST = 10
+# Part of the regions in which a control of a panel has reads, at least.
+FEWEST_REGIONS = 0.5
 # Spiked controls of each tissue and amount.
 _PER_CELL = 60
 # Part of the spiked controls that are thinned, and to which mean depth at least.
@@ -38,11 +41,22 @@ DonorSource = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Array
 
 
 class Controls(NamedTuple):
-    """Counts of controls, [n_controls, n_regions] each, and their names."""
+    """Counts of controls, [n_controls, n_regions] each, their names, and whose they are; empty where not known."""
 
     names: list[str]
     methylated: npt.NDArray[np.int64]
     depth: npt.NDArray[np.int64]
+    patients: Sequence[str] = ()
+
+    def chosen(self, rows: npt.NDArray[np.intp]) -> "Controls":
+        """Choose some of them."""
+        patients = [self.patients[row] for row in rows] if self.patients else ()
+        return Controls([self.names[row] for row in rows], self.methylated[rows], self.depth[rows], patients)
+
+    def of_person(self) -> list[list[int]]:
+        """List for each control the controls of the same person, itself among them, by their places."""
+        whose = [patient or row for row, patient in enumerate(self.patients or [""] * len(self.names))]
+        return [[row for row, other in enumerate(whose) if other == own] for own in whose]
 
     def values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Give methylation, NaN without reads, and depth, [n_controls, n_regions] each."""
@@ -170,11 +184,12 @@ def make_panel(
         Draws the spiked controls.
     """
     methylation, depth = _fractions(controls.methylated, controls.depth, profiles.device)
-    shrinkage = choose_shrinkage(methylation, depth)
+    of_person = controls.of_person()
+    shrinkage = choose_shrinkage(methylation, depth, of_person)
     spikes = _plan(len(controls.names), len(profiles), rng)
     left_out, estimates = [], []
     for row in cli.progress(range(len(depth)), "panel of normals, controls", len(depth)):
-        background = without(methylation, depth, row, shrinkage)
+        background = without(methylation, depth, of_person[row], shrinkage)
         left_out.append(_estimated(background, profiles, methylation[row : row + 1], depth[row : row + 1]))
         counts = _spiked(controls, donors, row, spikes[spikes[:, 0] == row], rng)
         estimates.append(_estimated(background, profiles, *_fractions(*counts, profiles.device)))

@@ -3,7 +3,7 @@
 With deviations z from the controls' mean, directions A of tissues (rows) and the inverse W of the covariance, the
 estimates of the tissues S that a sample has are ``x = (A W A')^-1 A W z``, a sum over regions with weights that give 1
 for the tissue itself and 0 for the others. So, for any amounts y of the others, ``x_t = sum_r w_tr (z_r - sum_s y_s
-A_sr)``; y are the best amounts without the tissue.
+A_sr)``; y are their best amounts without the tissue.
 """
 
 import numpy as np

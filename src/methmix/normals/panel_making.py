@@ -18,7 +18,7 @@ from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import draw_donors
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, predict
-from methmix.normals.panel import FEWEST, Controls, Panel, counts_of, make_panel
+from methmix.normals.panel import FEWEST, FEWEST_REGIONS, Controls, Panel, counts_of, make_panel
 from methmix.reference.admixture import Admixture
 from methmix.reference.inputs import data_file
 from methmix.samples.aligned import READING, chosen_blocks, regions_of
@@ -31,8 +31,6 @@ logger = logging.getLogger("methmix")
 
 # Without --background, the tissues that the model gives at least so much of the controls on average.
 _CONSISTS_OF = 0.05
-# Controls are read in blocks; a control needs reads in this part of the regions.
-_FEWEST_REGIONS = 0.5
 
 
 def panel_of_sheet(
@@ -51,12 +49,22 @@ def panel_of_sheet(
             "a panel of normals needs a model with the profiles of its tissues, and this one has none",
             "use the checkpoint of a sparse arm with model.backbone: reference",
         )
-    check_number(sheet)
-    controls, proportions = read_controls(model, checkpoint, sheet, options)
     names = checkpoint.tissue_names
+    for name in background or []:
+        if name not in names:
+            hint = f"it knows {', '.join(sorted(names))}"
+            raise InputError(f"--background: {name!r} is no tissue of the model", hint)
+    check_number(len(sheet))
+    controls, proportions = read_controls(model, checkpoint, sheet, options)
+    check_number(len(controls.names))
     if background is None:
         background = [name for name, part in zip(names, proportions.mean(axis=0), strict=True) if part >= _CONSISTS_OF]
     columns = [place for place, name in enumerate(names) if name not in background]
+    if columns and not proportions.sum(axis=0)[[place for place in range(len(names)) if place not in columns]].any():
+        raise InputError(
+            f"--background: the model finds none of {', '.join(background) or 'no tissue'} in the controls",
+            "name the tissues that plasma of healthy people consists of, such as blood cells",
+        )
     if not columns or len(columns) == len(names):
         raise InputError(
             f"--background: expected some of the tissues of the model, not {'all' if not columns else 'none'}",
@@ -85,6 +93,8 @@ def panel_of_counts(
         Draws the spiked controls.
     """
     assert model.profiles is not None  # for the type checker
+    # Their order in the sheet decides nothing, as spikes are drawn for one after the other.
+    controls = controls.chosen(np.argsort(controls.digests()))
     names = checkpoint.tissue_names
     others = [place for place in range(len(names)) if place not in columns]
     composition = proportions[:, others].mean(axis=0)
@@ -118,12 +128,12 @@ def _drawn(
     return drawn.double().cpu().numpy(), 1 - plan.foreign.sum(axis=1).astype(np.float64)
 
 
-def check_number(sheet: Sequence[Sample]) -> None:
+def check_number(n: int) -> None:
     """Check that there are enough controls for a panel."""
-    if len(sheet) < FEWEST:
+    if n < FEWEST:
         raise InputError(
-            f"a panel of normals: expected at least {FEWEST} controls, found {len(sheet)}",
-            "with fewer, their variation cannot be estimated: predict without a panel",
+            f"a panel of normals: expected at least {FEWEST} controls, found {n}",
+            "with fewer, their variation cannot be estimated: predict without a panel (--normals none)",
         )
 
 
@@ -139,11 +149,15 @@ def model_attributes(checkpoint: Checkpoint) -> dict[str, str]:
 def read_controls(
     model: Deconvolver, checkpoint: Checkpoint, sheet: Sequence[Sample], options: Namespace
 ) -> tuple[Controls, Array]:
-    """Read the controls, and what the model makes of them, [n_controls, n_tissues]."""
+    """Read the controls, and what the model makes of them, [n_controls, n_tissues].
+
+    Those with reads in less than half of the regions are left out, with a warning.
+    """
     regions = regions_of(checkpoint)
     reading: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
     identity = Identity.of(model, checkpoint)
     names: list[str] = []
+    patients: list[str] = []
     methylated: list[npt.NDArray[np.int64]] = []
     depth: list[npt.NDArray[np.int64]] = []
     proportions: list[Array] = []
@@ -157,20 +171,30 @@ def read_controls(
                 _check_identity(identity, block, chosen)
                 counts = counts_of(torch.from_numpy(block.methylation), torch.from_numpy(block.depth))
                 names += [chosen[name].name for name in block.names]
+                patients += [chosen[name].patient for name in block.names]
                 for rows, values in zip((methylated, depth), counts, strict=True):
                     rows.append(values)
                 proportions.append(predict(model, block.methylation, block.depth).proportions)
-    controls = Controls(names, np.concatenate(methylated), np.concatenate(depth))
-    for name, counts in zip(names, controls.depth, strict=True):
-        if (counts > 0).mean() < _FEWEST_REGIONS:
+    controls = Controls(names, np.concatenate(methylated), np.concatenate(depth), patients)
+    n_observed = (controls.depth > 0).sum(axis=1)
+    enough = n_observed >= FEWEST_REGIONS * len(regions)
+    for row in np.nonzero(~enough)[0]:
+        what = "control %s is left out of the panel: it has reads in %d of %d regions; expected at least %g %%"
+        logger.warning(what, names[row], n_observed[row], len(regions), 100 * FEWEST_REGIONS)
+    kept = np.nonzero(enough)[0]
+    controls = controls.chosen(kept)
+    _check_distinct(controls)
+    return controls, np.concatenate(proportions)[kept]
+
+
+def _check_distinct(controls: Controls) -> None:
+    first: dict[str, str] = {}
+    for name, digest in zip(controls.names, controls.digests(), strict=True):
+        if first.setdefault(digest, name) != name:
             raise InputError(
-                f"control {name} has reads in {int((counts > 0).sum())} of {len(counts)} regions; expected at least "
-                f"{100 * _FEWEST_REGIONS:g} %",
-                "take it out of the sheet, or out of the control group",
+                f"controls {first[digest]} and {name} of the panel have the same counts",
+                "each control must be in the sheet once",
             )
-    if len(set(controls.digests())) < len(names):
-        raise InputError("two controls of the panel have the same counts", "each control must be in the sheet once")
-    return controls, np.concatenate(proportions)
 
 
 def _check_identity(identity: Identity | None, block: SampleBlock, chosen: Mapping[str, Sample]) -> None:

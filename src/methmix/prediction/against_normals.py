@@ -33,8 +33,8 @@ class AboveNormals:
 
     @property
     def total(self) -> float:
-        """Sum of the amounts."""
-        return float(self.amounts.sum())
+        """Sum of the amounts, at most 1: profiles are approximate, and a pure tumour may have more than that."""
+        return min(1.0, float(self.amounts.sum()))
 
 
 def beside_panel(

@@ -19,6 +19,7 @@ from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
 from methmix.normals.panel import Controls, Panel
 from methmix.normals.panel_making import panel_of_counts
+from methmix.normals.specificity import SPECIFICITIES
 from methmix.prediction.against_normals import AboveNormals, beside_panel
 from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
@@ -58,7 +59,7 @@ def predict_samples(
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
-    threshold = other_threshold(model, options.presence_threshold)
+    threshold = other_threshold(model, options.presence_threshold, panel is not None)
     regions = regions_of(checkpoint)
     paths = [data_file(str(file)) for file in files]
     reading: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
@@ -66,9 +67,11 @@ def predict_samples(
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
     excluded = excluded_regions(getattr(options, "exclude_regions", None), regions)
-    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold), panel=panel)
+    cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold, panel), panel=panel)
     cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
-    cohort.presence_threshold = own_threshold(model) if threshold is None else threshold
+    own = own_threshold(model) if panel is None else None
+    cohort.presence_threshold = own if threshold is None else threshold
+    at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
     with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
@@ -93,10 +96,9 @@ def predict_samples(
             thin_panel = None if panel is None else partial(_panel_of, model, checkpoint, panel)
             predict_thinned(cohort, counts, again, options, checkpoint.seed, thin_panel)
         if _explained(options, cohort, sheet):
-            at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
             explain(cohort, counts, model, at_threshold, checkpoint.region_names)
         if options.unknown:
-            add_unknown(cohort, model, poor_fits, threshold)
+            add_unknown(cohort, model, poor_fits, at_threshold)
     if sheet is not None:
         place = {sample.name: number for number, sample in enumerate(sheet)}
         cohort.results.sort(key=lambda result: place[result.sample.name])
@@ -150,6 +152,8 @@ def predict_block(
     Those that are unlike what ``identity`` expects get no estimates.
     """
     found = predict_at(model, block.methylation, block.depth, threshold)
+    # Of the reference tissues alone: what is like no control may still be a tumour.
+    nothing = [fit.resembles_nothing for fit in fits_of(found, block.methylation)]
     above: Iterable[AboveNormals | None] = [None] * len(samples)
     if panel is not None:
         found, above = beside_panel(panel, model, found, block.methylation, block.depth, threshold)
@@ -161,13 +165,13 @@ def predict_block(
     unlike = identity.unlike(block) if identity else [None] * len(samples)
     of_all = zip(
         samples, n_observed, mean_depth, split(found, block.depth), nnls, fits_of(found, block.methylation), above,
-        unlike, strict=True,
+        unlike, nothing, strict=True,
     )  # fmt: skip
     results = []
-    for sample, n, of_depth, prediction, of_nnls, fit, own, correlation in of_all:
+    for sample, n, of_depth, prediction, of_nnls, fit, own, correlation, like_nothing in of_all:
         bare = SampleResult(sample, regions_found, int(n), float(of_depth), None, unlike=correlation)
         if prediction is not None:
-            none = correlation is not None or fit.resembles_nothing
+            none = correlation is not None or like_nothing
             estimates = (None, None) if none else (prediction, of_nnls)
             bare = replace(bare, prediction=estimates[0], nnls=estimates[1], fit=fit, above_normals=own)
         results.append(bare)
@@ -181,6 +185,15 @@ def _judge(cohort: Cohort) -> None:
     cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
     if SHIFTED in found:
         cohort.notes.append(words_of_shift(fits, found))
+    known = set() if cohort.panel is None else set(cohort.panel.names)
+    others = [own.sample.name for own in cohort.results if own.above_normals and not own.above_normals.crossfitted]
+    if namesakes := [name for name in others if name in known]:
+        some = ", ".join(namesakes[:5]) + (f" and {len(namesakes) - 5} more" if len(namesakes) > 5 else "")
+        cohort.notes.append(
+            f"{some}: named like a control of the panel of normals, but with other counts, so that each is compared "
+            "with all controls: if it is that control, counted otherwise, it is in its own panel, and too little of it "
+            "exceeds the controls"
+        )
 
 
 def _warn(cohort: Cohort, genome: str) -> None:
@@ -212,7 +225,7 @@ def _warn(cohort: Cohort, genome: str) -> None:
             logger.warning("%s: %s", matching["file"], note)
 
 
-def _notes(model: Deconvolver, threshold: float | None) -> list[str]:
+def _notes(model: Deconvolver, threshold: float | None, panel: Panel | None) -> list[str]:
     """Name the quantities that a model does not estimate, and a presence threshold that is not its own."""
     missing = [words for name, words in _QUANTITIES.items() if name not in model.estimates]
     why = ""
@@ -222,9 +235,11 @@ def _notes(model: Deconvolver, threshold: float | None) -> list[str]:
         why = ": it does not use the depth of a sample"
     notes = [f"this model estimates no {', no '.join(missing)}{why}"] if missing else []
     if threshold is not None:
+        otherwise = f"the model's own threshold is {own_threshold(model):g}"
+        if panel is not None:
+            otherwise = f"without it, tissues of interest are called at {100 * SPECIFICITIES[0]:g} % specificity"
         notes.append(
             f"only tissues with a presence probability of at least {threshold:g} have a proportion, as asked for by "
-            f"--presence-threshold; the model's own threshold is {own_threshold(model):g}, and limits of detection are "
-            "not known at any other"
+            f"--presence-threshold; {otherwise}, and limits of detection are not known at any other"
         )
     return notes

@@ -24,6 +24,10 @@ _FIT_IN_WORDS = {
     ODD: "It has methylation that the reference tissues do not explain: do not rely on its proportions.",
     None: "Whether the reference tissues explain this sample is not known.",
 }
+_UNLIKE_CONTROLS = (
+    "It differs from the controls by more than the profiles of the tissues explain, as with a large tumour, "
+    "contamination or another protocol: its proportions are approximate."
+)
 
 
 def patient_folder(output: Path) -> Path:
@@ -100,6 +104,8 @@ def _explained(sample: dict[str, Any]) -> list[dict[str, Any]]:
 def _fit_in_words(sample: dict[str, Any]) -> str:
     if not sample["answered"]:
         return f"No estimates: {'; '.join(sample['flags'])}."
+    if sample["fit"]["verdict"] == ODD and sample["above_normals"]:
+        return _UNLIKE_CONTROLS
     return _FIT_IN_WORDS[sample["fit"]["verdict"]]
 
 

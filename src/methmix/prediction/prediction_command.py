@@ -66,6 +66,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
     check_tissues(options.tissues, checkpoint.tissue_names)
+    panel = _handed_on(checkpoint, options)
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,7 +74,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
         csv_file, json_file, html_file, wide_file = (stack.enter_context(atomic_path(path)) for path in outputs)
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="methmix.")))
         files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, temporary)
-        panel = _panel(model, checkpoint, sheet, options)
+        panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
         among_tissues(cohort, options.tissues)
         groups = None
@@ -103,24 +104,37 @@ def _only(folder: Path, names: Iterable[str]) -> None:
         page.unlink()
 
 
-def _panel(
+def _handed_on(checkpoint: Checkpoint, options: argparse.Namespace) -> Panel | None:
+    """Read the panel of normals that is named, if one is; its background is that of the prediction too."""
+    if options.exclude_regions and options.normals not in (None, NO_PANEL):
+        raise InputError(
+            "--normals and --exclude-regions: expected one of them",
+            "a control of the panel is recognised by its reads in all regions",
+        )
+    if options.normals in (None, FROM_CONTROLS, NO_PANEL):
+        return None
+    panel = read_panel(Path(options.normals))
+    check_panel(Path(options.normals), panel, model_attributes(checkpoint))
+    background = panel.attributes["background"]
+    if options.background is not None and set(options.background) != set(background):
+        raise InputError(
+            f"--background: expected that of the panel {options.normals}, {' '.join(background)}; found "
+            f"{' '.join(options.background)}",
+            "leave --background out, or make a panel with this one",
+        )
+    options.background = background
+    return panel
+
+
+def _panel_of_controls(
     model: Deconvolver, checkpoint: Checkpoint, sheet: list[Sample] | None, options: argparse.Namespace
 ) -> Panel | None:
-    """Read the panel of normals that is named, or make one of the control group of the sheet and write it, or neither.
+    """Make a panel of normals of the control group of the sheet and write it, or none.
 
     Without an option, one is made where a control group is named that is large enough, and the model can have one; not
     where regions are left out, since a control is recognised by its reads.
     """
     asked = options.normals
-    if options.exclude_regions and asked not in (None, NO_PANEL):
-        raise InputError(
-            "--normals and --exclude-regions: expected one of them",
-            "a control is recognised by its reads in all regions",
-        )
-    if asked not in (None, FROM_CONTROLS, NO_PANEL):
-        panel = read_panel(Path(asked))
-        check_panel(Path(asked), panel, model_attributes(checkpoint))
-        return panel
     controls = [sample for sample in sheet or [] if sample.group and sample.group == options.control_group]
     if asked == FROM_CONTROLS and not controls:
         raise InputError(f"--normals {FROM_CONTROLS}: names no controls", "name them with --sheet and --control-group")

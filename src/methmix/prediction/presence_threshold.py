@@ -15,8 +15,8 @@ def own_threshold(model: Deconvolver) -> float | None:
     return model.head.threshold
 
 
-def other_threshold(model: Deconvolver, asked: float | None) -> float | None:
-    """Check the presence threshold that was asked for; None if it is the model's own."""
+def other_threshold(model: Deconvolver, asked: float | None, panel: bool = False) -> float | None:
+    """Check the presence threshold that was asked for; None if it is the model's own, which a panel does not use."""
     if asked is None:
         return None
     own = own_threshold(model)
@@ -24,7 +24,7 @@ def other_threshold(model: Deconvolver, asked: float | None) -> float | None:
         raise InputError("--presence-threshold: this model has no gate", "leave it out, or use a sparse model")
     if not 0 <= asked <= 1:
         raise InputError(f"--presence-threshold: expected a probability, 0 to 1, found {asked:g}")
-    return None if asked == own else asked
+    return None if asked == own and not panel else asked
 
 
 def predict_at(model: Deconvolver, methylation: Rows, depth: Rows, threshold: float | None = None) -> Prediction:

@@ -23,6 +23,8 @@ _OF_VERDICT = {
     SHIFTED: "shifted: poor fit, like most samples of this run",
     ODD: "odd: poor fit, methylation not explained by the reference tissues",
 }
+# A large tumour differs from its tissue's profile by more than controls differ from each other.
+_UNLIKE_CONTROLS = "odd: differs from the controls by more than the profiles of the tissues explain"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class SampleResult:
             # Without a limit, below the depths of the calibration, it may be chance.
             return [_RESEMBLES_NOTHING if self.fit.misfit_limit else f"{_NOT_SEEN} ({observed}): no estimates"]
         flags = [_OF_VERDICT[self.verdict]] if self.verdict in _OF_VERDICT else []
+        if self.verdict == ODD and self.above_normals is not None:
+            flags = [_UNLIKE_CONTROLS]
         if self.regions_observed < _FEW_REGIONS * n_regions:
             flags.append(f"only {observed}")
         few = self.on_few_regions
@@ -92,8 +96,9 @@ class Cohort:
 
     ``matching`` states how well each file matches the model's regions, ``notes`` what holds for all samples.
     ``background`` are tissues not of interest. ``presence_threshold`` is the one that they are predicted at, 0-1; None
-    without a gate. ``panel`` is the panel of normals that they are compared with, None
-    without one. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if none are compared.
+    without a gate, and where a panel of normals decides instead. ``panel`` is the panel of normals that they are
+    compared with, None without one. ``thinned`` are those of groups again, at mean depth ``one_depth``; empty if
+    none are compared.
     """
 
     tissues: list[str]

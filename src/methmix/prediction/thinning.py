@@ -11,7 +11,7 @@ from methmix import cli, seeds
 from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock
 from methmix.formats.store import CountsStore
-from methmix.normals.panel import FEWEST, Controls, Panel
+from methmix.normals.panel import FEWEST, FEWEST_REGIONS, Controls, Panel
 from methmix.prediction.sample_results import Cohort, SampleResult
 from methmix.rows import blocks
 
@@ -66,7 +66,11 @@ def predict_thinned(
     if not of_groups:
         cohort.thinned = [cohort.results[row] for row in rows]
         return
-    controls = [row for row in rows if cohort.results[row].sample.group == options.control_group]
+    controls = [
+        row for row in rows
+        if cohort.results[row].sample.group == options.control_group
+        and cohort.results[row].regions_observed >= FEWEST_REGIONS * cohort.n_regions
+    ]  # fmt: skip
     if make_panel and len(controls) < FEWEST:
         cohort.notes.append(
             f"groups are not compared at one depth: that needs a panel of at least {FEWEST} controls at that depth, "
@@ -91,8 +95,9 @@ def predict_thinned(
 def _controls(cohort: Cohort, rows: list[int], at_depth: Callable[[int], tuple[Values, Values]]) -> Controls:
     pairs = [at_depth(row) for row in rows]
     methylated = [np.rint(np.nan_to_num(m) * d).astype(np.int64) for m, d in pairs]
-    names = [cohort.results[row].sample.name for row in rows]
-    return Controls(names, np.stack(methylated), np.stack([np.rint(d).astype(np.int64) for _, d in pairs]))
+    samples = [cohort.results[row].sample for row in rows]
+    names, patients = [sample.name for sample in samples], [sample.patient for sample in samples]
+    return Controls(names, np.stack(methylated), np.stack([np.rint(d).astype(np.int64) for _, d in pairs]), patients)
 
 
 def _at(target: float, result: SampleResult, methylation: Values, depth: Values, seed: int) -> tuple[Values, Values]:

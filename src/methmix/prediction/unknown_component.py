@@ -10,8 +10,9 @@ Any profile with some of the tissues mixed into it explains the samples as well,
 of the proportion, relative to the distance between the known tissues, favours smaller ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,13 @@ def check_unknown(model: Deconvolver, tissues: Sequence[str]) -> None:
         raise InputError(f"--unknown: the model has a tissue {UNKNOWN} already", "leave --unknown out")
 
 
-def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore, threshold: float | None = None) -> None:
+def add_unknown(
+    cohort: Cohort, model: Deconvolver, poor_fits: CountsStore, predict: Callable[..., Prediction] | None = None
+) -> None:
     """Estimate the proportion of an unknown component in the samples with a poor fit; all others have none.
 
     ``poor_fits`` has the methylation and depth of these samples, in their order. If they are too few, a note says so
-    and nothing else changes. ``threshold`` is as for `predict_at`.
+    and nothing else changes. ``predict`` says how the other samples were predicted; None: by the model alone.
     """
     rows = [row for row, result in enumerate(cohort.results) if result.poor_fit]
     n = len(cohort.answered)
@@ -65,7 +68,7 @@ def add_unknown(cohort: Cohort, model: Deconvolver, poor_fits: CountsStore, thre
         return
     proportions, profile = estimate(model.profiles.mean.cpu().double().numpy(), poor_fits)
     cohort.results = [replace(result, unknown=0.0) if result.prediction else result for result in cohort.results]
-    rest = _rest(model, poor_fits, proportions, profile, threshold)
+    rest = _rest(predict or partial(predict_at, model), poor_fits, proportions, profile)
     for row, proportion, of_rest in zip(rows, proportions.tolist(), rest, strict=True):
         cohort.results[row] = _beside(proportion, cohort.results[row], of_rest)
     cohort.notes.append(
@@ -124,7 +127,7 @@ def _distance(profiles: Array) -> float:
 
 
 def _rest(
-    model: Deconvolver, samples: CountsStore, proportions: Array, profile: Array, threshold: float | None
+    predict: Callable[..., Prediction], samples: CountsStore, proportions: Array, profile: Array
 ) -> list[Prediction | None]:
     """Predict what the component leaves of each sample; None where its reads are too few."""
     predictions: list[Prediction | None] = []
@@ -133,14 +136,16 @@ def _rest(
         left = np.maximum(1 - component, _LEAST_LEFT)
         rest = ((methylation - component * profile) / left).clip(0, 1).astype(np.float32)
         reads = (depth * left).astype(np.float32)
-        predictions += split(predict_at(model, rest, reads, threshold), reads)
+        predictions += split(predict(rest, reads), reads)
     return predictions
 
 
 def _beside(proportion: float, result: SampleResult, of_rest: Prediction | None) -> SampleResult:
     """Give a sample its proportion of the component, and scale the prediction of the rest to what it leaves."""
     assert result.prediction is not None  # for the type checker: without estimates there is no poor fit
-    known = of_rest or result.prediction
+    # What is left of a control of the panel is not recognised, and would be compared with a panel that it is in.
+    of_panel = result.above_normals is not None and result.above_normals.crossfitted
+    known = result.prediction if of_panel else of_rest or result.prediction
     scaled: dict[str, Any] = {
         name: None if getattr(known, name) is None else getattr(known, name) * (1 - proportion)
         for name in ("proportions", "low", "high", "limit")

@@ -60,10 +60,10 @@ def run_spikes(options: argparse.Namespace) -> None:
     if checkpoint.arm["arm"] != arms.MAIN or model.profiles is None:
         raise InputError(f"{options.checkpoint}: expected a checkpoint of arm {arms.MAIN} with the backbone reference")
     sheet = controls_of(read_sheet(found(settings.samples)), settings.control_group)
-    check_number(sheet[: int(len(sheet) * (1 - _SPIKED))])
     reading = argparse.Namespace(**{name: getattr(settings, name) for name in ("regions_file", "genome")},
                                  pseudo_depth=settings.pseudo_depth)  # fmt: skip
     controls, _ = read_controls(model, checkpoint, sheet, reading)
+    check_number(int(len(controls.names) * (1 - _SPIKED)))
     columns = [place for place, name in enumerate(reference.tissue_names) if name not in experiment.background]
     suite = SpikeSuite(experiment, reference, model, checkpoint, controls, columns)
     asked = suite.ask(options.repeats, options.depth)
@@ -113,7 +113,7 @@ class SpikeSuite:
         self, samples: Controls, of_panel: npt.NDArray[np.intp], of_spiked: npt.NDArray[np.intp], repeat: int,
         depth: float | None, rng: np.random.Generator,
     ) -> Asked:  # fmt: skip
-        blanks = _chosen(samples, of_panel)
+        blanks = samples.chosen(of_panel)
         panel = self._panel(blanks, rng)
         blank_scores = {name: method(blanks).score for name, method in self._without_panel.items()}
         methods: dict[str, Method] = {WITH_PANEL: partial(with_panel, panel, self._model), **self._without_panel}
@@ -121,10 +121,10 @@ class SpikeSuite:
         if depth is None:
             for size in PANEL_SIZES:
                 if FEWEST <= size < len(of_panel):
-                    small = self._panel(_chosen(samples, of_panel[:size]), rng)
+                    small = self._panel(samples.chosen(of_panel[:size]), rng)
                     methods[f"{WITH_PANEL}_{size}"] = partial(with_panel, small, self._model)
                     blank_scores[f"{WITH_PANEL}_{size}"] = crossfitted(small).score
-        recipients, found = _chosen(samples, of_spiked), {}
+        recipients, found = samples.chosen(of_spiked), {}
         hardships = []
         for name, change in HARDSHIPS.items() if depth is None else ():
             for (tissue, _, methylation), amount in itertools.product(self.donors, HARD_AMOUNTS):
@@ -161,10 +161,6 @@ def write_spikes(
     write_text(folder / "spikes.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
     write_text(folder / "report.html", spikes_page(record))
     logger.info("report written to %s", folder / "report.html")
-
-
-def _chosen(samples: Controls, rows: npt.NDArray[np.intp]) -> Controls:
-    return Controls([samples.names[row] for row in rows], samples.methylated[rows], samples.depth[rows])
 
 
 def _spiked(samples: Controls, methylation: Array, amount: float, rng: np.random.Generator) -> Controls:

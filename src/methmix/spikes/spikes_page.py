@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix.arms import ARMS, MAIN
-from methmix.normals.specificity import SPECIFICITIES
+from methmix.normals.specificity import SPECIFICITIES, specificity_of
 from methmix.pages.render import render
 from methmix.pages.style import BLUE, ORANGE, TRUTH, Image, colour, drawing, image, percent_axis
 from methmix.spikes.hardships import AMOUNTS
@@ -23,6 +23,8 @@ def spikes_page(record: dict[str, Any]) -> str:
         labels={name: label(name) for name in record["methods"]},
         called=[f"called_{100 * stated:.0f}" for stated in SPECIFICITIES],
         specificities=SPECIFICITIES,
+        stated=[specificity_of(stated, record["n_panel"]) for stated in SPECIFICITIES],
+        covered=[part for part in record["methods"][WITH_PANEL]["coverage_90"][1:] if part is not None],
         main=WITH_PANEL,
         hard_amount=AMOUNTS[-1],
         images=[*_sensitivity_images(record), *_estimate_images(record), *_tissue_images(record)],

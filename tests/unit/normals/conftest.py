@@ -33,10 +33,10 @@ def fractions(methylated, depth):
     return torch.from_numpy(values), torch.from_numpy(depth.astype(float))
 
 
-def made(n=30, seed=1):
+def made(n=30, seed=1, patients=()):
     rng = np.random.default_rng(seed)
     methylated, depth = plasma(rng, n)
-    controls = Controls([f"c{row}" for row in range(n)], methylated, depth)
+    controls = Controls([f"c{row}" for row in range(n)], methylated, depth, patients)
     attributes = {
         "columns": [0, 1, 2], "background": ["blood"], "background_composition": [1.0], "model": "m", "genome": "hg38",
         "commit": "unknown", "versions": {},

@@ -77,10 +77,10 @@ def test_shrinkage_is_chosen_by_what_is_probable_of_a_control_left_out(controls)
     for candidate in SHRINKAGES:
         found[candidate] = 0.0
         for row in range(len(depth)):
-            left = without(methylation, depth, row, candidate)
+            left = without(methylation, depth, [row], candidate)
             law = multivariate_normal(left.mean.numpy(), covariance(left, depth[row]).numpy())
             found[candidate] += law.logpdf(methylation[row].numpy())
-    assert choose_shrinkage(methylation, depth) == max(found, key=found.get)
+    assert choose_shrinkage(methylation, depth, [[row] for row in range(len(depth))]) == max(found, key=found.get)
 
 
 def test_products_over_many_regions_are_precise_enough():

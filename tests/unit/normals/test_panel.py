@@ -38,6 +38,19 @@ def test_a_control_under_another_name_is_recognised_and_others_are_not(lab):
     assert estimate(lab.panel, methylated, depth)[1].tolist() == [False]
 
 
+def test_samples_of_one_person_are_left_out_together(lab):
+    patients = ["", "", "one", "other", "one", "", *["", ""] * 12]
+    twice = lab.controls._replace(patients=patients)
+    assert [len(own) for own in twice.of_person()] == [1, 1, 2, 1, 2, *[1] * 25]
+    panel = made(patients=patients).panel
+    methylation, depth = fractions(twice.methylated, twice.depth)
+    others = [row for row in range(30) if row not in (2, 4)]
+    background = fit_background(methylation[others], depth[others], panel.shrinkage)
+    alone = estimate_excess(background, torch.from_numpy(profiles()), methylation[[2, 4]], depth[[2, 4]])
+    for values, expected in zip(panel.crossfitted, alone, strict=True):
+        torch.testing.assert_close(values[[2, 4]], expected)
+
+
 def test_with_shuffled_labels_the_area_is_a_half():
     areas = []
     for seed in range(6):
