@@ -109,7 +109,7 @@ def test_predict_samples_of_a_counts_table(checkout, results, snakemake):
     page = (results / "prediction/predictions.html").read_text()
     assert "For research use only" in page and "patient-1" in page
     patients = results / "prediction/predictions_patients"
-    assert sorted(path.name for path in patients.iterdir()) == ["patient-1.html", "patient-2.html"]
+    assert sorted(path.name for path in patients.glob("*.html")) == ["patient-1.html", "patient-2.html"]
     assert "Course over time" in (patients / "patient-1.html").read_text()
     record = json.loads((results / "prediction/predictions.json").read_text())
     assert record["model"]["donors"]["Blood"]["test"] == 1
