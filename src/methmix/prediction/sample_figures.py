@@ -149,11 +149,14 @@ def by_patient(cohort: Cohort) -> list[Answered]:
 
 
 def _course(axes: Axes, of_patient: Answered, tissues: list[str], background: Sequence[str] = ()) -> None:
-    """Draw the tissues that exceed their limit of detection at any date, without background, or else the largest."""
+    """Draw the tissues that exceed their limit of detection at any date, without background, or else the largest.
+
+    Beside a panel of normals these are the tissues that are called.
+    """
     values = _matrix(of_patient)
     dates: list[Any] = [result.sample.date for result, _ in of_patient]
     intervals = [(found.low, found.high) for _, found in of_patient]
-    limits = (_LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0) for _, found in of_patient)
+    limits = (_least_drawn(result, found) for result, found in of_patient)
     above = np.any([row > limit for row, limit in zip(values, limits, strict=True)], axis=0)
     order = np.argsort(-values.mean(axis=0), kind="stable")
     others = order[[tissues[t] not in background for t in order]] if background else order[1:]
@@ -167,10 +170,18 @@ def _course(axes: Axes, of_patient: Answered, tissues: list[str], background: Se
     else:
         words = "no tissue but the background" if background else "nothing beside the\nlargest tissue"
         axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes, color=TRUTH)
+        # The dates have their places, though nothing is drawn at them.
+        axes.plot(dates, np.zeros(len(dates)), linewidth=0)
     axes.set_ylim(bottom=0)
     percent_axis(axes.yaxis)
     days = sorted(set(dates))
     axes.set_xticks(days, [str(day) for day in days], rotation=30, ha="right", fontsize=7)
+
+
+def _least_drawn(result: SampleResult, found: Prediction) -> Array | float:
+    if result.above_normals is not None:
+        return 0.0
+    return _LEAST_SHOWN if found.limit is None else np.nan_to_num(found.limit, nan=1.0)
 
 
 def _matrix(answered: Answered) -> Array:
