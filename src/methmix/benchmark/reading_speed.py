@@ -18,42 +18,54 @@ import numpy.typing as npt
 import pysam
 
 from methmix.benchmark.apart import apart, peak_memory
+from methmix.config.load import load_experiment
+from methmix.config.sources import SimulatedReference
 from methmix.files.atomic import write_text
 from methmix.formats.counts import Request
 from methmix.formats.file_formats import open_file
 from methmix.formats.genomes import builds
 from methmix.formats.regions import RegionSet
 from methmix.formats.store import CountsStore
+from methmix.shipped import found
 
 logger = logging.getLogger("methmix")
 
 # What is aimed at on one core: seconds and MiB.
 AIMS = {"coverage": (60, 1000), "bedmethyl": (60, 1000), "indexed": (15, 1000), "beta": (90, 1500)}
-_N_CPGS, _N_REGIONS, _N_BETA, _CPGS_OF_REGION = 28_000_000, 51_089, 119, 8
+# The size of a published reference; genome and number of regions are those of hg38 and of the full-scale experiment.
+_N_BETA, _CPGS_OF_REGION = 119, 8
 _LINES_PER_BLOCK = 200_000
 Integers = npt.NDArray[np.int64]
 
 
 def measure_reading(output: Path, fraction: float) -> dict[str, dict[str, float]]:
     """Make the files, ``fraction`` of their CpGs and regions, time each way to read them, and write reading.json."""
-    found: dict[str, dict[str, float]] = {}
+    times: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="methmix.") as name:
         folder = Path(name)
         made = _make(folder, fraction)
         for what, files in made.items():
-            found[what] = apart(_timed, [str(path) for path in files], fraction)
+            times[what] = apart(_timed, [str(path) for path in files], fraction)
             seconds, memory = AIMS[what]
             message = "%s: %.1f s of CPU (%.1f s), %.0f MiB; aim at the whole size: %d s, %d MiB"
-            logger.info(message, what, *found[what].values(), seconds, memory)
+            logger.info(message, what, *times[what].values(), seconds, memory)
     output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "reading.json", json.dumps({"fraction": fraction, **found}, indent=2) + "\n")
-    return found
+    write_text(output / "reading.json", json.dumps({"fraction": fraction, **times}, indent=2) + "\n")
+    return times
+
+
+def _n_regions() -> int:
+    reference = load_experiment(found("config/full_scale.yaml")).reference
+    assert isinstance(reference, SimulatedReference)  # for the type checker
+    return reference.n_regions
 
 
 def _cpgs(fraction: float) -> dict[str, Integers]:
     """Place CpGs on the autosomes of hg38, positions from 0."""
-    lengths = {f"chr{number}": builds()["hg38"].lengths[str(number)] for number in range(1, 23)}
-    n, rng = _N_CPGS * fraction, np.random.default_rng(1)
+    build = builds()["hg38"]
+    lengths = {f"chr{number}": build.lengths[str(number)] for number in range(1, 23)}
+    assert build.n_cpgs is not None  # for the type checker
+    n, rng = build.n_cpgs * fraction, np.random.default_rng(1)
     total = sum(lengths.values())
     return {
         chrom: np.unique(rng.integers(5_000, length // 2 - 5_000, int(n * length / total)) * 2)
@@ -66,7 +78,7 @@ def _regions(fraction: float) -> RegionSet:
     cpgs = _cpgs(fraction)
     chrom = np.repeat(list(cpgs), list(map(len, cpgs.values())))
     position = np.concatenate(list(cpgs.values()))
-    first = np.unique(np.linspace(0, len(position) - 100, max(int(_N_REGIONS * fraction), 50)).astype(np.int64))
+    first = np.unique(np.linspace(0, len(position) - 100, max(int(_n_regions() * fraction), 50)).astype(np.int64))
     first = first[chrom[first] == chrom[first + _CPGS_OF_REGION]]
     end = position[first + _CPGS_OF_REGION - 1] + 2
     return RegionSet(

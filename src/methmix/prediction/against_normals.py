@@ -97,8 +97,8 @@ def _combined(panel: Panel, proportions: Array, amounts: Array) -> Array:
     total = others.sum(axis=1, keepdims=True)
     usual = np.zeros(proportions.shape[1])
     usual[np.setdiff1d(np.arange(len(usual)), panel.columns)] = panel.attributes["background_composition"]
-    shares = np.where(total > 0, others / np.where(total > 0, total, 1), usual)
-    combined: Array = shares * (1 - amounts.sum(axis=1, keepdims=True))
+    relative = np.where(total > 0, others / np.where(total > 0, total, 1), usual)
+    combined: Array = relative * (1 - amounts.sum(axis=1, keepdims=True))
     combined[:, panel.columns] = amounts
     return combined
 

@@ -197,5 +197,5 @@ def _of_residuals(residuals: Values, modelled: Values, observed: _Observed) -> d
 
 
 def _rounded(value: Any) -> float:
-    """Round to what can be told of single regions."""
+    """Round to the precision that single regions support."""
     return round(float(value), 5)
