@@ -145,7 +145,7 @@ def test_sweep_trains_each_point_with_each_seed_and_the_shipped_one_once(checkou
     assert "results/default/phase2/sweep/loss_weights" in output
 
 
-def test_a_sweep_of_200_points_is_planned_within_10_seconds(checkout, snakemake):
+def test_a_sweep_of_200_points_is_planned_in_ten_times_the_time_of_an_experiment(checkout, snakemake):
     values = {"loss.presence_weight": [0.5, 1.0, 2.0, 3.0, 4.0], "model.dropout": [0.0, 0.1, 0.2, 0.3]}
     values["training.learning_rate"] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01]
     (checkout / "many.yaml").write_text(yaml.safe_dump({"search": {"kind": "grid", "values": values}}))
@@ -153,8 +153,8 @@ def test_a_sweep_of_200_points_is_planned_within_10_seconds(checkout, snakemake)
     assert done.returncode == 0, done.stderr
     # One point is as shipped.
     assert jobs(done.stdout + done.stderr)["train_variant"] == 2 * (200 - 1)
-    # Of CPU: a busy machine must not change the verdict.
-    assert done.cpu_seconds < 9
+    # 5 s of CPU where this was written; how fast or busy a machine is must not change the verdict.
+    assert done.cpu_seconds < 10 * snakemake(checkout, "-n", "compare_phase2").cpu_seconds
 
 
 def test_a_sampled_sweep_is_planned_generation_by_generation(checkout, snakemake):
