@@ -14,6 +14,7 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
+from methmix.rows import fractions
 
 SCHEMA_VERSION = 2
 Split = Literal["train", "validation", "test"]
@@ -47,10 +48,7 @@ class Fractions:
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
         """Compute some donors; ``rows`` is any NumPy index of rows."""
-        depth = self._depth[rows]
-        fractions = np.full(depth.shape, np.nan, dtype=np.float32)
-        np.divide(self._methylated[rows], depth, out=fractions, where=depth > 0, casting="unsafe")
-        return fractions
+        return fractions(self._methylated[rows], self._depth[rows])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from methmix.normals.background import Background, choose_shrinkage, fit_backgro
 from methmix.normals.excess import Excess, estimate_excess, together
 from methmix.normals.specificity import SPECIFICITIES, Specificity, specificity_of, thresholds
 from methmix.normals.spiked_controls import spiked, thinned
+from methmix.rows import fractions
 
 # With fewer controls no panel is made; with so many it already finds more than the model alone (docs/results.md).
 FEWEST = 10
@@ -60,10 +61,7 @@ class Controls(NamedTuple):
 
     def values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Give methylation, NaN without reads, and depth, [n_controls, n_regions] each."""
-        depth = self.depth.astype(np.float32)
-        methylation = np.full(depth.shape, np.nan, dtype=np.float32)
-        np.divide(self.methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
-        return methylation, depth
+        return fractions(self.methylated, self.depth), self.depth.astype(np.float32)
 
     def digests(self) -> list[str]:
         """Digest of the counts of each control, by which it is recognised."""

@@ -14,7 +14,7 @@ from methmix.formats.store import CountsStore
 from methmix.normals.panel import FEWEST, FEWEST_REGIONS, Controls, Panel
 from methmix.normals.spiked_controls import thinned
 from methmix.prediction.sample_results import Cohort, SampleResult
-from methmix.rows import blocks
+from methmix.rows import blocks, fractions
 
 # Proportion of the samples that reach the depth, if none is asked for.
 _REACHED = 0.9
@@ -37,8 +37,7 @@ def thin(methylation: Values, depth: Values, kept: float, rng: np.random.Generat
     n = np.rint(depth).astype(np.int64)
     of_methylated = np.rint(np.nan_to_num(methylation) * depth).astype(np.int64).clip(0, n)
     methylated, left = thinned(of_methylated, n, np.array(kept), rng)
-    values = np.divide(methylated, left, out=np.full(len(left), np.nan), where=left > 0)
-    return values.astype(np.float32), left.astype(np.float32)
+    return fractions(methylated, left), left.astype(np.float32)
 
 
 def depth_of_most(mean_depths: Sequence[float]) -> float:
