@@ -19,6 +19,7 @@ from torch import Tensor
 from methmix import metrics
 from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver, circumstances, conditions, with_background
+from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.intervals import STRATA, strata
 
@@ -50,6 +51,7 @@ class _Entries(NamedTuple):
     lower: Tensor
     upper: Tensor
     called: Tensor
+    predicted: Tensor
     stratum: Tensor
     background: Tensor
     circumstances: Tensor
@@ -113,6 +115,7 @@ def _of_batch(model: Deconvolver, batch: Known) -> _Entries:
         lower=lower.flatten(),
         upper=upper.flatten(),
         called=stages.gate.flatten(),
+        predicted=share_mass(stages.proportion_logits, stages.gate).flatten(),
         stratum=strata(depth)[:, None].expand_as(true).flatten(),
         background=with_background(features)[:, None].expand_as(true).flatten(),
         circumstances=circumstances(features, depth).flatten(0, 1),
@@ -153,9 +156,10 @@ def _set_limits(coefficients: Tensor, factors: Tensor, entries: _Entries) -> Non
 
 
 def _tells_absent(entries: _Entries, among: Tensor) -> bool:
-    """Whether few of the absent tissues among some entries are called, as far as these can show it."""
+    """Whether few of the absent tissues among some entries are false positives, as far as these can show it."""
     absent = among & (entries.true == 0)
-    return bool(absent.sum() < _FEWEST or entries.called[absent].double().mean() <= metrics.FALSE_CALLS)
+    false = entries.predicted[absent] >= metrics.PRESENT
+    return bool(absent.sum() < _FEWEST or false.double().mean() <= metrics.FALSE_CALLS)
 
 
 def _factor(ratio: npt.NDArray[np.floating], called: npt.NDArray[np.bool_]) -> float:

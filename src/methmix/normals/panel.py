@@ -150,7 +150,7 @@ class Panel:
         places = {digest: row for row, digest in enumerate(self.digests)}
         values, reads = methylation.to(device, torch.float64), depth.to(device, torch.float64)
         found = estimate_excess(self.background.to(device), profiles.double(), values, reads)
-        found = Excess(*(part.cpu() for part in found))
+        found = Excess(*(part.cpu() for part in found)).doubted(self.usual_misfit)
         rows = [row for row, digest in enumerate(own) if digest in places]
         for part, crossfitted in zip(found, self.crossfitted, strict=True):
             part[rows] = crossfitted[[places[own[row]] for row in rows]]
@@ -192,6 +192,8 @@ def make_panel(
         counts = _spiked(controls, donors, row, spikes[spikes[:, 0] == row], rng)
         estimates.append(_estimated(background, profiles, *_fractions(*counts, profiles.device)))
     crossfitted, found = together(left_out), together(estimates)
+    usual_misfit = float(crossfitted.misfit.median())
+    crossfitted, found = crossfitted.doubted(usual_misfit), found.doubted(usual_misfit)
     limits = thresholds(crossfitted.scores.numpy())[0]
     _, tissue, amount = spikes.T
     calibration = calibrate(tissue, amount, found.amounts.numpy(), found.error.numpy(), limits, prior)

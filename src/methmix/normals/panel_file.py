@@ -17,7 +17,7 @@ from methmix.normals.background import Background
 from methmix.normals.excess import Excess
 from methmix.normals.panel import Panel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MADE_BY = "python -m methmix.normals"
 _AGAIN = f"make it again with {_MADE_BY}"
 _BACKGROUND = ("mean", "factors", "variance")
