@@ -49,8 +49,7 @@ def check_groups(
 def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed: int) -> dict[str, Any]:
     """Compare each group with the controls, by the summed proportion of all tissues but the background.
 
-    Beside a panel of normals that is the sum of what exceeds the controls, called or not; samples are then ranked by
-    its score, which allows for how well each is known (`methmix.normals.excess`).
+    Beside a panel of normals that is the sum of what exceeds the controls, called or not.
 
     Intervals are 95 % percentiles of a bootstrap that draws cases and controls each among themselves; both methods see
     the same draws, so that their difference is paired. Samples without estimates are left out.
@@ -59,8 +58,7 @@ def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed:
     -------
     dict
         Plain data for JSON. ``groups``, the controls first, have ``n``, ``samples``, and of each method (``model``;
-        ``nnls``, if the model has profiles) ``sums``, ``mean`` and ``median``, and ``scores``, by which samples are
-        ranked; all but the controls have ``auc`` of
+        ``nnls``, if the model has profiles) ``sums``, ``mean`` and ``median``; all but the controls have ``auc`` of
         each method and ``model_minus_nnls``, an ``estimate`` with its ``ci95`` each, ``p`` of each method
         (Mann-Whitney, two-sided) and ``p_holm``, adjusted over the groups, and ``sensitivity`` of each method at
         `SPECIFICITY`, with its ``ci95``, None with fewer than 20 controls. None where there are no samples. ``all`` is
@@ -70,7 +68,7 @@ def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed:
     groups = dict.fromkeys(result.sample.group for result in cohort.results if result.sample.group)
     rows = [_row(cohort, group, of_interest) for group in sorted(groups, key=lambda name: name != control_group)]
     for row in rows[1:]:
-        row |= _areas(row["scores"], rows[0]["scores"], seeds.generator(seed, "groups", row["group"]))
+        row |= _areas(row["sums"], rows[0]["sums"], seeds.generator(seed, "groups", row["group"]))
     for method in rows[0]["sums"]:
         tested = [row for row in rows[1:] if row["p"][method] is not None]
         for row, adjusted in zip(tested, holm([row["p"][method] for row in tested]), strict=True):
@@ -88,13 +86,10 @@ def compare(cohort: Cohort, control_group: str, background: Sequence[str], seed:
 def _all(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
     """Compare all groups but the controls, the first of the rows, together."""
     others = rows[1:]
-    sums, scores = (
-        {method: [value for row in others for value in row[what][method]] for method in rows[0][what]}
-        for what in ("sums", "scores")
-    )
+    sums = {method: [value for row in others for value in row["sums"][method]] for method in rows[0]["sums"]}
     names = [name for row in others for name in row["samples"]]
-    areas = _areas(scores, rows[0]["scores"], seeds.generator(seed, "groups", "all"))
-    return {**_summary(", ".join(row["group"] for row in others), names, sums, scores), **areas}
+    areas = _areas(sums, rows[0]["sums"], seeds.generator(seed, "groups", "all"))
+    return {**_summary(", ".join(row["group"] for row in others), names, sums), **areas}
 
 
 def _sum(result: SampleResult, found: Prediction, of_interest: list[int]) -> float:
@@ -107,21 +102,15 @@ def _row(cohort: Cohort, group: str, of_interest: list[int]) -> dict[str, Any]:
     sums = {"model": [_sum(result, found, of_interest) for result, found in own]}
     if all(result.nnls is not None for result, _ in cohort.answered):
         sums["nnls"] = [float(result.nnls[of_interest].sum()) for result, _ in own if result.nnls is not None]
-    scores = dict(sums)
-    if all(result.above_normals is not None for result, _ in own):
-        scores["model"] = [result.above_normals.total_score for result, _ in own if result.above_normals is not None]
-    return _summary(group, [result.sample.name for result, _ in own], sums, scores)
+    return _summary(group, [result.sample.name for result, _ in own], sums)
 
 
-def _summary(
-    group: str, samples: list[str], sums: dict[str, list[float]], scores: dict[str, list[float]]
-) -> dict[str, Any]:
+def _summary(group: str, samples: list[str], sums: dict[str, list[float]]) -> dict[str, Any]:
     return {
         "group": group,
         "n": len(samples),
         "samples": samples,
         "sums": sums,
-        "scores": scores,
         "mean": {method: float(np.mean(values)) if values else None for method, values in sums.items()},
         "median": {method: float(np.median(values)) if values else None for method, values in sums.items()},
     }
@@ -134,7 +123,7 @@ def _areas(cases: dict[str, list[float]], controls: dict[str, list[float]], rng:
         return {"auc": none, "model_minus_nnls": None, "p": none, "p_holm": {**none}, "sensitivity": none}
     times = draws(sizes, rng)
     # In an order of their own, so that that of the sheet does not change the intervals.
-    orders = [np.lexsort([*scores.values()][::-1]) for scores in (cases, controls)]
+    orders = [np.lexsort([*sums.values()][::-1]) for sums in (cases, controls)]
     pairs = {
         method: (np.array(values)[orders[0]], np.array(controls[method])[orders[1]]) for method, values in cases.items()
     }

@@ -10,7 +10,6 @@ from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from methmix.errors import InputError
-from methmix.prediction.against_normals import AboveNormals
 from methmix.prediction.group_comparison import N_BOOTSTRAP, auc, check_groups, compare, holm, sensitivity
 from methmix.prediction.sample_figures import group_boxes
 from methmix.samples.sample_sheet import Sample
@@ -64,21 +63,6 @@ def test_the_order_of_the_sheet_changes_no_interval(cohort):
     again = compare(run, "Control", ["B", "T"], seed=1)["groups"][1]
     for what in ("auc", "model_minus_nnls", "sensitivity"):
         assert found[what] == again[what]
-
-
-def test_beside_a_panel_samples_are_ranked_by_their_scores(cohort):
-    run = cohort({"Control": 20, "Breast": 15})
-    rng = np.random.default_rng(4)
-    scores = rng.random(35)
-    run.results = [
-        replace(
-            result, above_normals=AboveNormals(np.full(2, 0.02), np.ones(2), score, *[np.zeros(2, bool)] * 2, False)
-        )
-        for result, score in zip(run.results, scores, strict=True)
-    ]
-    breast = compare(run, "Control", ["B", "T"], seed=1)["groups"][1]
-    assert breast["sums"]["model"] == [0.04] * 15 and breast["scores"]["model"] == scores[20:].tolist()
-    assert breast["auc"]["model"]["estimate"] == pytest.approx(roc_auc_score([0] * 20 + [1] * 15, scores))
 
 
 def test_the_interval_is_that_of_resamples_within_the_groups(cohort):
