@@ -35,7 +35,7 @@ def write_panel(path: Path, panel: Panel) -> None:
     """Write a panel atomically."""
     strings = dict(zip(_TEXTS, (panel.tissues, panel.names, panel.digests), strict=True))
     content = _arrays(panel)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         for name, values in content.items():
             # In single precision what has an axis of regions; the factors are by far the largest.
             file[name] = values.astype(np.float32) if name in _BACKGROUND else values
