@@ -24,6 +24,8 @@ _LOADED = (
     "snakemake_loaded", "methmix.reference.build", "methmix.reference.reference_report", "methmix.mixtures.write",
     "methmix.training.train", "methmix.evaluation.evaluate", "methmix.report.comparison",
     "methmix.prediction.prediction_command", "methmix.normals.panel_command", "altair", "vl_convert", "pysam",
+    # What making an optimiser loads.
+    "torch._dynamo",
 )  # fmt: skip
 _CLIENT = """#!{python} -IS
 import json, os, socket, sys

@@ -1,6 +1,5 @@
 """The smallest experiment, and the command of each of its stages."""
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ RUN = "results/small"
 ARMS = ("sparse", "nnls")
 # So that trainings are interrupted in all their parts, they are longer than their preparation.
 _OVERRIDES = {
-    "training.epochs": 4, "training.mixtures_per_epoch": 200, "training.batch_size": 50, "model.hidden_sizes": [16],
+    "training.epochs": 4, "training.mixtures_per_epoch": 200, "training.batch_size": 100, "model.hidden_sizes": [16],
 }  # fmt: skip
 
 
@@ -140,5 +139,5 @@ def beside(inputs: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     for path in inputs.iterdir():
         if path.name != "out" and not path.name.startswith("."):
-            os.symlink(path, folder / path.name)
+            (folder / path.name).symlink_to(path)
     return folder
