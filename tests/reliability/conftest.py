@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forked_commands import Server
@@ -20,9 +21,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def run(server: Server) -> Callable[..., str]:
     """Run a command in a folder to its end, which must be a good one unless ``code`` says so; gives its output."""
 
-    def run_in(folder: Path, *argv: str, code: int = 0, **environment: str) -> str:
+    def run_in(folder: Path, *argv: str, code: int = 0, **more: Any) -> str:
         log = folder / "log.txt"
-        ended = server.start(folder, *argv, log=log, **environment).wait()
+        ended = server.start(folder, *argv, log=log, **more).wait()
         text = log.read_text()
         log.unlink()
         assert ended == code, f"{' '.join(argv)} ended with {ended}:\n{text}"

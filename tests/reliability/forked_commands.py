@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -76,9 +77,10 @@ class Server:
             assert self._process.poll() is None, (folder / "server.txt").read_text()
             time.sleep(0.05)
 
-    def start(self, folder: Path, *argv: str, log: Path, **environment: str) -> Running:
-        """Start a command in a folder."""
+    def start(self, folder: Path, *argv: str, log: Path, open_files: int = 0, **environment: str) -> Running:
+        """Start a command in a folder; ``open_files`` is how many it may open beside what is open."""
         asked = {"argv": argv, "cwd": str(folder), "env": {**self._environment, **environment}, "group": 0}
+        asked["open_files"] = open_files
         with socket.socket(socket.AF_UNIX) as connection, log.open("wb") as output:
             connection.connect(str(self._path))
             socket.send_fds(connection, [json.dumps(asked).encode() + b"\n"], [output.fileno()] * 3)
@@ -102,7 +104,7 @@ def _members(group: int) -> list[int]:
 
 
 def _serve(path: str) -> None:
-    """Fork a process for each connection, for ever."""
+    """Fork a process for each connection, as long as whoever started this one is there."""
     for name in _LOADED:
         importlib.import_module(name)
     # Nobody waits for the forked ones.
@@ -111,8 +113,13 @@ def _serve(path: str) -> None:
         listening.bind(f"{path}.new")
         listening.listen(64)
         Path(f"{path}.new").rename(path)
-        while True:
-            connection, _ = listening.accept()
+        listening.settimeout(2)
+        parent = os.getppid()
+        while os.getppid() == parent:
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                continue
             text, files, *_ = socket.recv_fds(connection, 1 << 20, 3)
             while not text.endswith(b"\n"):
                 text += connection.recv(1 << 20)
@@ -135,6 +142,9 @@ def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     tempfile.tempdir, sys.argv = None, list(asked["argv"])
+    if asked.get("open_files"):
+        highest = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + asked["open_files"],) * 2)
     connection.sendall(f"{os.getpid()}\n".encode())
     code = 1
 

@@ -82,13 +82,12 @@ def test_slurm_is_asked_about_a_job_elsewhere(tmp_path, monkeypatch, state, left
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_folder_after(tmp_path, monkeypatch):
     done = []
     fsync, replace = os.fsync, Path.replace
+
     def note(file):
         done.append(str(Path(f"/proc/self/fd/{file}").readlink()))
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", note)
-        os, "fsync", lambda file: (done.append(str(Path(f"/proc/self/fd/{file}").readlink())), fsync(file))
-    )
     monkeypatch.setattr(Path, "replace", lambda path, to: (done.append("renamed"), replace(path, to))[1])
     write_text(tmp_path / "a", "1")
     assert done[0].endswith(".part") and done[1:] == ["renamed", str(tmp_path)]
