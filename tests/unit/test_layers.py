@@ -30,7 +30,7 @@ ORDER = [
     {"spikes"},
     {"robustness"},
     {"benchmark"},
-    {"workflow"},
+    {"workflow", "snakemake_runs"},
     {"status"},
     {"troubleshooting"},
     {"__main__"},

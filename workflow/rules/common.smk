@@ -1,4 +1,4 @@
-"""Read and validate the configuration, and write it out as the record of the run; nothing else."""
+"""Read and validate the configuration, and write it out as the record of the run; tell a stale lock from a live one."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package beside this workflow, wherever it is used from; of a workflow that is not in a folder here, the installed
 # one. Jobs run it too, also in an environment of their own (--sdm conda).
@@ -20,10 +21,11 @@ if source.is_dir():
 
 try:
     from methmix.arms import names
-    from methmix.errors import InputError
+    from methmix.errors import MethmixError
     from methmix.files.reference import SPLITS
     from methmix import provenance
     from methmix.shipped import found
+    from methmix.snakemake_runs import take_over
     from methmix.sweep.points import POINT_NAME
     from methmix.workflow import PUBLISHED, Plan, checkpoint
 except ModuleNotFoundError as error:
@@ -45,7 +47,10 @@ try:
     config.update(plan.content)
     # At once, so that results that cannot be written are reported before anything is planned.
     plan.write_record(config["name"])
-except InputError as error:
+    # Not by jobs, which read the workflow too.
+    for words in take_over() if workflow.is_main_process else ():
+        logger.warning(words)
+except MethmixError as error:
     raise WorkflowError(str(error)) from None
 
 

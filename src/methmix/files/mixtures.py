@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.rows import Rows, blocks
 
 SCHEMA_VERSION = 2
@@ -92,7 +92,7 @@ class MixturesWriter:
         cls, path: Path, n_mixtures: int, n_regions: int, tissue_names: list[str], attributes: dict[str, Any]
     ) -> Iterator["MixturesWriter"]:
         """Open a file for writing; it appears under its name only when all mixtures are in it."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+        with new_hdf5(path) as file:
             writer = cls(file, n_mixtures, n_regions, len(tissue_names))
             for key, value in attributes.items():
                 file.attrs[key] = value

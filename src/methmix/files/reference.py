@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.rows import fractions
 
 SCHEMA_VERSION = 2
@@ -211,7 +211,7 @@ def mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
 def write_reference(path: Path, reference: Reference) -> None:
     """Write a reference atomically; the same reference gives the same bytes."""
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with new_hdf5(path) as file:
         for name in ("methylated", "depth"):
             # In one piece and as they are, so that they can be mapped.
             file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)

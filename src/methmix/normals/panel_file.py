@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.normals.amount_calibration import AmountCalibration
 from methmix.normals.background import Background
 from methmix.normals.excess import Excess
@@ -35,7 +35,7 @@ def write_panel(path: Path, panel: Panel) -> None:
     """Write a panel atomically."""
     strings = dict(zip(_TEXTS, (panel.tissues, panel.names, panel.digests), strict=True))
     content = _arrays(panel)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         for name, values in content.items():
             # In single precision what has an axis of regions; the factors are by far the largest.
             file[name] = values.astype(np.float32) if name in _BACKGROUND else values
