@@ -48,7 +48,7 @@ from methmix.training.checkpoint import (
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
-from methmix.training.monitor import Monitor, Validation, check_mixtures
+from methmix.training.monitor import Monitor, Validation, matching_mixtures
 from methmix.training.parallel import Ranks
 from methmix.training.pictures import Pictures
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
@@ -80,7 +80,7 @@ class Trainer:
         job: SlurmJob | None = None,
         start: WarmStart | None = None,
     ) -> None:
-        check_mixtures(validation, reference, arm.phase)
+        validation = matching_mixtures(validation, reference, arm.phase)
         self.experiment, self.folder, self.device = experiment, folder, device
         self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
         self._reference, self._mixtures = reference, validation

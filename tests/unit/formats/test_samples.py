@@ -11,6 +11,7 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.files.mixtures import MixturesWriter
+from methmix.files.seal import seal
 from methmix.formats.file_formats import FORMATS
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import check_files, open_samples
@@ -265,6 +266,7 @@ def test_bad_mixtures(tmp_path, rng):
         read(path, three)
     with h5py.File(path, "r+") as file:
         file["depth"][3, 1], file["mixed_methylation"][3, 1] = 5, 1.5
+    seal(path)
     with pytest.raises(InputError, match=r"mixture 3, region 1: methylation 1\.5, depth 5"):
         read(path, regions())
     path.write_bytes(path.read_bytes()[:900])

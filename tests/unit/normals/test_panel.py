@@ -7,6 +7,7 @@ import torch
 from unit.normals.conftest import TISSUES, donors, fractions, made, plasma, profiles
 
 from methmix.errors import InputError
+from methmix.files.seal import seal
 from methmix.normals.background import fit_background
 from methmix.normals.excess import estimate_excess
 from methmix.normals.panel_file import check_panel, read_panel, write_panel
@@ -124,6 +125,9 @@ def test_a_changed_panel_is_refused(lab, tmp_path, change):
             file[change][0] = "liver"
         else:
             file[change][0] = file[change][0] + 0.001
+    with pytest.raises(InputError, match="was changed after it was written: its digest is missing"):
+        read_panel(path)
+    seal(path)
     with pytest.raises(InputError, match="digest does not hold"):
         read_panel(path)
 
@@ -135,7 +139,7 @@ def test_other_files_and_panels_of_other_models_are_refused(lab, tmp_path):
         read_panel(path)
     with h5py.File(path, "w") as file:
         file.attrs["schema_version"] = 1
-    with pytest.raises(InputError, match="dataset mean is missing"):
+    with pytest.raises(InputError, match="dataset tissues is missing"):
         read_panel(path)
     with pytest.raises(InputError, match="of another genome"):
         check_panel(path, lab.panel, {"model": "m", "genome": "hg19"})
