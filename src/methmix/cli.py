@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from methmix.errors import MethmixError
+from methmix.errors import REMEDIES, InputError, MethmixError, refused
 from methmix.memory import keep_freed_memory, peak_memory_mb
 
 Item = TypeVar("Item")
@@ -68,6 +70,30 @@ def config_option(to: argparse.ArgumentParser) -> None:
     to.add_argument("--config", type=Path, required=True, help="the experiment, for example config/default.yaml")
 
 
+def output_option(
+    to: argparse.ArgumentParser, help: str, *, is_file: bool = False, files: Sequence[str] = (), **argument: Any
+) -> None:
+    """Add ``--output``: a file, or a folder with these ``files``. `run` checks first that they can be written."""
+    to.add_argument("--output", type=Path, help=help, **{"required": True, **argument})
+    to.set_defaults(written=(is_file, tuple(files)))
+
+
+def check_output(path: Path, is_file: bool, files: Sequence[str] = ()) -> None:
+    """Make sure, before anything is computed, that a file, or ``files`` of a folder, can be written."""
+    for name in (path,) if is_file else (path / name for name in files):
+        if name.is_dir():
+            remedy = "give another name, or remove the folder"
+            raise InputError(f"{name}: is a folder, expected the name of a file to write", remedy)
+    folder = path.parent if is_file else path
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"{folder}: cannot write here (it is a file, expected a folder)", "give another name")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        remedy = "make it writable, or write elsewhere"
+        raise InputError(f"{folder}: cannot write here (no permission, or mounted read-only)", remedy)
+
+
 def run(
     body: Callable[[argparse.Namespace], int | None],
     arguments: argparse.ArgumentParser,
@@ -89,6 +115,8 @@ def run(
     for other in ("matplotlib", "h5py", "PIL", "tensorboard"):
         logging.getLogger(other).setLevel(logging.WARNING)
     try:
+        if hasattr(options, "written") and options.output:
+            check_output(options.output, *options.written)
         code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
@@ -121,7 +149,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
         case PermissionError():
             return 2, f"{error.filename}: permission denied\n  make the directory writable or choose another one"
         case MemoryError() | OSError():
-            return 1, f"{type(error).__name__}: {error}"
+            return 1, _of_system(error)
         case KeyboardInterrupt():
             return 130, "interrupted"
     first_line = (str(error).splitlines() or [""])[0]
@@ -130,6 +158,15 @@ def _explained(error: BaseException) -> tuple[int, str]:
         what = ". ".join(first_line.split(". ")[:2]).rstrip(".")
         return 1, f"{what}\n  use a GPU with more free memory"
     return 1, f"{type(error).__name__}: {first_line}\n  --verbose shows where it happened"
+
+
+def _of_system(error: BaseException) -> str:
+    """Word an error of the operating system, which libraries spread over several lines."""
+    number = refused(error)
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    if number is None:
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return f"{where}{os.strerror(number)} (temporary files are in {tempfile.gettempdir()})\n  {REMEDIES[number]}"
 
 
 def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:

@@ -1,4 +1,18 @@
-"""The two kinds of failure of a command."""
+"""The two kinds of failure of a command, and what the operating system may refuse though all input is right."""
+
+import errno
+import re
+from collections.abc import Iterator
+
+# Number of the error -> what to do.
+REMEDIES = {
+    errno.ENOSPC: "free some space there, or write elsewhere, and start the same command again",
+    errno.EDQUOT: "free some of your quota there, or write elsewhere, and start the same command again",
+    errno.EROFS: "write elsewhere: this file system is mounted read-only",
+    errno.EIO: "the disk has failed; write elsewhere, and start the same command again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), and start the same command again",
+    errno.ENFILE: "the machine has too many files open; start the same command again later",
+}
 
 
 class MethmixError(Exception):
@@ -21,3 +35,24 @@ class InputError(MethmixError):
 
 class RunError(MethmixError):
     """A failure while running (disk, memory, diverged training); exit code 1."""
+
+
+def refused(error: BaseException) -> int | None:
+    """Find the number of the operating system's error, one of `REMEDIES`, that another one comes from."""
+    return next((number for cause in _causes(error) if (number := _number(cause)) in REMEDIES), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _number(error: BaseException) -> int | None:
+    """Read the number; HDF5 states it in its text."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    stated = re.search(r"errno = (\d+)", str(error))
+    return int(stated[1]) if stated else None

@@ -17,7 +17,7 @@ from methmix.benchmark.gpu_parts import Account, Deadline, Part
 from methmix.benchmark.gpu_room import DRY, FULL, Room, Sizes
 from methmix.benchmark.measure import machine
 from methmix.errors import InputError
-from methmix.files.atomic import write_text
+from methmix.files.atomic import all_or_none, write_text
 
 logger = logging.getLogger("methmix")
 
@@ -136,6 +136,7 @@ def _driver() -> str:
     return answer.splitlines()[0].strip() if answer.strip() else "unknown"
 
 
+@all_or_none()
 def _write(output: Path, room: Room, account: Account, described: dict[str, Any]) -> None:
     content = {
         "mode": "GPU" if room.on_gpu else "dry run",

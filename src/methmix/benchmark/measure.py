@@ -19,7 +19,7 @@ from methmix.benchmark.apart import STATUS, apart
 from methmix.benchmark.costs import PARTS, PHASE, prepare, solver, streaming, training
 from methmix.config.load import load_arm, load_experiment
 from methmix.errors import InputError
-from methmix.files.atomic import write_text
+from methmix.files.atomic import all_or_none, write_text
 from methmix.pages.render import render
 from methmix.pages.style import BLUE, GREEN, LIGHT_BLUE, ORANGE, TRUTH, colour, drawing, embed
 from methmix.reference.build import build_reference
@@ -51,8 +51,9 @@ def benchmark(config: Path, output: Path, mode: str, device: str) -> None:
     output.mkdir(parents=True, exist_ok=True)
     used = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu")
     content = {"mode": mode, **measure(config, *_SIZES[mode], used, output)}
-    write_text(output / "benchmark.json", json.dumps(content, indent=2) + "\n")
-    write_text(output / "benchmark.html", page(content))
+    with all_or_none():
+        write_text(output / "benchmark.json", json.dumps(content, indent=2) + "\n")
+        write_text(output / "benchmark.html", page(content))
     missed = [check["quantity"] for check in content["checks"] if not check["met"]]
     logger.info("%d targets, missed: %s", len(content["checks"]), "; ".join(missed) or "none")
     logger.info("report written to %s", output / "benchmark.html")

@@ -16,7 +16,8 @@ def main() -> int:
     arguments.add_argument(
         "--validation", type=Path, required=True, help="validation mixtures, for the cuts of controls"
     )
-    arguments.add_argument("--output", type=Path, required=True, help="folder for scores and tables")
+    files = ("scores.npz", "detection.csv", "limits.csv", "detection.json")
+    cli.output_option(arguments, "folder for scores and tables", files=files)
     return cli.run(_body, arguments)
 
 

@@ -24,7 +24,7 @@ from methmix.detection.sensitivity import (
 )
 from methmix.detection.stated_limits import background_name, check_stated_limits
 from methmix.errors import InputError
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.mixtures import matched, read_mixtures
 from methmix.files.reference import Reference, Split, read_reference
 from methmix.metrics import SENSITIVITY
@@ -81,10 +81,11 @@ def measure(
         "notes": json.loads(reference.attributes["notes"]),
         "provenance": provenance.of_measurement(experiment.name, experiment.seed, reference.content_digest),
     }
-    write_scores(output / "scores.npz", scores)
-    for name, table in tables.items():
-        write_csv(output / f"{name}.csv", table)
-    write_text(output / "detection.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    with all_or_none():
+        write_scores(output / "scores.npz", scores)
+        for name, table in tables.items():
+            write_csv(output / f"{name}.csv", table)
+        write_text(output / "detection.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _background_donors(reference: Reference, settings: DetectionSettings) -> dict[str, list[str]]:

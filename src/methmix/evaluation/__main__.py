@@ -6,6 +6,9 @@ from pathlib import Path
 
 from methmix import arms, cli
 
+_TABLES = ("predictions", "per_tissue", "per_mixture", "by_abundance", "tradeoff")
+_FILES = ("metrics.json", *(f"{name}.csv" for name in _TABLES))
+
 
 def main() -> int:
     """Run the command line."""
@@ -16,7 +19,7 @@ def main() -> int:
     arguments.add_argument("--validation", type=Path, required=True, help="mixtures to choose and calibrate on")
     arguments.add_argument("--test", type=Path, required=True, help="mixtures to score")
     arguments.add_argument("--checkpoint", type=Path, help="checkpoint_best.pt; for a trained arm")
-    arguments.add_argument("--output", type=Path, required=True, help="folder for metrics and predictions")
+    cli.output_option(arguments, "folder for metrics and predictions", files=_FILES)
     return cli.run(_body, arguments)
 
 

@@ -21,7 +21,7 @@ from methmix.evaluation.donor_intervals import donor_names, with_donor_intervals
 from methmix.evaluation.estimates import Estimates, estimate, with_probability
 from methmix.evaluation.label_error import label_correlation
 from methmix.evaluation.look_alikes import grouped
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.mixtures import Mixtures, matched, read_mixtures
 from methmix.files.reference import Reference, read_reference
 from methmix.memory import peak_memory_mb
@@ -38,6 +38,7 @@ def evaluate_files(options: argparse.Namespace) -> None:
     evaluate_arm(options.arm, experiment, reference, validation, test, options.checkpoint, options.output)
 
 
+@all_or_none()
 def evaluate_arm(
     arm: str,
     experiment: Experiment,
@@ -123,7 +124,8 @@ def _record(context: Context, estimates: Estimates) -> dict[str, Any]:
     record = estimates.record
     of_training = ("device", "host", "commit", "best_epoch", "warm_start")
     return {
-        "train_seconds": record["train_seconds"],
+        # Of a checkpoint that was copied from where it was made, it is not known.
+        "train_seconds": record.get("train_seconds"),
         "peak_memory_mb": record.get("peak_memory_mb") or round(peak_memory_mb(), 1),
         "n_parameters": record["n_parameters"],
         "choices": estimates.choices,

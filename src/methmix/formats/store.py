@@ -1,5 +1,6 @@
 """Counts of more samples than memory holds, in one temporary file."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from methmix.errors import RunError
 from methmix.rows import blocks
 
 # Methylated and depth of some samples, [n, n_regions] each.
@@ -35,10 +37,21 @@ class CountsStore:
         return self._n
 
     def extend(self, n: int) -> slice:
-        """Add ``n`` samples without reads and return their rows; what is never written takes no space."""
+        """Add ``n`` samples without reads and return their rows; RunError if the disk has no room for them.
+
+        The room is taken at once: were it missing when a map is written to, the process would end without a word.
+        """
         rows = slice(self._n, self._n + n)
+        if size := n * self._row_bytes:
+            try:
+                os.posix_fallocate(self._file.fileno(), rows.start * self._row_bytes, size)
+            except OSError as error:
+                raise RunError(
+                    f"{tempfile.gettempdir()}: cannot hold {size / 2**20:,.0f} MiB of temporary counts "
+                    f"({error.strerror})",
+                    "set TMPDIR to a folder with more room, and start the same command again",
+                ) from None
         self._n = rows.stop
-        self._file.truncate(self._n * self._row_bytes)
         return rows
 
     def mapped(self, rows: slice) -> npt.NDArray[Any]:

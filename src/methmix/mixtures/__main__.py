@@ -17,7 +17,7 @@ def main() -> int:
     arguments.add_argument(
         "--split", required=True, choices=("train", "validation", "test"), help="the split whose donors are mixed"
     )
-    arguments.add_argument("--output", type=Path, required=True, help="mixtures HDF5 to write")
+    cli.output_option(arguments, "mixtures HDF5 to write", is_file=True)
     return cli.run(_body, arguments)
 
 

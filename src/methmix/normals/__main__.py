@@ -30,7 +30,7 @@ def main() -> int:
         "--modification", choices=["5mC", "5mC+5hmC"], help="what samples count, if they count 5hmC apart"
     )
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
-    arguments.add_argument("--output", type=Path, required=True, help="panel to write, .h5")
+    cli.output_option(arguments, "panel to write, .h5", is_file=True)
     return cli.run(_body, arguments)
 
 

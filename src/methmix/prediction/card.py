@@ -12,7 +12,7 @@ from methmix.training.checkpoint import Checkpoint, arm_of, donors
 from methmix.training.record import BORROWED
 
 # What a card has of the record of the training.
-_RECORD = ("n_parameters", "train_seconds", "warm_start", "device", "host", "commit")
+_RECORD = ("n_parameters", "warm_start", "device", "commit")
 # What calibration sets in the weights.
 _CALIBRATED = {
     "intervals": "head.intervals.outside",
@@ -80,7 +80,7 @@ def model_card(checkpoint: Checkpoint, reference: Reference | None = None) -> di
 def card_text(card: dict[str, Any]) -> str:
     """Write a card for a terminal."""
     regions, training, validation = card["regions"], card["training"], card["validation"]
-    seconds, unfinished = training["train_seconds"] or 0, "" if training["finished"] else ", not finished"
+    unfinished = "" if training["finished"] else ", not finished"
     sections = {
         f"methmix {card['arm']} model, {card['phase']}, backbone {card['backbone']}": [card["statement"]],
         f"Tissues: {len(card['tissues'])} (donors)": [_tissue(name, card["donors"]) for name in card["tissues"]],
@@ -96,8 +96,8 @@ def card_text(card: dict[str, Any]) -> str:
             f"{what}: {validation[name]:.4g}" for name, what in _METRICS.items() if name in validation
         ],
         "Training": [
-            f"seed {training['seed']}, commit {training['commit']}, on {training['device']} of {training['host']}",
-            f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters, {seconds:.0f} s{unfinished}",
+            f"seed {training['seed']}, commit {training['commit']}, on {training['device']}",
+            f"best epoch {training['epoch']}, {training['n_parameters']:,} parameters{unfinished}",
             ", ".join(f"{name} {version}" for name, version in training["versions"].items()),
         ],
         "Terms of use of the reference": [f"{name}: {text or 'not stated'}" for name, text in card["terms"].items()],

@@ -6,15 +6,15 @@ import logging
 import sys
 import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import torch
 
+from methmix import cli
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.reference import read_reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.normals.panel import FEWEST, Panel
@@ -30,6 +30,7 @@ from methmix.prediction.output import record_of, render, table, wide
 from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
 from methmix.prediction.restrictions import among_tissues, check_tissues
 from methmix.prediction.sample_files import sample_files
+from methmix.prediction.sample_results import Cohort
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
@@ -50,8 +51,8 @@ def describe(options: argparse.Namespace) -> None:
     if options.format == "text":
         sys.stdout.write(card_text(_card(options, checkpoint)))
         return
-    # Names of machines and folders are left out of what is published.
-    checkpoint.record |= {"host": "a host that is not named", "slurm": {}, "warm_start": {}}
+    # Names of folders are left out of what is published; those of machines always are.
+    checkpoint.record |= {"warm_start": {}}
     publish_checkpoint(options.output, checkpoint, readme(_card(options, checkpoint)))
 
 
@@ -61,6 +62,8 @@ def predict_and_write(options: argparse.Namespace) -> None:
     sheet = read_sheet(options.sheet) if options.sheet else None
     outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
     outputs.append(options.output.with_name(f"{options.output.stem}_wide.csv"))
+    for path in outputs:
+        cli.check_output(path, is_file=True)
     if options.threads:
         torch.set_num_threads(options.threads)
     model, checkpoint = load_model(options.checkpoint)
@@ -70,31 +73,33 @@ def predict_and_write(options: argparse.Namespace) -> None:
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    with ExitStack() as stack:
-        csv_file, json_file, html_file, wide_file = (stack.enter_context(atomic_path(path)) for path in outputs)
-        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="methmix.")))
-        files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, temporary)
+    with tempfile.TemporaryDirectory(prefix="methmix.") as temporary:
+        files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, Path(temporary))
         panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
-        among_tissues(cohort, options.tissues)
-        groups = None
-        if options.control_group:
-            groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
-        record = record_of(cohort, card, groups)
-        whole = table(cohort, record)
-        whole.to_csv(csv_file, index=False)
-        wide(whole).to_csv(wide_file, index=False)
-        json_file.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-        folder = patient_folder(options.output)
-        html_file.write_text(render(cohort, record, folder.name))
-        for name, page in patient_pages(cohort, record, quote(f"../{outputs[2].name}")):
-            stack.enter_context(atomic_path(folder / name)).write_text(page)
-        for ending, content in multiqc_files(record).items():
-            path = stack.enter_context(atomic_path(options.output.with_name(f"{options.output.stem}{ending}")))
-            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    among_tissues(cohort, options.tissues)
+    groups = None
+    if options.control_group:
+        groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
+    _write(cohort, record_of(cohort, card, groups), outputs)
     if sheet:
-        _only(folder, page_names(cohort).values())
+        _only(patient_folder(options.output), page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+@all_or_none()
+def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
+    csv_file, json_file, html_file, wide_file = outputs
+    whole, folder = table(cohort, record), patient_folder(csv_file)
+    write_csv(csv_file, whole)
+    write_csv(wide_file, wide(whole))
+    write_text(json_file, json.dumps(record, indent=2, allow_nan=False) + "\n")
+    write_text(html_file, render(cohort, record, folder.name))
+    for name, page in patient_pages(cohort, record, quote(f"../{html_file.name}")):
+        write_text(folder / name, page)
+    for ending, content in multiqc_files(record).items():
+        path = csv_file.with_name(f"{csv_file.stem}{ending}")
+        write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _only(folder: Path, names: Iterable[str]) -> None:

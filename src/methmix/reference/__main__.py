@@ -26,21 +26,21 @@ def main() -> int:
     )
     build = commands["build"]
     cli.config_option(build)
-    build.add_argument("--output", type=Path, required=True, help="the reference to write, an HDF5 file")
+    cli.output_option(build, "the reference to write, an HDF5 file", is_file=True)
 
     report = commands["report"]
     report.add_argument("--reference", type=Path, required=True, help="the reference, from: build")
-    report.add_argument("--output", type=Path, required=True, help="the page; figures and donors.csv go beside it")
+    cli.output_option(report, "the page; figures and donors.csv go beside it", is_file=True)
 
     fit = commands["fit-variation"]
     fit.add_argument(
         "--counts", required=True, help="counts table with donors named <tissue>-<number>; METHMIX_DATA/ may lead"
     )
     fit.add_argument("--seed", type=int, default=1, help="seed of the redrawn donors")
-    fit.add_argument("--output", type=Path, required=True, help="the parameters to write, a JSON file")
+    cli.output_option(fit, "the parameters to write, a JSON file", is_file=True)
 
     fetch = commands["download"]
-    fetch.add_argument("--output", type=Path, default=Path("data"), help="folder to fill")
+    cli.output_option(fetch, "folder to fill", required=False, default=Path("data"))
     mirror = os.environ.get("METHMIX_MIRROR", BASE_URL)
     fetch.add_argument("--base-url", default=mirror, help="scheme and host, for a mirror, as METHMIX_MIRROR")
     bodies = {"build": _build, "report": _report, "fit-variation": _fit_variation, "download": _download}

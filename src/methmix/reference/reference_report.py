@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from methmix.files.atomic import write_text
+from methmix.files.atomic import all_or_none, write_text
 from methmix.files.reference import SPLITS, Reference
 from methmix.pages.render import render
 from methmix.pages.style import BLUE, GREEN, ORANGE, drawing, image, labelled_rows, save, tissue_columns
@@ -99,6 +99,7 @@ _FIGURES = {
 }
 
 
+@all_or_none()
 def write_report(path: Path, reference: Reference) -> None:
     """Write the page of a reference, and ``donors.csv`` and the figures (``reference_*.png``) beside it."""
     quality = assess(reference)

@@ -31,8 +31,9 @@ def main() -> int:
     for command in (comparison, ablation, folds, donors):
         cli.config_option(command)
         command.add_argument("--arms", nargs="+", default=names(compared=True), help="arms in the order of the table")
-    for command in (comparison, ablation, folds, donors):
-        command.add_argument("--output", type=Path, required=True, help="folder to write to")
+    for name in ("comparison", "ablation", "folds", "donors"):
+        files = (f"{name}.csv", f"{name}.json", "report.html")
+        cli.output_option(commands[name], "folder to write to", files=files)
     comparison.add_argument("--jobs", type=Path, help="folder of Snakemake's benchmark files")
     comparison.add_argument("--draws", type=Path, help="donors.json of several draws of donors; it need not exist")
     bodies = dict(zip(commands, (_comparison, _detection, _ablation, _folds, _donors), strict=True))

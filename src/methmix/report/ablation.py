@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from methmix.arms import MAIN
 from methmix.config.experiment import Variant
 from methmix.config.load import effective_variants, load_experiment
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.pages.style import LIGHT_BLUE, colour, drawing, mark, percent_axis, save
 from methmix.pages.wording import between, in_unit
 from methmix.report.arm_results import read_result
@@ -22,6 +22,7 @@ logger = logging.getLogger("methmix")
 _SHOWN = ("mae", "spurious_per_mixture", "missed_per_mixture", "presence_ece")
 
 
+@all_or_none()
 def write_ablation(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
     """Write ``ablation.csv``, ``ablation.png`` and ``report.html``; each run is a ``results/<name>/<phase>``."""
     table = read_ablation(runs, arms, effective_variants(load_experiment(config), runs[0].name))

@@ -11,7 +11,7 @@ import pandas as pd
 from methmix import provenance, seeds
 from methmix.arms import MAIN
 from methmix.config.load import load_experiment
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.pages.miami import largest_proportion, miami
 from methmix.pages.render import render
 from methmix.pages.style import Image, image, save
@@ -50,6 +50,7 @@ _FIGURES_OF_ARMS = (
 )
 
 
+@all_or_none()
 def write_comparison(
     config: Path, folder: Path, arms: list[str], benchmarks: Path | None, draws: Path | None, output: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from methmix.detection.sensitivity import SHIPPED, THRESHOLDS, Threshold
-from methmix.files.atomic import write_text
+from methmix.files.atomic import all_or_none, write_text
 from methmix.pages.render import render
 from methmix.pages.style import image, save
 from methmix.pages.wording import percent
@@ -26,6 +26,7 @@ from methmix.report.detection_figure import (
 logger = logging.getLogger("methmix")
 
 
+@all_or_none()
 def write_detection_page(folder: Path) -> None:
     """Write ``detection.png`` and ``detection.html`` into the folder that ``python -m methmix.detection`` wrote."""
     record, sensitivities, limits = (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from methmix.arms import ARMS, MAIN
 from methmix.config.load import load_experiment
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.pages.style import TRUTH, colour, drawing, mark, percent_axis, save
 from methmix.pages.wording import between, in_unit, plural
 from methmix.report.arm_differences import difference, draw_differences, over_draws
@@ -24,6 +24,7 @@ logger = logging.getLogger("methmix")
 _SHOWN = ("mae", "spurious_per_mixture", "missed_per_mixture", "prediction_ratio")
 
 
+@all_or_none()
 def write_donors(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
     """Write ``donors.json``, ``donors.csv``, ``donors.png`` and ``report.html``.
 

@@ -16,7 +16,7 @@ from methmix.errors import InputError
 from methmix.evaluation.bootstrap import with_intervals
 from methmix.evaluation.donor_intervals import with_donor_intervals
 from methmix.evaluation.look_alikes import grouped
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.pages.style import colour, drawing, mark, percent_axis, save
 from methmix.pages.wording import between, in_unit
 from methmix.report.arm_results import ArmResult, read_arms
@@ -32,6 +32,7 @@ _PER_MIXTURE = ("spurious_per_mixture", "missed_per_mixture", "false_mass", "pre
 _ALL, _JOINED = "all folds", "all folds, grouped"
 
 
+@all_or_none()
 def write_folds(config: Path, runs: list[Path], arms: list[str], output: Path) -> None:
     """Write ``folds.csv``, ``folds.json``, ``folds.png`` and ``report.html``; a run is a ``results/<name>/<phase>``."""
     experiment = load_experiment(config)

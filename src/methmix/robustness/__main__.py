@@ -17,7 +17,8 @@ def main() -> int:
     arguments.add_argument("--reference", type=Path, required=True, help="reference.h5 of the experiment")
     arguments.add_argument("--checkpoint", type=Path, required=True, help="checkpoint_best.pt of the sparse arm")
     arguments.add_argument("--mixtures", type=int, default=_MIXTURES, help="mixtures of each situation")
-    arguments.add_argument("--output", type=Path, required=True, help="folder to write to")
+    files = ("robustness.json", "robustness.csv", "report.html")
+    cli.output_option(arguments, "folder to write to", files=files)
     return cli.run(_body, arguments)
 
 

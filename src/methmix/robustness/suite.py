@@ -19,7 +19,7 @@ from methmix.config.phases import Recipe
 from methmix.errors import InputError
 from methmix.evaluation.controls import CONTROLS, Context
 from methmix.evaluation.estimates import load_for, predict_mixtures
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference, read_reference
 from methmix.mixtures.recipes import draw_proportions
@@ -158,6 +158,7 @@ def suite_table(found: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@all_or_none()
 def write_suite(output: Path, record: dict[str, Any]) -> None:
     """Write ``robustness.json``, ``robustness.csv`` and ``report.html``; what is not held goes to standard output."""
     for situation in record["situations"]:

@@ -15,7 +15,8 @@ def main() -> int:
     arguments.add_argument("--checkpoint", type=Path, required=True, help="checkpoint_best.pt of the sparse arm")
     arguments.add_argument("--depth", type=float, help="mean depth to thin to; by default what 90 %% of controls reach")
     arguments.add_argument("--repeats", type=int, default=3, help="divisions of the controls into panel and spiked")
-    arguments.add_argument("--output", type=Path, required=True, help="folder to write to")
+    files = ("spikes.json", "spikes.csv", "report.html")
+    cli.output_option(arguments, "folder to write to", files=files)
     return cli.run(_body, arguments)
 
 

@@ -21,7 +21,7 @@ from methmix.config.load import load_experiment
 from methmix.errors import InputError
 from methmix.evaluation.controls import Context
 from methmix.evaluation.estimates import load_for
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.reference import Reference, read_reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, predict
@@ -143,6 +143,7 @@ class SpikeSuite:
         return panel_of_counts(self._model, self._checkpoint, controls, proportions, self.columns, rng)
 
 
+@all_or_none()
 def write_spikes(
     options: argparse.Namespace, experiment: Experiment, reference: Reference, suite: SpikeSuite, asked: Sequence[Asked]
 ) -> None:

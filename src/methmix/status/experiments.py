@@ -14,9 +14,10 @@ from methmix.cli import duration
 from methmix.config.experiment import Experiment
 from methmix.config.load import load_experiment
 from methmix.errors import InputError, MethmixError
+from methmix.files.owner import read_owner
 from methmix.status.evidence import Log, Seen, newest_log, training_progress, works_elsewhere
 from methmix.status.planned_steps import Step, found_trainings, planned_steps
-from methmix.training.lock import LOCK, is_alive, read_owner
+from methmix.training.lock import LOCK, is_alive
 
 State = Literal["done", "running", "queued", "stopped", "failed", "unknown", "next", "waiting"]
 # States that are reported step by step; of the others, arms are listed in one row.

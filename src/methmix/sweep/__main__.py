@@ -6,6 +6,12 @@ from pathlib import Path
 
 from methmix import cli
 
+_FILES = {
+    "suggest": (),
+    "choose": ("choice.json", "points.csv", "runs.csv", "recommended.yaml", "experiment.yaml"),
+    "report": ("sweep.html", "test.json"),
+}
+
 
 def main() -> int:
     """Run the command line."""
@@ -18,10 +24,10 @@ def main() -> int:
             "report": "the page, with the chosen point and the shipped one on test",
         },
     )
-    for command in commands.values():
+    for name, command in commands.items():
         cli.config_option(command)
         command.add_argument("--runs", type=Path, nargs="+", required=True, help="results/<name>/<phase> of each seed")
-        command.add_argument("--output", type=Path, required=True, help="folder of the sweep")
+        cli.output_option(command, "folder of the sweep", files=_FILES[name])
     commands["suggest"].add_argument("--generation", type=int, required=True, help="which one; the first is 1")
     bodies = dict(zip(commands, (_suggest, _choose, _report), strict=True))
     return cli.run(lambda options: bodies[options.command](options), arguments)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.config.load import to_yaml
-from methmix.files.atomic import write_csv, write_text
+from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.report.arm_results import read_result
 from methmix.sweep.points import Point, SweptArm, setting_text
 
@@ -103,6 +103,7 @@ def recommended(whole: pd.DataFrame, error: float) -> str:
     return str(as_good.sort_values(["changed", "mae_mean"], kind="stable").iloc[0]["point"])
 
 
+@all_or_none()
 def choose(swept: SweptArm, points: list[Point], runs: list[Path], output: Path) -> None:
     """Choose on validation, and write ``runs.csv``, ``points.csv``, ``choice.json`` and ``recommended.yaml``.
 

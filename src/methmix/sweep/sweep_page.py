@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from methmix import seeds
-from methmix.files.atomic import write_text
+from methmix.files.atomic import all_or_none, write_text
 from methmix.pages.render import render
 from methmix.pages.style import image, save
 from methmix.pages.wording import percent, shown
@@ -29,6 +29,7 @@ _REMEDY = "run: snakemake sweep_phase2"
 _POOLED = ("true", "predicted", "probability")
 
 
+@all_or_none()
 def write_sweep_page(swept: SweptArm, runs: list[Path], output: Path) -> None:
     """Write ``sweep.html``, ``test.json`` and the figures ``front.png``, ``map.png`` and ``parallel.png``.
 

@@ -58,7 +58,8 @@ def main() -> int:
         help="checkpoint of the phase that training.warm_start names; by default that of the experiment's results; "
         "a dry run, of fewer regions, starts without",
     )
-    add("--output", type=Path, help="run folder; by default that of the arm, or else results/<name>/<phase>/<arm>")
+    what_folder = "run folder; by default that of the arm, or else results/<name>/<phase>/<arm>"
+    cli.output_option(arguments, what_folder, required=False, files=("training.lock",))
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. training.epochs=3")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     add(

@@ -24,7 +24,9 @@ from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
 from methmix.formats.identity import least_correlation
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
+from methmix.training.canonical import canonical
 from methmix.training.model_folder import read_folder, write_folder
+from methmix.training.training_costs import add_costs, without_costs, write_costs
 
 logger = logging.getLogger("methmix")
 
@@ -128,14 +130,16 @@ def donors(reference: Reference) -> dict[str, list[int]]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(_content(checkpoint), temporary)
+    """Write a checkpoint atomically, what it has cost beside it; the same state gives the same bytes."""
+    write_costs(path.parent, checkpoint)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        # Into an open file: to a path, torch would write its name too, which is a temporary one.
+        torch.save(canonical(_content(without_costs(checkpoint))), file)
 
 
 def publish_checkpoint(folder: Path, checkpoint: Checkpoint, card: str) -> None:
     """Write a checkpoint and its card as a folder, from which `load_checkpoint` reads it too."""
-    write_folder(folder, _content(checkpoint), card)
+    write_folder(folder, _content(without_costs(checkpoint)), card)
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -159,7 +163,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: is damaged or not a checkpoint ({first_line})",
             "copy it again from where it was made, or train again",
         ) from None
-    return _checked(path, content)
+    checkpoint = _checked(path, content)
+    add_costs(path, checkpoint)
+    return checkpoint
 
 
 def _checked(path: Path, content: Any) -> Checkpoint:

@@ -9,20 +9,16 @@ started elsewhere; its process finds the lock taken over before it writes the ne
 import json
 import logging
 import os
-import platform
-import subprocess
 import threading
 import time
-import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from methmix.errors import RunError
 from methmix.files.atomic import create_text, write_text
+from methmix.files.owner import is_gone, read_owner, this_process
 
 # Whoever asks for the owner of a lock need not wait for torch.
 if TYPE_CHECKING:
@@ -38,58 +34,6 @@ _SILENT_SECONDS = 120.0
 # How long an owner that is about to end is waited for.
 _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 1.0
-# The start of a process is counted from the boot, and clocks are set.
-_CLOCK_SECONDS = 60.0
-_ENDED_IN_SLURM = {
-    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
-    *("OUT_OF_MEMORY", "PENDING", "PREEMPTED", "REQUEUED", "TIMEOUT"),
-}
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who holds a lock.
-
-    ``token`` is different for every process that ever held one. ``process_started``, in seconds since the epoch,
-    distinguishes the process from a later one of the same number. Outside SLURM, job and restarts are empty and 0.
-    """
-
-    token: str
-    host: str
-    process: int
-    process_started: float
-    job_id: str
-    restarts: int
-    since: str
-
-    def __str__(self) -> str:
-        job = f", SLURM job {self.job_id}" if self.job_id else ""
-        return f"host {self.host}, process {self.process}{job}, since {self.since}"
-
-
-def this_process(job: "SlurmJob | None" = None) -> Owner:
-    """Describe this process as the owner of a lock; ``job`` is the SLURM job around it."""
-    return Owner(
-        token=uuid.uuid4().hex,
-        host=platform.node(),
-        process=os.getpid(),
-        process_started=psutil.Process().create_time(),
-        job_id=job.id if job else "",
-        restarts=job.restarts if job else 0,
-        since=time.strftime("%Y-%m-%d %H:%M:%S"),
-    )
-
-
-def read_owner(path: Path) -> Owner | None:
-    """Read who holds the lock in a file, None if there is none; RunError if it is no lock."""
-    try:
-        content = json.loads(path.read_text())
-        return Owner(**{field.name: content[field.name] for field in fields(Owner)})
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        remedy = "remove it if no training runs in this folder"
-        raise RunError(f"{path}: is not a lock of ours", remedy) from None
 
 
 def is_alive(path: Path) -> bool | None:
@@ -98,10 +42,10 @@ def is_alive(path: Path) -> bool | None:
     The owner's process is looked up on the same host; on another one SLURM is asked about its job. It must have touched
     the lock lately as well: this may be the copy of a lock, and a process may end before its job.
     """
-    owner, me = read_owner(path), this_process()
+    owner, me = read_owner(path), this_process("")
     if owner is None:
         return False
-    gone = _is_gone(owner, me)
+    gone = is_gone(owner, me)
     if gone is False and time.time() - _beat(path) > _SILENT_SECONDS:
         return None
     return None if gone is None else not gone
@@ -113,7 +57,7 @@ class RunLock:
     def __init__(self, folder: Path, job: "SlurmJob | None") -> None:
         self.path = folder / LOCK
         self._folder = folder
-        self._me = this_process(job)
+        self._me = this_process(job.id, job.restarts) if job else this_process("")
         self._text = json.dumps(asdict(self._me), indent=2) + "\n"
         self._ended = threading.Event()
 
@@ -129,7 +73,7 @@ class RunLock:
             if owner == self._me:
                 # Over NFS an answer can be lost: it was created all the same.
                 break
-            gone, now = _is_gone(owner, self._me), time.monotonic()
+            gone, now = is_gone(owner, self._me), time.monotonic()
             if gone is None:
                 if _beat(self.path) != beat:
                     beat, beat_seen, gone = _beat(self.path), now, False
@@ -176,27 +120,3 @@ def _beat(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _is_gone(owner: Owner, me: Owner) -> bool | None:
-    """Whether the owner of a lock is gone; None if unknown."""
-    if owner.job_id and owner.job_id == me.job_id and owner.restarts < me.restarts:
-        # SLURM has started this job again, so it holds the earlier start for dead.
-        return True
-    if owner.host == me.host:
-        try:
-            return bool(abs(psutil.Process(owner.process).create_time() - owner.process_started) > _CLOCK_SECONDS)
-        except psutil.NoSuchProcess:
-            return True
-    return _job_is_gone(owner.job_id) if owner.job_id and owner.job_id != me.job_id else None
-
-
-def _job_is_gone(job_id: str) -> bool | None:
-    command = ["squeue", "--noheader", "--states=all", f"--jobs={job_id}", "--format=%T"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    # A job that is not shown may be another cluster's, or hidden from us.
-    state = answer.stdout.strip()
-    return state in _ENDED_IN_SLURM if answer.returncode == 0 and state else None

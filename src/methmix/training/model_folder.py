@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path, write_text
+from methmix.files.atomic import all_or_none, atomic_path, write_text
 from methmix.provenance import sha256
 
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -21,6 +21,7 @@ _LEFT_OUT: Final[dict[str, Any]] = {"optimiser": {}, "history": [], "epoch_sums"
 _HINT: Final = "get the whole folder again, or use the checkpoint that it was made from"
 
 
+@all_or_none()
 def write_folder(folder: Path, content: dict[str, Any], card: str) -> None:
     """Write what a checkpoint file contains, as `methmix.training.checkpoint` reads it, and its card.
 

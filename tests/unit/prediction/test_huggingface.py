@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from methmix.prediction.card import model_card
 from methmix.prediction.huggingface import readme
 from methmix.training.checkpoint import load_checkpoint, load_model, publish_checkpoint
+from methmix.training.training_costs import without_costs
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def test_it_is_the_checkpoint_without_what_resuming_needs(folder, checkpoint):
     for name, tensor in own.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name]) and tensor.dtype == other.state_dict()[name].dtype
     assert after.region_names == before.region_names and after.regions.keys() == before.regions.keys()
+    before = without_costs(before)
     for name in ("arm", "tissue_names", "genome", "reference_digest", "identity", "best", "record", "finished"):
         assert getattr(after, name) == getattr(before, name), name
     assert after.history == [] and after.optimiser == {}
@@ -48,7 +50,7 @@ def test_the_command_writes_it_and_predicts_with_it(command, checkpoint, counts,
     assert tables[0] == tables[1]
     record = json.loads((folder / "config.json").read_text())["record"]
     # Names of machines and folders are left out.
-    assert (record["host"], record["slurm"], record["warm_start"]) == ("a host that is not named", {}, {})
+    assert not {"host", "slurm"} & record.keys() and record["warm_start"] == {}
 
 
 @pytest.mark.parametrize(
