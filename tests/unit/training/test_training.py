@@ -530,7 +530,7 @@ class TestCheckpointErrors:
     def test_other_version(self, path):
         content = torch.load(path, weights_only=True)
         torch.save({**content, "format_version": 99}, path)
-        with pytest.raises(InputError, match="expected 2, found 99"):
+        with pytest.raises(InputError, match="expected 3, found 99"):
             load_checkpoint(path)
 
     def test_other_tissues(self, path, data):
