@@ -28,6 +28,7 @@ from methmix.models.registry import build_model
 from methmix.training.canonical import canonical
 from methmix.training.former_versions import present_weights
 from methmix.training.model_folder import read_folder, write_folder
+from methmix.training.soundness import check_finite
 from methmix.training.training_costs import add_costs, without_costs, write_costs
 
 logger = logging.getLogger("methmix")
@@ -128,7 +129,12 @@ def donors(reference: Reference) -> dict[str, list[int]]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically, what it has cost beside it; the same state gives the same bytes."""
+    """Write a checkpoint atomically, what it has cost beside it; the same state gives the same bytes.
+
+    RunError, and nothing is written, if a weight, a buffer, the state of the optimiser or a value of the best epoch is
+    not finite.
+    """
+    check_finite(path, checkpoint)
     write_costs(path.parent, checkpoint)
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
