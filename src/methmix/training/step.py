@@ -69,7 +69,7 @@ class TrainingStep:
         sums = [begun.get(name, 0.0) for name in self._names]
         self._sums = torch.tensor(sums, dtype=torch.float64, device=device)
         running = (b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var")))
-        self._state = [*model.parameters(), *running]
+        self._state: list[Tensor] = [*model.parameters(), *running]
         # Number of the step, from 1 on, and of the first one that went wrong, 0 for none.
         self._number, self._first_wrong = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
 
@@ -115,8 +115,8 @@ class TrainingStep:
 
     def _look(self, loss: Tensor) -> None:
         """Note whether this is the first step that went wrong."""
-        # The largest absolute value; NaN if there is any.
-        fine = torch.nn.utils.get_total_norm(self._state, norm_type=math.inf).isfinite()
+        # A sum is finite only if all of its terms are, and takes a fraction of the time of looking at each.
+        fine = torch.stack([part.sum() for part in self._state]).sum().isfinite()
         if self._n_ranks == 1:
             fine = fine & loss.isfinite()
         self._first_wrong.copy_(torch.where(fine | (self._first_wrong > 0), self._first_wrong, self._number))
