@@ -17,6 +17,7 @@ from methmix.config.section import Changes
 from methmix.config.sweep import Range, SampledSearch, Sweep
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
+from methmix.files.json_file import read_json
 
 # What a point that has a folder of its own is called, as a regular expression.
 POINT_NAME = "(original|sparse)-[0-9a-f]{10}"
@@ -116,12 +117,11 @@ def write_generation(path: Path, points: list[Point]) -> None:
 
 
 def _read_generation(path: Path) -> dict[str, Changes]:
-    try:
-        content: dict[str, Changes] = json.loads(path.read_text())["points"]
-    except (ValueError, TypeError, KeyError) as error:
-        remedy = "delete it: its points are suggested again, and those that are trained are kept"
-        raise InputError(f"{path}: is damaged ({type(error).__name__}: {error})", remedy) from None
-    return content
+    remedy = "delete it: its points are suggested again, and those that are trained are kept"
+    points = read_json(path, remedy, ("points",))["points"]
+    if not isinstance(points, dict) or not all(isinstance(changes, dict) for changes in points.values()):
+        raise InputError(f"{path}: is damaged (points: expected what each changes, by name)", remedy)
+    return points
 
 
 def distinct(points: Iterable[Point]) -> list[Point]:
