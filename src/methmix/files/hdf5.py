@@ -1,7 +1,6 @@
 """Opening HDF5 files, with clear errors: what is damaged, incomplete or not what is expected is refused."""
 
 import errno
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ from methmix.errors import InputError
 from methmix.files.schema import TEXT, FileSchema, plain
 from methmix.files.seal import check_seal
 
-logger = logging.getLogger("methmix")
-
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EAGAIN)
 # What h5py raises for content that is damaged or that it has no type for.
 _DAMAGE = (
@@ -40,12 +38,16 @@ def open_hdf5(path: Path, schema: FileSchema) -> tuple[h5py.File, dict[str, Any]
         raise InputError(
             f"{path}: there is no such file", f"it is made by {schema.made_by}" if schema.made_by else ""
         )  # fmt: skip
-    # Damaged HDF5 can crash its library.
-    sealed = bool(schema.versions) and check_seal(path, schema.remedy)
+    # Damaged HDF5 can crash its library, or never end.
+    if schema.version is not None and _is_hdf5(path) and not check_seal(path, schema.remedy):
+        raise InputError(
+            f"{path}: has no digest: truncated, changed after it was written, or of an earlier version of methmix",
+            schema.remedy,
+        )
     file = _opened(path, schema)
     try:
         with readable(path, schema):
-            _check_version(path, file, schema, sealed)
+            _check_version(path, file, schema)
             return file, schema.check(path, file)
     except BaseException:
         file.close()
@@ -66,17 +68,15 @@ def _opened(path: Path, schema: FileSchema) -> h5py.File:
         raise InputError(f"{path}: is truncated or not HDF5 ({_first_line(error)})", schema.remedy) from None
 
 
-def _check_version(path: Path, file: h5py.File, schema: FileSchema, sealed: bool) -> None:
-    if not schema.versions:
-        return
-    found, latest = plain(file.attrs.get("schema_version")), schema.versions[-1]
-    if not isinstance(found, int) or isinstance(found, bool) or found not in schema.versions:
-        raise InputError(f"{path}: schema_version: expected {latest}, found {found!s:.20}", schema.remedy)
-    if found < latest:
-        message = "%s: is of an earlier version, whose files have no digest: damage of it cannot be seen; %s"
-        logger.warning(message, path, schema.remedy)
-    elif not sealed:
-        raise InputError(f"{path}: was changed after it was written: its digest is missing", schema.remedy)
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
+def _check_version(path: Path, file: h5py.File, schema: FileSchema) -> None:
+    found = plain(file.attrs.get("schema_version"))
+    if schema.version is not None and (type(found) is not int or found != schema.version):
+        raise InputError(f"{path}: schema_version: expected {schema.version}, found {found!s:.20}", schema.remedy)
 
 
 def read_dataset(path: Path, file: h5py.File, schema: FileSchema, name: str) -> Any:

@@ -24,15 +24,14 @@ _BLOCK = 100
 _PROPORTIONS = Dataset("float32", ("mixtures", "tissues"), low=0, high=1 + 1e-6)
 SCHEMA = FileSchema(
     made_by="python -m methmix.mixtures",
-    versions=(2, 3),
+    version=3,
     datasets={
         "mixed_methylation": Dataset("float32", ("mixtures", "regions"), low=0, high=1, missing=True),
         "depth": Dataset("uint16", ("mixtures", "regions"), low=0),
         "true_proportions": _PROPORTIONS,
         "label_proportions": _PROPORTIONS,
         "mixture_info": Dataset(TEXT, ("mixtures",)),
-        # Of version 3 on; the regions of earlier files are those of their reference, in its order.
-        **{name: replace(column, optional=True) for name, column in REGIONS.items()},
+        **REGIONS,
     },
     attributes={
         "tissue_names": Attribute("texts", size="tissues", optional=False),
@@ -88,7 +87,7 @@ class Mixtures:
     attributes
         phase, split, seed, the digest of tissues and regions, and what the reference was.
     regions
-        chrom, start, end of each region; empty where the file has none, whose regions are those of its reference.
+        chrom, start, end of each region; empty for mixtures in memory, whose regions are those of their reference.
     """
 
     methylation: Rows
@@ -124,24 +123,22 @@ class MixturesWriter:
         cls,
         path: Path,
         n_mixtures: int,
-        n_regions: int,
+        regions: pd.DataFrame,
         tissue_names: list[str],
         attributes: dict[str, Any],
-        regions: pd.DataFrame | None = None,
     ) -> Iterator["MixturesWriter"]:
         """Open a file for writing; it appears under its name only when all mixtures are in it."""
         with atomic_path(path) as temporary:
             with h5py.File(temporary, "w", locking=False) as file:
-                writer = cls(file, n_mixtures, n_regions, len(tissue_names))
-                if regions is not None:
-                    write_regions(file, regions)
+                writer = cls(file, n_mixtures, len(regions), len(tissue_names))
+                write_regions(file, regions)
                 for key, value in attributes.items():
                     file.attrs[key] = value
                 file.attrs["tissue_names"] = np.array(tissue_names, dtype=h5py.string_dtype())
                 file.attrs["n_tissues"] = len(tissue_names)
-                file.attrs["n_regions"] = n_regions
+                file.attrs["n_regions"] = len(regions)
                 file.attrs["n_mixtures"] = n_mixtures
-                file.attrs["schema_version"] = SCHEMA.versions[-1]
+                file.attrs["schema_version"] = SCHEMA.version
                 yield writer
                 if writer._written != n_mixtures:
                     raise RuntimeError(f"{path}: {writer._written} of {n_mixtures} mixtures were written")
@@ -187,7 +184,7 @@ def read_mixtures(path: Path) -> Mixtures:
         info=_read_info(path, file),
         tissue_names=attributes.pop("tissue_names"),
         attributes=attributes,
-        regions=read_file_regions(path, file),
+        regions=read_regions(path, file, SCHEMA),
     )
     for name, values in (("true", mixtures.proportions), ("label", mixtures.label_proportions)):
         if not np.allclose(values.sum(axis=1), 1, atol=1e-5):
@@ -195,11 +192,6 @@ def read_mixtures(path: Path) -> Mixtures:
     for rows in blocks(len(mixtures), _BLOCK):
         check_reads(path, rows.start, mixtures.methylation[rows], mixtures.depth[rows])
     return mixtures
-
-
-def read_file_regions(path: Path, file: h5py.File) -> pd.DataFrame:
-    """Read the regions of an open mixtures file; empty if it has none."""
-    return read_regions(path, file, SCHEMA) if "regions" in file else pd.DataFrame()
 
 
 def check_reads(path: Path, first: int, methylation: npt.NDArray[Any], depth: npt.NDArray[Any]) -> None:
@@ -232,7 +224,7 @@ def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
 def matched(mixtures: Mixtures, reference: Reference, what: str) -> Mixtures:
     """Give mixtures with tissues and regions in the order of a reference; `InputError` unless they are the same sets.
 
-    ``what`` names the mixtures. Regions that their file does not name are those of the reference that it names.
+    ``what`` names the mixtures.
     """
     if mixtures.attributes.get("reference_digest") != reference.content_digest:
         raise InputError(f"{what} were made of another reference", "make them again: python -m methmix.mixtures")

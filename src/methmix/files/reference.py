@@ -31,7 +31,7 @@ REGIONS = {
 }
 SCHEMA = FileSchema(
     made_by="python -m methmix.reference build",
-    versions=(2, 3),
+    version=3,
     datasets={
         **dict.fromkeys(_TEXTS, Dataset(TEXT, ("donors",))),
         **REGIONS,
@@ -247,7 +247,7 @@ def _write(file: h5py.File, reference: Reference) -> None:
         file.attrs[key] = value
     file.attrs["composition_known"] = reference.known_composition is not None
     file.attrs["content_digest"] = reference.content_digest
-    file.attrs["schema_version"] = SCHEMA.versions[-1]
+    file.attrs["schema_version"] = SCHEMA.version
 
 
 def write_regions(file: h5py.File, regions: pd.DataFrame) -> None:

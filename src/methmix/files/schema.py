@@ -72,15 +72,14 @@ class FileSchema:
     ----------
     made_by
         The command that makes such files, for hints; None for files that are not of ours.
-    versions
-        Versions that the reader understands, the latest last, which has a seal (`methmix.files.seal`); none: files
-        without version and seal.
+    version
+        Version that the reader understands, of a file that has a seal (`methmix.files.seal`); None: files without.
     most_compressed
         How many times the stored bytes a dataset may claim, beyond a size that is no danger.
     """
 
     made_by: str | None
-    versions: tuple[int, ...]
+    version: int | None
     datasets: Mapping[str, Dataset]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     most_compressed: int = 4

@@ -31,7 +31,7 @@ _OF_TISSUE = Dataset("float64", ("controls", "tissues"))
 _QUANTILES = Dataset("float64", ("tissues", "amounts"))
 SCHEMA = FileSchema(
     made_by="python -m methmix.normals",
-    versions=(1, 2),
+    version=2,
     datasets={
         "tissues": Dataset(TEXT, ("tissues",)),
         **dict.fromkeys(("controls/names", "controls/digests"), Dataset(TEXT, ("controls",))),
@@ -66,7 +66,7 @@ def write_panel(path: Path, panel: Panel) -> None:
                 file[name] = values.astype(SCHEMA.datasets[name].dtype)
             for name, texts in strings.items():
                 file.create_dataset(name, data=np.array(texts, dtype=h5py.string_dtype()))
-            file.attrs["schema_version"] = SCHEMA.versions[-1]
+            file.attrs["schema_version"] = SCHEMA.version
             file.attrs["shrinkage"] = panel.shrinkage
             file.attrs["attributes"] = json.dumps(panel.attributes)
             file.attrs["digest"] = _digest(file)

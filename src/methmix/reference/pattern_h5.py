@@ -30,7 +30,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _METHYLATED, _MISSING = 1, 2
 # Patterns compress well: most positions of the padded regions are missing.
 SCHEMA = FileSchema(
-    None, (), {"methylation": Dataset("uint8", ("samples", "regions", "positions"))}, most_compressed=200
+    None, None, {"methylation": Dataset("uint8", ("samples", "regions", "positions"))}, most_compressed=200
 )  # fmt: skip
 # How much of the file is held at a time, unless one of its chunks is larger; a call is one byte.
 BLOCK_BYTES = 2**24

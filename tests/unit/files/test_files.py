@@ -18,6 +18,7 @@ from methmix.files.reference import Reference, digest, read_reference, write_ref
 from methmix.files.seal import seal
 
 TISSUES = ["Blood", "Colon", "Liver"]
+REGIONS = pd.DataFrame({"chrom": "chr1", "start": np.arange(50) * 10, "end": np.arange(50) * 10 + 5})
 
 
 def _content(n: int, n_regions: int = 50) -> dict:
@@ -38,7 +39,7 @@ def _rows(content: dict, start: int, stop: int) -> dict:
 
 def _write_mixtures(path: Path, n: int = 12) -> dict:
     content = _content(n)
-    with MixturesWriter.open(path, n, 50, TISSUES, {"phase": "phase2", "split": "test", "seed": 1}) as writer:
+    with MixturesWriter.open(path, n, REGIONS, TISSUES, {"phase": "phase2", "split": "test", "seed": 1}) as writer:
         writer.append(**_rows(content, 0, 7))
         writer.append(**_rows(content, 7, n))
     return content
@@ -143,7 +144,7 @@ def test_same_content_same_bytes(reference, reference_file, tmp_path):
 def test_very_deep_reads_are_capped_not_wrapped(tmp_path):
     content = _content(1)
     content["depth"] = np.where(content["depth"] > 0, 70_000, 0)
-    with MixturesWriter.open(tmp_path / "deep.h5", 1, 50, TISSUES, {}) as writer:
+    with MixturesWriter.open(tmp_path / "deep.h5", 1, REGIONS, TISSUES, {}) as writer:
         writer.append(**content)
     assert read_mixtures(tmp_path / "deep.h5").depth[:].max() == 65_535
 
@@ -154,7 +155,7 @@ def test_truncated(read, made, kept, request):
     path = request.getfixturevalue(made)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    _refused(read, path, "is truncated or not HDF5")
+    _refused(read, path, "has no digest: truncated")
 
 
 def test_damaged_in_the_middle(reference_file):
@@ -269,7 +270,7 @@ def test_mixtures_without_tissue_names(mixtures_file):
 def test_nothing_is_left_after_a_failure(tmp_path):
     path = tmp_path / "folder" / "mixtures.h5"
     content = _content(12)
-    with pytest.raises(KeyboardInterrupt), MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
+    with pytest.raises(KeyboardInterrupt), MixturesWriter.open(path, 12, REGIONS, TISSUES, {}) as writer:
         writer.append(**_rows(content, 0, 7))
         raise KeyboardInterrupt
     assert list(path.parent.iterdir()) == []
@@ -277,7 +278,7 @@ def test_nothing_is_left_after_a_failure(tmp_path):
 
 def test_a_file_with_too_few_mixtures_is_not_kept(tmp_path):
     path = tmp_path / "mixtures.h5"
-    made = MixturesWriter.open(path, 12, 50, TISSUES, {})
+    made = MixturesWriter.open(path, 12, REGIONS, TISSUES, {})
     with pytest.raises(RuntimeError, match="7 of 12 mixtures"), made as writer:
         writer.append(**_rows(_content(12), 0, 7))
     assert list(tmp_path.iterdir()) == []
