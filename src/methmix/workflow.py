@@ -22,6 +22,7 @@ from methmix.config.load import (
 from methmix.config.phases import Phase
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
+from methmix.files.json_file import read_json
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.shipped import found
 from methmix.sweep.points import SweptArm
@@ -213,7 +214,8 @@ class Plan:
 
     def confirmations(self, checkpoints: Any, wildcards: Any) -> list[str]:
         """Name the evaluations of the recommended and the shipped point with all seeds, once they are chosen."""
-        chosen = json.loads(Path(checkpoints.choose.get(**_of_sweep(wildcards)).output.choice).read_text())
+        choice = Path(checkpoints.choose.get(**_of_sweep(wildcards)).output.choice)
+        chosen = read_json(choice, "delete it: it is made again", ("recommended", "shipped"))
         folders = dict.fromkeys(chosen[which]["folder"] for which in ("recommended", "shipped"))
         file = "evaluation/metrics.json"
         return [f"results/{run}/{wildcards.phase}/{folder}/{file}" for folder in folders for run in self.sweep_runs]

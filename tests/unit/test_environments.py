@@ -103,7 +103,7 @@ def test_one_version_of_methmix():
 
 def test_the_recipe_needs_what_the_package_needs():
     recipe = yaml.safe_load((ROOT / "recipe/recipe.yaml").read_text())["requirements"]
-    conda_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    conda_names = {"torch": "pytorch", "matplotlib": "matplotlib-base", "xxhash": "python-xxhash"}
 
     def named(texts):
         found = [Requirement(text.replace(" ", "", 1)) for text in texts]

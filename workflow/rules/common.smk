@@ -21,7 +21,8 @@ if source.is_dir():
 
 try:
     from methmix.arms import names
-    from methmix.errors import MethmixError
+    from methmix.config.yaml_files import read
+    from methmix.errors import InputError, MethmixError
     from methmix.files.reference import SPLITS
     from methmix import provenance
     from methmix.shipped import found
@@ -36,6 +37,20 @@ except ModuleNotFoundError as error:
 # Of the code beside this workflow, which is what jobs run, whatever this process has loaded.
 package = source / "methmix" if source.is_dir() else provenance.PACKAGE
 source_digest = partial(provenance.source_digest, package=package)
+
+# Nothing is merged into a configuration that the command line names.
+own_config = not workflow.configfiles and os.path.exists("config/config.yaml")
+try:
+    # Snakemake's own loader would run expressions; of files that the command line names it has, before this line.
+    for file in ["config/config.yaml"] if own_config else workflow.configfiles:
+        read(Path(file))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+if own_config:
+
+    configfile: "config/config.yaml"
+
 
 try:
     # What is given without a file is laid over the default experiment.

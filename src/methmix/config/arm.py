@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from methmix.config.phases import Phase, number_of
-from methmix.config.section import Count, Counts, Fraction, Positive, Probability, Section, Weight
+from methmix.config.section import Count, Fraction, Positive, Probability, Section, Weight, Width, Widths
 
 Auto = Annotated[Literal["auto"], Tag("auto")]
 _EITHER = Discriminator(lambda value: "auto" if isinstance(value, str) else "stated")
@@ -41,7 +41,7 @@ class MlpSettings(_Backbone):
     """Hidden layers, each a linear map, batch normalisation, ReLU and dropout."""
 
     backbone: Literal["mlp"]
-    hidden_sizes: Counts = Field([512, 512, 512, 2048], description="width of each layer")
+    hidden_sizes: Widths = Field([512, 512, 512, 2048], description="width of each layer")
 
 
 class ReferenceBackboneSettings(_Backbone):
@@ -52,7 +52,7 @@ class ReferenceBackboneSettings(_Backbone):
     """
 
     backbone: Literal["reference"]
-    head_size: Count = Field(48, description="width of the small network")
+    head_size: Width = Field(48, description="width of the small network")
     errors_in_variables: _AutoSwitch = Field(
         "auto", description="account for the sampling error of the profiles; auto: chosen from the training donors"
     )

@@ -33,9 +33,9 @@ class MixtureSettings(Section):
     """How many mixtures there are, how deep, and what is in them."""
 
     mean_depths: Positives = Field([10.0, 30.0, 50.0, 100.0, 500.0], description="mean reads per region; one is drawn")
-    n_train_preview: Count = Field(100, description="mixtures in the train file, for inspection only")
-    n_validation: int = Field(1000, ge=10, description="mixtures in the validation file")
-    n_test: int = Field(1000, ge=10, description="mixtures in the test file")
+    n_train_preview: int = Field(100, ge=1, le=1_000_000, description="mixtures in the train file, for inspection only")
+    n_validation: int = Field(1000, ge=10, le=1_000_000, description="mixtures in the validation file")
+    n_test: int = Field(1000, ge=10, le=1_000_000, description="mixtures in the test file")
     recipes: dict[Phase, Recipe] = Field(min_length=1, description="what the mixtures of each phase consist of")
 
 

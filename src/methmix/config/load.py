@@ -15,7 +15,7 @@ from methmix.config.phases import Phase
 from methmix.config.section import DISCRIMINATORS
 from methmix.config.sheets import DonorRow, SampleRow
 from methmix.config.sweep import Sweep
-from methmix.config.yaml_files import Document, Location, laid_over, parse, read
+from methmix.config.yaml_files import Document, Location, laid_over, parse, read, read_again
 from methmix.errors import InputError
 from methmix.shipped import found
 
@@ -56,6 +56,7 @@ def load_sweep(path: Path) -> Sweep:
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
     """Validate the content of an experiment as Snakemake has it: of the file, with what its command line changes."""
     document = read(path) if found(path).is_file() else Document(path, {})
+    content = read_again(path, content) if document.content else content
     unchanged = {key for key, value in content.items() if document.content.get(key) == value}
     places = {location: place for location, place in document.places.items() if location[0] in unchanged}
     return _validated(_EXPERIMENT, Document(path, content, places))
@@ -170,6 +171,8 @@ def _validated(adapter: TypeAdapter[Settings], document: Document, above: tuple[
         message = "\n".join(f"{document.place(where)}: {what}" for where, what in problems)
         old = adapter is _ARM and document.content.get("arm") == "sparse" and "missing key" in message
         hint = "an old configuration? compare with config/phase2_sparse.yaml" if old else ""
+        if adapter is _EXPERIMENT and message.count("missing key") > 1:
+            hint = "a file that states only what is different names the one that it changes: base: default.yaml"
         raise InputError(message, hint) from None
 
 

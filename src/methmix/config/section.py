@@ -45,6 +45,8 @@ def _sum_to_one(proportions: dict[str, float]) -> dict[str, float]:
 DISTINCT, ASCENDING = AfterValidator(_distinct), AfterValidator(_ascending)
 Count = Annotated[int, Field(ge=1)]
 Counts = Annotated[list[Count], Field(min_length=1)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Widths = Annotated[list[Width], Field(min_length=1, max_length=32)]
 Positive = Annotated[float, Field(gt=0)]
 Positives = Annotated[list[Positive], Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0)]

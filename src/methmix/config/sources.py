@@ -1,10 +1,15 @@
 """The sources of a reference, one section each; ``reference.source`` chooses."""
 
+import os
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from methmix.bounds import LIFT
 from methmix.config.section import DISTINCT, Minority, Section
+
+# A thousand donors in five million regions: 40 GB.
+_MOST_COUNTS = 5 * 10**9
 
 
 class SplitSettings(Section):
@@ -75,6 +80,12 @@ class SimulatedReference(_Reference):
             raise ValueError("tissues: at least two tissues are needed")
         if self.n_donors < 3 * n:
             raise ValueError(f"n_donors: {self.n_donors} is too few, {n} tissues need at least {3 * n}")
+        counts = self.n_donors * self.n_regions
+        if counts > _MOST_COUNTS and os.environ.get(LIFT) != "1":
+            raise ValueError(
+                f"n_donors: {counts:,} counts of all donors and regions, more than the bound of {_MOST_COUNTS:,}, "
+                f"which {LIFT}=1 in the environment lifts"
+            )
         return self
 
 

@@ -25,7 +25,7 @@ from methmix.detection.sensitivity import (
 from methmix.detection.stated_limits import background_name, check_stated_limits
 from methmix.errors import InputError
 from methmix.files.atomic import all_or_none, write_csv, write_text
-from methmix.files.mixtures import read_mixtures
+from methmix.files.mixtures import matched, read_mixtures
 from methmix.files.reference import Reference, Split, read_reference
 from methmix.metrics import SENSITIVITY
 from methmix.reference.unseen_donors import unseen_donors
@@ -42,7 +42,8 @@ def measure_files(options: argparse.Namespace) -> None:
     if experiment.detection is None:
         raise InputError(f"{options.config}: missing key detection", "config/default.yaml has one to begin with")
     reference = read_reference(options.reference)
-    scorers = make_scorers(reference, experiment, options.checkpoints, read_mixtures(options.validation))
+    validation = matched(read_mixtures(options.validation), reference, "the validation mixtures")
+    scorers = make_scorers(reference, experiment, options.checkpoints, validation)
     measure(options.output, experiment, experiment.detection, reference, scorers)
 
 

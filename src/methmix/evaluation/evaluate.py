@@ -22,7 +22,7 @@ from methmix.evaluation.estimates import Estimates, estimate, with_probability
 from methmix.evaluation.label_error import label_correlation
 from methmix.evaluation.look_alikes import grouped
 from methmix.files.atomic import all_or_none, write_csv, write_text
-from methmix.files.mixtures import Mixtures, read_mixtures
+from methmix.files.mixtures import Mixtures, matched, read_mixtures
 from methmix.files.reference import Reference, read_reference
 from methmix.memory import peak_memory_mb
 from methmix.models.prediction import Prediction
@@ -52,16 +52,22 @@ def evaluate_arm(
 
     Everything is chosen and calibrated on ``validation``; ``test`` is only predicted and scored.
     """
+    validation, test = (
+        matched(mixtures, reference, f"the {split} mixtures")
+        for split, mixtures in (("validation", validation), ("test", test))
+    )
     for split, mixtures in (("validation", validation), ("test", test)):
-        made_of, found = (mixtures.attributes.get(name) for name in ("reference_digest", "split"))
-        if made_of != reference.content_digest:
-            hint = "make them again: python -m methmix.mixtures"
-            raise InputError(f"the {split} mixtures were made of another reference", hint)
-        if found != split:
+        if (found := mixtures.attributes.get("split")) != split:
             raise InputError(
                 f"the {split} mixtures are those of split {found!r}",
                 "name the file of that split: --validation and --test are different mixtures",
             )
+    phases = [mixtures.attributes.get("phase") for mixtures in (validation, test)]
+    if phases[0] != phases[1] or phases[1] not in experiment.mixtures.recipes:
+        raise InputError(
+            f"the validation mixtures are of {phases[0]}, the test mixtures of {phases[1]}",
+            "name two files of one phase of the experiment",
+        )
     started = time.monotonic()
     context = Context(reference, experiment, test.attributes["phase"])
     estimates = estimate(arm, context, validation, test, checkpoint)

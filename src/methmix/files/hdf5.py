@@ -1,63 +1,101 @@
-"""Opening HDF5 files, with clear errors."""
+"""Opening HDF5 files, with clear errors: what is damaged, incomplete or not what is expected is refused."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from methmix.errors import InputError
+from methmix.files.schema import TEXT, FileSchema, plain
+from methmix.files.seal import check_seal
 
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EAGAIN)
+# What h5py raises for content that is damaged or that it has no type for.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
-def open_hdf5(path: Path, made_by: str | None, schema_version: int | None, datasets: dict[str, int]) -> h5py.File:
-    """Open a file for reading and check its version and datasets.
+def open_hdf5(path: Path, schema: FileSchema) -> tuple[h5py.File, dict[str, Any]]:
+    """Open a file for reading and check its structure; returns it with its attributes.
 
-    Parameters
-    ----------
-    made_by
-        The command that makes such a file, for the hint; None for a file that is not of ours.
-    schema_version
-        Version that the reader understands; None if such files have none.
-    datasets
-        Name of each dataset that must be there -> its number of axes.
+    A file that was damaged or edited after it was written is refused before it is interpreted: its seal does not hold.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file", f"it is made by {made_by}" if made_by else "")
+        raise InputError(
+            f"{path}: there is no such file", f"it is made by {schema.made_by}" if schema.made_by else ""
+        )  # fmt: skip
+    # Damaged HDF5 can crash its library, or never end.
+    if schema.version is not None and _is_hdf5(path) and not check_seal(path, schema.remedy):
+        raise InputError(
+            f"{path}: has no digest: truncated, changed after it was written, or of an earlier version of methmix",
+            schema.remedy,
+        )
+    file = _opened(path, schema)
+    try:
+        with readable(path, schema):
+            _check_version(path, file, schema)
+            return file, schema.check(path, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _opened(path: Path, schema: FileSchema) -> h5py.File:
     try:
         # Files are written under another name and then renamed, so that none is read half; a lock, which not every file
         # system grants, is not needed.
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if error.errno in _NO_LOCK or "unable to lock" in str(error):
+        return h5py.File(path, "r", locking=False)
+    except _DAMAGE as error:
+        if getattr(error, "errno", None) in _NO_LOCK or "unable to lock" in str(error):
             raise InputError(
                 f"{path}: cannot be locked, though it may be whole ({error})",
                 "its file system grants no locks: set HDF5_USE_FILE_LOCKING=FALSE in the environment",
             ) from None
-        raise InputError(f"{path}: is truncated or not HDF5 ({error})", _again(made_by)) from None
-    found = file.attrs.get("schema_version")
-    if schema_version is not None and found != schema_version:
-        raise InputError(f"{path}: schema_version: expected {schema_version}, found {found}", _again(made_by))
-    for name, n_axes in datasets.items():
-        if not isinstance(file.get(name), h5py.Dataset):
-            raise InputError(f"{path}: dataset {name} is missing", _again(made_by))
-        if file[name].ndim != n_axes:
-            raise InputError(
-                f"{path}: dataset {name}: expected {n_axes} axes, found shape {file[name].shape}", _again(made_by)
-            )
-    return file
+        raise InputError(f"{path}: is truncated or not HDF5 ({_first_line(error)})", schema.remedy) from None
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
+def _check_version(path: Path, file: h5py.File, schema: FileSchema) -> None:
+    found = plain(file.attrs.get("schema_version"))
+    if schema.version is not None and (type(found) is not int or found != schema.version):
+        raise InputError(f"{path}: schema_version: expected {schema.version}, found {found!s:.20}", schema.remedy)
+
+
+def read_dataset(path: Path, file: h5py.File, schema: FileSchema, name: str) -> Any:
+    """Read a dataset of an open file whole and check its values: an array, or a list of text."""
+    with readable(path, schema):
+        values = file[name].asstr()[:] if schema.datasets[name].dtype == TEXT else file[name][:]
+    schema.datasets[name].check_values(f"{path}: {name}", values, schema.remedy)
+    return values if isinstance(values, np.ndarray) and values.dtype != object else values.tolist()
 
 
 @contextmanager
-def readable(path: Path, made_by: str | None) -> Iterator[None]:
-    """Report a failure to read the file in the block as damage of the file."""
+def readable(path: Path, schema: FileSchema) -> Iterator[None]:
+    """Report a failure to read the file in the block, which does nothing else, as damage of the file."""
     try:
         yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read to its end, it is damaged ({error})", _again(made_by)) from None
+    except _DAMAGE as error:
+        message = f"{path}: cannot be read to its end, it is damaged ({_first_line(error)})"
+        raise InputError(message, schema.remedy) from None
 
 
-def _again(made_by: str | None) -> str:
-    return f"make it again with {made_by}" if made_by else "copy it again from where it was made"
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

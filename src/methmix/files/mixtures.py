@@ -3,41 +3,68 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from methmix.errors import InputError
-from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.hdf5 import open_hdf5, read_dataset, readable
 from methmix.files.new_hdf5 import new_hdf5
+from methmix.files.reference import REGIONS, Reference, read_regions, write_regions
+from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
 from methmix.rows import Rows, blocks
 
-SCHEMA_VERSION = 2
-_MADE_BY = "python -m methmix.mixtures"
-_AGAIN = f"make it again with {_MADE_BY}"
 _BLOCK = 100
-_DATASETS = {"mixed_methylation": 2, "depth": 2, "true_proportions": 2, "label_proportions": 2, "mixture_info": 1}
+_PROPORTIONS = Dataset("float32", ("mixtures", "tissues"), low=0, high=1 + 1e-6)
+SCHEMA = FileSchema(
+    made_by="python -m methmix.mixtures",
+    version=3,
+    datasets={
+        "mixed_methylation": Dataset("float32", ("mixtures", "regions"), low=0, high=1, missing=True),
+        "depth": Dataset("uint16", ("mixtures", "regions"), low=0),
+        "true_proportions": _PROPORTIONS,
+        "label_proportions": _PROPORTIONS,
+        "mixture_info": Dataset(TEXT, ("mixtures",)),
+        **REGIONS,
+    },
+    attributes={
+        "tissue_names": Attribute("texts", size="tissues", optional=False),
+        **{f"n_{size}": Attribute("integer", size=size) for size in ("mixtures", "regions", "tissues")},
+        **dict.fromkeys(("phase", "split", "reference_source", "reference_digest"), Attribute("text")),
+        "seed": Attribute("integer"),
+        "recipe": Attribute("json object"),
+        "notes": Attribute("json list"),
+    },
+)
 
 
 class FileRows:
-    """The rows of a dataset of an open file, read when they are indexed: ``rows[2:5]``, ``rows[7]``, ``rows[:]``."""
+    """The rows of a dataset of an open file, read when they are indexed: ``rows[2:5]``, ``rows[7]``, ``rows[:]``.
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        self._dataset = dataset
-        self.shape: tuple[int, ...] = dataset.shape
+    Columns are in the order of the file, or those of ``columns``.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, columns: npt.NDArray[np.intp] | None = None) -> None:
+        self._dataset, self._columns = dataset, columns
+        self.shape: tuple[int, ...] = (len(dataset), dataset.shape[1] if columns is None else len(columns))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: int | slice) -> npt.NDArray[Any]:
         """Read one row or some."""
-        with readable(Path(self._dataset.file.filename), _MADE_BY):
+        with readable(Path(self._dataset.file.filename), SCHEMA):
             found: npt.NDArray[Any] = self._dataset[rows]
-        return found
+        return found if self._columns is None else found[..., self._columns]
+
+    def with_columns(self, columns: npt.NDArray[np.intp]) -> "FileRows":
+        """Give the same rows with other columns, by their places in these rows."""
+        return FileRows(self._dataset, columns if self._columns is None else self._columns[columns])
 
 
 @dataclass(frozen=True)
@@ -58,6 +85,8 @@ class Mixtures:
         Per mixture: donors, their proportions, mean depth, seed.
     attributes
         phase, split, seed, the digest of tissues and regions, and what the reference was.
+    regions
+        chrom, start, end of each region; empty for mixtures in memory, whose regions are those of their reference.
     """
 
     methylation: Rows
@@ -67,6 +96,7 @@ class Mixtures:
     info: list[dict[str, Any]]
     tissue_names: list[str]
     attributes: dict[str, Any]
+    regions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __len__(self) -> int:
         return len(self.proportions)
@@ -89,18 +119,24 @@ class MixturesWriter:
     @classmethod
     @contextmanager
     def open(
-        cls, path: Path, n_mixtures: int, n_regions: int, tissue_names: list[str], attributes: dict[str, Any]
+        cls,
+        path: Path,
+        n_mixtures: int,
+        regions: pd.DataFrame,
+        tissue_names: list[str],
+        attributes: dict[str, Any],
     ) -> Iterator["MixturesWriter"]:
         """Open a file for writing; it appears under its name only when all mixtures are in it."""
         with new_hdf5(path) as file:
-            writer = cls(file, n_mixtures, n_regions, len(tissue_names))
+            writer = cls(file, n_mixtures, len(regions), len(tissue_names))
+            write_regions(file, regions)
             for key, value in attributes.items():
                 file.attrs[key] = value
             file.attrs["tissue_names"] = np.array(tissue_names, dtype=h5py.string_dtype())
             file.attrs["n_tissues"] = len(tissue_names)
-            file.attrs["n_regions"] = n_regions
+            file.attrs["n_regions"] = len(regions)
             file.attrs["n_mixtures"] = n_mixtures
-            file.attrs["schema_version"] = SCHEMA_VERSION
+            file.attrs["schema_version"] = SCHEMA.version
             yield writer
             if writer._written != n_mixtures:
                 raise RuntimeError(f"{path}: {writer._written} of {n_mixtures} mixtures were written")
@@ -129,51 +165,97 @@ def mixture_ids(n: int) -> list[str]:
     return [f"Mixture_{number}" for number in range(1, n + 1)]
 
 
-def open_mixtures(path: Path) -> h5py.File:
-    """Open a mixtures file, to read some rows of it."""
-    return open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS)
+def open_mixtures(path: Path) -> tuple[h5py.File, dict[str, Any]]:
+    """Open a mixtures file, to read some rows of it; returns it with its attributes."""
+    return open_hdf5(path, SCHEMA)
 
 
 def read_mixtures(path: Path) -> Mixtures:
-    """Open a mixtures file and validate shapes and values; its reads stay in the file."""
-    file = open_mixtures(path)
-    attributes = dict(file.attrs)
-    if "tissue_names" not in attributes:
-        raise InputError(f"{path}: attribute tissue_names is missing", _AGAIN)
+    """Open a mixtures file and validate its content; its reads stay in the file."""
+    file, attributes = open_mixtures(path)
     mixtures = Mixtures(
         methylation=FileRows(file["mixed_methylation"]),
         depth=FileRows(file["depth"]),
-        proportions=FileRows(file["true_proportions"])[:],
-        label_proportions=FileRows(file["label_proportions"])[:],
+        proportions=read_dataset(path, file, SCHEMA, "true_proportions"),
+        label_proportions=read_dataset(path, file, SCHEMA, "label_proportions"),
         info=_read_info(path, file),
-        tissue_names=[str(name) for name in attributes.pop("tissue_names")],
+        tissue_names=attributes.pop("tissue_names"),
         attributes=attributes,
+        regions=read_regions(path, file, SCHEMA),
     )
-    _check(path, mixtures)
+    for name, values in (("true", mixtures.proportions), ("label", mixtures.label_proportions)):
+        if not np.allclose(values.sum(axis=1), 1, atol=1e-5):
+            raise InputError(f"{path}: {name}_proportions: rows do not sum to 1", SCHEMA.remedy)
+    for rows in blocks(len(mixtures), _BLOCK):
+        check_reads(path, rows.start, mixtures.methylation[rows], mixtures.depth[rows])
     return mixtures
 
 
+def check_reads(path: Path, first: int, methylation: npt.NDArray[Any], depth: npt.NDArray[Any]) -> None:
+    """Check a block of mixtures, the number of the first of which is given: 0-1, NaN exactly where depth is 0."""
+    unread = depth == 0
+    wrong = ~((methylation >= 0) & (methylation <= 1)) & ~(unread & np.isnan(methylation))
+    wrong |= unread & ~np.isnan(methylation)
+    if wrong.any():
+        row, region = np.argwhere(wrong)[0]
+        raise InputError(
+            f"{path}: mixture {first + row}, region {region}: methylation {methylation[row, region]}, "
+            f"depth {depth[row, region]:.0f}; expected 0-1, and NaN exactly where depth is 0",
+            SCHEMA.remedy,
+        )
+
+
 def _read_info(path: Path, file: h5py.File) -> list[dict[str, Any]]:
-    try:
-        with readable(path, _MADE_BY):
-            return [json.loads(text) for text in file["mixture_info"].asstr()[:]]
-    except ValueError as error:
-        raise InputError(f"{path}: mixture_info is not JSON ({error})", _AGAIN) from None
+    info = []
+    for number, text in enumerate(read_dataset(path, file, SCHEMA, "mixture_info")):
+        try:
+            entry = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: mixture_info {number} is not JSON ({error})", SCHEMA.remedy) from None
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: mixture_info {number}: expected a JSON object, found {text:.40}", SCHEMA.remedy)
+        info.append(entry)
+    return info
 
 
-def _check(path: Path, mixtures: Mixtures) -> None:
-    shape = mixtures.methylation.shape
-    if mixtures.depth.shape != shape:
-        raise InputError(f"{path}: depth has shape {mixtures.depth.shape}, expected {shape}", _AGAIN)
-    expected = (shape[0], len(mixtures.tissue_names))
-    for name, values in (("true", mixtures.proportions), ("label", mixtures.label_proportions)):
-        if values.shape != expected:
-            raise InputError(f"{path}: {name}_proportions has shape {values.shape}, expected {expected}", _AGAIN)
-        if not np.allclose(values.sum(axis=1), 1, atol=1e-5):
-            raise InputError(f"{path}: {name}_proportions: rows do not sum to 1", _AGAIN)
-    for rows in blocks(len(mixtures), _BLOCK):
-        methylation, depth = mixtures.methylation[rows], mixtures.depth[rows]
-        if (np.isnan(methylation) != (depth == 0)).any():
-            raise InputError(f"{path}: mixed_methylation must be NaN exactly where depth is 0", _AGAIN)
-        if np.nanmin(methylation, initial=0) < 0 or np.nanmax(methylation, initial=1) > 1:
-            raise InputError(f"{path}: mixed_methylation: values outside 0-1", _AGAIN)
+def matched(mixtures: Mixtures, reference: Reference, what: str) -> Mixtures:
+    """Give mixtures with tissues and regions in the order of a reference; `InputError` unless they are the same sets.
+
+    ``what`` names the mixtures.
+    """
+    if mixtures.attributes.get("reference_digest") != reference.content_digest:
+        raise InputError(f"{what} were made of another reference", "make them again: python -m methmix.mixtures")
+    tissues = places(mixtures.tissue_names, reference.tissue_names, f"{what}: tissues")
+    if tissues is not None:
+        of_tissues = {name: getattr(mixtures, name)[:, tissues] for name in ("proportions", "label_proportions")}
+        mixtures = replace(mixtures, tissue_names=reference.tissue_names, **of_tissues)
+    if mixtures.regions.empty:
+        return mixtures
+    regions = places(region_keys(mixtures.regions), region_keys(reference.regions), f"{what}: regions")
+    if regions is not None:
+        methylation, depth = (_columns(values, regions) for values in (mixtures.methylation, mixtures.depth))
+        mixtures = replace(mixtures, regions=reference.regions, methylation=methylation, depth=depth)
+    return mixtures
+
+
+def region_keys(regions: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Name regions by their coordinates."""
+    return list(zip(*(regions[name].tolist() for name in ("chrom", "start", "end")), strict=True))
+
+
+def places(found: list[Any], expected: list[Any], what: str) -> npt.NDArray[np.intp] | None:
+    """Give the place of each expected name among those found; None if they stand in the same order."""
+    if found == expected:
+        return None
+    place = {name: number for number, name in enumerate(found)}
+    if len(place) != len(found) or set(expected) != set(place):
+        other = next(iter(set(expected) ^ set(place)), "a duplicate")
+        raise InputError(
+            f"{what} are not those expected: {len(found)} found, {len(expected)} expected; in one only: {other}",
+            "make them again of this reference: python -m methmix.mixtures",
+        )
+    return np.array([place[name] for name in expected])
+
+
+def _columns(values: Rows, columns: npt.NDArray[np.intp]) -> Rows:
+    return values.with_columns(columns) if isinstance(values, FileRows) else values[:][:, columns]

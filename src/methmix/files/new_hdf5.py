@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 
 from methmix.files.atomic import atomic_path
+from methmix.files.seal import seal
 
 # That there is room for what HDF5 writes first is known before it begins.
 _FIRST_BYTES = 1 << 16
@@ -15,7 +16,7 @@ _FIRST_BYTES = 1 << 16
 
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Give a file to write to, which appears under its name when the block ends well."""
+    """Give a file to write to, which appears under its name, with its seal, when the block ends well."""
     with atomic_path(path) as temporary:
         with temporary.open("wb") as empty:
             os.posix_fallocate(empty.fileno(), 0, _FIRST_BYTES)
@@ -29,6 +30,7 @@ def new_hdf5(path: Path) -> Iterator[h5py.File]:
             raise
         finally:
             file.close()
+        seal(temporary)
 
 
 def _forget(file: h5py.File) -> None:

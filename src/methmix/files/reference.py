@@ -12,27 +12,42 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.hdf5 import open_hdf5, read_dataset, readable
 from methmix.files.new_hdf5 import new_hdf5
+from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
 from methmix.rows import fractions
 
-SCHEMA_VERSION = 2
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_DATASETS = {
-    "methylated": 2,
-    "depth": 2,
-    "donors": 1,
-    "tissues": 1,
-    "split": 1,
-    "composition": 2,
-    "regions/chrom": 1,
-    "regions/start": 1,
-    "regions/end": 1,
-}
 # A region in wgbstools' numbering of the CpGs of a genome; not every source has it.
 CPG_COLUMNS = ("start_cpg", "end_cpg")
+_TEXTS = ("donors", "tissues", "split")
+REGIONS = {
+    "regions/chrom": Dataset(TEXT, ("regions",)),
+    "regions/start": Dataset("int64", ("regions",), low=0),
+    "regions/end": Dataset("int64", ("regions",), low=0),
+    **{f"regions/{name}": Dataset("int64", ("regions",), low=0, optional=True) for name in CPG_COLUMNS},
+}
+SCHEMA = FileSchema(
+    made_by="python -m methmix.reference build",
+    version=3,
+    datasets={
+        **dict.fromkeys(_TEXTS, Dataset(TEXT, ("donors",))),
+        **REGIONS,
+        # `Reference` checks their values, donor by donor: they stay in the file.
+        **dict.fromkeys(("methylated", "depth"), Dataset("int32", ("donors", "regions"))),
+        "composition": Dataset("float32", ("donors", "tissues"), low=0, high=1),
+    },
+    attributes={
+        **dict.fromkeys(("genome", "source", "measure", "modification", "licence", "terms_of_use"), Attribute("text")),
+        **dict.fromkeys(("sha256", "versions", "settings"), Attribute("json object")),
+        "seed": Attribute("integer"),
+        "notes": Attribute("json list"),
+        "composition_known": Attribute("flag"),
+        "content_digest": Attribute("text", optional=False),
+    },
+)
 
 
 class Fractions:
@@ -215,46 +230,53 @@ def write_reference(path: Path, reference: Reference) -> None:
         for name in ("methylated", "depth"):
             # In one piece and as they are, so that they can be mapped.
             file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)
-        for name in ("donors", "tissues", "split"):
+        for name in _TEXTS:
             file.create_dataset(name, data=getattr(reference, name), dtype=text)
         file.create_dataset("composition", data=reference.composition, dtype=np.float32)
-        file.create_dataset("regions/chrom", data=reference.regions["chrom"].astype(str).tolist(), dtype=text)
-        for name in ("start", "end", *(name for name in CPG_COLUMNS if name in reference.regions)):
-            file.create_dataset(f"regions/{name}", data=reference.regions[name].to_numpy(dtype=np.int64))
+        write_regions(file, reference.regions)
         for key, value in reference.attributes.items():
             file.attrs[key] = value
         file.attrs["composition_known"] = reference.known_composition is not None
         file.attrs["content_digest"] = reference.content_digest
-        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["schema_version"] = SCHEMA.version
+
+
+def write_regions(file: h5py.File, regions: pd.DataFrame) -> None:
+    """Write regions, as `Reference` has them, to an open file."""
+    file.create_dataset("regions/chrom", data=regions["chrom"].astype(str).tolist(), dtype=h5py.string_dtype())
+    for name in ("start", "end", *(name for name in CPG_COLUMNS if name in regions)):
+        file.create_dataset(f"regions/{name}", data=regions[name].to_numpy(dtype=np.int64))
+
+
+def read_regions(path: Path, file: h5py.File, schema: FileSchema) -> pd.DataFrame:
+    """Read the regions of an open file."""
+    columns = [name for name in REGIONS if name in file]
+    regions = pd.DataFrame({name.split("/")[1]: read_dataset(path, file, schema, name) for name in columns})
+    if (backwards := (regions["end"] < regions["start"]).to_numpy()).any():
+        row = int(backwards.argmax())
+        raise InputError(f"{path}: regions: region {row} ends before it begins", schema.remedy)
+    return regions
 
 
 def read_reference(path: Path) -> Reference:
     """Read a reference; its counts are mapped into memory."""
-    made_by = "python -m methmix.reference build"
-    with open_hdf5(path, made_by, SCHEMA_VERSION, _DATASETS) as file, readable(path, made_by):
-        regions = {
-            "chrom": file["regions/chrom"].asstr()[:],
-            "start": file["regions/start"][:],
-            "end": file["regions/end"][:],
-            **{name: file["regions"][name][:] for name in CPG_COLUMNS if name in file["regions"]},
-        }
-        if len({len(column) for column in regions.values()}) > 1:
-            raise InputError(f"{path}: regions: columns differ in length", f"make it again with {made_by}")
-        attributes = dict(file.attrs)
+    file, attributes = open_hdf5(path, SCHEMA)
+    with file:
+        known, written = attributes.pop("composition_known", False), attributes.pop("content_digest")
         content: dict[str, Any] = {
-            **{name: _mapped(path, file[name]) for name in ("methylated", "depth")},
-            **{name: list(file[name].asstr()[:]) for name in ("donors", "tissues", "split")},
-            "regions": pd.DataFrame(regions),
-            "known_composition": file["composition"][:] if attributes.pop("composition_known", False) else None,
+            **{name: read_dataset(path, file, SCHEMA, name) for name in _TEXTS},
+            "regions": read_regions(path, file, SCHEMA),
+            "known_composition": read_dataset(path, file, SCHEMA, "composition") if known else None,
         }
+        with readable(path, SCHEMA):
+            content |= {name: _mapped(path, file[name]) for name in ("methylated", "depth")}
     attributes.pop("schema_version")
-    written = attributes.pop("content_digest", None)
     try:
         reference = Reference(**content, attributes=attributes)
     except InputError as error:
-        raise InputError(f"{path}: {error}", f"make it again with {made_by}") from None
+        raise InputError(f"{path}: {error}", SCHEMA.remedy) from None
     if written != reference.content_digest:
-        raise InputError(f"{path}: is damaged: its content is not what was written", f"make it again with {made_by}")
+        raise InputError(f"{path}: is damaged: its content is not what was written", SCHEMA.remedy)
     return reference
 
 

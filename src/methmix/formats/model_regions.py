@@ -1,7 +1,5 @@
 """The regions of a model, as its checkpoint has them."""
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -26,15 +24,12 @@ def region_set(regions: Mapping[str, Any], genome: str, reference_digest: str | 
 
 def read_model_regions(path: Path) -> tuple[RegionSet, Mapping[str, Any]]:
     """Read the regions of a checkpoint, and all that it has of them; the model is not built."""
-    import torch  # heavy, and not needed to read samples
+    from methmix.files.checkpoint_file import read_checkpoint_file  # torch is heavy, and not needed to read samples
 
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        regions, digest = content["regions"], content["identity"].get("reference")
-        if "backbone.mean" in content["model"]:  # models of before that was recorded
-            regions = {"mean_methylation": content["model"]["backbone.mean"].mean(dim=0), **regions}
-        return region_set(regions, str(content["genome"]), digest), regions
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: is damaged or not a checkpoint", "copy it again from where it was made") from None
+    content = read_checkpoint_file(path)
+    regions, weights = content["regions"], content["model"]
+    if "backbone.mean" in weights:  # models of before that was recorded
+        regions = {"mean_methylation": weights["backbone.mean"].mean(dim=0), **regions}
+    return region_set(regions, content["genome"], content["identity"].get("reference")), regions

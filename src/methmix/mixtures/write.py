@@ -36,7 +36,7 @@ def write_mixtures(experiment: Experiment, reference: Reference, phase: Phase, s
         "notes": reference.attributes["notes"],
     }
     starts = range(0, n, _BLOCK)
-    with MixturesWriter.open(output, n, len(reference.regions), reference.tissue_names, attributes) as writer:
+    with MixturesWriter.open(output, n, reference.regions, reference.tissue_names, attributes) as writer:
         for start in cli.progress(starts, f"{split} mixtures, blocks of {_BLOCK}", len(starts)):
             number = start // _BLOCK
             rng = seeds.generator(experiment.seed, "mixtures", phase, split, number)

@@ -5,17 +5,23 @@ which an estimate such as this one is within the middle 90 % (Neyman 1937, Phil.
 detection is the least amount at which 95 % are called.
 """
 
+import logging
 import math
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from methmix.metrics import INTERVAL_LEVEL, SENSITIVITY
 
 Array = npt.NDArray[np.float64]
 
+logger = logging.getLogger("methmix")
+
+_MOST_ITERATIONS = 100
 # Amounts that are spiked; 0 is the controls themselves.
 AMOUNTS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
 # The estimate of a large amount is off by a part of it, whatever the depth: profiles differ from the donor's.
@@ -103,7 +109,11 @@ def calibrate(
     ])  # fmt: skip
     label = np.arange(len(evidence)) >= absent[0].size
     weight = np.where(label, prior / label.sum(), (1 - prior) / (~label).sum()) * len(label)
-    fitted = LogisticRegression().fit(evidence, label, sample_weight=weight)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        fitted = LogisticRegression(max_iter=_MOST_ITERATIONS).fit(evidence, label, sample_weight=weight)
+    if fitted.n_iter_[0] >= _MOST_ITERATIONS:
+        message = "probability of presence beside the panel: its regression did not converge in %d iterations"
+        logger.warning(message, _MOST_ITERATIONS)
     return AmountCalibration(lower, upper, found, np.concatenate([fitted.intercept_, fitted.coef_[0]]))
 
 

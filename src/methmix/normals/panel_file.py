@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,46 @@ import numpy as np
 import torch
 
 from methmix.errors import InputError
-from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.hdf5 import open_hdf5, read_dataset, readable
 from methmix.files.new_hdf5 import new_hdf5
-from methmix.normals.amount_calibration import AmountCalibration
+from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
+from methmix.normals.amount_calibration import AMOUNTS, AmountCalibration
 from methmix.normals.background import Background
 from methmix.normals.excess import Excess
 from methmix.normals.panel import Panel
 
-SCHEMA_VERSION = 2
-_MADE_BY = "python -m methmix.normals"
-_AGAIN = f"make it again with {_MADE_BY}"
+# Intercept and slopes of the logit of presence.
+_N_PRESENCE = 3
 _BACKGROUND = ("mean", "factors", "variance")
 _CALIBRATION = ("lower", "upper", "found", "presence")
 _TEXTS = ("tissues", "controls/names", "controls/digests")
-_DATASETS = {
-    **dict(zip(_BACKGROUND, (1, 2, 1), strict=True)),
-    **{f"controls/{name}": n for name, n in zip(Excess._fields, (2, 2, 1, 1), strict=True)},
-    **{f"calibration/{name}": n for name, n in zip(_CALIBRATION, (2, 2, 2, 1), strict=True)},
-    **dict.fromkeys((*_TEXTS, "controls/depths"), 1),
-}
+_OF_SAMPLE = Dataset("float64", ("controls",))
+_OF_TISSUE = Dataset("float64", ("controls", "tissues"))
+_QUANTILES = Dataset("float64", ("tissues", "amounts"))
+SCHEMA = FileSchema(
+    made_by="python -m methmix.normals",
+    version=2,
+    datasets={
+        "tissues": Dataset(TEXT, ("tissues",)),
+        **dict.fromkeys(("controls/names", "controls/digests"), Dataset(TEXT, ("controls",))),
+        "controls/depths": replace(_OF_SAMPLE, low=0),
+        **dict.fromkeys(("controls/total_score", "controls/misfit"), replace(_OF_SAMPLE, low=0)),
+        # An error is infinite where a control has no reads that could show the tissue.
+        "controls/amounts": replace(_OF_TISSUE, low=0),
+        "controls/error": replace(_OF_TISSUE, low=0, high=math.inf),
+        "mean": Dataset("float32", ("regions",), low=0, high=1),
+        "factors": Dataset("float32", ("factors", "regions")),
+        # Infinite where too few controls have reads.
+        "variance": Dataset("float32", ("regions",), low=0, high=math.inf),
+        **{f"calibration/{name}": _QUANTILES for name in _CALIBRATION if name != "presence"},
+        "calibration/presence": Dataset("float64", ("coefficients",)),
+    },
+    attributes={
+        "shrinkage": Attribute("number", optional=False),
+        "attributes": Attribute("json object", optional=False),
+        "digest": Attribute("text", optional=False),
+    },
+)
 
 
 def write_panel(path: Path, panel: Panel) -> None:
@@ -38,10 +61,10 @@ def write_panel(path: Path, panel: Panel) -> None:
     with new_hdf5(path) as file:
         for name, values in content.items():
             # In single precision what has an axis of regions; the factors are by far the largest.
-            file[name] = values.astype(np.float32) if name in _BACKGROUND else values
+            file[name] = values.astype(SCHEMA.datasets[name].dtype)
         for name, texts in strings.items():
             file.create_dataset(name, data=np.array(texts, dtype=h5py.string_dtype()))
-        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["schema_version"] = SCHEMA.version
         file.attrs["shrinkage"] = panel.shrinkage
         file.attrs["attributes"] = json.dumps(panel.attributes)
         file.attrs["digest"] = _digest(file)
@@ -49,19 +72,37 @@ def write_panel(path: Path, panel: Panel) -> None:
 
 def read_panel(path: Path) -> Panel:
     """Read a panel; `InputError` if it is none, damaged or changed."""
-    with readable(path, _MADE_BY), open_hdf5(path, _MADE_BY, SCHEMA_VERSION, _DATASETS) as file:
-        if file.attrs.get("digest") != _digest(file):
-            raise InputError(f"{path}: was changed after it was made: its digest does not hold", _AGAIN)
-        background = Background(*(torch.from_numpy(file[name][:].astype(np.float64)) for name in _BACKGROUND))
-        crossfitted = Excess(*(torch.from_numpy(file[f"controls/{name}"][:]) for name in Excess._fields))
-        calibration = AmountCalibration(*(file[f"calibration/{name}"][:] for name in _CALIBRATION))
-        tissues, names, digests = (file[name].asstr()[:].tolist() for name in _TEXTS)
-        shrinkage, attributes = float(file.attrs["shrinkage"]), json.loads(file.attrs["attributes"])
-        depths, digest = file["controls/depths"][:], str(file.attrs["digest"])
-    attributes["digest"] = digest
-    return Panel(
-        background, shrinkage, tissues, names, digests, depths, crossfitted, calibration, attributes
-    )  # fmt: skip
+    file, stated = open_hdf5(path, SCHEMA)
+    with file:
+        with readable(path, SCHEMA):
+            digest = _digest(file)
+        if stated["digest"] != digest:
+            raise InputError(f"{path}: was changed after it was made: its digest does not hold", SCHEMA.remedy)
+        read = {name: read_dataset(path, file, SCHEMA, name) for name in SCHEMA.datasets}
+    background = Background(*(torch.from_numpy(read[name].astype(np.float64)) for name in _BACKGROUND))
+    crossfitted = Excess(*(torch.from_numpy(read[f"controls/{name}"]) for name in Excess._fields))
+    calibration = AmountCalibration(*(read[f"calibration/{name}"] for name in _CALIBRATION))
+    attributes = {**json.loads(stated["attributes"]), "digest": digest}
+    _check_fit(path, attributes, calibration, len(read["tissues"]))
+    tissues, names, digests = (read[name] for name in _TEXTS)
+    shrinkage, depths = float(stated["shrinkage"]), read["controls/depths"]
+    return Panel(background, shrinkage, tissues, names, digests, depths, crossfitted, calibration, attributes)
+
+
+def _check_fit(path: Path, attributes: dict[str, Any], calibration: AmountCalibration, n_tissues: int) -> None:
+    """Check what is read of a panel beside its arrays."""
+    columns, *of_background = (attributes.get(name) for name in ("columns", "background", "background_composition"))
+    if not (isinstance(columns, list) and len(columns) == n_tissues and all(isinstance(c, int) for c in columns)):
+        wrong = f"columns: the places of its {n_tissues} tissues of interest in the model"
+    elif not all(isinstance(part, list) for part in of_background):
+        wrong = "background or background_composition"
+    elif not {"versions", "commit"} <= attributes.keys():
+        wrong = "versions or commit"
+    elif calibration.lower.shape[1] != len(AMOUNTS) or len(calibration.presence) != _N_PRESENCE:
+        wrong = f"a calibration at {len(AMOUNTS)} amounts with {_N_PRESENCE} coefficients of presence"
+    else:
+        return
+    raise InputError(f"{path}: lacks {wrong}", SCHEMA.remedy)
 
 
 def check_panel(path: Path, panel: Panel, expected: dict[str, str]) -> None:
@@ -71,7 +112,7 @@ def check_panel(path: Path, panel: Panel, expected: dict[str, str]) -> None:
             raise InputError(
                 f"{path}: is a panel of normals of another {name.replace('_', ' ')} "
                 f"(panel: {panel.attributes.get(name)}; model: {value})",
-                f"make one for this model with {_MADE_BY} --checkpoint",
+                f"make one for this model with {SCHEMA.made_by} --checkpoint",
             )
 
 
@@ -86,7 +127,7 @@ def _arrays(panel: Panel) -> dict[str, Any]:
 def _digest(file: h5py.File) -> str:
     """Digest the content: all datasets and attributes but the digest itself."""
     made = hashlib.sha256()
-    for name in sorted(_DATASETS):
+    for name in sorted(SCHEMA.datasets):
         values = file[name][:]
         made.update(f"{name} {values.shape}".encode())
         made.update("\n".join(map(bytes.decode, values)).encode() if values.dtype == object else values.tobytes())

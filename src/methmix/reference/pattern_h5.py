@@ -19,6 +19,7 @@ from methmix import cli
 from methmix.config.sources import PatternH5Reference
 from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
+from methmix.files.schema import Dataset, FileSchema
 from methmix.formats.bed import read_bed
 from methmix.formats.text import read_sheet
 from methmix.reference.donors import DonorCounts
@@ -27,6 +28,10 @@ from methmix.reference.inputs import data_file
 _COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _METHYLATED, _MISSING = 1, 2
+# Patterns compress well: most positions of the padded regions are missing.
+SCHEMA = FileSchema(
+    None, None, {"methylation": Dataset("uint8", ("samples", "regions", "positions"))}, most_compressed=200
+)  # fmt: skip
 # How much of the file is held at a time, unless one of its chunks is larger; a call is one byte.
 BLOCK_BYTES = 2**24
 
@@ -40,10 +45,8 @@ def read_pattern_donors(settings: PatternH5Reference) -> DonorCounts:
     """
     path, metadata, bed = paths = [data_file(name) for name in (settings.file, settings.metadata, settings.regions_bed)]
     table, regions = _read_metadata(metadata), read_bed(bed, cpg_indices=False)
-    with open_hdf5(path, None, None, {"methylation": 3}) as file, readable(path, None):
+    with open_hdf5(path, SCHEMA)[0] as file:
         calls = file["methylation"]
-        if calls.dtype != np.uint8:
-            raise InputError(f"{path}: methylation: expected uint8 (0, 1, 2 for missing), found {calls.dtype}")
         n_samples, n_regions, _ = calls.shape
         for number, what, other, found in (
             (n_samples, "samples", metadata, len(table)),
@@ -87,7 +90,8 @@ def count_calls(
         used = [row for row in range(samples.start, samples.stop) if row in rows]
         if not used:
             continue
-        block = calls[samples, regions, positions]
+        with readable(path, SCHEMA):
+            block = calls[samples, regions, positions]
         for row in used:
             values = block[row - samples.start]
             if values.max() > _MISSING:

@@ -1,6 +1,5 @@
 """Read what earlier stages wrote, in particular the evaluations of one phase."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from methmix.arms import ARMS
 from methmix.errors import InputError
 from methmix.evaluation.donor_intervals import DonorNames
+from methmix.files.json_file import read_json
 
 _TABLES = ("per_tissue", "per_mixture", "by_abundance", "tradeoff")
 # In the order of the arrays of `ArmResult`.
@@ -59,13 +59,13 @@ class ArmResult:
 
 def read_result(path: Path, remedy: str, columns: list[str] | None = None) -> Any:
     """Read a JSON or CSV file (only some ``columns``, if given) that an earlier stage wrote."""
+    if path.suffix == ".json":
+        return read_json(path, remedy)
     try:
-        return (
-            json.loads(path.read_text()) if path.suffix == ".json" else pd.read_csv(path, usecols=columns, dtype=_TYPES)
-        )
+        return pd.read_csv(path, usecols=columns, dtype=_TYPES)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file", remedy) from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise InputError(f"{path}: the file is damaged ({error})", remedy) from None
 
 

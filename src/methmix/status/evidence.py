@@ -17,6 +17,7 @@ import psutil
 import yaml
 
 from methmix.cli import FINISHED
+from methmix.config.yaml_files import parse
 
 # Of what a step writes, as options of its command.
 _OUTPUTS = ("--output", "--folder")
@@ -159,12 +160,12 @@ def training_progress(folder: Path) -> dict[str, Any]:
     try:
         with path.open(newline="") as file:
             last = list(csv.DictReader(file))[-1]
-        settings = yaml.safe_load(configuration.read_text())["training"]
+        settings = parse(configuration.read_text())["training"]
         epoch, epochs = int(last["epoch"]), int(settings["epochs"])
         steps = epochs * (int(settings["mixtures_per_epoch"]) // int(settings["batch_size"]))
         step, each = int(last["step"]), float(last["seconds"]) / int(last["step"])
         since = time.time() - path.stat().st_mtime
-    except (OSError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (OSError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, yaml.YAMLError):
         return {}
     # No more than an epoch can have passed since.
     left = each * (steps - step) - min(since, each * steps / epochs)

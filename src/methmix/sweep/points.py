@@ -17,6 +17,7 @@ from methmix.config.section import Changes
 from methmix.config.sweep import Range, SampledSearch, Sweep
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
+from methmix.files.json_file import read_json
 
 # What a point that has a folder of its own is called, as a regular expression.
 POINT_NAME = "(original|sparse)-[0-9a-f]{10}"
@@ -82,7 +83,7 @@ class SweptArm:
         """List the points that are planned, and those suggested so far in the first generations (by default in all)."""
         last = self.sweep.search.generations if generations is None else generations
         files = takewhile(Path.is_file, (generation_file(folder, number) for number in range(1, last + 1)))
-        contents = (_read_generation(file) for file in files)
+        contents = (read_generation(file) for file in files)
         suggested = (Point(self.sweep.arm, changes) for content in contents for changes in content.values())
         return distinct([*self.planned, *suggested])
 
@@ -115,13 +116,13 @@ def write_generation(path: Path, points: list[Point]) -> None:
     write_text(path, json.dumps({"points": {point.name: point.changes for point in points}}, indent=2) + "\n")
 
 
-def _read_generation(path: Path) -> dict[str, Changes]:
-    try:
-        content: dict[str, Changes] = json.loads(path.read_text())["points"]
-    except (ValueError, TypeError, KeyError) as error:
-        remedy = "delete it: its points are suggested again, and those that are trained are kept"
-        raise InputError(f"{path}: is damaged ({type(error).__name__}: {error})", remedy) from None
-    return content
+def read_generation(path: Path) -> dict[str, Changes]:
+    """Read the points of a generation; `InputError` if the file is damaged."""
+    remedy = "delete it: its points are suggested again, and those that are trained are kept"
+    points = read_json(path, remedy, ("points",))["points"]
+    if not isinstance(points, dict) or not all(isinstance(changes, dict) for changes in points.values()):
+        raise InputError(f"{path}: is damaged (points: expected what each changes, by name)", remedy)
+    return points
 
 
 def distinct(points: Iterable[Point]) -> list[Point]:

@@ -6,34 +6,33 @@ reads it. The random state needs no place in it: each step derives its own strea
 
 import hashlib
 import logging
-import pickle
-import zipfile
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from methmix.config.arm import ArmSettings
+from methmix.config.arm import ArmSettings, MlpSettings
 from methmix.config.load import arm_of_record
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
+from methmix.files.checkpoint_file import VERSIONS, read_checkpoint_file
 from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
+from methmix.files.seal import seal
 from methmix.formats.identity import least_correlation
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
 from methmix.training.canonical import canonical
+from methmix.training.former_versions import present_weights
 from methmix.training.model_folder import read_folder, write_folder
+from methmix.training.soundness import check_finite
 from methmix.training.training_costs import add_costs, without_costs, write_costs
 
 logger = logging.getLogger("methmix")
 
-FORMAT_VERSION = 2
-# What marks, and what is dropped of, the calibration of an earlier version.
-_FORMER_SHIFT = "head.intervals.shift"
-_FORMER_CALIBRATION = ("intervals.shift", "detection_ratio", "misfit_curve")
 _OTHER_DATA = "use the checkpoint that was trained on this reference, or train again"
 
 
@@ -130,11 +129,18 @@ def donors(reference: Reference) -> dict[str, list[int]]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically, what it has cost beside it; the same state gives the same bytes."""
+    """Write a checkpoint atomically, what it has cost beside it; the same state gives the same bytes.
+
+    RunError, and nothing is written, if a weight, a buffer, the state of the optimiser or a value of the best epoch is
+    not finite.
+    """
+    check_finite(path, checkpoint)
     write_costs(path.parent, checkpoint)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        # Into an open file: to a path, torch would write its name too, which is a temporary one.
-        torch.save(canonical(_content(without_costs(checkpoint))), file)
+    with atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            # Into an open file: to a path, torch would write its name too, which is a temporary one.
+            torch.save(canonical(_content(without_costs(checkpoint))), file)
+        seal(temporary)
 
 
 def publish_checkpoint(folder: Path, checkpoint: Checkpoint, card: str) -> None:
@@ -143,7 +149,7 @@ def publish_checkpoint(folder: Path, checkpoint: Checkpoint, card: str) -> None:
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {"format_version": FORMAT_VERSION, **{f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}}
+    return {"format_version": VERSIONS[-1], **{f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -152,35 +158,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _checked(path, read_folder(path))
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):
-            # What torch advises, weights_only=False, would run code of the file.
-            first_line = "it has objects that a checkpoint does not have"
-        raise InputError(
-            f"{path}: is damaged or not a checkpoint ({first_line})",
-            "copy it again from where it was made, or train again",
-        ) from None
-    checkpoint = _checked(path, content)
+    checkpoint = _checked(path, read_checkpoint_file(path))
     add_costs(path, checkpoint)
     return checkpoint
 
 
-def _checked(path: Path, content: Any) -> Checkpoint:
-    """Check the content of a checkpoint."""
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"{path}: format_version: expected {FORMAT_VERSION}, found {version}",
-            "it was written by another version of methmix, or is not one of its checkpoints: train again",
-        )
-    expected = {f.name for f in fields(Checkpoint)}
-    if missing := sorted(expected - set(content)):
-        raise InputError(f"{path}: {missing[0]} is missing", "the checkpoint is incomplete: train again")
-    checkpoint = Checkpoint(**{name: content[name] for name in expected})
-    checkpoint.model = _without_former_calibration(_present_names(checkpoint.model))
+def _checked(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """Check what is left to check of a checkpoint's content: that it belongs together."""
+    checkpoint = Checkpoint(**{f.name: content[f.name] for f in fields(Checkpoint)})
+    checkpoint.model = present_weights(checkpoint.model)
     if digest(checkpoint.tissue_names, checkpoint.region_names) != checkpoint.reference_digest:
         raise InputError(
             f"{path}: tissues or regions were changed after training",
@@ -189,43 +175,42 @@ def _checked(path: Path, content: Any) -> Checkpoint:
     return checkpoint
 
 
-def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of a checkpoint that was written when heads were no modules of their own."""
-    of_tissues = "backbone.mean" in weights
-    former = {
-        "proportion_head": "head.readout" if of_tissues else "head.readout.proportion",
-        "presence_head": "head.readout.presence",
-        "leave": "head.readout",
-        "interval_head": "head.intervals.quantiles",
-        "interval_shift": _FORMER_SHIFT,
-    }
-    parts = ((name.partition("."), tensor) for name, tensor in weights.items())
-    return {former.get(first, first) + dot + rest: tensor for (first, dot, rest), tensor in parts}
-
-
-def _without_former_calibration(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Drop what an earlier calibration has set, which did not hold for other donors: it is not known any more."""
-    if _FORMER_SHIFT not in weights:
-        return weights
-    kept = {name: v for name, v in weights.items() if not name.endswith(_FORMER_CALIBRATION)}
-    ends = {name: v[:2] for name, v in kept.items() if name.startswith("head.intervals.quantiles.")}
-    return {**kept, **ends}
-
-
 def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
     """Read a checkpoint and rebuild its model, in evaluation mode."""
     checkpoint = load_checkpoint(path)
     arm = arm_of(checkpoint)
     shape = (len(checkpoint.tissue_names), len(checkpoint.regions["chrom"]))
+    _check_widths(path, arm, checkpoint)
     model = build_model(arm, torch.zeros(shape), seed=0)
+    state = model.state_dict()
+    if other := [
+        name for name, tensor in checkpoint.model.items() if name in state and tensor.dtype != state[name].dtype
+    ]:
+        raise _other_weights(path, arm, f"{other[0]} is {checkpoint.model[other[0]].dtype}")
     try:
         model.load_state_dict({**_uncalibrated(model), **checkpoint.model})
     except RuntimeError as error:
-        raise InputError(
-            f"{path}: the weights are not those of its {arm.arm} model: {error}",
-            "it was written by another version of methmix, or changed: train again",
-        ) from None
+        raise _other_weights(path, arm, str(error)) from None
     return model.eval(), checkpoint
+
+
+def _other_weights(path: Path, arm: ArmSettings, reason: str) -> InputError:
+    return InputError(
+        f"{path}: the weights are not those of its {arm.arm} model: {' '.join(reason.split())}",
+        "it was written by another version of methmix, or changed: train again",
+    )
+
+
+def _check_widths(path: Path, arm: ArmSettings, checkpoint: Checkpoint) -> None:
+    """Check, before a model is built, that it is not larger than its weights."""
+    found = {tuple(tensor.shape) for tensor in checkpoint.model.values()}
+    if isinstance(arm.model, MlpSettings):
+        sizes = pairwise([len(checkpoint.regions["chrom"]), *arm.model.hidden_sizes])
+        expected = [(width, size) for size, width in sizes]
+    else:
+        expected = [(arm.model.head_size, 4 * arm.model.head_size)]
+    if missing := [shape for shape in expected if shape not in found]:
+        raise _other_weights(path, arm, f"its configuration has a layer of {missing[0]} weights")
 
 
 def _uncalibrated(model: Deconvolver) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from signal import Signals
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -20,13 +20,13 @@ from methmix import cli, seeds
 from methmix.config.arm import ArmSettings
 from methmix.config.experiment import Experiment
 from methmix.config.load import to_yaml
-from methmix.errors import RunError
 from methmix.files.atomic import write_text
+from methmix.files.checkpoint_file import not_finite
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.calibration import Known, calibrate
 from methmix.models.deconvolver import Deconvolver
-from methmix.models.losses import LOSSES, TOTAL
+from methmix.models.losses import LOSSES
 from methmix.models.prediction import batches, predict_tensors
 from methmix.models.ranks import shard
 from methmix.models.registry import build_model
@@ -48,15 +48,18 @@ from methmix.training.checkpoint import (
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
-from methmix.training.monitor import Monitor, Validation, check_mixtures
+from methmix.training.monitor import Monitor, Validation, matching_mixtures
 from methmix.training.parallel import Ranks
 from methmix.training.pictures import Pictures
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
+from methmix.training.soundness import failed_row, gone_wrong, not_finite_values, restore
 from methmix.training.step import TrainingStep, learning_rate, training_step
 from methmix.training.validation_facts import facts_of
 
 logger = logging.getLogger("methmix")
 
+# Steps on a GPU after which it is waited for, to see whether one has gone wrong.
+_LOOKED_AT = 100
 # The state of a large model takes longer to write than a GPU needs for an epoch.
 _SECONDS_BETWEEN_SAVES = 60.0
 
@@ -80,7 +83,7 @@ class Trainer:
         job: SlurmJob | None = None,
         start: WarmStart | None = None,
     ) -> None:
-        check_mixtures(validation, reference, arm.phase)
+        validation = matching_mixtures(validation, reference, arm.phase)
         self.experiment, self.folder, self.device = experiment, folder, device
         self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
         self._reference, self._mixtures = reference, validation
@@ -157,6 +160,7 @@ class Trainer:
             for step in steps:
                 self.train_step(step, self.batches.batch(step, self._shard.rows))
                 state.step = step + 1
+                self._check_steps(monitor, now=self.device.type == "cpu" or state.step % _LOOKED_AT == 0)
                 if state.step % self.arm.training.steps_per_epoch == 0:
                     self._end_epoch(usage, monitor)
                     if state.finished:
@@ -173,9 +177,9 @@ class Trainer:
 
     def _monitor(self) -> Monitor:
         recipe = self.experiment.mixtures.recipes[self.arm.phase]
+        true = self._mixtures.proportions.astype(float)
+        pictures = Pictures(self.arm.arm, self._reference.tissue_names, true, self.arm.training.epochs)
         facts = facts_of(self._mixtures, recipe, self.arm)
-        tissues, true = self._reference.tissue_names, self._mixtures.proportions.astype(float)
-        pictures = Pictures(self.arm.arm, tissues, true, self.arm.training.epochs)
         return Monitor(self.folder / "logs", self.state.history, self.arm, facts, pictures)
 
     def _write_settings(self) -> None:
@@ -198,30 +202,26 @@ class Trainer:
     @cached_property
     def _step(self) -> TrainingStep:
         """What does a step; made when the ranks are joined and have the state to start with."""
-        # Those of all ranks.
-        begun = self.state.epoch_sums if self._ranks.first else {}
+        begun = self.state.epoch_sums if self._ranks.first else {}  # those of all ranks
+        self._first_step = self.state.step
         return training_step(self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device, begun)
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         """Validate, decide whether the model is better and whether training ends, save and report."""
         state, settings = self.state, self.arm.training
-        sums = self._take_sums(monitor)
-        state.epoch_sums = {}
+        sums, state.epoch_sums = self._take_sums(monitor), {}
         state.record.update(usage.totals())
         # One rank validates; all must come to the same decision.
         row = self._ranks.of_first(self._row(sums) if self._ranks.first else None)
+        if wrong := not_finite_values(row):
+            self._fail(monitor, row, f"after step {state.step}, {wrong[0]} is {row[wrong[0]]}")
         state.history.append(row)
-        # One that is not finite is never the best: nothing is lower than NaN.
         improved = row["val/mae"] < state.best.get("val/mae", math.inf)
-        if improved:
-            state.best = dict(row)
+        state.best = dict(row) if improved else state.best
         waited = row["epoch"] - state.best.get("epoch", 0)
         state.finished = state.step == settings.total_steps or waited >= settings.early_stopping_patience
-        failed = state.finished and not state.best
         if monitor:
-            # A state without a best epoch would pass for finished.
-            if not failed:
-                self._save_epoch(improved)
+            self._save_epoch(improved)
             monitor.epoch(state.history)
             monitor.draw(self._validation, row["epoch"], state.finished)
         logger.info(
@@ -229,9 +229,6 @@ class Trainer:
             "tissues per mixture %(val/predicted_tissues).2f, false positives %(val/spurious_per_mixture).2f%(best)s",
             {**row, "epochs": settings.epochs, "best": " (best)" if improved else ""},
         )
-        if failed:
-            remedy = f"lower training.learning_rate (now {settings.learning_rate})"
-            raise RunError(f"the validation MAE was finite in none of {waited} epochs: none can be chosen", remedy)
         if waited >= settings.early_stopping_patience:
             logger.info("no lower validation MAE for %d epochs: training ends here", waited)
 
@@ -254,16 +251,26 @@ class Trainer:
 
     def _take_sums(self, monitor: Monitor | None) -> dict[str, float]:
         """Return the sums of the losses of all ranks in this epoch so far, and begin anew."""
-        sums = self._ranks.summed(self._step.take_sums())
-        if not all(math.isfinite(value) for value in sums.values()):
-            step = self.state.step
-            epoch = (step - 1) // self.arm.training.steps_per_epoch + 1
-            if monitor:
-                failed = {"epoch": epoch, "step": step, **{f"train/{name}": value for name, value in sums.items()}}
-                monitor.epoch([*self.state.history, failed])
-            remedy = "lower training.learning_rate; the last good state is in checkpoint_last.pt"
-            raise RunError(f"the training loss is {sums[TOTAL]} in epoch {epoch} (by step {step})", remedy)
+        self._check_steps(monitor)
+        sums, name = self._ranks.summed(self._step.take_sums()), not_finite(self.model.state_dict())
+        if name is not None or not all(map(math.isfinite, sums.values())):
+            self._fail(monitor, sums, f"by step {self.state.step}, {name or 'the training loss'} is not finite")
         return sums
+
+    def _check_steps(self, monitor: Monitor | None, now: bool = True) -> None:
+        """End the training if a step has gone wrong."""
+        if now and (number := self._step.first_wrong):
+            self.state.step = self._first_step + number
+            sums = self._ranks.summed(self._step.take_sums())
+            self._fail(monitor, sums, f"in step {self.state.step}, the loss or a weight is not finite")
+
+    def _fail(self, monitor: Monitor | None, found: dict[str, float], what: str) -> NoReturn:
+        """End a training that has gone wrong: with its log, and the model of the best epoch, which may be unsaved."""
+        row = failed_row(self.state.step, self.arm.training.steps_per_epoch, found)
+        if monitor:
+            monitor.epoch([*self.state.history, row])
+            self._save_best()
+        raise gone_wrong(what, row, self.arm.training.learning_rate, self.last_checkpoint)
 
     def _stop_here(self, stop: Signals, usage: Usage, monitor: Monitor | None) -> None:
         """Save the state after a signal."""
@@ -335,13 +342,7 @@ class Trainer:
                 self.model.load_state_dict(self._start.weights)
             return
         found = found or load_checkpoint(self.last_checkpoint)
-        if found.step != self._ranks.of_first(found.step):
-            raise RunError(
-                f"{self.last_checkpoint}: rank {self._ranks.rank} sees another file than rank 0",
-                "the nodes do not see the same files; results must be on a shared file system",
-            )
-        self.model.load_state_dict(found.model)
-        self.optimiser.load_state_dict(found.optimiser)
+        restore(self.last_checkpoint, found, self.model, self.optimiser, self._ranks)
         if not found.finished:
             # The record is of where it is resumed, but includes what it has cost so far.
             spent = {name: found.record[name] for name in Usage.names if name in found.record}

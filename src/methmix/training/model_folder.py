@@ -1,5 +1,6 @@
 """A checkpoint as a folder of open formats, to be published: weights in safetensors, all else in JSON, a card."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from methmix.errors import InputError
 from methmix.files.atomic import all_or_none, atomic_path, write_text
+from methmix.files.checkpoint_file import checked_content
+from methmix.files.json_file import read_json
 from methmix.provenance import sha256
 
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -39,7 +42,7 @@ def write_folder(folder: Path, content: dict[str, Any], card: str) -> None:
         temporary.write_bytes(save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}))
         weights = sha256(temporary)
     config = {"model_type": "methmix", "weights_sha256": weights, **content, **plain, **_LEFT_OUT}
-    write_text(folder / _CONFIG, json.dumps(config, indent=1) + "\n")
+    write_text(folder / _CONFIG, json.dumps({**config, "config_sha256": _digest(config)}, indent=1) + "\n")
     write_text(folder / _CARD, card)
 
 
@@ -52,16 +55,24 @@ def read_folder(folder: Path) -> dict[str, Any]:
     for path in (config, weights):
         if not path.is_file():
             raise InputError(f"{path}: no such file, which a model folder has", _HINT)
-    try:
-        content: dict[str, Any] = json.loads(config.read_text())
-        tensors: dict[str, Tensor] = load_file(weights)
-    except (ValueError, SafetensorError) as error:
-        raise InputError(f"{folder}: is not a readable model folder ({error})", _HINT) from None
-    if not isinstance(content, dict) or content.pop("model_type", None) != "methmix":
+    content = read_json(config, _HINT)
+    if content.pop("model_type", None) != "methmix":
         raise InputError(f"{config}: is not the configuration of a methmix model", _HINT)
-    if content.pop("weights_sha256", None) != sha256(weights):
+    if content.get("weights_sha256") != sha256(weights):
         raise InputError(f"{weights}: is not the file that {_CONFIG} belongs to", _HINT)
-    for name, tensor in tensors.items():
-        part, _, own = name.partition(".")
-        content[part][own] = [content[part][own][code] for code in tensor] if name == "regions.chrom" else tensor
-    return content
+    stated = content.pop("config_sha256", None)
+    sealed = stated == _digest({"model_type": "methmix", **content})
+    if stated is not None and not sealed:
+        raise InputError(f"{config}: is damaged: its digest does not hold", _HINT)
+    try:
+        tensors: dict[str, Tensor] = load_file(weights)
+        for name, tensor in tensors.items():
+            part, _, own = name.partition(".")
+            content[part][own] = [content[part][own][code] for code in tensor] if name == "regions.chrom" else tensor
+    except (ValueError, TypeError, KeyError, IndexError, SafetensorError) as error:
+        raise InputError(f"{folder}: is not a readable model folder ({error})", _HINT) from None
+    return checked_content(folder, content, sealed)
+
+
+def _digest(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -20,7 +20,7 @@ from methmix.config.load import to_yaml
 from methmix.devices import has_room
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
-from methmix.files.mixtures import Mixtures
+from methmix.files.mixtures import Mixtures, matched
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import LOSSES, TOTAL
@@ -48,17 +48,16 @@ TAGS = (
 COLUMNS = ("epoch", "step", *TAGS, "seconds", "slurm_job_id", "node")
 
 
-def check_mixtures(mixtures: Mixtures, reference: Reference, phase: str) -> None:
-    """Check that an epoch may be chosen on these mixtures: they are of this reference, split and phase."""
-    if mixtures.attributes.get("reference_digest") != reference.content_digest:
-        message = "the validation mixtures were made of another reference"
-        raise InputError(message, "make them again: python -m methmix.mixtures")
+def matching_mixtures(mixtures: Mixtures, reference: Reference, phase: str) -> Mixtures:
+    """Match mixtures on which an epoch is to be chosen with the reference; they must be of this split and phase."""
+    mixtures = matched(mixtures, reference, "the validation mixtures")
     made_for = (mixtures.attributes.get("split"), mixtures.attributes.get("phase"))
     if made_for != ("validation", phase):
         raise InputError(
             f"the validation mixtures are of split {made_for[0]!r}, {made_for[1]!r}; expected 'validation', {phase!r}",
             "an epoch must not be chosen on other mixtures, least of all on those of the test",
         )
+    return mixtures
 
 
 class Validation:

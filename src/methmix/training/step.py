@@ -68,6 +68,10 @@ class TrainingStep:
         self._names = (TOTAL, *(f"{name}_loss" for name in model.weights))
         sums = [begun.get(name, 0.0) for name in self._names]
         self._sums = torch.tensor(sums, dtype=torch.float64, device=device)
+        running = (b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var")))
+        self._state: list[Tensor] = [*model.parameters(), *running]
+        # Number of the step, from 1 on, and of the first one that went wrong, 0 for none.
+        self._number, self._first_wrong = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
 
     def __call__(self, batch: Batch, rate: float, seed: int) -> None:
         """Do one step at a learning rate; dropout draws from the stream of the seed."""
@@ -77,7 +81,18 @@ class TrainingStep:
         torch.manual_seed(seed)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
+        self._number += 1
         self._do(batch.proportions, given)
+
+    @property
+    def first_wrong(self) -> int:
+        """Number of the first step, from 1 on, after which something was not finite, 0 for none; waits for a GPU.
+
+        It is the same on all ranks, as their weights are. Looked at are the weights and the running statistics after
+        the step and, of a single process, its loss. A gradient that is infinite or NaN, as after an overflow in a
+        product of mixed precision, makes weights NaN at once.
+        """
+        return int(self._first_wrong)
 
     def take_sums(self) -> dict[str, float]:
         """Return the sum of this rank's part of each loss over the steps so far, by name, and begin anew."""
@@ -96,6 +111,15 @@ class TrainingStep:
         self._optimiser.step()
         # Not read before the epoch ends: a GPU would have to be waited for in each step.
         self._sums += torch.stack([parts[name].detach().double() for name in self._names])
+        self._look(parts[TOTAL].detach())
+
+    def _look(self, loss: Tensor) -> None:
+        """Note whether this is the first step that went wrong."""
+        # A sum is finite only if all of its terms are, and takes a fraction of the time of looking at each.
+        fine = torch.stack([part.sum() for part in self._state]).sum().isfinite()
+        if self._n_ranks == 1:
+            fine = fine & loss.isfinite()
+        self._first_wrong.copy_(torch.where(fine | (self._first_wrong > 0), self._first_wrong, self._number))
 
 
 class CapturedStep(TrainingStep):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from methmix.config.arm import ArmSettings, SparseArm
 from methmix.config.phases import Recipe
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
+from methmix.files.json_file import read_json
 from methmix.files.mixtures import Mixtures
 from methmix.scores import Scores
 
@@ -67,7 +68,9 @@ def facts_of(mixtures: Mixtures, recipe: Recipe, arm: ArmSettings) -> Validation
 
 def write_facts(logs: Path, facts: ValidationFacts) -> None:
     """Write facts to the logs of a run folder."""
-    write_text(logs / _FILE, json.dumps(asdict(facts), indent=2) + "\n")
+    write_text(
+        logs / _FILE, json.dumps({name: v for name, v in asdict(facts).items() if not math.isnan(v)}, indent=2) + "\n"
+    )
 
 
 def read_facts(logs: Path) -> ValidationFacts:
@@ -75,7 +78,9 @@ def read_facts(logs: Path) -> ValidationFacts:
     path = logs / _FILE
     if not path.is_file():
         return ValidationFacts()
-    try:
-        return ValidationFacts(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: is damaged ({error})", "the training writes it anew when it is resumed") from None
+    remedy = "the training writes it anew when it is resumed"
+    content = read_json(path, remedy)
+    names = {field.name for field in fields(ValidationFacts)}
+    if other := [name for name, v in content.items() if name not in names or not isinstance(v, int | float)]:
+        raise InputError(f"{path}: is damaged: {other[0]}: expected a number of its name", remedy)
+    return ValidationFacts(**content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from methmix.errors import InputError
 from methmix.files.atomic import atomic_path, write_text
 from methmix.files.mixtures import MixturesWriter, read_mixtures
 from methmix.files.reference import Reference, digest, read_reference, write_reference
+from methmix.files.seal import seal
 
 TISSUES = ["Blood", "Colon", "Liver"]
+REGIONS = pd.DataFrame({"chrom": "chr1", "start": np.arange(50) * 10, "end": np.arange(50) * 10 + 5})
 
 
 def _content(n: int, n_regions: int = 50) -> dict:
@@ -36,7 +39,7 @@ def _rows(content: dict, start: int, stop: int) -> dict:
 
 def _write_mixtures(path: Path, n: int = 12) -> dict:
     content = _content(n)
-    with MixturesWriter.open(path, n, 50, TISSUES, {"phase": "phase2", "split": "test", "seed": 1}) as writer:
+    with MixturesWriter.open(path, n, REGIONS, TISSUES, {"phase": "phase2", "split": "test", "seed": 1}) as writer:
         writer.append(**_rows(content, 0, 7))
         writer.append(**_rows(content, 7, n))
     return content
@@ -54,6 +57,14 @@ def mixtures_file(tmp_path) -> Path:
     path = tmp_path / "mixtures.h5"
     _write_mixtures(path)
     return path
+
+
+@contextmanager
+def edited(path):
+    """Edit a file as one who knows of its seal."""
+    with h5py.File(path, "a") as file:
+        yield file
+    seal(path)
 
 
 READERS = [(read_reference, "reference_file"), (read_mixtures, "mixtures_file")]
@@ -133,7 +144,7 @@ def test_same_content_same_bytes(reference, reference_file, tmp_path):
 def test_very_deep_reads_are_capped_not_wrapped(tmp_path):
     content = _content(1)
     content["depth"] = np.where(content["depth"] > 0, 70_000, 0)
-    with MixturesWriter.open(tmp_path / "deep.h5", 1, 50, TISSUES, {}) as writer:
+    with MixturesWriter.open(tmp_path / "deep.h5", 1, REGIONS, TISSUES, {}) as writer:
         writer.append(**content)
     assert read_mixtures(tmp_path / "deep.h5").depth[:].max() == 65_535
 
@@ -144,7 +155,7 @@ def test_truncated(read, made, kept, request):
     path = request.getfixturevalue(made)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    _refused(read, path, "is truncated or not HDF5")
+    _refused(read, path, "has no digest: truncated")
 
 
 def test_damaged_in_the_middle(reference_file):
@@ -153,7 +164,7 @@ def test_damaged_in_the_middle(reference_file):
     content = bytearray(reference_file.read_bytes())
     content[place + 401] ^= 1
     reference_file.write_bytes(content)
-    _refused(read_reference, reference_file, "is damaged: its content is not what was written")
+    _refused(read_reference, reference_file, "is damaged: its digest does not hold")
 
 
 @pytest.mark.parametrize(("read", "made"), READERS)
@@ -173,17 +184,17 @@ def test_missing_file(read, tmp_path):
 @pytest.mark.parametrize(("version", "shown"), [(99, "99"), ("two", "two"), (None, "None")])
 def test_other_schema_version(read, made, version, shown, request):
     path = request.getfixturevalue(made)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         del file.attrs["schema_version"]
         if version is not None:
             file.attrs["schema_version"] = version
-    _refused(read, path, f"schema_version: expected 2, found {shown}")
+    _refused(read, path, f"schema_version: expected 3, found {shown}")
 
 
 @pytest.mark.parametrize(("read", "made"), READERS)
 def test_missing_dataset(read, made, request):
     path = request.getfixturevalue(made)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         del file["depth"]
     _refused(read, path, "dataset depth is missing")
 
@@ -191,14 +202,15 @@ def test_missing_dataset(read, made, request):
 @pytest.mark.parametrize(("read", "made"), READERS)
 def test_wrong_axes(read, made, request):
     path = request.getfixturevalue(made)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
+        dtype = file["depth"].dtype
         del file["depth"]
-        file["depth"] = np.ones(5)
+        file["depth"] = np.ones(5, dtype)
     _refused(read, path, "dataset depth: expected 2 axes, found shape (5,)")
 
 
 def _replace(path: Path, name: str, change) -> None:
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         dataset = file[name]
         values = dataset.asstr()[:] if h5py.check_string_dtype(dataset.dtype) else dataset[:]
         dtype = dataset.dtype
@@ -222,9 +234,9 @@ def _with(index, value):
         ("methylated", _with((2, 5), -1), "region 5: -1 methylated of"),
         ("methylated", lambda v: v[:, :-1], "methylated has shape (24, 399), expected (24, 400)"),
         ("split", _with(0, "holdout"), "holdout"),
-        ("tissues", lambda v: v[:-1], "donors, tissues and split differ in length"),
+        ("tissues", lambda v: v[:-1], "tissues has shape (23,), expected (24,)"),
         ("donors", lambda v: np.repeat(v[:1], len(v)), "duplicate donor"),
-        ("regions/end", lambda v: v[:-1], "regions: columns differ in length"),
+        ("regions/end", lambda v: v[:-1], "regions/end has shape (399,), expected (400,)"),
     ],
 )
 def test_reference_that_contradicts_itself(reference_file, name, change, fragment):
@@ -237,10 +249,10 @@ def test_reference_that_contradicts_itself(reference_file, name, change, fragmen
     [
         ("mixed_methylation", lambda v: np.nan_to_num(v), "NaN exactly where depth is 0"),
         ("depth", lambda v: np.zeros_like(v), "NaN exactly where depth is 0"),
-        ("mixed_methylation", lambda v: 2 * v + 0.5, "values outside 0-1"),
+        ("mixed_methylation", lambda v: 2 * v + 0.5, "expected 0-1"),
         ("true_proportions", lambda v: 0.5 * v, "rows do not sum to 1"),
         ("label_proportions", lambda v: 0.5 * v, "rows do not sum to 1"),
-        ("true_proportions", lambda v: v[:, :2], "true_proportions has shape (12, 2), expected (12, 3)"),
+        ("true_proportions", lambda v: v[:, :2], "label_proportions has shape (12, 3), expected (12, 2)"),
         ("depth", lambda v: v[:, :9], "depth has shape (12, 9), expected (12, 50)"),
     ],
 )
@@ -250,7 +262,7 @@ def test_mixtures_that_contradict_themselves(mixtures_file, name, change, fragme
 
 
 def test_mixtures_without_tissue_names(mixtures_file):
-    with h5py.File(mixtures_file, "a") as file:
+    with edited(mixtures_file) as file:
         del file.attrs["tissue_names"]
     _refused(read_mixtures, mixtures_file, "attribute tissue_names is missing")
 
@@ -258,7 +270,7 @@ def test_mixtures_without_tissue_names(mixtures_file):
 def test_nothing_is_left_after_a_failure(tmp_path):
     path = tmp_path / "folder" / "mixtures.h5"
     content = _content(12)
-    with pytest.raises(KeyboardInterrupt), MixturesWriter.open(path, 12, 50, TISSUES, {}) as writer:
+    with pytest.raises(KeyboardInterrupt), MixturesWriter.open(path, 12, REGIONS, TISSUES, {}) as writer:
         writer.append(**_rows(content, 0, 7))
         raise KeyboardInterrupt
     assert list(path.parent.iterdir()) == []
@@ -266,7 +278,7 @@ def test_nothing_is_left_after_a_failure(tmp_path):
 
 def test_a_file_with_too_few_mixtures_is_not_kept(tmp_path):
     path = tmp_path / "mixtures.h5"
-    made = MixturesWriter.open(path, 12, 50, TISSUES, {})
+    made = MixturesWriter.open(path, 12, REGIONS, TISSUES, {})
     with pytest.raises(RuntimeError, match="7 of 12 mixtures"), made as writer:
         writer.append(**_rows(_content(12), 0, 7))
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from methmix.formats.__main__ import main
+from methmix.training.checkpoint import Checkpoint, save_checkpoint
 
 COV = "".join(
     f"chr1\t{at}\t{at}\t{100 * (at % 3 == 0)}\t{5 * (at % 3 == 0)}\t{5 * (at % 3 > 0)}\n" for at in range(1, 3000, 7)
@@ -34,7 +35,10 @@ def checkpoint(tmp_path):
         "mean_methylation": torch.linspace(0, 1, 30),
     }
     path = tmp_path / "c.pt"
-    torch.save({"regions": regions, "genome": "hg38", "identity": {}, "model": {}}, path)
+    empty = {"arm": {}, "identity": {}, "model": {}, "optimiser": {}, "record": {"n_parameters": 0}}
+    save_checkpoint(
+        path, Checkpoint(seed=1, tissue_names=["A"], regions=regions, genome="hg38", reference_digest="", **empty)
+    )
     return path
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from methmix.errors import InputError
 from methmix.files.mixtures import MixturesWriter
+from methmix.files.seal import seal
 from methmix.formats.file_formats import FORMATS
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import check_files, open_samples
@@ -238,7 +239,8 @@ def write_mixtures(path, rng, n=5, attributes=None):
     depth = rng.integers(0, 9, (n, 4)).astype(np.uint16)
     methylation = np.where(depth > 0, rng.random((n, 4)), np.nan).astype(np.float32)
     proportions = np.full((n, 2), 0.5, dtype=np.float32)
-    with MixturesWriter.open(path, n, 4, ["A", "B"], attributes or {}) as writer:
+    own = pd.DataFrame({"chrom": CHROM, "start": START, "end": END})
+    with MixturesWriter.open(path, n, own, ["A", "B"], attributes or {}) as writer:
         writer.append(methylation, depth, proportions, proportions, [{}] * n)
     return methylation, depth
 
@@ -260,16 +262,25 @@ def test_mixtures(tmp_path, rng):
 def test_bad_mixtures(tmp_path, rng):
     path = tmp_path / "m.h5"
     write_mixtures(path, rng)
-    three = RegionSet(CHROM[:3], START[:3], END[:3], "hg19", None, None, "cpg")
-    with pytest.raises(InputError, match="has 4 regions, the model has 3"):
-        read(path, three)
     with h5py.File(path, "r+") as file:
         file["depth"][3, 1], file["mixed_methylation"][3, 1] = 5, 1.5
+    seal(path)
     with pytest.raises(InputError, match=r"mixture 3, region 1: methylation 1\.5, depth 5"):
         read(path, regions())
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(InputError, match="truncated or not HDF5"):
+    with pytest.raises(InputError, match="has no digest: truncated"):
         read(path, regions())
+
+
+def test_mixtures_are_matched_by_the_coordinates_of_their_regions(tmp_path, rng):
+    path, order = tmp_path / "m.h5", [2, 0, 3]
+    methylation, depth = write_mixtures(path, rng)
+    start, end = (np.append(values[order], values[0]) for values in (START, END))
+    other = RegionSet([*(CHROM[row] for row in order), "chr9"], start, end, "hg19", None, None, "cpg")
+    samples, block = read(path, other)
+    assert samples.n_found == 3
+    np.testing.assert_array_equal(block.methylation, np.column_stack([methylation[:, order], np.full(5, np.nan)]))
+    np.testing.assert_array_equal(block.depth, np.column_stack([depth[:, order], np.zeros(5)]))
 
 
 def test_an_error_of_the_user_is_not_taken_for_a_damaged_file(tmp_path, rng):
@@ -285,7 +296,7 @@ def test_all_files_are_checked_before_one_is_read(tmp_path, rng):
     first = write(tmp_path / "first.cov", bismark_line("chr1", 100, 1, 2) + "chr1\tx\n")
     (tmp_path / "short.beta").write_bytes(b"\1\2" * 20)
     write_mixtures(tmp_path / "m.h5", rng)
-    three = RegionSet(CHROM[:3], START[:3], END[:3], "hg19", START_CPG[:3], END_CPG[:3], "cpg")
+    (tmp_path / "m.h5").write_bytes((tmp_path / "m.h5").read_bytes()[:900])
     fragments = regions("fragment", cpgs=True)
     pat = write(tmp_path / "s.pat.gz", "chr1\t10\tCCTT\t2\n")
     for other, target, options, message in [
@@ -293,7 +304,7 @@ def test_all_files_are_checked_before_one_is_read(tmp_path, rng):
         (write(tmp_path / "odd.txt", "a,b\n"), model, {}, "no known format"),
         (write(tmp_path / "t.tsv", "CHROM\tSTART\tEND\ta_METH\n"), model, {}, "column a_DEPTH has no partner"),
         (tmp_path / "short.beta", model, {}, "has 20 CpGs, but a region extends beyond CpG 94"),
-        (tmp_path / "m.h5", three, {}, "has 4 regions, the model has 3"),
+        (tmp_path / "m.h5", model, {}, "has no digest: truncated"),
         (pat, regions(), {}, "the model's regions have none"),
         (first, fragments, {}, "counts of single CpGs"),
         (pat, model, {"genome": "hg38"}, "samples are of genome hg38, the model is of hg19"),

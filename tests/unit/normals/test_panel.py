@@ -7,6 +7,7 @@ import torch
 from unit.normals.conftest import TISSUES, donors, fractions, made, plasma, profiles
 
 from methmix.errors import InputError
+from methmix.files.seal import seal
 from methmix.normals.background import fit_background
 from methmix.normals.excess import estimate_excess
 from methmix.normals.panel_file import check_panel, read_panel, write_panel
@@ -125,6 +126,9 @@ def test_a_changed_panel_is_refused(lab, tmp_path, change):
             file[change][0] = "liver"
         else:
             file[change][0] = file[change][0] + 0.001
+    with pytest.raises(InputError, match="has no digest: truncated, changed after it was written"):
+        read_panel(path)
+    seal(path)
     with pytest.raises(InputError, match="digest does not hold"):
         read_panel(path)
 
@@ -136,7 +140,8 @@ def test_other_files_and_panels_of_other_models_are_refused(lab, tmp_path):
         read_panel(path)
     with h5py.File(path, "w") as file:
         file.attrs["schema_version"] = 2
-    with pytest.raises(InputError, match="dataset mean is missing"):
+    seal(path)
+    with pytest.raises(InputError, match="dataset tissues is missing"):
         read_panel(path)
     with pytest.raises(InputError, match="of another genome"):
         check_panel(path, lab.panel, {"model": "m", "genome": "hg19"})

@@ -79,14 +79,20 @@ def test_the_card_says_who_may_use_the_model(checkpoint, licence, terms, expecte
             lambda folder: (folder / "model.safetensors").unlink(),
             "model.safetensors: no such file, which a model",
         ),
-        (lambda folder: (folder / "config.json").write_text("{"), "is not a readable model folder"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json: is damaged ("),
         (lambda folder: (folder / "config.json").write_text("{}"), "is not the configuration of a methmix model"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 20), "is not a readable model folder"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 20), "is not the file that config"),
         (
             lambda folder: (folder / "config.json").write_text(
                 (folder / "config.json").read_text().replace('"weights_sha256": "', '"weights_sha256": "0')
             ),
             "is not the file that config.json belongs to",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text(
+                (folder / "config.json").read_text().replace('"genome": "', '"genome": "x')
+            ),
+            "config.json: is damaged: its digest does not hold",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 import csv
 import json
 import logging
+import math
 import os
 import signal
 from dataclasses import replace
@@ -360,44 +361,88 @@ def test_early_stopping(trainer):
 
 
 @pytest.mark.parametrize("mae", [np.nan, np.inf])
-def test_an_epoch_whose_validation_is_not_finite_is_never_the_best(trainer, monkeypatch, mae):
+def test_a_validation_that_is_not_finite_ends_the_training_and_leaves_the_best_epoch(trainer, monkeypatch, mae):
     run = trainer("original", **TEN)
-    values, replaced = run._validation.values, iter([mae, None, mae])
+    values, replaced = run._validation.values, iter([None, mae])
     monkeypatch.setattr(run._validation, "values", lambda: {**values(), **_mae(next(replaced))})
-    assert run.run() == 0
-    assert run.state.best["epoch"] == load_checkpoint(run.best_checkpoint).best["epoch"] == 2
-    record = json.loads((run.folder / "logs" / "training_record.json").read_text())
-    assert record["best"]["val/mae"] == run.state.history[1]["val/mae"] < 1
+    with pytest.raises(RunError, match=rf"in epoch 2: after step 20, val/mae is {mae}\n  lower training.learning_rate"):
+        run.run()
+    assert load_checkpoint(run.best_checkpoint).best["epoch"] == load_checkpoint(run.last_checkpoint).step // 10 == 1
+    assert not (run.folder / "logs" / "training_record.json").exists()
+    rows = list(csv.DictReader((run.folder / "logs" / "training_log.csv").open()))
+    assert [row["val/mae"] for row in rows][1] == str(mae)
 
 
 def _mae(value):
     return {} if value is None else {"val/mae": value}
 
 
-def test_without_a_finite_validation_no_epoch_is_chosen(trainer, caplog):
+@pytest.mark.parametrize(("rate", "epochs"), [(1e12, 2), (1e30, 1)])
+def test_a_training_that_goes_wrong_names_the_step_and_saves_nothing(trainer, rate, epochs):
     """Batch normalisation keeps the training loss finite at a rate that leaves nothing of the weights."""
-    rate = {**TEN, "training.learning_rate": 1e12, "training.mixtures_per_epoch": 10, "training.epochs": 2}
+    settings = {**TEN, "training.learning_rate": rate, "training.mixtures_per_epoch": 100, "training.epochs": epochs}
     for _ in range(2):
         # The same when it is started again: it does not pass for finished.
-        run = trainer("original", **rate)
-        with pytest.raises(
-            RunError, match=r"finite in none of 2 epochs: .*\n  lower training.learning_rate \(now 1000000000000.0\)"
-        ):
+        run = trainer("original", **settings)
+        message = rf"in epoch 1: in step \d+, .*\n  lower training.learning_rate \(now {rate:g}\).*no state is saved"
+        with pytest.raises(RunError, match=message.replace("+", r"\+").replace(r"\d\+", r"\d+")):
             run.run()
-    assert not run.best_checkpoint.exists() and not (run.folder / "logs" / "training_record.json").exists()
-    rows = list(csv.DictReader((run.folder / "logs" / "training_log.csv").open()))
-    assert [row["val/mae"] for row in rows] == ["nan", "nan"]
+    assert not run.best_checkpoint.exists() and not run.last_checkpoint.exists()
+    assert not (run.folder / "logs" / "training_record.json").exists()
 
 
 def test_loss_that_is_not_a_number_stops_with_a_hint(trainer):
     run = trainer()
     with torch.no_grad():
         run.model.head.readout["proportion"].weight.fill_(float("nan"))
-    with pytest.raises(RunError, match="learning_rate"):
+    with pytest.raises(RunError, match="in step 1, the loss or a weight"):
         run.run()
     # The log has the epoch that failed, so that a diagnosis can name it.
     (row,) = csv.DictReader((run.folder / "logs" / "training_log.csv").open())
-    assert (row["epoch"], row["step"], row["train/total_loss"], row["val/mae"]) == ("1", "4", "nan", "")
+    assert (row["epoch"], row["step"], row["train/total_loss"], row["val/mae"]) == ("1", "1", "nan", "")
+
+
+def test_mixed_precision_hides_no_overflow(trainer, monkeypatch):
+    """In bfloat16, as on a GPU: a product that overflows ends the training in its step."""
+    autocast = torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+    monkeypatch.setattr("methmix.training.step._mixed_precision", lambda *_: autocast)
+    sound = trainer("original", **TEN, **{"training.epochs": 1})
+    assert sound.run() == 0
+    run = trainer("original", sound.folder.with_name("overflow"), **TEN, **{"training.epochs": 1})
+    train_step = run.train_step
+
+    def overflowing(step, batch):
+        if step == 6:
+            with torch.no_grad():
+                run.model.backbone[1].weight.fill_(3e38)
+        train_step(step, batch)
+
+    monkeypatch.setattr(run, "train_step", overflowing)
+    with pytest.raises(RunError, match="in step 7, the loss or a weight is not finite"):
+        run.run()
+    assert not run.best_checkpoint.exists()
+
+
+@pytest.mark.parametrize("what", ["weight", "buffer", "optimiser", "loss", "validation"])
+def test_a_state_that_is_not_finite_is_never_saved(trainer, tmp_path, what):
+    run = trainer("sparse", **TEN, **{"training.epochs": 1})
+    run.run()
+    state, path = load_checkpoint(run.last_checkpoint), run.last_checkpoint
+    saved = path.read_bytes()
+    match what:
+        case "weight":
+            state.model["head.readout.presence.weight"][0, 0] = torch.inf
+        case "buffer":
+            state.model["backbone.2.running_var"][0] = torch.nan
+        case "optimiser":
+            state.optimiser["state"][0]["exp_avg_sq"].view(-1)[0] = torch.inf
+        case "loss":
+            state.epoch_sums["total_loss"] = math.nan
+        case "validation":
+            state.best["val/mae"] = math.nan
+    with pytest.raises(RunError, match=r"checkpoint_last\.pt: is not written: .* of step 10 is not finite"):
+        save_checkpoint(path, state)
+    assert path.read_bytes() == saved
 
 
 def test_arms_see_the_same_training_mixtures_where_they_ask_for_the_same_kinds(trainer):
@@ -530,7 +575,7 @@ class TestCheckpointErrors:
     def test_other_version(self, path):
         content = torch.load(path, weights_only=True)
         torch.save({**content, "format_version": 99}, path)
-        with pytest.raises(InputError, match="expected 2, found 99"):
+        with pytest.raises(InputError, match="expected 3, found 99"):
             load_checkpoint(path)
 
     def test_other_tissues(self, path, data):

@@ -1,0 +1,35 @@
+"""Weights of checkpoints that earlier versions of methmix have written."""
+
+from torch import Tensor
+
+# What marks, and what is dropped of, the calibration of an earlier version.
+_FORMER_SHIFT = "head.intervals.shift"
+_FORMER_CALIBRATION = ("intervals.shift", "detection_ratio", "misfit_curve")
+
+
+def present_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give weights their present names, without the calibration of an earlier version."""
+    return _without_former_calibration(_present_names(weights))
+
+
+def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of a checkpoint that was written when heads were no modules of their own."""
+    of_tissues = "backbone.mean" in weights
+    former = {
+        "proportion_head": "head.readout" if of_tissues else "head.readout.proportion",
+        "presence_head": "head.readout.presence",
+        "leave": "head.readout",
+        "interval_head": "head.intervals.quantiles",
+        "interval_shift": _FORMER_SHIFT,
+    }
+    parts = ((name.partition("."), tensor) for name, tensor in weights.items())
+    return {former.get(first, first) + dot + rest: tensor for (first, dot, rest), tensor in parts}
+
+
+def _without_former_calibration(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop what an earlier calibration has set, which did not hold for other donors: it is not known any more."""
+    if _FORMER_SHIFT not in weights:
+        return weights
+    kept = {name: v for name, v in weights.items() if not name.endswith(_FORMER_CALIBRATION)}
+    ends = {name: v[:2] for name, v in kept.items() if name.startswith("head.intervals.quantiles.")}
+    return {**kept, **ends}
