@@ -9,7 +9,7 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices", "shipped"},
+    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices", "shipped", "cluster"},
     {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"cuts", "contributions"},
     {"config"},

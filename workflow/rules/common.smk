@@ -7,7 +7,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from snakemake import jobs
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package beside this workflow, wherever it is used from; of a workflow that is not in a folder here, the installed
 # one. Jobs run it too, also in an environment of their own (--sdm conda).
@@ -19,6 +21,7 @@ if source.is_dir():
     shell.prefix(f"export PYTHONPATH={shlex.quote(os.path.relpath(source))}; ")
 
 try:
+    from methmix import cluster
     from methmix.arms import names
     from methmix.errors import InputError
     from methmix.files.reference import SPLITS
@@ -58,3 +61,11 @@ wildcard_constraints:
     variant="|".join([*plan.variants, POINT_NAME]),
     sweep=re.escape(plan.sweep_name),
     generation=r"[1-9]\d*",
+
+
+onstart:
+    # Of a run on a cluster; others are left as they are.
+    try:
+        cluster.prepare(workflow, (jobs.Job, jobs.GroupJob), logger.warning)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
