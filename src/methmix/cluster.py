@@ -40,8 +40,8 @@ def why_ended(log: str) -> str:
 class Retries:
     """Decides for each job of this run of Snakemake that has failed whether it is submitted again.
 
-    ``of`` takes the place of the property ``restart_times`` of Snakemake's jobs, which is read when one has failed; with
-    another executor than SLURM, or where there is no log, it is what Snakemake has. ``tell`` takes messages.
+    ``of`` takes the place of the property ``restart_times`` of Snakemake's jobs, which is read when one has failed.
+    ``tell`` takes messages.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
