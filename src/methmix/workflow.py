@@ -1,6 +1,7 @@
 """What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -73,6 +74,17 @@ def _predicting_run(experiment: Experiment) -> str:
     """Folder of the training that predicts, below that of its run."""
     phase = experiment.prediction.checkpoint_phase if experiment.prediction else "phase3"
     return f"{phase}/{arms.MAIN}"
+
+
+def _plain(files: list[str]) -> list[str]:
+    """Give the names of files, unless Snakemake would change them."""
+    for file in files:
+        if re.search(r"[{}]|<[a-z][a-z0-9_]*>", file):
+            raise InputError(
+                f"{file}: Snakemake takes braces, or a word in <>, for variables of its own",
+                "give the file another name, or predict without Snakemake: python -m methmix.prediction --sheet ...",
+            )
+    return files
 
 
 def _of_sweep(wildcards: Any) -> dict[str, str]:
@@ -174,12 +186,12 @@ class Plan:
 
     def samples(self, wildcards: Any) -> list[str]:
         """Name the samples sheet of the prediction and the files that it lists."""
-        return sheet_and_files(self.experiment, self.path)
+        return _plain(sheet_and_files(self.experiment, self.path))
 
     def sample_regions(self, wildcards: Any) -> list[str]:
         """Name the file with the regions of the samples, if there is one."""
         prediction = self.experiment.prediction
-        return [prediction.regions_file] if prediction and prediction.regions_file else []
+        return _plain([prediction.regions_file] if prediction and prediction.regions_file else [])
 
     def prediction_options(self, wildcards: Any) -> list[str]:
         """Give the options of a prediction."""

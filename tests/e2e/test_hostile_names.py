@@ -92,7 +92,7 @@ def write_samples(checkout):
     truth[:, reference.tissue_names.index("Blood")] = 1
     truth[22:, reference.tissue_names.index(TISSUES[1])] = 0.3
     truth /= truth.sum(axis=1, keepdims=True)
-    name = "`touch pwned` '\"<b>.tsv"
+    name = "`touch pwned` '\"$(touch pwned) ;&|*?.tsv"
     counts_table(reference, sampler.mix(truth, np.array([60.0]), rng), checkout / name)
     rows = [(f"control {row}", name, "", "", f"S{row}", "Control", BATCH) for row in range(22)]
     rows += [(f"{SAMPLE} {row}", name, PATIENT, f"2026-01-{row}", f"S{row}", GROUP, BATCH) for row in range(22, 26)]
