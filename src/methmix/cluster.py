@@ -7,7 +7,6 @@ that ran out of it.
 
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from methmix.errors import InputError
+from methmix.small_cluster import nodes
 
 # Written by SLURM itself into the log of a job. What a program says of a GPU's memory is something else.
 _SLURM: Final = r"^(?:slurmstepd|srun|slurmd)(?:-\S+)?: error:.*"
@@ -142,23 +142,15 @@ def prepare(workflow: Any, kinds_of_jobs: Iterable[Any], tell: Callable[[str], N
 def _check_partitions(jobs: Iterable[Any]) -> None:
     wanted = {str(job.resources["slurm_partition"]) for job in jobs if job.resources.get("slurm_partition")}
     # An option of sbatch takes several.
-    missing = sorted({name for names in wanted for name in names.split(",")} - (there := _partitions()))
+    missing = sorted(
+        {name for names in wanted for name in names.split(",")} - (there := {node.partition for node in nodes()})
+    )
     if there and missing:
         raise InputError(
             f"this cluster has no partition {', '.join(missing)}; it has {', '.join(sorted(there))}",
             "set slurm_partition in slurm/config.yaml (default-resources for CPUs, set-resources for GPUs); "
             "slurm/README.md says what else depends on the cluster",
         )
-
-
-def _partitions() -> set[str]:
-    """List the partitions of the cluster; nothing where SLURM does not answer."""
-    command = ["sinfo", "--all", "--noheader", "--format=%R"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return set()
-    return set(done.stdout.split())
 
 
 def _understand_cancelled() -> None:

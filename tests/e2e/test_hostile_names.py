@@ -17,7 +17,7 @@ from methmix.config.load import load_experiment
 from methmix.files.reference import read_reference
 from methmix.mixtures.sampler import MixtureSampler
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SCRIPT = "<script>window.pwned=1;alert(1)</script>"
 # One kind of attack for each tissue; the first is the background. The words at the end are looked for.
@@ -47,8 +47,8 @@ def results(tmp_path_factory, checkout_in, snakemake):
     asked = ("--configfile", "config/hostile.yaml")
     run(snakemake, checkout, "results/hostile/reference/reference.h5", *asked)
     write_samples(checkout)
-    targets = ("compare_phase2", "detection_limit", "robustness", "predict", "sweep_phase2")
-    run(snakemake, checkout, *targets, *asked)
+    for target in ("compare_phase2", "detection_limit", "robustness", "predict", "sweep_phase2"):
+        run(snakemake, checkout, target, *asked)
     folder = checkout / "results/hostile"
     spikes = [sys.executable, "-m", "methmix.spikes", "--config", "config/hostile.yaml", "--repeats", "1"]
     spikes += ["--reference", folder / "reference/reference.h5", "--output", folder / "spikes"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pytest
 from methmix import cluster
 from methmix.cluster import Retries, prepare, why_ended
 from methmix.errors import InputError
+from methmix.small_cluster import Node
 
 # As SLURM 22.05 writes them.
 MEMORY = (
@@ -164,8 +164,7 @@ def workflow(*partitions: str, module: str = "snakemake_executor_plugin_slurm") 
 @pytest.fixture
 def sinfo(monkeypatch):
     """A cluster with two partitions."""
-    answer = subprocess.CompletedProcess([], 0, stdout="cpu\ngpu\n")
-    monkeypatch.setattr(cluster.subprocess, "run", lambda *_, **__: answer)
+    monkeypatch.setattr(cluster, "nodes", lambda: [Node(name, 2, 7900, False) for name in ("cpu", "gpu")])
     monkeypatch.setattr(cluster.shutil, "which", lambda _: None)
 
 
@@ -184,10 +183,7 @@ def test_a_run_on_a_cluster_is_prepared_and_no_other(sinfo):
 
 
 def test_a_cluster_that_does_not_answer_has_all_partitions(monkeypatch):
-    def none(*_: Any, **__: Any) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(cluster.subprocess, "run", none)
+    monkeypatch.setattr(cluster, "nodes", list)
     prepare(workflow("whatever"), [], print)
 
 
@@ -201,7 +197,7 @@ def test_who_has_cancelled_a_job_does_not_hide_that_it_is(monkeypatch):
     plugin.query_job_status = asked
     monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
     monkeypatch.setattr(cluster.shutil, "which", lambda _: "/usr/bin/sacct")
-    monkeypatch.setattr(cluster, "_partitions", set)
+    monkeypatch.setattr(cluster, "nodes", list)
     for _ in range(2):
         prepare(workflow("cpu"), [], print)
     states, _seconds = asyncio.run(plugin.query_job_status("sacct", None))

@@ -9,7 +9,19 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices", "shipped", "cluster"},
+    {
+        "errors",
+        "memory",
+        "rows",
+        "cli",
+        "seeds",
+        "provenance",
+        "closure",
+        "devices",
+        "shipped",
+        "small_cluster",
+        "cluster",
+    },
     {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"cuts", "contributions"},
     {"config"},

@@ -21,7 +21,7 @@ if source.is_dir():
     shell.prefix(f"export PYTHONPATH={shlex.quote(os.path.relpath(source))}; ")
 
 try:
-    from methmix import cluster
+    from methmix import cluster, small_cluster
     from methmix.arms import names
     from methmix.errors import InputError
     from methmix.files.reference import SPLITS
@@ -50,6 +50,11 @@ try:
     plan.write_record(config["name"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+
+# Jobs are given what is settled here.
+if workflow.is_main_process:
+    small_cluster.fit_to_cluster(workflow.resource_settings, logger.warning)
 
 
 wildcard_constraints:
