@@ -56,7 +56,7 @@ class Retries:
 
         A job that is started again for another reason than memory keeps its attempt.
         """
-        allowed = max(one.rule.restart_times for one in _members(job))
+        allowed: int = max(one.rule.restart_times for one in _members(job))
         log = self._new_log(job)
         if not allowed or log is None:
             return allowed
@@ -133,7 +133,7 @@ def prepare(workflow: Any, kinds_of_jobs: Iterable[Any], tell: Callable[[str], N
     for kind in kinds_of_jobs:
         kind.restart_times = property(retries.of)
     _understand_cancelled()
-    executor = getattr(workflow.scheduler, "_executor", None)
+    executor: Any = getattr(workflow.scheduler, "_executor", None)
     if workflow.executor_settings.no_account and hasattr(executor, "_fallback_account_arg"):
         # The plugin has the option, but guesses all the same.
         executor._fallback_account_arg = ""

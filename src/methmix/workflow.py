@@ -23,6 +23,7 @@ from methmix.config.load import (
 from methmix.config.phases import Phase
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
+from methmix.provenance import source_digest
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.shipped import found
 from methmix.sweep.points import SweptArm
@@ -39,6 +40,16 @@ def checkpoint(record: str) -> str:
     Rules depend on the record, which a training writes last: Snakemake deletes outputs before it restarts a job.
     """
     return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+def digest_of(entry: str, command: str = "", *, package: Path) -> Callable[[Any], str]:
+    """Give a function of wildcards for the digest of a rule's code: only rules that have jobs compute theirs."""
+    return lambda wildcards: _digest(entry, command, package)
+
+
+@cache
+def _digest(entry: str, command: str, package: Path) -> str:
+    return source_digest(entry, command, package)
 
 
 def drawn_seeds(experiment: Experiment) -> list[int]:

@@ -28,7 +28,7 @@ try:
     from methmix import provenance
     from methmix.shipped import found
     from methmix.sweep.points import POINT_NAME
-    from methmix.workflow import PUBLISHED, Plan, checkpoint
+    from methmix.workflow import PUBLISHED, Plan, checkpoint, digest_of
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"the environment that runs Snakemake has no {error.name}\n  install methmix in it: pip install methmix"
@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
 
 # Of the code beside this workflow, which is what jobs run, whatever this process has loaded.
 package = source / "methmix" if source.is_dir() else provenance.PACKAGE
-source_digest = partial(provenance.source_digest, package=package)
+source_digest = partial(digest_of, package=package)
 
 try:
     # What is given without a file is laid over the default experiment.
