@@ -70,12 +70,12 @@ class Retries:
             return 0
         if why == "memory":
             # At most as often as Snakemake counts.
-            return max(allowed, job.attempt)
+            return max(allowed, int(job.attempt))
         if saved:
             self._tell(f"{name}: its state is saved; it is submitted again, which does not count as a retry")
         # Snakemake adds 1 to it.
         job.attempt -= 1
-        return max(allowed, job.attempt)
+        return max(allowed, int(job.attempt))
 
     def _new_log(self, job: Any) -> Path | None:
         """Find the log of the SLURM job that has failed; none where it could not be submitted."""

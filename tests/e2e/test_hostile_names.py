@@ -17,7 +17,7 @@ from methmix.config.load import load_experiment
 from methmix.files.reference import read_reference
 from methmix.mixtures.sampler import MixtureSampler
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SCRIPT = "<script>window.pwned=1;alert(1)</script>"
 # One kind of attack for each tissue; the first is the background. The words at the end are looked for.
@@ -38,17 +38,17 @@ LOCAL = {"file", "data", "blob", "about"}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, checkout_in, snakemake):
+def results(tmp_path_factory, checkout_in):
     checkout = tmp_path_factory.mktemp("hostile") / "it's a $(touch pwned) <b>"
     checkout.mkdir()
     checkout_in(checkout)
     (checkout / "config/hostile.yaml").write_text(yaml.safe_dump(experiment()))
     (checkout / "config/one.yaml").write_text(yaml.safe_dump(SWEEP))
     asked = ("--configfile", "config/hostile.yaml")
-    run(snakemake, checkout, "results/hostile/reference/reference.h5", *asked)
+    run(checkout, "results/hostile/reference/reference.h5", *asked)
     write_samples(checkout)
     for target in ("compare_phase2", "detection_limit", "robustness", "predict", "sweep_phase2"):
-        run(snakemake, checkout, target, *asked)
+        run(checkout, target, *asked)
     folder = checkout / "results/hostile"
     spikes = [sys.executable, "-m", "methmix.spikes", "--config", "config/hostile.yaml", "--repeats", "1"]
     spikes += ["--reference", folder / "reference/reference.h5", "--output", folder / "spikes"]
@@ -58,7 +58,7 @@ def results(tmp_path_factory, checkout_in, snakemake):
     return folder
 
 
-def run(snakemake, checkout, *arguments):
+def run(checkout, *arguments):
     done = snakemake(checkout, *arguments)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
