@@ -59,7 +59,9 @@ def results(tmp_path_factory, checkout_in):
 
 
 def run(checkout, *arguments):
-    done = snakemake(checkout, *arguments)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
