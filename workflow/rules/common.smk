@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from snakemake import jobs
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -20,6 +21,7 @@ if source.is_dir():
     shell.prefix(f"export PYTHONPATH={shlex.quote(os.path.relpath(source))}; ")
 
 try:
+    from methmix import cluster, small_cluster
     from methmix.arms import names
     from methmix.config.yaml_files import read
     from methmix.errors import InputError, MethmixError
@@ -28,7 +30,7 @@ try:
     from methmix.shipped import found
     from methmix.snakemake_runs import take_over
     from methmix.sweep.points import POINT_NAME
-    from methmix.workflow import PUBLISHED, Plan, checkpoint
+    from methmix.workflow import PUBLISHED, Plan, checkpoint, digest_of
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"the environment that runs Snakemake has no {error.name}\n  install methmix in it: pip install methmix"
@@ -36,7 +38,7 @@ except ModuleNotFoundError as error:
 
 # Of the code beside this workflow, which is what jobs run, whatever this process has loaded.
 package = source / "methmix" if source.is_dir() else provenance.PACKAGE
-source_digest = partial(provenance.source_digest, package=package)
+source_digest = partial(digest_of, package=package)
 
 # Nothing is merged into a configuration that the command line names.
 own_config = not workflow.configfiles and os.path.exists("config/config.yaml")
@@ -69,6 +71,11 @@ except MethmixError as error:
     raise WorkflowError(str(error)) from None
 
 
+# Jobs are given what is settled here.
+if workflow.is_main_process:
+    small_cluster.fit_to_cluster(workflow.resource_settings, logger.warning)
+
+
 wildcard_constraints:
     name="|".join(map(re.escape, plan.names)),
     phase="|".join(plan.experiment.mixtures.recipes),
@@ -78,3 +85,11 @@ wildcard_constraints:
     variant="|".join([*plan.variants, POINT_NAME]),
     sweep=re.escape(plan.sweep_name),
     generation=r"[1-9]\d*",
+
+
+onstart:
+    # Of a run on a cluster; others are left as they are.
+    try:
+        cluster.prepare(workflow, (jobs.Job, jobs.GroupJob), logger.warning)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
