@@ -9,7 +9,7 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices", "shipped"},
+    {"errors", "memory", "rows", "bounds", "cli", "seeds", "provenance", "closure", "devices", "shipped"},
     {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"cuts", "contributions"},
     {"config"},
