@@ -65,10 +65,10 @@ def _rows(path: Path) -> dict[int, list[str]]:
     try:
         with open_rows(beginning, beginning.number, sep, quoted=False) as lines:
             for number, line in enumerate(lines, 1):
+                check_size(path, "its size", number, _MOST_REGIONS, "lines")
                 if number >= beginning.number and line.strip() and not line.startswith(b"#"):
                     text = line.decode()
                     rows[number] = [field.strip() for field in text.split(sep)] if sep == "\t" else text.split()
-                    check_size(path, "its size", len(rows), _MOST_REGIONS, "regions")
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     for note in beginning.notes:

@@ -14,7 +14,7 @@ from methmix.formats.text import UNREADABLE, Beginning, first_duplicate, open_ro
 
 logger = logging.getLogger("methmix")
 
-MOST_BYTES = 2**26
+MOST_BYTES, MOST_LINES = 2**26, 1_000_000
 _FIRST_PRINTABLE = " "
 
 
@@ -43,6 +43,7 @@ def _rows(path: Path, beginning: Beginning, sep: str, n_columns: int) -> dict[in
         with open_rows(beginning, beginning.number + 1, sep, n_columns) as lines:
             reader = csv.reader(io.TextIOWrapper(lines, "utf-8", newline="\n"), delimiter=sep)
             for row in reader:
+                check_size(path, "a sheet", reader.line_num, MOST_LINES, "lines")
                 fields = [field.strip() for field in row]
                 if reader.line_num <= beginning.number or not any(fields):
                     continue

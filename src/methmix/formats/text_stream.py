@@ -17,7 +17,7 @@ from methmix.bounds import check_size
 from methmix.errors import InputError
 
 MOST_BYTES_OF_LINE = 2**24
-# Real tables are packed 4 to 50 times smaller; a bomb is 1000 times smaller. What is small enough does no harm.
+# Real tables are packed 4 to 50 times smaller; a bomb is 1000 times smaller. Of each so many bytes that is looked at.
 MOST_TIMES_UNPACKED, HARMLESS_BYTES = 400, 2**26
 _PIECE = 2**20
 _NEWLINE, _TAB, _SPACE, _COMMENT, _QUOTE = b'\n\t #"'
@@ -44,11 +44,11 @@ class CheckedText(io.RawIOBase):
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._layout, self._n_columns = path, layout, layout.n_columns
-        self._size = path.stat().st_size
+        self._packed_before = 0
         self._file: IO[bytes] = path.open("rb")
         self._source: Any = gzip.GzipFile(fileobj=self._file) if layout.is_packed else self._file
         self._decoder = codecs.getincrementaldecoder(layout.encoding)() if "16" in layout.encoding else None
-        self._lines_before, self._unpacked, self.ended = 0, 0, True
+        self._lines_before, self._unpacked, self._at_start, self.ended = 0, 0, True, True
         self._rest: list[bytes] = []
         self._ready, self._at_end, self._after_return = memoryview(b""), False, False
 
@@ -75,9 +75,8 @@ class CheckedText(io.RawIOBase):
         """Read on to the end of a line, or of the file."""
         piece = self._source.read(_PIECE)
         self._unpacked += len(piece)
-        if self._layout.is_packed:
-            most = max(HARMLESS_BYTES, MOST_TIMES_UNPACKED * self._size)
-            check_size(self._path, f"unpacked, for {self._size:,} bytes packed", self._unpacked, most)
+        if self._layout.is_packed and self._unpacked > HARMLESS_BYTES:
+            self._check_packing()
         self._at_end = not piece
         piece = self._plain(piece)
         if b"\0" in piece:
@@ -101,12 +100,19 @@ class CheckedText(io.RawIOBase):
             self._check(lines)
         return lines
 
+    def _check_packing(self) -> None:
+        """Check the part that was unpacked last: a bomb may be anywhere in a file."""
+        packed = self._file.tell() - self._packed_before
+        what = f"unpacked from {packed:,} bytes, {MOST_TIMES_UNPACKED} times as many"
+        check_size(self._path, what, self._unpacked, max(HARMLESS_BYTES, MOST_TIMES_UNPACKED * packed))
+        self._unpacked, self._packed_before = 0, self._file.tell()
+
     def _plain(self, piece: bytes) -> bytes:
         """Make UTF-8 of a piece, with line ends of one kind."""
         if self._decoder is not None:
             piece = self._decoder.decode(piece, final=self._at_end).encode()
-        if not self._unpacked or (self._unpacked <= _PIECE and not self._lines_before and not self._rest):
-            piece = piece.removeprefix(codecs.BOM_UTF8)
+        if self._at_start:
+            piece, self._at_start = piece.removeprefix(codecs.BOM_UTF8), False
         if self._after_return and piece.startswith(b"\n"):
             piece = piece[1:]
         self._after_return = piece.endswith(b"\r")
