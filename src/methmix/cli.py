@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from methmix.errors import MethmixError
+from methmix.errors import InputError, MethmixError
 from methmix.memory import keep_freed_memory, peak_memory_mb
 
 Item = TypeVar("Item")
@@ -89,6 +89,7 @@ def run(
     for other in ("matplotlib", "h5py", "PIL", "tensorboard"):
         logging.getLogger(other).setLevel(logging.WARNING)
     try:
+        _keep_inputs(options)
         code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
@@ -101,6 +102,29 @@ def run(
         spent = duration(time.monotonic() - started)
         logger.info("%s in %s, peak memory %s; output in %s", outcome, spent, _peak_memory(), output)
     return code
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse an output that is one of the inputs, by whatever name, or a folder."""
+    given = {found.resolve(): found for found in inputs}
+    for output in outputs:
+        if output.resolve() in given:
+            raise InputError(
+                f"{output}: is an input ({given[output.resolve()]}) and would be overwritten",
+                "give the output another name or folder",
+            )
+        if output.is_dir():
+            raise InputError(f"{output}: is a folder, where a file is to be written", "give the output another name")
+
+
+def _keep_inputs(options: argparse.Namespace) -> None:
+    """Refuse ``--output`` if another option names the same file."""
+    output = getattr(options, "output", None)
+    if not isinstance(output, Path) or not output.is_file():
+        return
+    given = [value for name, value in vars(options).items() if name != "output"]
+    named = [item for value in given for item in (value if isinstance(value, list) else [value])]
+    refuse_overwriting([output], [Path(name) for name in named if isinstance(name, str | Path)])
 
 
 def _peak_memory() -> str:

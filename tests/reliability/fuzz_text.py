@@ -1,4 +1,4 @@
-"""Good text and sample files, to be mutated: each with its writer and with its reader, whose result is a table of cells.
+"""Good text and sample files, to be mutated: each with its writer and its reader, whose result is a table of cells.
 
 A cell is what one place of a file says, by its names: so that a result can be compared with that of the good file, and
 what has changed counted.

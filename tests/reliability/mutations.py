@@ -94,6 +94,7 @@ OTHERS = (
     ),
     *("$(reboot)", "a\\b", "a\tb", "\u202e", "\U0001f9ec", "N" * 70_000),
 )
+_SEPARATORS = (" ", ",", ";", "|", "\t\t", "  ")
 _LINES_END = ("\r\n", "\r", "\x0b", "\u2028", "\n\n", "\n\r")
 
 
@@ -220,7 +221,8 @@ def _on_fields(text: str, rng: random.Random) -> Mutant:
             fields.insert(column, rng.choice(["", old, "1", "x"]))
     lines[row] = separator.join(fields)
     lines_touched = len(lines) if is_header and lines_touched else lines_touched
-    what = f"line {row + 1}, column {column + 1}: {old[:20]!r} becomes {separator.join(fields[column : column + 1])[:20]!r}"
+    new = separator.join(fields[column : column + 1])
+    what = f"line {row + 1}, column {column + 1}: {old[:20]!r} becomes {new[:20]!r}"
     return Mutant(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"), what, lines_touched)
 
 
@@ -263,7 +265,7 @@ def _whole(text: str, rng: random.Random) -> Mutant:
             ("end of lines", lambda t: t.replace("\n", rng.choice(_LINES_END)).encode()),
             ("quoted", lambda t: _quoted(t, separator).encode()),
             ("one quote", lambda t: (t[: (at := rng.randrange(len(t)))] + '"' + t[at:]).encode()),
-            ("other separator", lambda t: t.replace(separator, rng.choice([" ", ",", ";", "|", "\t\t", "  "])).encode()),
+            ("other separator", lambda t: t.replace(separator, rng.choice(_SEPARATORS)).encode()),
             ("space behind lines", lambda t: t.replace("\n", "  \n").encode()),
             ("tab behind lines", lambda t: t.replace("\n", "\t\n").encode()),
             ("space before lines", lambda t: ("\n" + t[:-1]).replace("\n", "\n ")[1:].encode()),

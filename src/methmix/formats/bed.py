@@ -9,7 +9,7 @@ import pandas as pd
 from methmix.bounds import check_size
 from methmix.errors import InputError
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
-from methmix.formats.text import UNREADABLE, open_rows, read_beginning, unreadable
+from methmix.formats.text import CORRECT, UNREADABLE, open_rows, read_beginning, unreadable
 from methmix.formats.text_stream import WHITESPACE
 
 logger = logging.getLogger("methmix")
@@ -44,7 +44,9 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
     rows = _rows(path)
     for line, fields in rows.items():
         if len(fields) < len(columns) or "" in fields[: len(columns)]:
-            raise InputError(f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)[:60]!r}")
+            raise InputError(
+                f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)[:60]!r}", CORRECT
+            )
     text = pd.DataFrame([fields[: len(columns)] for fields in rows.values()], columns=columns, index=list(rows))
     if converted:
         text = text.iloc[0 if text["start"].head(1).str.isdecimal().all() else 1 :]
@@ -150,7 +152,8 @@ def _whole_numbers(path: Path, column: pd.Series) -> Integers:
         row = int(bad.argmax())
         raise InputError(
             f"{path}: line {column.index[row]}, column {column.name}: expected a whole number >= 0, "
-            f"found {column.iloc[row][:40]!r}"
+            f"found {column.iloc[row][:40]!r}",
+            CORRECT,
         )
     numbers: Integers = column.to_numpy().astype(np.int64)
     return numbers

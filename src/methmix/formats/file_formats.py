@@ -35,7 +35,7 @@ class Format(NamedTuple):
     layout: CpgLines | None = None
 
 
-_PATTERNS: dict[Any, Any] = {int: r"-?\d+", float: r"\d+(\.\d*)?(e-?\d+)?|[Nn][Aa][Nn]"}
+_PATTERNS: dict[Any, Any] = {int: r"-?\d+", float: r"\d+(\.\d*)?(e-?\d+)?"}
 
 
 def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int) -> Format:

@@ -29,7 +29,7 @@ from methmix.formats.table_headers import (
     refuse_no_samples,
 )
 from methmix.formats.table_rows import Values, numbers_of, positions, table_blocks, texts
-from methmix.formats.text import Beginning, read_beginning
+from methmix.formats.text import CORRECT, Beginning, read_beginning
 
 _ATLAS_TEXT = ("target", "name", "direction")
 
@@ -142,7 +142,9 @@ def read_atlas(path: Path) -> Counts:
         wrong = ~np.isin(direction, ["U", "M"])
         if wrong.any():
             row = int(wrong.argmax())
-            raise InputError(f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}")
+            raise InputError(
+                f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}", CORRECT
+            )
         found = numbers_of(path, block[tissues], line, "a fraction 0-1")
         methylation = np.where((direction == "U")[:, None], 1 - found, found)
         return np.nan_to_num(methylation), (~np.isnan(methylation)).astype(np.int32)

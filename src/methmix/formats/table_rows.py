@@ -12,7 +12,7 @@ from methmix.bounds import check_size
 from methmix.errors import InputError
 from methmix.formats.bed import MISSING
 from methmix.formats.regions import Integers
-from methmix.formats.text import UNREADABLE, Beginning, explain_number, open_rows, unreadable
+from methmix.formats.text import CORRECT, UNREADABLE, Beginning, explain_number, open_rows, unreadable
 
 _VALUES_PER_BLOCK = 8_000_000
 # Twice 500,000 regions of 1,000 samples.
@@ -77,10 +77,9 @@ def positions(path: Path, column: pd.Series, line: int) -> Integers:
     bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
     if bad.any():
         row = int(bad.argmax())
-        raise InputError(
-            f"{path}: line {line + row}, column {column.name}: expected a whole number >= 0, found {text.iloc[row]!r}",
-            explain_number(text.iloc[row]),
-        )
+        place, found = f"{path}: line {line + row}, column {column.name}", text.iloc[row]
+        message = f"{place}: expected a whole number >= 0, found {found[:40]!r}"
+        raise InputError(message, explain_number(found) or CORRECT)
     return numbers.astype(np.int64)
 
 

@@ -7,6 +7,7 @@ import codecs
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections import Counter
@@ -40,6 +41,7 @@ _NAME_ENDINGS = re.compile(
 _COMMENT = re.compile(r"#|track(\s|$)|browser\s")
 # More reads of one place than any sequencer gives, and behind the end of any chromosome.
 MOST_OF_NUMBER = 2**31 - 1
+CORRECT = "correct the line, or make the file again"
 _UNENDED = "its last line has no end of line: is the file complete?"
 
 # Position of a column in the file -> its name and what it holds: ``int`` whole numbers from 0 to `MOST_OF_NUMBER`; a
@@ -117,7 +119,8 @@ def read_beginning(path: Path) -> Beginning:
     except UnicodeError:
         return binary
     # What is no text may happen to begin as UTF-16.
-    is_text = "\0" not in text[:_SAMPLE] and sum(map(str.isascii, text[:_SAMPLE])) > len(text[:_SAMPLE]) / 2
+    sample = text.rstrip("\0")[:_SAMPLE]
+    is_text = 100 * sample.count("\0") < len(sample) and sum(map(str.isascii, sample)) > len(sample) / 2
     if is_text and len(head) >= _HEAD and not re.search("[\r\n]", text):
         check_size(path, "line 1", len(head) + 1, _HEAD)
     return _first_lines(binary, text) if is_text else binary
@@ -244,7 +247,7 @@ def unreadable(path: Path, error: Exception) -> InputError:
         return InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         return InputError(f"{path}: is a damaged or truncated gzip file ({error})", "copy it again")
-    return InputError(f"{path}: is not a readable table ({error})")
+    return InputError(f"{path}: is not a readable table ({error})", CORRECT)
 
 
 def explain_number(found: str) -> str:
@@ -279,10 +282,10 @@ def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
                     if what := _not_expected(found, kind):
                         place = f"line {number}, column {position + 1} ({name})"
                         message = f"{path}: {place}: expected {what}, found {found[:40]!r}"
-                        return InputError(message, explain_number(found))
+                        return InputError(message, explain_number(found) or CORRECT)
     except UNREADABLE as error:
         return unreadable(path, error)
-    return InputError(f"{path}: is not a readable table")
+    return InputError(f"{path}: is not a readable table", CORRECT)
 
 
 def _not_expected(found: str, kind: type | re.Pattern[str]) -> str:
@@ -294,7 +297,6 @@ def _not_expected(found: str, kind: type | re.Pattern[str]) -> str:
         is_right = re.fullmatch(r"\+?[0-9]{1,18}", found) and int(found) <= MOST_OF_NUMBER
         return "" if is_right else f"a whole number from 0 to {MOST_OF_NUMBER:,}"
     try:
-        float(found)
+        return "" if math.isfinite(float(found)) else "a number"
     except ValueError:
         return "a number"
-    return ""

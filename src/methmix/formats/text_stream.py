@@ -17,8 +17,8 @@ from methmix.bounds import check_size
 from methmix.errors import InputError
 
 MOST_BYTES_OF_LINE = 2**24
-# Real tables are packed 4 to 50 times smaller; a bomb is 1000 times smaller. Of each so many bytes that is looked at.
-MOST_TIMES_UNPACKED, HARMLESS_BYTES = 400, 2**26
+# Real tables are packed 4 to 50 times smaller; bombs 150 to 1000 times. It is looked at for each so many bytes.
+MOST_TIMES_UNPACKED, HARMLESS_BYTES = 100, 2**26
 _PIECE = 2**20
 _NEWLINE, _TAB, _SPACE, _COMMENT, _QUOTE = b'\n\t #"'
 WHITESPACE = r"\s+"

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import torch
 
+from methmix import cli
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.reference import read_reference
@@ -33,6 +34,7 @@ from methmix.prediction.sample_files import sample_files
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
+from methmix.shipped import found
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
 from methmix.training.model_folder import WEIGHTS_FILE
 
@@ -74,6 +76,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
         csv_file, json_file, html_file, wide_file = (stack.enter_context(atomic_path(path)) for path in outputs)
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="methmix.")))
         files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, temporary)
+        _keep_inputs(options, outputs, files)
         panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
         among_tissues(cohort, options.tissues)
@@ -95,6 +98,15 @@ def predict_and_write(options: argparse.Namespace) -> None:
     if sheet:
         _only(folder, page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
+
+
+def _keep_inputs(options: argparse.Namespace, outputs: Sequence[Path], files: Sequence[Path]) -> None:
+    """Refuse outputs that would overwrite what is read."""
+    names = [options.checkpoint, options.sheet, options.reference, options.regions_file, options.exclude_regions]
+    named = [Path(name) for name in (*names, options.normals) if name]
+    ends = ("_normals.h5", "_mqc.json", "_general_stats_mqc.json")
+    further = [options.output.with_name(f"{options.output.stem}{end}") for end in ends]
+    cli.refuse_overwriting([*outputs, *further], [*named, *(found(file) for file in files)])
 
 
 def _only(folder: Path, names: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
 from methmix.formats.bed import read_bed
 from methmix.formats.sheet_tables import read_sheet_table
+from methmix.formats.text import CORRECT
 from methmix.reference.donors import DonorCounts
 from methmix.reference.inputs import data_file
 
@@ -119,7 +120,7 @@ def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> 
 
 
 def _read_metadata(path: Path) -> pd.DataFrame:
-    def refuse(wrong: pd.Series, message: str, hint: str = "") -> None:
+    def refuse(wrong: pd.Series, message: str, hint: str = CORRECT) -> None:
         if wrong.any():
             raise InputError(f"{path}: line {wrong.idxmax()}: {message}", hint)
 
