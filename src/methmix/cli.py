@@ -120,6 +120,7 @@ def run(
     try:
         if hasattr(options, "written") and options.output:
             check_output(options.output, *options.written)
+        _keep_inputs(options)
         code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
@@ -146,6 +147,27 @@ def limit_threads() -> None:
         asked = os.environ.get(name, "")
         if (int(asked) if asked.isdecimal() else os.cpu_count() or 1) > most:
             os.environ[name] = str(most)
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse an output that is one of the inputs, by whatever name."""
+    given = {found.resolve(): found for found in inputs}
+    for output in outputs:
+        if output.resolve() in given:
+            raise InputError(
+                f"{output}: is an input ({given[output.resolve()]}) and would be overwritten",
+                "give the output another name or folder",
+            )
+
+
+def _keep_inputs(options: argparse.Namespace) -> None:
+    """Refuse ``--output`` if another option names the same file."""
+    output = getattr(options, "output", None)
+    if not isinstance(output, Path) or not output.is_file():
+        return
+    given = [value for name, value in vars(options).items() if name != "output"]
+    named = [item for value in given for item in (value if isinstance(value, list) else [value])]
+    refuse_overwriting([output], [Path(name) for name in named if isinstance(name, str | Path)])
 
 
 def _peak_memory() -> str:
