@@ -22,7 +22,14 @@ Item = TypeVar("Item")
 logger = logging.getLogger("methmix")
 
 # What only some need: module -> the extra of pyproject.toml that installs it.
-_EXTRAS = {"altair": "report", "optuna": "sweep", "pysam": "bam", "safetensors": "publish", "vl_convert": "report"}
+_EXTRAS = {
+    "altair": "report",
+    "optuna": "sweep",
+    "pyBigWig": "bigwig",
+    "pysam": "bam",
+    "safetensors": "publish",
+    "vl_convert": "report",
+}
 # How the last line of a log begins whose command has ended well.
 FINISHED = "finished"
 LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"

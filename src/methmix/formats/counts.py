@@ -103,9 +103,9 @@ def stored(store: CountsStore, rows: slice) -> Callable[[slice], Pair]:
 
 def one_sample(
     beginning: Beginning, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str,
-    notes: Sequence[str] = (),
+    notes: Sequence[str] = (), name: str = "",
 ) -> Counts:  # fmt: skip
-    """Store methylated and depth, [n_regions] each, of the only sample of a file."""
+    """Store methylated and depth, [n_regions] each, of the only sample of a file, which has its name if no other."""
     methylated, depth = counts
     if depth.max(initial=0) > MOST_OF_NUMBER:
         raise InputError(
@@ -113,5 +113,9 @@ def one_sample(
             "are these numbers of reads? no sequencer gives so many",
         )
     return Counts(
-        [beginning.sample_name], stored(store, store.append(methylated[None], depth[None])), found, example, notes
+        [name or beginning.sample_name],
+        stored(store, store.append(methylated[None], depth[None])),
+        found,
+        example,
+        notes,
     )

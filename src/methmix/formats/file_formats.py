@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from methmix.errors import InputError
 from methmix.formats import cpg_lines as lines
+from methmix.formats.bigwig import coverage_of, is_bigwig, open_bigwig_pair
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpg_lines import CpgLines
 from methmix.formats.cpgs import cpg_opener
@@ -64,6 +65,13 @@ FORMATS = (
         "mixtures HDF5 of methmix.mixtures",
         lambda b: b.head[:8] == HDF5 and not b.compression,
         open_mixtures_file,
+    ),
+    Format(
+        "bigwig",
+        "pair of bigWig files: <sample>.methylation.bw, which is given, and <sample>.coverage.bw beside it",
+        lambda b: is_bigwig(b) and coverage_of(b.path) is not None,
+        open_bigwig_pair,
+        fragments=False,
     ),
     Format("beta", ".beta of wgbstools", lambda b: b.path.suffix == ".beta", open_beta_file, fragments=False),
     _cpgs("bedmethyl", "bedMethyl of modkit: 18 columns", lines.BEDMETHYL, 18),

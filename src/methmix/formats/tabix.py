@@ -94,9 +94,14 @@ def _fetched(file: "pysam.TabixFile", windows: Windows, gap: int) -> Iterator[st
     for contig in file.contigs:
         if bare_chrom(contig) not in windows:
             continue
-        starts, ends = windows[bare_chrom(contig)]
-        order = np.argsort(starts, kind="stable")
-        starts, reach = np.maximum(starts[order], 0), np.maximum.accumulate(ends[order])
-        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1] + gap))
-        for first, last in zip(new, np.append(new[1:], len(starts)) - 1, strict=True):
-            yield from file.fetch(contig, int(starts[first]), int(reach[last]))
+        for start, end in joined(*windows[bare_chrom(contig)], gap):
+            yield from file.fetch(contig, start, end)
+
+
+def joined(starts: Integers, ends: Integers, gap: int) -> Iterator[tuple[int, int]]:
+    """Yield windows in order of their starts, those closer than ``gap`` as one."""
+    order = np.argsort(starts, kind="stable")
+    starts, reach = np.maximum(starts[order], 0), np.maximum.accumulate(ends[order])
+    new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1] + gap))
+    for first, last in zip(new, np.append(new[1:], len(starts)) - 1, strict=True):
+        yield int(starts[first]), int(reach[last])
