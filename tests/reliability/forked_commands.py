@@ -77,7 +77,7 @@ class Server:
             assert self._process.poll() is None, (folder / "server.txt").read_text()
             time.sleep(0.05)
 
-    def start(self, folder: Path, *argv: str, log: Path, open_files: int = 0, **environment: str) -> Running:
+    def start(self, folder: Path, *argv: str, log: Path, open_files: int | None = None, **environment: str) -> Running:
         """Start a command in a folder; ``open_files`` is how many it may open beside what is open."""
         asked = {"argv": argv, "cwd": str(folder), "env": {**self._environment, **environment}, "group": 0}
         asked["open_files"] = open_files
@@ -131,6 +131,15 @@ def _serve(path: str) -> None:
                 os.close(file)
 
 
+def _limit(free: int) -> int:
+    """Find the limit of numbers below which so many are free."""
+    number = 0
+    while Path(f"/proc/self/fd/{number}").is_symlink() or free:
+        free -= not Path(f"/proc/self/fd/{number}").is_symlink()
+        number += 1
+    return number
+
+
 def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
     """Be the command, in the group that asked for it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -142,9 +151,8 @@ def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     tempfile.tempdir, sys.argv = None, list(asked["argv"])
-    if asked.get("open_files"):
-        highest = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + asked["open_files"],) * 2)
+    if asked.get("open_files") is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_limit(asked["open_files"]),) * 2)
     connection.sendall(f"{os.getpid()}\n".encode())
     code = 1
 

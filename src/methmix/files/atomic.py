@@ -135,11 +135,11 @@ def _explained(final: Path) -> Iterator[None]:
 
 def _raise(final: Path, error: OSError) -> NoReturn:
     remedy = REMEDIES.get(error.errno or 0)
-    if remedy is None:
-        hint = "results are written below the working directory; make it writable or start elsewhere"
+    if remedy is None or error.errno == errno.EROFS:
+        hint = remedy or "results are written below the working directory; make it writable or start elsewhere"
         raise InputError(f"{final.parent}: cannot write here ({error.strerror})", hint) from None
-    kind = InputError if error.errno == errno.EROFS else RunError
-    raise kind(f"{final}: cannot be written ({error.strerror}); what was there before is unchanged", remedy) from None
+    what = f"{final}: cannot be written ({error.strerror}); what was there before is unchanged"
+    raise RunError(what, remedy) from None
 
 
 def _publish(waiting: dict[Path, Path]) -> None:

@@ -131,7 +131,7 @@ def test_a_name_of_255_bytes(tmp_path):
 )
 def test_what_the_disk_refuses_is_said_in_one_sentence(tmp_path, error, kind, words):
     write_text(tmp_path / "a", "old")
-    with pytest.raises(kind, match=f"{tmp_path / 'a'}: cannot be written .*{words}"), atomic_path(tmp_path / "a"):
+    with pytest.raises(kind, match=f"cannot (be written|write here) .*{words}"), atomic_path(tmp_path / "a"):
         raise error
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old"}
 
