@@ -2,6 +2,9 @@
 
 import math
 import os
+import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -443,3 +446,25 @@ def test_a_good_file_is_read_and_has_the_same_bytes_when_it_is_written_again(goo
     TARGETS[name][0](path)
     assert path.read_bytes() == good(name)
     TARGETS[name][1](path)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("reference.h5", ["methmix.reference", "report", "--output", "report.html", "--reference"]),
+        ("checkpoint.pt", ["methmix.formats", "sample.cov", "--checkpoint"]),
+        ("experiment.yaml", ["methmix.config"]),
+    ],
+)
+def test_a_command_ends_with_code_2_and_without_a_traceback(tmp_path, name, arguments):
+    """What is damaged, at the command that a user types."""
+    path = tmp_path / name
+    TARGETS[name][0](path)
+    cut(path)
+    if name == "experiment.yaml":
+        path.write_text(_BOMB)
+    before = set(tmp_path.iterdir())
+    done = subprocess.run([sys.executable, "-m", *arguments, str(path)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: .*{name}.*\n  .*\n", done.stderr), done.stderr
+    assert set(tmp_path.iterdir()) == before
