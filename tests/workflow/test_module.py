@@ -82,7 +82,9 @@ def test_a_base_is_beside_the_file_or_a_shipped_one(empty, snakemake):
     (empty / "config/mine.yaml").write_text("base: tinny.yaml\nname: mine\n")
     done = snakemake(empty, "-n", "--cores", "2")
     assert done.returncode != 0
-    assert "config/mine.yaml, line 1: base: expected a file, relative to this one, found 'tinny.yaml'" in words(done)
+    assert "config/mine.yaml, line 1: base: expected a YAML file, relative to this one, found 'tinny.yaml'" in words(
+        done
+    )
 
 
 def test_rules_of_a_module_may_get_other_names_and_settings(empty, snakemake):

@@ -98,6 +98,28 @@ def test_a_phase_without_arms(checkout, snakemake):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_configuration_runs_no_expressions(checkout, snakemake, named):
+    """Of a file that the command line names, Snakemake has run them before the first line of the workflow."""
+    file = checkout / "config" / ("mine.yaml" if named else "config.yaml")
+    run = checkout / "was_run"
+    file.write_text(f"base: tiny.yaml\n__use_yte__: true\nname: ?str(open({str(run)!r}, 'w'))\n")
+    done = snakemake(checkout, "-n", *(["--configfile", "config/mine.yaml"] if named else []))
+    assert done.returncode != 0
+    assert "line 2: __use_yte__: expressions in a configuration would be run" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert run.exists() == named
+
+
+def test_a_number_without_a_dot_is_one_for_rules_too(checkout, snakemake):
+    (checkout / "config/mine.yaml").write_text(
+        "base: tiny.yaml\nname: mine\noverrides: {training.learning_rate: 1e-3}\n"
+    )
+    assert snakemake(checkout, "-n", "--configfile", "config/mine.yaml").returncode == 0
+    record = yaml.safe_load((checkout / "results/mine/config.yaml").read_text())
+    assert record["overrides"] == {"training.learning_rate": 0.001}
+
+
 def test_a_new_phase_is_a_recipe_and_two_overlays(checkout, snakemake):
     """It needs no line in the workflow: its targets are there, under two names, with what its mixtures are."""
     content = whole("tiny")

@@ -183,9 +183,9 @@ def _with_base(adapter: TypeAdapter[Any], document: Document, above: tuple[Path,
     content = dict(document.content)
     name, place, path = content.pop("base"), document.place(("base",)), document.path
     file = _base(name, path) if isinstance(name, str) else path.parent
-    if not file.is_file():
+    if not file.is_file() or file.suffix not in {".yaml", ".yml"}:
         raise InputError(
-            f"{place}: base: expected a file, relative to this one, found {name!r}",
+            f"{place}: base: expected a YAML file, relative to this one, found {name!r}",
             "name the configuration that this one changes, for example default.yaml",
         )
     above = (path, *above)

@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NotRequired, Required
@@ -194,17 +194,20 @@ def _check_archive(path: Path, sealed: bool) -> None:
 
 
 def _check_entries(path: Path, content: Any) -> None:
-    """Check the number of entries: a list that stands in itself, or often in others, would never end."""
-    number, inner = 0, [content]
-    while inner:
-        parts: Iterable[Any] = inner.pop()
-        if isinstance(parts, dict):
-            parts = chain.from_iterable(parts.items())
-        for part in parts:
-            number += 1
-            if isinstance(part, dict | list | tuple | set):
-                inner.append(part)
-        check_size(path, "content", number, _MOST_ENTRIES, "entries")
+    """Check the number of entries, those of a list as often as it stands in others: it must not stand in itself."""
+    sizes: dict[int, int] = {}
+
+    def size(parts: Any) -> int:
+        if id(parts) not in sizes:
+            sizes[id(parts)] = _MOST_ENTRIES
+            inner = chain.from_iterable(parts.items()) if isinstance(parts, dict) else parts
+            sizes[id(parts)] = 1 + sum(size(p) if isinstance(p, dict | list | tuple | set) else 1 for p in inner)
+        return sizes[id(parts)]
+
+    try:
+        check_size(path, "content", size(content), _MOST_ENTRIES, "entries")
+    except RecursionError:
+        raise _no_checkpoint(path, "its content is nested too deep") from None
 
 
 def _check_regions(path: Path, regions: Mapping[str, Any]) -> None:

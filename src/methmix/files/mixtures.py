@@ -193,9 +193,8 @@ def read_mixtures(path: Path) -> Mixtures:
 
 def check_reads(path: Path, first: int, methylation: npt.NDArray[Any], depth: npt.NDArray[Any]) -> None:
     """Check a block of mixtures, the number of the first of which is given: 0-1, NaN exactly where depth is 0."""
-    unread = depth == 0
-    wrong = ~((methylation >= 0) & (methylation <= 1)) & ~(unread & np.isnan(methylation))
-    wrong |= unread & ~np.isnan(methylation)
+    unread, within = depth == 0, (methylation >= 0) & (methylation <= 1)
+    wrong = (within == unread) | (unread & ~np.isnan(methylation))
     if wrong.any():
         row, region = np.argwhere(wrong)[0]
         raise InputError(

@@ -33,6 +33,7 @@ from methmix.training.training_costs import add_costs, without_costs, write_cost
 
 logger = logging.getLogger("methmix")
 
+_OTHER_VERSION = "it was written by another version of methmix, or changed: train again"
 _OTHER_DATA = "use the checkpoint that was trained on this reference, or train again"
 
 
@@ -178,7 +179,10 @@ def _checked(path: Path, content: dict[str, Any]) -> Checkpoint:
 def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
     """Read a checkpoint and rebuild its model, in evaluation mode."""
     checkpoint = load_checkpoint(path)
-    arm = arm_of(checkpoint)
+    try:
+        arm = arm_of(checkpoint)
+    except InputError as error:
+        raise InputError(f"{path}: {error}", _OTHER_VERSION) from None
     shape = (len(checkpoint.tissue_names), len(checkpoint.regions["chrom"]))
     _check_widths(path, arm, checkpoint)
     model = build_model(arm, torch.zeros(shape), seed=0)
@@ -197,7 +201,7 @@ def load_model(path: Path) -> tuple[Deconvolver, Checkpoint]:
 def _other_weights(path: Path, arm: ArmSettings, reason: str) -> InputError:
     return InputError(
         f"{path}: the weights are not those of its {arm.arm} model: {' '.join(reason.split())}",
-        "it was written by another version of methmix, or changed: train again",
+        _OTHER_VERSION,
     )
 
 

@@ -84,8 +84,8 @@ def test_a_base_is_searched_for_beside_the_file_that_names_it(write, monkeypatch
     [
         ("top.yaml", r"top\.yaml, line 2: base: top\.yaml is itself based on this file"),
         ("middle.yaml", r"middle\.yaml, line 1: base: top\.yaml is itself based on this file"),
-        ("absent.yaml", r"top\.yaml, line 2: base: expected a file, relative to this one, found 'absent\.yaml'"),
-        ("3", r"top\.yaml, line 2: base: expected a file, relative to this one, found 3"),
+        ("absent.yaml", r"top\.yaml, line 2: base: expected a YAML file, relative to this one, found 'absent\.yaml'"),
+        ("3", r"top\.yaml, line 2: base: expected a YAML file, relative to this one, found 3"),
     ],
 )
 def test_a_base_that_leads_nowhere(write, base, message):
