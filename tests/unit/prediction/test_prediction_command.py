@@ -195,3 +195,20 @@ def test_a_model_without_depth_names_what_it_does_not_estimate(command, counts, 
     record = json.loads(output.with_suffix(".json").read_text())
     assert "does not use the depth of a sample" in record["notes"][0]
     assert "0 (limit not known)" in output.with_suffix(".html").read_text()
+
+
+@pytest.mark.parametrize("output", ["s.csv", "s.x.csv", "other/../s.csv"])
+def test_no_input_is_overwritten(command, counts, output, tmp_path):
+    """The table itself, what stands beside it, and the same file by another path."""
+    (tmp_path / "other").mkdir()
+    named = counts.rename(tmp_path / {"s.x.csv": "s.x.json"}.get(output, "s.csv"))
+    content = named.read_bytes()
+    code, said, _ = command("--samples", named, output=tmp_path / output)
+    assert code == 2 and "is an input" in said and "would be overwritten" in said
+    assert named.read_bytes() == content and not list(tmp_path.glob("*.html"))
+
+
+def test_an_output_that_is_a_folder_is_refused_before_anything_is_written(command, counts, tmp_path):
+    (tmp_path / "out.html").mkdir()
+    code, said, _ = command("--samples", counts, output=tmp_path / "out.csv")
+    assert code == 2 and "out.html: is a folder" in said and not list(tmp_path.glob("out.*s*"))
