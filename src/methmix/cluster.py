@@ -140,6 +140,7 @@ def prepare(workflow: Any, kinds_of_jobs: Iterable[Any], tell: Callable[[str], N
 
 
 def _check_partitions(jobs: Iterable[Any]) -> None:
+    """Check that the cluster has the partitions that jobs ask for."""
     wanted = {str(job.resources["slurm_partition"]) for job in jobs if job.resources.get("slurm_partition")}
     # An option of sbatch takes several.
     missing = sorted(

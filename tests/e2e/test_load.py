@@ -67,8 +67,8 @@ class Runs:
         self("mixtures", *given, "--output", path)
         return path
 
-    def trained(self, validation: Path, *settings: str) -> tuple[Path, int]:
-        given = ("--config", ROOT / "config/phase2_sparse.yaml", "--experiment", "load.yaml")
+    def trained(self, validation: Path, arm: str = "sparse", *settings: str) -> tuple[Path, int]:
+        given = ("--config", ROOT / f"config/phase2_{arm}.yaml", "--experiment", "load.yaml")
         given += ("--reference", self.reference, "--validation", validation, "--output", self.folder / "run")
         used = self("training", *given, *(f"--set={setting}" for setting in settings))
         return self.folder / "run/checkpoints/checkpoint_best.pt", used
@@ -110,8 +110,7 @@ def test_regions_are_read_trained_and_predicted(tmp_path):
     used = runs("reference", "build", "--config", "load.yaml", "--output", runs.reference)
     assert used < LOAD.reading
     validation, test = runs.made("validation"), runs.made("test")
-    reduced = ("model.markers_per_tissue=100", "model.head_size=8")
-    checkpoint, used = runs.trained(validation, *reduced)
+    checkpoint, used = runs.trained(validation, "multitissue", "model.hidden_sizes=[8]")
     assert used < LOAD.training
     output = tmp_path / "predictions.csv"
     given = ("--checkpoint", checkpoint, "--reference", runs.reference, "--samples", test, "--output", output)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,8 @@ def watch(event, arguments):
         if isinstance(path, int) or not flags & (os.O_WRONLY | os.O_RDWR):
             return
         what = os.path.abspath(os.fsdecode(path))
-    elif event.split(".")[0] in ("socket", "subprocess", "ftplib", "urllib") or event in ("os.system", "os.exec"):
+    elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect", "socket.bind",
+                   "socket.getaddrinfo", "socket.sendto", "urllib.Request"):
         what = repr(arguments)
     else:
         return
@@ -34,8 +37,10 @@ sys.addaudithook(watch)
 sys.argv = sys.argv[2:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-# Of git, for the commit that a record names.
-STARTED = ("git",)
+# For what a record names: the commit, and the kind of processor.
+STARTED = ("git", "uname")
+# That Python looks for a place for temporary files, and files without a name there.
+TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}(/[a-z0-9_]{{8}})?")
 
 
 def watched(record: Path, module: str, *arguments: object) -> list[tuple[str, str]]:
@@ -52,7 +57,8 @@ def outside(events: list[tuple[str, str]], *folders: Path) -> list[tuple[str, st
     caches = ("__pycache__", "matplotlib", "/dev/null")
     found = []
     for event, what in events:
-        if event == "open" and (any(Path(what).is_relative_to(f) for f in folders) or any(c in what for c in caches)):
+        allowed = TEMPORARY.fullmatch(what) or any(cache in what for cache in caches)
+        if event == "open" and (allowed or any(Path(what).is_relative_to(folder) for folder in folders)):
             continue
         if event == "subprocess.Popen" and what.startswith(tuple(f"('{name}'" for name in STARTED)):
             continue

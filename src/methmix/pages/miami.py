@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from methmix import metrics
-from methmix.pages.style import BLUE, LIGHT_BLUE, MISSED, SPURIOUS, drawing
+from methmix.pages.style import BLUE, LIGHT_BLUE, MISSED, SPURIOUS, drawing, short
 from methmix.pages.wording import percent
 
 Array = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ def miami(
         position += max(len(rows), 1) + gap
     axes.set(xlim=(-gap, position), ylim=(-limit, limit), ylabel="predicted %   |   true %")
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set_xticks(centres, [tissues[i] for i in order], rotation=90)
+    axes.set_xticks(centres, [short(tissues[i]) for i in order], rotation=90)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
     mass = float(np.where(metrics.absent(true), predicted, 0).sum(axis=1).mean())

@@ -35,6 +35,9 @@ _STYLE = {
     "svg.hashsalt": "methmix",
 }
 
+# Characters.
+_LONGEST_LABEL = 40
+
 # Colour-blind safe (Okabe and Ito 2008); red is reserved for errors, amber for missed tissues beside them.
 BLUE, LIGHT_BLUE, GREEN, ORANGE = "#0072b2", "#56b4e9", "#009e73", "#e69f00"
 SPURIOUS, MISSED, TRUTH, EMPTY = "#d62728", ORANGE, "#4d4d4d", "#e5e5e5"
@@ -101,15 +104,21 @@ def percent_axis(axis: Axis, decimals: int | None = None, ticks: int | None = No
         axis.set_major_locator(MaxNLocator(ticks))
 
 
+def short(name: str) -> str:
+    """Give a name for a place where a long one would leave no room for the figure; on one line."""
+    name = " ".join(name.split())
+    return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
+
+
 def labelled_rows(axes: Axes, labels: Sequence[str]) -> None:
     """Label the rows 0, 1, ... from the top."""
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), [*map(short, labels)])
     axes.set_ylim(len(labels) - 0.5, -0.5)
 
 
 def tissue_columns(axes: Axes, tissues: Sequence[str]) -> None:
     """Label the columns 0, 1, ... with tissues."""
-    axes.set_xticks(range(len(tissues)), tissues, rotation=90)
+    axes.set_xticks(range(len(tissues)), [*map(short, tissues)], rotation=90)
 
 
 def mark(axes: Axes, value: float) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from methmix.arms import MAIN
 from methmix.models.prediction import Array, Prediction
-from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, percent_axis, tissue_columns
+from methmix.pages.style import TRUTH, colour, drawing, labelled_rows, percent_axis, short, tissue_columns
 from methmix.prediction.sample_results import Cohort, SampleResult
 
 MOST_BARS = 40
@@ -68,7 +68,7 @@ def heatmap(cohort: Cohort) -> Figure:
     )  # fmt: skip
     tissue_columns(axes, cohort.tissues)
     if len(answered) <= _MOST_NAMES:
-        axes.set_yticks(range(len(answered)), [result.sample.name for result, _ in answered], fontsize=8)
+        axes.set_yticks(range(len(answered)), [short(result.sample.name) for result, _ in answered], fontsize=8)
     else:
         axes.set_ylabel(f"{len(answered)} samples, in the order of the table")
     axes.tick_params(length=0)
@@ -128,7 +128,7 @@ def group_boxes(record: dict[str, Any]) -> Figure:
         for place, of_group in zip(places, values, strict=True):
             beside = place + rng.uniform(-0.11, 0.11, len(of_group))
             axes.plot(beside, of_group, "o", color=shade, markersize=3, alpha=0.6, markeredgewidth=0, clip_on=False)
-    axes.set_xticks(range(len(rows)), [f"{row['group']}\n{row['n']}" for row in rows])
+    axes.set_xticks(range(len(rows)), [f"{short(row['group'])}\n{row['n']}" for row in rows])
     axes.set_ylabel("tissues of interest, summed")
     # Most sums are small; a root shows them, and 0.
     axes.set_yscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from methmix.arms import ARMS, MAIN
 from methmix.detection.sensitivity import EQUAL, SHIPPED, Threshold, shown_limit
 from methmix.detection.stated_limits import BALANCED
-from methmix.pages.style import BLUE, EMPTY, ORANGE, TRUTH, colour, drawing, percent_axis
+from methmix.pages.style import BLUE, EMPTY, ORANGE, TRUTH, colour, drawing, percent_axis, short
 from methmix.pages.wording import percent
 
 # Tissues are joined to so many groups of about the same stated limit, through which the curve is drawn.
@@ -152,7 +152,7 @@ def _maps(
         axes.set(title=ARMS[arm].label if arm in ARMS else arm, xlabel="mean depth", facecolor=EMPTY)
         axes.set_xticks(range(len(depths)), [f"{depth:g}" for depth in depths])
         axes.tick_params(length=0)
-    panels[0].set_yticks(range(len(tissues)), tissues)
+    panels[0].set_yticks(range(len(tissues)), [*map(short, tissues)])
     bar = figure.colorbar(shades, ax=panels, shrink=0.8, aspect=30, ticks=spikes)
     bar.ax.set_yticklabels([percent(spike) for spike in spikes])
     bar.ax.yaxis.set_minor_locator(NullLocator())

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 import methmix
 from methmix.arms import ARMS
-from methmix.pages.style import TRUTH, colour, drawing, image, png, save
+from methmix.pages.style import TRUTH, colour, drawing, image, labelled_rows, png, save, tissue_columns
 
 MODULES = [
     module.name for module in pkgutil.walk_packages(methmix.__path__, "methmix.") if "__main__" not in module.name
@@ -56,3 +56,21 @@ def test_saved_and_embedded_are_the_same(tmp_path):
 def test_an_arm_has_its_colour_and_what_is_none_has_the_truths():
     assert {name: colour(name) for name in ARMS} == {name: arm.colour for name, arm in ARMS.items()}
     assert colour("two stages on the MLP") == TRUTH
+
+
+def test_names_in_figures_are_text_and_leave_room(recwarn):
+    names = ["Liver", r"$\frac{$", "x" * 300, "two\nlines", "\u202eright to left"]
+
+    @drawing
+    def named() -> Figure:
+        figure = Figure(figsize=(4, 4))
+        labelled_rows(figure.subplots(), names)
+        tissue_columns(figure.axes[0], names)
+        figure.axes[0].set_title(names[1])
+        return figure
+
+    figure = named()
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown[:2] == names[:2] and len(shown[2]) == 40 and shown[3] == "two lines"
+    assert png(figure).startswith(b"\x89PNG")
+    assert not [warning for warning in recwarn if "constrained_layout" in str(warning.message)]
