@@ -177,9 +177,9 @@ class Plan:
         return sheet_and_files(self.experiment, self.path)
 
     def sample_regions(self, wildcards: Any) -> list[str]:
-        """Name the file with the regions of the samples, if there is one."""
+        """Name the files with the regions of the samples, and with those that are left out, where there are any."""
         prediction = self.experiment.prediction
-        return [prediction.regions_file] if prediction and prediction.regions_file else []
+        return [file for file in (prediction.regions_file, prediction.exclude_regions) if file] if prediction else []
 
     def prediction_options(self, wildcards: Any) -> list[str]:
         """Give the options of a prediction."""
