@@ -201,9 +201,10 @@ class Plan:
         return _plain(sheet_and_files(self.experiment, self.path))
 
     def sample_regions(self, wildcards: Any) -> list[str]:
-        """Name the file with the regions of the samples, if there is one."""
+        """Name the files with the regions of the samples, and with those that are left out, where there are any."""
         prediction = self.experiment.prediction
-        return _plain([prediction.regions_file] if prediction and prediction.regions_file else [])
+        files = [prediction.regions_file, prediction.exclude_regions] if prediction else []
+        return _plain([file for file in files if file])
 
     def prediction_options(self, wildcards: Any) -> list[str]:
         """Give the options of a prediction."""

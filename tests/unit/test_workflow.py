@@ -183,6 +183,8 @@ def test_a_prediction(in_repository):
     plan = Plan(content, path)
     assert plan.predicting_run == "phase2/sparse"
     assert plan.sample_regions(job()) == ["regions.bed"]
+    restricted = {**content, "prediction": content["prediction"] | {"exclude_regions": "x.bed"}}
+    assert Plan(restricted, path).sample_regions(job()) == ["regions.bed", "x.bed"]
     expected = {"--regions-file=regions.bed", "--pseudo-depth=20", "--presence-threshold=0.3"}
     assert expected <= set(plan.prediction_options(job()))
     del content["prediction"]

@@ -38,6 +38,7 @@ rule prediction:
             --reference {input.reference:q} \
             --sheet {params.sheet:q} \
             {params.options:q} \
+            --threads {threads} \
             --output {output.table:q} \
             2>{log:q}
         """

@@ -17,7 +17,7 @@ from methmix.config.section import (
     Probability,
     Section,
 )
-from methmix.config.sources import ReferenceSettings
+from methmix.config.sources import Modification, ReferenceSettings
 
 # The trained arms of `methmix.arms`, for a type checker.
 ArmName = Literal["original", "sparse"]
@@ -72,6 +72,14 @@ class PredictionSettings(Section):
     pseudo_depth: Count = Field(30, description="reads that a value of a beta table stands for")
     genome: str | None = Field(None, description="genome build of the samples, if it is to be checked")
     regions_file: str | None = Field(None, description="BED with CpG indices, needed if the reference has none")
+    zero_based: bool | None = Field(None, description="whether coverage files count from 0; null: as their lines show")
+    modification: Modification | None = Field(
+        None, description="what counts as methylated in bedMethyl; null: what does in the reference"
+    )
+    tissues: Annotated[list[str], Field(min_length=2), DISTINCT] | None = Field(
+        None, description="tissues among which alone proportions are reported; null: all"
+    )
+    exclude_regions: str | None = Field(None, description="BED; regions of the model that overlap it are left out")
     control_group: str | None = Field(None, description="group of the sheet that the other groups are compared with")
     background: _Tissues | None = Field(None, description="tissues not of interest; null: the background of a recipe")
     normals: str | None = Field(

@@ -15,6 +15,7 @@ from methmix.formats.file_formats import open_file
 from methmix.formats.genomes import build_name
 from methmix.formats.regions import Modification, RegionSet
 from methmix.formats.store import CountsStore
+from methmix.formats.table_headers import is_probe
 from methmix.rows import blocks, fractions
 
 # With fewer of the regions than the first proportion something must be wrong; fewer than the second are worth a note.
@@ -47,6 +48,19 @@ class Samples:
         for rows in blocks(len(self.names), size):
             methylated, depth = self.counts.read(rows)
             yield SampleBlock(self.names[rows], fractions(methylated, depth), depth.astype(np.float32))
+
+
+def _why_few(example: str, regions: RegionSet, genome: str | None) -> str:
+    """Say why a file may have few of the regions."""
+    if is_probe(regions.chrom[0]) != is_probe(example.partition(":")[0]):
+        return (
+            "probes of an array have a name instead of coordinates: a table of them is for a model of an array atlas "
+            "(reference.source: array_atlas), which is for nothing else"
+        )
+    return (
+        f"is it of another genome build (the model: {regions.genome}; the file: {genome or 'not stated'}), "
+        "of another set of regions, or almost without reads?"
+    )
 
 
 @contextmanager
@@ -85,8 +99,7 @@ def open_samples(
             raise InputError(
                 f"{path}: only {n_found} of the model's {n} regions are in it; "
                 f"the file has for example {counts.example}, the model {regions.name(0)}",
-                f"is it of another genome build (the model: {regions.genome}; the file: {genome or 'not stated'}), "
-                "of another set of regions, or almost without reads?",
+                _why_few(counts.example, regions, genome),
             )
         few = [f"only {n_found} of {n} regions are in it"] if n_found < _FEW * n else []
         yield Samples(counts, n_found, [*few, *counts.notes])
@@ -114,7 +127,8 @@ def check_files(
 
 def _open(paths: Sequence[Path], request: Request, genome: str | None) -> list[OpenedFile]:
     regions, _ = request.target()
-    if genome is not None and build_name(regions.genome) not in {build_name(genome), "unknown"}:
+    of_probes = is_probe(regions.chrom[0])  # which are the same in all builds
+    if genome is not None and not of_probes and build_name(regions.genome) not in {build_name(genome), "unknown"}:
         raise InputError(
             f"the samples are of genome {genome}, the model is of {regions.genome}",
             "count the samples over the model's regions in its genome, or use a model of that genome",

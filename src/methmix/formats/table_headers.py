@@ -35,7 +35,12 @@ def is_fractions(beginning: Beginning) -> bool:
 def is_probes(beginning: Beginning) -> bool:
     """Whether the line is the header of a table of fractions whose rows are probes of an array."""
     rows = [beginning.split(line)[0] for line in beginning.next_lines[:20] if line.strip()]
-    return len(beginning.fields) > 1 and bool(rows) and all(_PROBE_ID.fullmatch(name) for name in rows)
+    return len(beginning.fields) > 1 and bool(rows) and all(map(is_probe, rows))
+
+
+def is_probe(name: str) -> bool:
+    """Whether a name is one of a probe of an array, such as cg00000029."""
+    return bool(_PROBE_ID.fullmatch(name))
 
 
 def probe_name(name: str) -> str:

@@ -40,7 +40,11 @@ def main() -> int:
         "--modification", choices=["5mC", "5mC+5hmC"],
         help="what counts as methylated in bedMethyl; None: what does in the reference (bisulfite: 5mC+5hmC)",
     )  # fmt: skip
-    arguments.add_argument("--tissues", nargs="+", metavar="NAME", help="report proportions among these tissues alone")
+    arguments.add_argument(
+        "--tissues", nargs="+", metavar="NAME",
+        help="report proportions among these tissues alone: those of the whole model, which is trained for all, over "
+        "their sum; nnls_proportion is solved for these alone, as if a sample had no others",
+    )  # fmt: skip
     arguments.add_argument("--exclude-regions", type=Path, metavar="BED", help="leave out regions that overlap these")
     arguments.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model; None: all")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")

@@ -2,7 +2,7 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from methmix.formats.samples import SampleBlock, Samples, check_files, open_samp
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, Prediction
-from methmix.nnls import normalise, weighted_nnls
 from methmix.normals.panel import Controls, Panel
 from methmix.normals.panel_making import panel_of_counts
 from methmix.normals.specificity import SPECIFICITIES
@@ -24,7 +23,7 @@ from methmix.prediction.against_normals import AboveNormals, beside_panel
 from methmix.prediction.explanation import MOST_SAMPLES, explain
 from methmix.prediction.goodness_of_fit import SHIFTED, Fit, fits_of, verdicts, words_of_shift
 from methmix.prediction.presence_threshold import other_threshold, own_threshold, predict_at
-from methmix.prediction.restrictions import excluded_regions, without_regions
+from methmix.prediction.restrictions import excluded_regions, nnls_among, without_regions
 from methmix.prediction.sample_results import Cohort, SampleResult, split
 from methmix.prediction.thinning import predict_thinned
 from methmix.prediction.unknown_component import add_unknown, check_unknown
@@ -72,6 +71,9 @@ def predict_samples(
     own = own_threshold(model) if panel is None else None
     cohort.presence_threshold = own if threshold is None else threshold
     at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
+    asked = getattr(options, "tissues", None) or checkpoint.tissue_names
+    kept = [number for number, name in enumerate(checkpoint.tissue_names) if name in asked]
+    of_samples = partial(predict_block, model, threshold=threshold, kept=kept)
     with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:
         for file, path in zip(cli.progress(files, "files", len(files)), paths, strict=True):
             logger.info("reading %s", file)
@@ -80,7 +82,7 @@ def predict_samples(
                 for block in chosen_blocks(samples, chosen):
                     block = without_regions(block, excluded)
                     of_block = [chosen[name] for name in block.names]
-                    results = predict_block(model, block, of_block, samples.n_found, threshold, panel, identity)
+                    results = of_samples(block, of_block, samples.n_found, panel=panel, identity=identity)
                     cohort.results += results
                     if options.control_group or _explained(options, cohort, sheet):
                         counts.append(block.methylation, block.depth)
@@ -92,9 +94,8 @@ def predict_samples(
         _judge(cohort)
         _warn(cohort, checkpoint.genome)
         if options.control_group:
-            again = partial(predict_block, model, threshold=threshold)
             thin_panel = None if panel is None else partial(_panel_of, model, checkpoint, panel)
-            predict_thinned(cohort, counts, again, options, checkpoint.seed, thin_panel)
+            predict_thinned(cohort, counts, of_samples, options, checkpoint.seed, thin_panel)
         if _explained(options, cohort, sheet):
             explain(cohort, counts, model, at_threshold, checkpoint.region_names)
         if options.unknown:
@@ -145,10 +146,11 @@ def _chosen(cohort: Cohort, file: Path, samples: Samples, sheet: list[Sample] | 
 
 def predict_block(
     model: Deconvolver, block: SampleBlock, samples: list[Sample], regions_found: int, threshold: float | None = None,
-    panel: Panel | None = None, identity: Identity | None = None,
+    panel: Panel | None = None, identity: Identity | None = None, kept: Sequence[int] | None = None,
 ) -> list[SampleResult]:  # fmt: skip
     """Predict a block of samples, whose file has so many of the model's regions; ``threshold`` as for `predict_at`.
 
+    NNLS is solved for the tissues that are ``kept`` alone; None for all.
     Those that are unlike what ``identity`` expects get no estimates.
     """
     found = predict_at(model, block.methylation, block.depth, threshold)
@@ -159,7 +161,7 @@ def predict_block(
         found, above = beside_panel(panel, model, found, block.methylation, block.depth, threshold)
     nnls: Iterable[Array | None] = [None] * len(samples)
     if model.profiles is not None:
-        nnls = normalise(weighted_nnls(model.profiles.mean.cpu().numpy(), block.methylation, block.depth))
+        nnls = nnls_among(model.profiles.mean.cpu().numpy(), block, kept)
     n_observed = (block.depth > 0).sum(axis=1)
     mean_depth = block.depth.sum(axis=1, dtype=np.float64) / np.maximum(n_observed, 1)
     unlike = identity.unlike(block) if identity else [None] * len(samples)

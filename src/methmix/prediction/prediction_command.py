@@ -69,8 +69,8 @@ def predict_and_write(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     model, checkpoint = load_model(options.checkpoint)
     card = _card(options, checkpoint)
-    check_tissues(options.tissues, checkpoint.tissue_names)
     panel = _handed_on(checkpoint, options)
+    check_tissues(options.tissues, checkpoint.tissue_names, options.background or ())
     check_groups(sheet, checkpoint.tissue_names, options.control_group, options.background)
     check_one_depth(options.one_depth, options.control_group)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -122,10 +122,10 @@ def _only(folder: Path, names: Iterable[str]) -> None:
 
 def _handed_on(checkpoint: Checkpoint, options: argparse.Namespace) -> Panel | None:
     """Read the panel of normals that is named, if one is; its background is that of the prediction too."""
-    if options.exclude_regions and options.normals not in (None, NO_PANEL):
+    if (options.exclude_regions or options.tissues) and options.normals not in (None, NO_PANEL):
         raise InputError(
-            "--normals and --exclude-regions: expected one of them",
-            "a control of the panel is recognised by its reads in all regions",
+            f"--normals and --{'exclude-regions' if options.exclude_regions else 'tissues'}: expected one of them",
+            "a panel of normals is for all tissues of a model, in all of its regions",
         )
     if options.normals in (None, FROM_CONTROLS, NO_PANEL):
         return None
@@ -148,13 +148,14 @@ def _panel_of_controls(
     """Make a panel of normals of the control group of the sheet and write it, or none.
 
     Without an option, one is made where a control group is named that is large enough, and the model can have one; not
-    where regions are left out, since a control is recognised by its reads.
+    where regions are left out, since a control is recognised by its reads, or tissues.
     """
     asked = options.normals
     controls = [sample for sample in sheet or [] if sample.group and sample.group == options.control_group]
     if asked == FROM_CONTROLS and not controls:
         raise InputError(f"--normals {FROM_CONTROLS}: names no controls", "name them with --sheet and --control-group")
-    possible = len(controls) >= FEWEST and model.profiles is not None and not options.exclude_regions
+    restricted = options.exclude_regions or options.tissues
+    possible = len(controls) >= FEWEST and model.profiles is not None and not restricted
     if asked == NO_PANEL or not controls or (asked is None and not possible):
         return None
     panel = panel_of_sheet(model, checkpoint, controls, options.background, options)

@@ -13,6 +13,7 @@ from methmix.formats.bed import read_bed
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import Intervals, RegionSet
 from methmix.formats.samples import SampleBlock
+from methmix.nnls import normalise, weighted_nnls
 from methmix.prediction.sample_results import Cohort, SampleResult
 
 _OF_TISSUES = ("proportions", "presence_probability", "proportion_logits", "low", "high", "error", "limit")
@@ -47,30 +48,48 @@ def without_regions(block: SampleBlock, excluded: npt.NDArray[np.bool_]) -> Samp
     return SampleBlock(block.names, methylation, np.where(excluded, np.float32(0), block.depth))
 
 
-def check_tissues(asked: Sequence[str] | None, tissues: Sequence[str]) -> None:
-    """Check that at least two tissues are asked for, each once and each one of the model's."""
+def check_tissues(asked: Sequence[str] | None, tissues: Sequence[str], background: Sequence[str] = ()) -> None:
+    """Check that at least two tissues are asked for, each once and each one of the model's, not all of background."""
     if asked is None:
         return
     if unknown := [name for name in asked if name not in tissues]:
         raise InputError(f"--tissues: the model has no {unknown[0]!r}", f"it has {', '.join(tissues)}")
     if len(set(asked)) < 2 or len(set(asked)) < len(asked):
         raise InputError("--tissues: expected at least two tissues, each once", f"the model has {', '.join(tissues)}")
+    if set(asked) <= set(background):
+        raise InputError(
+            "--tissues: all of them are in --background, so that none is of interest", "name another tissue too"
+        )
+
+
+def nnls_among(
+    profiles: npt.NDArray[Any], block: SampleBlock, kept: Sequence[int] | None = None
+) -> npt.NDArray[np.float64]:
+    """Solve for the proportions of some tissues alone, by their numbers; those of the others are 0.
+
+    ``profiles`` are of all tissues, [n_tissues, n_regions]; returns proportions, [n_samples, n_tissues].
+    """
+    of = list(range(len(profiles)) if kept is None else kept)
+    found = np.zeros((len(block.names), len(profiles)))
+    found[:, of] = normalise(weighted_nnls(profiles[of], block.methylation, block.depth))
+    return found
 
 
 def among_tissues(cohort: Cohort, asked: Sequence[str] | None) -> None:
     """Reduce the results to some tissues: what the model finds of them, as proportions that sum to 1 among them.
 
-    Nothing is estimated again, so that what the model finds of the others is not moved to these. A sample without any
-    of them has no estimates.
+    The model is trained for all tissues, and is not asked again: what it finds of the others is not moved to these.
+    NNLS has been solved for these alone (`nnls_among`). A sample without any of them has no estimates.
     """
     if asked is None:
         return
     kept = [number for number, name in enumerate(cohort.tissues) if name in asked]
     cohort.tissues = [cohort.tissues[number] for number in kept]
     cohort.results = [_among(result, kept) for result in cohort.results]
+    cohort.thinned = [_among(result, kept) for result in cohort.thinned]
     cohort.notes.append(
         f"proportions are among {', '.join(cohort.tissues)} alone (--tissues): those of the whole model, divided by "
-        "their sum in each sample"
+        "their sum in each sample; nnls_proportion is solved for them alone, as if a sample had no others"
     )
 
 
@@ -87,8 +106,5 @@ def _among(result: SampleResult, kept: list[int]) -> SampleResult:
         for name, values in arrays.items()
         if values is not None
     }
-    nnls = None
-    if result.nnls is not None:
-        of_nnls = result.nnls[kept]
-        nnls = of_nnls / of_nnls.sum() if of_nnls.sum() > 0 else of_nnls * np.nan
+    nnls = None if result.nnls is None else result.nnls[kept]
     return replace(result, prediction=replace(found, **own), nnls=nnls)

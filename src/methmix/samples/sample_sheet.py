@@ -101,9 +101,16 @@ def options(experiment: Experiment) -> list[str]:
     settings = experiment.prediction
     if settings is None:
         return []
-    named = {"pseudo_depth", "genome", "regions_file", "control_group", "normals", "presence_threshold", "one_depth"}
+    named = {
+        "pseudo_depth", "genome", "regions_file", "modification", "exclude_regions", "control_group", "normals",
+        "presence_threshold", "one_depth",
+    }  # fmt: skip
     given = settings.model_dump(include=named, exclude_none=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    if settings.zero_based is not None:
+        words.append("--zero-based" if settings.zero_based else "--no-zero-based")
+    if settings.tissues:
+        words += ["--tissues", *settings.tissues]
     if experiment.background:
         words += ["--background", *experiment.background]
     if settings.explain is not None:

@@ -255,6 +255,11 @@ def test_probes_of_an_array_are_regions_with_a_name(tmp_path):
     samples, methylation, depth = read(path, regions=probes, pseudo_depth=20)
     np.testing.assert_allclose(methylation, [[NAN, 0.3, NAN], [1, 0.5, NAN]], rtol=1e-6)
     assert samples.names == ["b", "a"] and depth[0].tolist() == [0, 20, 0]
+    # They are the same in every build.
+    assert read(path, regions=probes, genome="hg38")[0].n_found == 2
+    of_places = RegionSet(["chr1"], np.zeros(1, int), np.ones(1, int), "hg38", None, None, "cpg")
+    with pytest.raises(InputError, match=r"only 0 of [\s\S]*is for a model of an array atlas"):
+        read(path, regions=of_places)
     counts, of_donors, depth = read_donors(path, pseudo_depth=20)
     assert counts.regions["chrom"].tolist() == ["cg00000029", "cg00000108"]
     np.testing.assert_allclose(of_donors, [[0.3, NAN], [0.5, 1]])

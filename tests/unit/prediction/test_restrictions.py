@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
 from methmix.errors import InputError
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import SampleBlock
-from methmix.prediction.restrictions import among_tissues, check_tissues, excluded_regions, without_regions
+from methmix.prediction.restrictions import (
+    among_tissues,
+    check_tissues,
+    excluded_regions,
+    nnls_among,
+    without_regions,
+)
 
 REGIONS = RegionSet(["chr1", "chr1", "chr2"], np.array([10, 30, 10]), np.array([20, 40, 20]), "hg38", None, None, "cpg")
 
@@ -45,19 +52,35 @@ def test_tissues_that_cannot_be_asked_for(asked, message):
     with pytest.raises(InputError, match=message):
         check_tissues(asked, ["B", "T"])
     check_tissues(None, ["B", "T"])
+    with pytest.raises(InputError, match="all of them are in --background"):
+        check_tissues(["B", "T"], ["B", "T", "liver"], ["B", "T"])
 
 
 def test_proportions_among_some_tissues(cohort):
     whole, part = cohort({"Control": 3}), cohort({"Control": 3})
     part.results[2].prediction.proportions[:] = [0.5, 0, 0, 0.5]
+    # What groups are compared by at one depth too.
+    part.thinned = list(part.results)
     among_tissues(part, ["tumour", "T"])
     assert part.tissues == ["T", "tumour"]
     for before, after in zip(whole.results[:2], part.results[:2], strict=True):
         expected = before.prediction.proportions[[1, 2]]
         np.testing.assert_allclose(after.prediction.proportions, expected / expected.sum())
-        np.testing.assert_allclose(after.nnls, before.nnls[[1, 2]] / before.nnls[[1, 2]].sum())
+        np.testing.assert_array_equal(after.nnls, before.nnls[[1, 2]])
     assert part.results[2].prediction is None
     assert part.results[2].flags(100) == ["has none of the tissues of --tissues: no estimates"]
     assert "among T, tumour alone" in part.notes[-1]
+    assert [result.nnls.shape for result in part.thinned[:2]] == [(2,), (2,)] and part.thinned[2].prediction is None
     among_tissues(whole, None)
     assert whole.tissues == ["B", "T", "tumour", "liver"]
+
+
+def test_least_squares_are_solved_for_the_asked_tissues_alone(rng):
+    profiles, depth = rng.random((4, 60)), np.full((1, 60), 30, np.float32)
+    sample = np.array([0.5, 0.2, 0.3, 0]) @ profiles
+    block = SampleBlock(["a"], sample[None].astype(np.float32), depth)
+    assert nnls_among(profiles, block)[0] == pytest.approx([0.5, 0.2, 0.3, 0], abs=1e-5)
+    found = nnls_among(profiles, block, [0, 2])[0]
+    own, _ = nnls(profiles[[0, 2]].T, sample)
+    assert found == pytest.approx([own[0] / own.sum(), 0, own[1] / own.sum(), 0], abs=1e-5)
+    assert found[0] != pytest.approx(0.5 / 0.8, abs=1e-3)

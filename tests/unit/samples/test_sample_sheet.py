@@ -74,6 +74,14 @@ def test_the_background_of_phase_3_is_the_default(tmp_path):
     assert options(settings(lambda c: c["prediction"].update(control_group="Control", unknown=True))) == [
         *("--pseudo-depth=30", "--control-group=Control", "--background", "Blood", "--unknown")
     ]
+    restricted = {"zero_based": False, "modification": "5mC", "tissues": ["Blood", "Liver"], "exclude_regions": "x.bed"}
+    assert options(settings(lambda c: c["prediction"].update(restricted))) == [
+        *("--pseudo-depth=30", "--modification=5mC", "--exclude-regions=x.bed", "--no-zero-based"),
+        *("--tissues", "Blood", "Liver", "--background", "Blood"),
+    ]
+    assert "--zero-based" in options(settings(lambda c: c["prediction"].update(zero_based=True)))
+    with pytest.raises(InputError, match=r"prediction\.tissues: Blood is named twice"):
+        settings(lambda c: c["prediction"].update(tissues=["Blood", "Blood"]))
     own = settings(lambda c: c["prediction"].update(control_group="Control", background=["Liver", "Lung"]))
     assert options(own)[-3:] == ["--background", "Liver", "Lung"]
 
