@@ -29,6 +29,11 @@ _LONGEST = (
 )  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this repository's tests."""
+    parser.addoption("--kills", type=int, default=16, help="how often tests/reliability kills a command, in all")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by file; pytest-xdist keeps the order with ``--no-loadscope-reorder``."""
     rank = {name: number for number, name in enumerate(_LONGEST)}

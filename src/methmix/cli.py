@@ -22,11 +22,20 @@ Item = TypeVar("Item")
 logger = logging.getLogger("methmix")
 
 # What only some need: module -> the extra of pyproject.toml that installs it.
-_EXTRAS = {"altair": "report", "optuna": "sweep", "pysam": "bam", "safetensors": "publish", "vl_convert": "report"}
+_EXTRAS = {
+    "altair": "report",
+    "optuna": "sweep",
+    "pyBigWig": "bigwig",
+    "pysam": "bam",
+    "safetensors": "publish",
+    "vl_convert": "report",
+}
 # How the last line of a log begins whose command has ended well.
 FINISHED = "finished"
 LOG_FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 _SECONDS_BETWEEN_PROGRESS_LINES = 30.0
+# Read by torch, numpy and numba when they are imported.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 # What is done within this time needs no bar.
 _SECONDS_WITHOUT_BAR = 1.0
 
@@ -109,6 +118,7 @@ def run(
     options = arguments.parse_args(argv)
     started = time.monotonic()
     keep_freed_memory()
+    limit_threads()
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format=LOG_FORMAT, datefmt=DATE_FORMAT, stream=sys.stderr, force=True)
     # Their debug messages are not about a run.
@@ -117,6 +127,7 @@ def run(
     try:
         if hasattr(options, "written") and options.output:
             check_output(options.output, *options.written)
+        _keep_inputs(options)
         code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
@@ -129,6 +140,41 @@ def run(
         spent = duration(time.monotonic() - started)
         logger.info("%s in %s, peak memory %s; output in %s", outcome, spent, _peak_memory(), output)
     return code
+
+
+def limit_threads() -> None:
+    """Keep libraries from starting more threads than this process has CPUs, of this machine or of its SLURM job.
+
+    Threads that wait for each other on too few CPUs are many times slower than fewer threads.
+    """
+    granted = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    of_job = (os.environ.get(name, "") for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"))
+    most = min(granted + [int(number) for number in of_job if number.isdecimal() and int(number) > 0])
+    for name in _THREADS:
+        asked = os.environ.get(name, "")
+        if (int(asked) if asked.isdecimal() else os.cpu_count() or 1) > most:
+            os.environ[name] = str(most)
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse an output that is one of the inputs, by whatever name."""
+    given = {found.resolve(): found for found in inputs}
+    for output in outputs:
+        if output.resolve() in given:
+            raise InputError(
+                f"{output}: is an input ({given[output.resolve()]}) and would be overwritten",
+                "give the output another name or folder",
+            )
+
+
+def _keep_inputs(options: argparse.Namespace) -> None:
+    """Refuse ``--output`` if another option names the same file."""
+    output = getattr(options, "output", None)
+    if not isinstance(output, Path) or not output.is_file():
+        return
+    given = [value for name, value in vars(options).items() if name != "output"]
+    named = [item for value in given for item in (value if isinstance(value, list) else [value])]
+    refuse_overwriting([output], [Path(name) for name in named if isinstance(name, str | Path)])
 
 
 def _peak_memory() -> str:

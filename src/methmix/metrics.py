@@ -15,6 +15,9 @@ PRESENT = 0.01
 INTERVAL_LEVEL = 0.9
 # Proportion of the mixtures in which a tissue at its limit of detection is found.
 SENSITIVITY = 0.95
+# Largest proportion of false positives among absent tissues with which there is a limit of detection: what is called
+# anyway is not detected.
+FALSE_CALLS = 0.1
 # Tolerance for the background proportion of a mixture (phase 3).
 BACKGROUND_MARGIN = 0.03
 # Of a proportion in single precision.

@@ -39,6 +39,13 @@ class ChangedRows:
         return self.change(np.asarray(self.rows[rows]))
 
 
+def fractions(methylated: npt.NDArray[Any], depth: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Divide methylated reads by all, of any shape; float32, 0-1, NaN where there are none."""
+    divided = np.full(depth.shape, np.nan, dtype=np.float32)
+    np.divide(methylated, depth, out=divided, where=depth > 0, casting="same_kind")
+    return divided
+
+
 def blocks(n: int, size: int) -> list[slice]:
     """Divide ``n`` rows into blocks of at most ``size``, so that memory does not grow with ``n``."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,6 +1,7 @@
 """What the rules of the workflow ask of a configuration: its runs, and the inputs and options of their jobs."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from methmix.config.phases import Phase
 from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.json_file import read_json
+from methmix.provenance import source_digest
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.shipped import found
 from methmix.sweep.points import SweptArm
@@ -39,6 +41,16 @@ def checkpoint(record: str) -> str:
     Rules depend on the record, which a training writes last: Snakemake deletes outputs before it restarts a job.
     """
     return str(Path(record).parents[1] / "checkpoints" / "checkpoint_best.pt")
+
+
+def digest_of(entry: str, command: str = "", *, package: Path) -> Callable[[Any], str]:
+    """Give a function of wildcards for the digest of a rule's code: only rules that have jobs compute theirs."""
+    return lambda wildcards: _digest(entry, command, package)
+
+
+@cache
+def _digest(entry: str, command: str, package: Path) -> str:
+    return source_digest(entry, command, package)
 
 
 def drawn_seeds(experiment: Experiment) -> list[int]:
@@ -74,6 +86,17 @@ def _predicting_run(experiment: Experiment) -> str:
     """Folder of the training that predicts, below that of its run."""
     phase = experiment.prediction.checkpoint_phase if experiment.prediction else "phase3"
     return f"{phase}/{arms.MAIN}"
+
+
+def _plain(files: list[str]) -> list[str]:
+    """Give the names of files, unless Snakemake would change them."""
+    for file in files:
+        if re.search(r"[{}]|<[a-z][a-z0-9_]*>", file):
+            raise InputError(
+                f"{file}: Snakemake takes braces, or a word in <>, for variables of its own",
+                "give the file another name, or predict without Snakemake: python -m methmix.prediction --sheet ...",
+            )
+    return files
 
 
 def _of_sweep(wildcards: Any) -> dict[str, str]:
@@ -175,12 +198,12 @@ class Plan:
 
     def samples(self, wildcards: Any) -> list[str]:
         """Name the samples sheet of the prediction and the files that it lists."""
-        return sheet_and_files(self.experiment, self.path)
+        return _plain(sheet_and_files(self.experiment, self.path))
 
     def sample_regions(self, wildcards: Any) -> list[str]:
         """Name the file with the regions of the samples, if there is one."""
         prediction = self.experiment.prediction
-        return [prediction.regions_file] if prediction and prediction.regions_file else []
+        return _plain([prediction.regions_file] if prediction and prediction.regions_file else [])
 
     def prediction_options(self, wildcards: Any) -> list[str]:
         """Give the options of a prediction."""

@@ -5,11 +5,14 @@
 #   cluster.sh lose FOLDER NODE     a node stops answering; what runs on it runs on, as when a network is cut
 #   cluster.sh restore FOLDER NODE
 #   cluster.sh restart-controller FOLDER
+# With CLUSTER_CPUS=n it is the smallest one: a node of n CPUs, a partition, no GPU.
 # Needs root, and no /etc/slurm/slurm.conf but its own: job steps drop SLURM_CONF, so that is where they look.
 set -euo pipefail
 
 CONF=/etc/slurm/slurm.conf
 NODES=(cpu01 gpu01 gpu02 gpu03 gpu04)
+CPUS=${CLUSTER_CPUS:-32} MEMORY=64000
+if [ -n "${CLUSTER_CPUS:-}" ]; then NODES=(cpu01) MEMORY=12000; fi
 
 configure() {
     local folder=$1 port=$2 host
@@ -49,6 +52,8 @@ KillWait=5
 # One machine plays all nodes; it need not have what they claim.
 SlurmdParameters=config_overrides
 PartitionName=cpu Nodes=cpu01 Default=YES
+END
+    [ ${#NODES[@]} -eq 1 ] || cat >> "$folder/slurm.conf" << END
 PartitionName=gpu Nodes=gpu01,gpu02
 # What may be taken away lies apart, so that tests of it do not disturb others.
 PartitionName=spot Nodes=gpu03,gpu04 PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
@@ -57,10 +62,11 @@ END
     local number=0 node
     for node in "${NODES[@]}"; do
         number=$((number + 1))
-        echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + number)) CPUs=32 RealMemory=64000" \
+        echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + number)) CPUs=$CPUS RealMemory=$MEMORY" \
             "$([ "$node" = cpu01 ] || echo Gres=gpu:a100:4)" >> "$folder/slurm.conf"
     done
-    cat > "$folder/gres.conf" << END
+    : > "$folder/gres.conf"
+    [ ${#NODES[@]} -eq 1 ] || cat > "$folder/gres.conf" << END
 NodeName=gpu0[1-4] Name=gpu Type=a100 File=/dev/null
 NodeName=gpu0[1-4] Name=gpu Type=a100 File=/dev/zero
 NodeName=gpu0[1-4] Name=gpu Type=a100 File=/dev/full
@@ -157,5 +163,5 @@ case "${1:-}" in
     lose) end_process "$2/slurmd-$3.pid" -KILL ;;
     restore) slurmd -N "$3" ;;
     restart-controller) restart_controller "$2" ;;
-    *) sed -n '2,9p' "$0"; exit 2 ;;
+    *) sed -n '2,10p' "$0"; exit 2 ;;
 esac

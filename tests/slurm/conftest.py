@@ -73,3 +73,17 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, checkou
 def fresh(tmp_path: Path, checkout_in) -> Path:
     """Give a checkout of its own."""
     return checkout_in(tmp_path)
+
+
+@pytest.fixture
+def small_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Give a cluster of one node with so many CPUs and no GPU; not while the other one is up."""
+    if reason := missing():
+        pytest.skip(reason)
+    folder = tmp_path / "cluster"
+    environment = {**os.environ, "CLUSTER_CPUS": str(request.param)}
+    subprocess.run(["bash", SCRIPT, "start", folder], check=True, timeout=60, env=environment)
+    try:
+        yield Cluster(folder)
+    finally:
+        subprocess.run(["bash", SCRIPT, "stop", folder], check=True, timeout=60, env=environment)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -48,8 +49,10 @@ def test_the_experiment_end_to_end(cluster, experiment):
     counts = {rule: rules.count(rule) for rule in rules}
     assert counts == {
         "rule_reference": 1, "rule_reference_report": 1, "rule_mixtures": 3, "rule_train": 2,
-        "rule_evaluate_model": 2, "rule_evaluate_control": 7, "rule_evaluate_part": 2,
+        "rule_evaluate_model": 2, "group_controls_evaluate_control_evaluate_part": 1,
     }  # fmt: skip
+    # Nothing is said at the start but what is of use.
+    assert not [word for word in ("guess", "invalid option", "Warning", "Traceback") if word in output]
     assert "localrule compare:" in output
     told = {job: cluster.told(job) for job in submitted}
     trainings = [told[job] for job, path in submitted.items() if "rule_train/" in path]
@@ -107,6 +110,28 @@ def test_a_sweep_generation_by_generation(cluster, experiment):
     second = snakemake(cluster, folder, *asked)
     output = second.stdout + second.stderr
     assert second.returncode == 0 and "Nothing to be done" in output and not jobs(output)
+
+
+def test_what_was_enough_is_enough(cluster, experiment):
+    """The trainings and the controls run again with what the report says, and no retry."""
+    folder, _ = experiment
+    phase, path = folder / "results/tiny/phase2", folder / "slurm/config.yaml"
+    page = (phase / "comparison/report.html").read_text()
+    enough = dict(re.findall(r"<tr><td>(\w+?_phase2_\w+)</td>.*?<td>(\d+ MB, \d+ min)</td></tr>", page))
+    profile = yaml.safe_load(path.read_text())
+    for rule, jobs_of_rule in (("train", ("train_phase2_sparse",)), ("evaluate_control", ("evaluate_phase2_nnls",))):
+        memory, minutes = zip(*(map(int, re.findall(r"\d+", enough[job])) for job in jobs_of_rule), strict=True)
+        profile["set-resources"][rule] |= {"mem_mb": max(memory), "runtime": max(minutes)}
+        assert max(memory) < 4000
+    path.write_text(yaml.safe_dump(profile))
+    targets = [phase / "sparse/logs/training_record.json", phase / "nnls/evaluation/metrics.json"]
+    shutil.rmtree(phase / "sparse/checkpoints")
+    for target in targets:
+        target.unlink()
+    given = [str(target.relative_to(folder)) for target in targets]
+    done = snakemake(cluster, folder, *given, "--retries", "0", "--rerun-triggers", "mtime")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert all(target.is_file() for target in targets)
 
 
 def running(cluster: Cluster, folder: Path) -> list[dict[str, str]]:

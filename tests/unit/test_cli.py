@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -146,6 +147,27 @@ def test_progress_on_a_terminal_is_a_bar_and_messages_do_not_break_it(monkeypatc
     shown = capsys.readouterr().err
     assert "files:" in shown and "/3 [" in shown
     assert "\ra message" in shown.replace("\r\r", "\r") or "a message\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("job", "asked", "expected"),
+    [("", "16", "6"), ("", "3", "3"), ("4", "6", "4"), ("4", "1", "1"), ("64", "16", "6"), ("2", None, "2")],
+)
+def test_no_more_threads_than_the_job_got(monkeypatch, job, asked, expected):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    environment = {"SLURM_CPUS_PER_TASK": job, **({"OMP_NUM_THREADS": asked} if asked else {})}
+    monkeypatch.setattr("os.environ", environment)
+    cli.limit_threads()
+    assert environment["OMP_NUM_THREADS"] == expected
+
+
+def test_threads_are_left_alone_where_there_are_cpus(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setattr("os.environ", {})
+    cli.limit_threads()
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
 @pytest.mark.parametrize(

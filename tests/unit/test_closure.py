@@ -239,16 +239,18 @@ def test_nothing_is_loaded_that_the_closure_lacks():
     assert set(loaded.stdout.split()) == closure
 
 
-def test_all_digests_of_the_workflow_together_are_quick():
+def test_all_digests_of_the_workflow_together_take_little_more_than_parsing_the_code_once():
     commands = [command.split(" ") for command in COMPUTING + DRAWING]
     program = (
-        "import time\nfrom methmix.provenance import source_digest\nstarted = time.process_time()\n"
+        "import ast, time\nfrom methmix.provenance import PACKAGE, source_digest\nstarted = time.process_time()\n"
         f"for stage, *command in {commands!r}: source_digest('methmix.' + stage, *command)\n"
-        "print(time.process_time() - started)"
+        "digested = time.process_time()\n"
+        "for path in PACKAGE.rglob('*.py'): ast.dump(ast.parse(path.read_bytes()))\n"
+        "print(digested - started, time.process_time() - digested)"
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
-    # Below 0.5 on a machine that does nothing else.
-    assert float(done.stdout) < 1
+    digests, once = map(float, done.stdout.split())
+    assert digests < 3 * once, (digests, once)

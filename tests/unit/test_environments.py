@@ -15,7 +15,7 @@ from methmix import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Extras that jobs of the workflow use.
-OF_JOBS = ("bam", "publish", "report", "sweep")
+OF_JOBS = ("bam", "bigwig", "publish", "report", "sweep")
 
 
 def pins(name):
@@ -103,7 +103,12 @@ def test_one_version_of_methmix():
 
 def test_the_recipe_needs_what_the_package_needs():
     recipe = yaml.safe_load((ROOT / "recipe/recipe.yaml").read_text())["requirements"]
-    conda_names = {"torch": "pytorch", "matplotlib": "matplotlib-base", "xxhash": "python-xxhash"}
+    conda_names = {
+        "torch": "pytorch",
+        "matplotlib": "matplotlib-base",
+        "pyBigWig": "pybigwig",
+        "xxhash": "python-xxhash",
+    }
 
     def named(texts):
         found = [Requirement(text.replace(" ", "", 1)) for text in texts]

@@ -9,7 +9,20 @@ import methmix
 
 PACKAGE = Path(methmix.__file__).parent
 ORDER = [
-    {"errors", "bounds", "memory", "rows", "cli", "seeds", "provenance", "closure", "devices", "shipped"},
+    {
+        "errors",
+        "bounds",
+        "memory",
+        "rows",
+        "cli",
+        "seeds",
+        "provenance",
+        "closure",
+        "devices",
+        "shipped",
+        "small_cluster",
+        "cluster",
+    },
     {"nnls", "least_squares", "metrics", "scores", "arms"},
     {"cuts", "contributions"},
     {"config"},
@@ -30,7 +43,7 @@ ORDER = [
     {"spikes"},
     {"robustness"},
     {"benchmark"},
-    {"workflow"},
+    {"workflow", "snakemake_runs"},
     {"status"},
     {"troubleshooting"},
     {"__main__"},

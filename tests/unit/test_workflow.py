@@ -1,6 +1,7 @@
 """What the workflow asks of a configuration."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -186,6 +187,17 @@ def test_a_prediction(in_repository):
     assert expected <= set(plan.prediction_options(job()))
     del content["prediction"]
     with pytest.raises(InputError, match="missing key prediction"):
+        Plan(content, path).samples(job())
+
+
+@pytest.mark.parametrize("name", ["of <results>.tsv", "of {name}.tsv", "}.tsv"])
+def test_a_sample_file_whose_name_snakemake_would_change(in_repository, tmp_path, name):
+    (tmp_path / name).touch()
+    (tmp_path / "sheet.tsv").write_text(f"sample\tfile\nS1\t{tmp_path}/{name}\n")
+    path = in_repository / "config/default.yaml"
+    content = load_experiment(path).model_dump(mode="json")
+    content["prediction"]["samples"] = str(tmp_path / "sheet.tsv")
+    with pytest.raises(InputError, match=rf"{re.escape(name)}: Snakemake takes braces, or a word in <>"):
         Plan(content, path).samples(job())
 
 

@@ -20,7 +20,10 @@ def main() -> int:
     kinds.add_argument("--full", action="store_true", help="more repetitions and larger sizes")
     kinds.add_argument("--gpu", action="store_true", help="the run for a GPU; its data are made on the spot")
     kinds.add_argument("--reading", action="store_true", help="how long files of whole genomes take to be read")
-    add("--fraction", type=float, default=1.0, help="with --reading: proportion of the 28 million CpGs, 0.001 to 1")
+    kinds.add_argument("--panel", action="store_true", help="what a panel of normals costs, and samples beside it")
+    add(
+        "--fraction", type=float, default=1.0, help="with --reading or --panel: proportion of the full size, 0.001 to 1"
+    )
     add("--seconds", type=float, default=300.0, help="with --gpu: time limit; what is known by then is written")
     add(
         "--device",
@@ -39,12 +42,17 @@ def _body(options: argparse.Namespace) -> int:
         return run_on_gpu(options.config, options.output, options.device, options.seconds)
     from methmix.errors import InputError
 
+    if not 0.001 <= options.fraction <= 1:
+        raise InputError(f"--fraction: expected 0.001 to 1, found {options.fraction:g}")
     if options.reading:
         from methmix.benchmark.reading_speed import measure_reading
 
-        if not 0.001 <= options.fraction <= 1:
-            raise InputError(f"--fraction: expected 0.001 to 1, found {options.fraction:g}")
         measure_reading(options.output, options.fraction)
+        return 0
+    if options.panel:
+        from methmix.benchmark.panel_cost import measure_panel
+
+        measure_panel(options.output, options.fraction)
         return 0
     from methmix.benchmark.measure import benchmark
 

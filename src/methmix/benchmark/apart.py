@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -70,6 +71,12 @@ def _answers(pipes: list[Connection], end: float) -> list[Any]:
             if error:
                 raise RunError(f"a process has failed: {error}")
     return [found[pipe] for pipe in pipes]
+
+
+def cpu_seconds() -> float:
+    """Return the time that this process has computed, user and system."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory() -> float:

@@ -6,7 +6,6 @@ The files are made on the spot, with as many CpGs as hg38 has, spread evenly ove
 import gzip
 import json
 import logging
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pysam
 
-from methmix.benchmark.apart import apart, peak_memory
+from methmix.benchmark.apart import apart, cpu_seconds, peak_memory
 from methmix.config.load import load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.atomic import write_text
@@ -124,15 +123,10 @@ def _make(folder: Path, fraction: float) -> dict[str, list[Path]]:
 def _timed(files: Sequence[str], fraction: float) -> dict[str, Any]:
     """Read files into one store of the regions: CPU seconds, seconds, and peak memory, MiB."""
     regions = _regions(fraction)
-    before, started = _cpu(), time.monotonic()
+    before, started = cpu_seconds(), time.monotonic()
     with CountsStore(len(regions), np.int32) as store:
         request = Request(regions, store)
         for name in files:
             counts = open_file(Path(name), request).load()
             assert counts.found.all()  # made so
-    return {"cpu_seconds": _cpu() - before, "seconds": time.monotonic() - started, "memory_mib": peak_memory()}
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return {"cpu_seconds": cpu_seconds() - before, "seconds": time.monotonic() - started, "memory_mib": peak_memory()}

@@ -13,11 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, read_dataset, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.files.reference import REGIONS, Reference, read_regions, write_regions
 from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
-from methmix.files.seal import seal
 from methmix.rows import Rows, blocks
 
 _BLOCK = 100
@@ -128,21 +127,19 @@ class MixturesWriter:
         attributes: dict[str, Any],
     ) -> Iterator["MixturesWriter"]:
         """Open a file for writing; it appears under its name only when all mixtures are in it."""
-        with atomic_path(path) as temporary:
-            with h5py.File(temporary, "w", locking=False) as file:
-                writer = cls(file, n_mixtures, len(regions), len(tissue_names))
-                write_regions(file, regions)
-                for key, value in attributes.items():
-                    file.attrs[key] = value
-                file.attrs["tissue_names"] = np.array(tissue_names, dtype=h5py.string_dtype())
-                file.attrs["n_tissues"] = len(tissue_names)
-                file.attrs["n_regions"] = len(regions)
-                file.attrs["n_mixtures"] = n_mixtures
-                file.attrs["schema_version"] = SCHEMA.version
-                yield writer
-                if writer._written != n_mixtures:
-                    raise RuntimeError(f"{path}: {writer._written} of {n_mixtures} mixtures were written")
-            seal(temporary)
+        with new_hdf5(path) as file:
+            writer = cls(file, n_mixtures, len(regions), len(tissue_names))
+            write_regions(file, regions)
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            file.attrs["tissue_names"] = np.array(tissue_names, dtype=h5py.string_dtype())
+            file.attrs["n_tissues"] = len(tissue_names)
+            file.attrs["n_regions"] = len(regions)
+            file.attrs["n_mixtures"] = n_mixtures
+            file.attrs["schema_version"] = SCHEMA.version
+            yield writer
+            if writer._written != n_mixtures:
+                raise RuntimeError(f"{path}: {writer._written} of {n_mixtures} mixtures were written")
 
     def append(
         self,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, read_dataset, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
-from methmix.files.seal import seal
+from methmix.rows import fractions
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -63,10 +63,7 @@ class Fractions:
 
     def __getitem__(self, rows: Any) -> npt.NDArray[np.float32]:
         """Compute some donors; ``rows`` is any NumPy index of rows."""
-        depth = self._depth[rows]
-        fractions = np.full(depth.shape, np.nan, dtype=np.float32)
-        np.divide(self._methylated[rows], depth, out=fractions, where=depth > 0, casting="unsafe")
-        return fractions
+        return fractions(self._methylated[rows], self._depth[rows])
 
 
 @dataclass(frozen=True)
@@ -228,26 +225,20 @@ def mean_of_observed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
 
 def write_reference(path: Path, reference: Reference) -> None:
     """Write a reference atomically; the same reference gives the same bytes."""
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", locking=False) as file:
-            _write(file, reference)
-        seal(temporary)
-
-
-def _write(file: h5py.File, reference: Reference) -> None:
     text = h5py.string_dtype()
-    for name in ("methylated", "depth"):
-        # In one piece and as they are, so that they can be mapped.
-        file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)
-    for name in _TEXTS:
-        file.create_dataset(name, data=getattr(reference, name), dtype=text)
-    file.create_dataset("composition", data=reference.composition, dtype=np.float32)
-    write_regions(file, reference.regions)
-    for key, value in reference.attributes.items():
-        file.attrs[key] = value
-    file.attrs["composition_known"] = reference.known_composition is not None
-    file.attrs["content_digest"] = reference.content_digest
-    file.attrs["schema_version"] = SCHEMA.version
+    with new_hdf5(path) as file:
+        for name in ("methylated", "depth"):
+            # In one piece and as they are, so that they can be mapped.
+            file.create_dataset(name, data=getattr(reference, name), dtype=np.int32)
+        for name in _TEXTS:
+            file.create_dataset(name, data=getattr(reference, name), dtype=text)
+        file.create_dataset("composition", data=reference.composition, dtype=np.float32)
+        write_regions(file, reference.regions)
+        for key, value in reference.attributes.items():
+            file.attrs[key] = value
+        file.attrs["composition_known"] = reference.known_composition is not None
+        file.attrs["content_digest"] = reference.content_digest
+        file.attrs["schema_version"] = SCHEMA.version
 
 
 def write_regions(file: h5py.File, regions: pd.DataFrame) -> None:

@@ -1,14 +1,20 @@
 """Regions in a BED file, also with the CpG indices that files of wgbstools count in."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from methmix.bounds import check_size
 from methmix.errors import InputError
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
-from methmix.formats.text import UNREADABLE, open_text, unreadable
+from methmix.formats.text import CORRECT, UNREADABLE, open_rows, read_beginning, unreadable
+from methmix.formats.text_stream import WHITESPACE
 
+logger = logging.getLogger("methmix")
+
+_MOST_REGIONS = 2_000_000
 # Missing values; an empty field is an error, since truncated lines have it.
 MISSING = ["NA", "NaN", "nan"]
 REGION = ["chrom", "start", "end"]
@@ -35,14 +41,12 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
     ``converted`` files are as ``wgbstools convert`` makes them: with or without a header, and NA for the CpG indices of
     a region that has no CpG, which is left out.
     """
-    try:
-        with open_text(path) as file:
-            rows = {n: line.split() for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")}
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
+    rows = _rows(path)
     for line, fields in rows.items():
-        if len(fields) < len(columns):
-            raise InputError(f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)!r}")
+        if len(fields) < len(columns) or "" in fields[: len(columns)]:
+            raise InputError(
+                f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)[:60]!r}", CORRECT
+            )
     text = pd.DataFrame([fields[: len(columns)] for fields in rows.values()], columns=columns, index=list(rows))
     if converted:
         text = text.iloc[0 if text["start"].head(1).str.isdecimal().all() else 1 :]
@@ -51,6 +55,27 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
         raise InputError(f"{path}: has no regions", "is it the right file, and complete?")
     numbers = {name: _whole_numbers(path, text[name]) for name in columns[1:]}
     return pd.DataFrame({"chrom": text["chrom"], **numbers})
+
+
+def _rows(path: Path) -> dict[int, list[str]]:
+    """Read the columns of all lines but comments, by the number of the line."""
+    beginning = read_beginning(path)
+    if not beginning.number:
+        raise InputError(f"{path}: is no BED file: it is no text", "give the regions as text: chromosome, start, end")
+    sep = "\t" if "\t" in beginning.line else WHITESPACE
+    rows = {}
+    try:
+        with open_rows(beginning, beginning.number, sep, quoted=False) as lines:
+            for number, line in enumerate(lines, 1):
+                check_size(path, "its size", number, _MOST_REGIONS, "lines")
+                if number >= beginning.number and line.strip() and not line.startswith(b"#"):
+                    text = line.decode()
+                    rows[number] = [field.strip() for field in text.split(sep)] if sep == "\t" else text.split()
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    for note in beginning.notes:
+        logger.warning("%s: %s", path, note)
+    return rows
 
 
 def check_extent(path: Path, regions: pd.DataFrame) -> None:
@@ -111,18 +136,24 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
             f"it has for example {place_name(table, 0)}, the model {regions.name(0)}",
             f"is it of another genome build than {regions.genome}?",
         )
+    if not (table["end_cpg"] > table["start_cpg"]).any():
+        raise InputError(
+            f"{regions_file}: has no CpG in any region: end_cpg equals start_cpg in all lines",
+            "end_cpg is the first CpG after the region; wgbstools convert makes the columns",
+        )
     cpgs = np.ones((2, len(regions)), dtype=np.int64)
     cpgs[:, region[region >= 0]] = table[_CPGS].to_numpy()[region >= 0].T
     return CpgRegions(regions.chrom, cpgs[0], cpgs[1], regions.measure)
 
 
 def _whole_numbers(path: Path, column: pd.Series) -> Integers:
-    bad = ~column.str.fullmatch(r"\d{1,18}").to_numpy(dtype=bool)
+    bad = ~column.str.fullmatch("[0-9]{1,10}").to_numpy(dtype=bool)
     if bad.any():
         row = int(bad.argmax())
         raise InputError(
             f"{path}: line {column.index[row]}, column {column.name}: expected a whole number >= 0, "
-            f"found {column.iloc[row]!r}"
+            f"found {column.iloc[row][:40]!r}",
+            CORRECT,
         )
     numbers: Integers = column.to_numpy().astype(np.int64)
     return numbers

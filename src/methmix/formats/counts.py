@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from methmix.errors import InputError
 from methmix.formats.bed import cpg_regions
 from methmix.formats.regions import CpgRegions, Modification, RegionSet
 from methmix.formats.store import CountsStore, Pair
+from methmix.formats.text import MOST_OF_NUMBER, Beginning
 
 Duplicates = Literal["error", "deepest", "same", "sum", "mean"]
 
@@ -100,8 +102,20 @@ def stored(store: CountsStore, rows: slice) -> Callable[[slice], Pair]:
 
 
 def one_sample(
-    name: str, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str, notes: Sequence[str] = ()
-) -> Counts:
-    """Store methylated and depth, [n_regions] each, of the only sample of a file."""
+    beginning: Beginning, store: CountsStore, counts: Pair, found: npt.NDArray[np.bool_], example: str,
+    notes: Sequence[str] = (), name: str = "",
+) -> Counts:  # fmt: skip
+    """Store methylated and depth, [n_regions] each, of the only sample of a file, which has its name if no other."""
     methylated, depth = counts
-    return Counts([name], stored(store, store.append(methylated[None], depth[None])), found, example, notes)
+    if depth.max(initial=0) > MOST_OF_NUMBER:
+        raise InputError(
+            f"{beginning.path}: a region has {depth.max():,} reads of its CpGs; expected at most {MOST_OF_NUMBER:,}",
+            "are these numbers of reads? no sequencer gives so many",
+        )
+    return Counts(
+        [name or beginning.sample_name],
+        stored(store, store.append(methylated[None], depth[None])),
+        found,
+        example,
+        notes,
+    )

@@ -77,7 +77,8 @@ def check_counts(reading: Reading, block: pd.DataFrame) -> None:
     if "percent" not in block:
         return
     percent = block["percent"].to_numpy()
-    off = np.abs(percent * depth - 100.0 * methylated) > _PERCENT_TOLERANCE * depth
+    # Written so that what is not finite is off.
+    off = ~(np.abs(percent * depth - 100.0 * methylated) <= _PERCENT_TOLERANCE * depth) & (depth > 0)
     if off.any():
         row = int(off.argmax())
         raise reading.error(
@@ -103,6 +104,16 @@ def _why(percent: npt.NDArray[np.float64], methylated: Integers, depth: Integers
         if valid.any() and (np.abs(percent - 100 * part / np.maximum(whole, 1))[valid] <= _PERCENT_TOLERANCE).all():
             return words
     return "are the columns those of this format? a damaged or edited file must be made again"
+
+
+def check_span(reading: Reading, block: pd.DataFrame) -> None:
+    """Refuse lines of more than one CpG, in formats that count from 0."""
+    span = (block["end"] - block["start"]).to_numpy()
+    if (wrong := (span < 1) | (span > 2)).any():
+        row = int(wrong.argmax())
+        raise reading.error(
+            block, row, f"its end is {span[row]} behind its start", "expected single CpGs: end - start is 1 or 2"
+        )
 
 
 def position_offset(reading: Reading, block: pd.DataFrame) -> int:
@@ -204,6 +215,31 @@ def _other_contexts(reading: Reading, seen: str) -> InputError:
         "give CpGs only: bismark_methylation_extractor without --CX, modkit pileup with --cpg, or the CX_report, "
         "which names the context of each line",
     )
+
+
+class Places:
+    """The CpGs of regions that have had a line; a second line of one is refused, as counts would be summed."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._seen: list[Integers] = []
+
+    def add(self, region: Integers, cpgs: pd.DataFrame) -> None:
+        """Add the lines of CpGs in these regions."""
+        is_minus = (cpgs["strand"] == "-").to_numpy() if "strand" in cpgs else np.zeros(len(cpgs), dtype=bool)
+        # Both are below 2^31.
+        self._seen.append((region << 32) | (cpgs["start"].to_numpy() << 1) | is_minus)
+
+    def refuse_duplicates(self) -> None:
+        """Refuse a CpG with several lines."""
+        seen = np.sort(np.concatenate(self._seen or [np.empty(0, dtype=np.int64)]))
+        twice = seen[1:][seen[1:] == seen[:-1]]
+        if len(twice):
+            chrom, start = self._reading.regions.chrom[twice[0] >> 32], (int(twice[0]) & 0xFFFFFFFF) >> 1
+            raise InputError(
+                f"{self._reading.beginning.path}: {chrom}:{start} has several lines; expected one per CpG and strand",
+                "are these several files, one after the other? give each as a sample of its own, or sum the reads",
+            )
 
 
 def check_place(reading: Reading, name: str, position: Integers) -> None:

@@ -3,6 +3,7 @@
 These are chromosome, start (as in the file), position (of the cytosine, from 0), methylated and depth.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.formats.cpg_checks import Reading, check_counts, position_offset
-from methmix.formats.text import WHITESPACE, Columns
+from methmix.formats.cpg_checks import Reading, check_counts, check_span, position_offset
+from methmix.formats.text import NAME, WHITESPACE, Columns
 
-_CHROMOSOME = ("chromosome", "category")
+_CHROMOSOME = ("chromosome", NAME)
+_ANY_STRAND, _STRAND = ("strand", re.compile(r"[+.-]")), ("strand", re.compile(r"[+-]"))
 # Motifs of modkit, ``sequence,offset``, whose modified base is that of a CpG.
 _CPG_MOTIF = "CG,0"
 
@@ -45,6 +47,7 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     wanted = _wanted_codes(reading)
     kept = block[codes.isin(wanted)]
     both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
+    check_span(reading, kept)
     check_counts(reading, kept)
     others = (kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"]).to_numpy()
     if others.any():
@@ -89,7 +92,12 @@ def _on_plus(block: pd.DataFrame) -> pd.DataFrame:
 
 def _bedmethyl_of_encode(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     """Take coverage and percentage for reads; all 11 columns say no more."""
-    methylated = np.rint(block["depth"] * block["percent"] / 100).astype(np.int64)
+    check_span(reading, block)
+    percent = block["percent"].where(block["depth"] > 0, 0)
+    if (wrong := ~percent.between(0, 100).to_numpy()).any():
+        row = int(wrong.argmax())
+        raise reading.error(block, row, f"its percentage is {percent.iloc[row]:g}", "expected 0 to 100")
+    methylated = np.rint(block["depth"] * percent / 100).astype(np.int64)
     reading.notes["methylated reads are computed from coverage and percentage, rounded to whole ones"] = None
     block = block.assign(methylated=methylated)
     return _on_plus(block.drop(columns="percent"))
@@ -130,6 +138,7 @@ def _pacbio(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
                 "give the combined file",
             )
         block = block[block["type"] == "Total"]
+    check_span(reading, block)
     unequal = (block["methylated"] + block["unmethylated"] != block["depth"]).to_numpy()
     if unequal.any():
         row = int(unequal.argmax())
@@ -154,29 +163,37 @@ BEDMETHYL = CpgLines(
     {
         0: _CHROMOSOME,
         1: ("start", int),
-        3: ("code", "category"),
-        5: ("strand", "category"),
+        3: ("code", NAME),
+        2: ("end", int),
+        5: _ANY_STRAND,
         9: ("depth", int),
         10: ("percent", float),
         11: ("methylated", int),
-        12: ("canonical", "int64"),
-        13: ("other", "int64"),
+        12: ("canonical", int),
+        13: ("other", int),
     },
     _bedmethyl,
     WHITESPACE,  # modkit separates the last columns by spaces, depending on its version
 )
 BEDMETHYL_OF_ENCODE = CpgLines(
-    {0: _CHROMOSOME, 1: ("start", int), 5: ("strand", "category"), 9: ("depth", int), 10: ("percent", float)},
+    {
+        0: _CHROMOSOME,
+        1: ("start", int),
+        2: ("end", int),
+        5: _ANY_STRAND,
+        9: ("depth", int),
+        10: ("percent", float),
+    },
     _bedmethyl_of_encode,
 )
 CYTOSINE_REPORT = CpgLines(
     {
         0: _CHROMOSOME,
         1: ("start", int),
-        2: ("strand", "category"),
+        2: _STRAND,
         3: ("methylated", int),
         4: ("unmethylated", int),
-        5: ("context", "category"),
+        5: ("context", re.compile(r"C(G|pG|HG|HH|N|HN|NN|NG)")),
     },
     _cytosine_report,
     names_context=True,
@@ -185,8 +202,8 @@ ALLC = CpgLines(
     {
         0: _CHROMOSOME,
         1: ("start", int),
-        2: ("strand", "category"),
-        3: ("context", "category"),
+        2: _STRAND,
+        3: ("context", re.compile(r"C[ACGTN]+")),
         4: ("methylated", int),
         5: ("depth", int),
     },
@@ -196,9 +213,9 @@ ALLC = CpgLines(
 CGMAP = CpgLines(
     {
         0: _CHROMOSOME,
-        1: ("base", "category"),
+        1: ("base", re.compile(r"[CG]")),
         2: ("start", int),
-        3: ("context", "category"),
+        3: ("context", re.compile(r"C[A-Z-]*")),
         5: ("percent", float),
         6: ("methylated", int),
         7: ("depth", int),
@@ -210,7 +227,8 @@ PACBIO = CpgLines(
     {
         0: _CHROMOSOME,
         1: ("start", int),
-        4: ("type", "category"),
+        2: ("end", int),
+        4: ("type", re.compile(r"[A-Za-z]\w*")),
         5: ("depth", int),
         6: ("methylated", int),
         7: ("unmethylated", int),

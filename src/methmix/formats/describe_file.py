@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from methmix.errors import InputError
+from methmix.formats.bigwig import builds_of_bigwig
 from methmix.formats.counts import Request
 from methmix.formats.cpg_lines import CpgLines
 from methmix.formats.file_formats import Format, open_file, recognise
@@ -70,6 +71,9 @@ def _builds(known: Format, beginning: Beginning) -> Iterator[str]:
         n_cpgs = n_cpgs_of_beta(beginning.path)
         found = [build.name for build in builds().values() if build.n_cpgs == n_cpgs]
         yield f"  {n_cpgs:,} CpGs: {found[0] if found else 'of no build that is known here'}"
+    elif known.name == "bigwig":
+        found = builds_of_bigwig(beginning.path)
+        yield f"  by the lengths of chromosomes it is of {', '.join(found) or 'no build that is known here'}"
     elif known.layout is not None:
         yield _builds_of_positions(beginning, known.layout)
 

@@ -1,12 +1,14 @@
 """The formats of sample files: one entry for each, which is all that a new format needs beside its reader."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from methmix.errors import InputError
 from methmix.formats import cpg_lines as lines
+from methmix.formats.bigwig import coverage_of, is_bigwig, open_bigwig_pair
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpg_lines import CpgLines
 from methmix.formats.cpgs import cpg_opener
@@ -34,20 +36,17 @@ class Format(NamedTuple):
     layout: CpgLines | None = None
 
 
-def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int, whole: Sequence[int], **words: str) -> Format:
-    """Make the entry of a format with a line for each CpG, so many columns, some of whole numbers, others one of words.
+_PATTERNS: dict[Any, Any] = {int: r"-?\d+", float: r"\d+(\.\d*)?(e-?\d+)?"}
 
-    ``words`` are regular expressions by the name of the column in ``layout``.
-    """
-    place = {column: number for number, (column, _) in layout.columns.items()}
-    texts = {place[column]: words[column] for column in words}
+
+def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int) -> Format:
+    """Make the entry of a format with a line for each CpG: so many columns, those of ``layout`` as it has them."""
+    patterns = {number: _PATTERNS.get(kind, kind) for number, (_, kind) in layout.columns.items()}
 
     def recognise(beginning: Beginning) -> bool:
         fields = beginning.line.split() if layout.separator == WHITESPACE else beginning.fields
-        return (
-            len(fields) == n_columns
-            and all(re.fullmatch(r"\d+", fields[number]) for number in whole)
-            and all(re.fullmatch(pattern, fields[number]) for number, pattern in texts.items())
+        return len(fields) == n_columns and all(
+            re.fullmatch(pattern, fields[number]) for number, pattern in patterns.items()
         )
 
     return Format(name, description, recognise, cpg_opener(layout), fragments=False, layout=layout)
@@ -59,8 +58,6 @@ def _is_pat(beginning: Beginning) -> bool:
     return whole and set(fields[2]) <= set("CT.")
 
 
-_STRAND, _FRACTION = r"[+.-]", r"\d+(\.\d*)?(e-?\d+)?"
-
 # In the order in which they are tried.
 FORMATS = (
     Format(
@@ -69,25 +66,22 @@ FORMATS = (
         lambda b: b.head[:8] == HDF5 and not b.compression,
         open_mixtures_file,
     ),
-    Format("beta", ".beta of wgbstools", lambda b: b.path.suffix == ".beta", open_beta_file, fragments=False),
-    _cpgs("bedmethyl", "bedMethyl of modkit: 18 columns", lines.BEDMETHYL, 18, (1, 2, 9, 11), strand=_STRAND),
-    _cpgs(
-        "bedmethyl_encode",
-        "bedMethyl of ENCODE: 11 columns",
-        lines.BEDMETHYL_OF_ENCODE,
-        11,
-        (1, 2, 9),
-        strand=_STRAND,
-        percent=_FRACTION,
+    Format(
+        "bigwig",
+        "pair of bigWig files: <sample>.methylation.bw, which is given, and <sample>.coverage.bw beside it",
+        lambda b: is_bigwig(b) and coverage_of(b.path) is not None,
+        open_bigwig_pair,
+        fragments=False,
     ),
+    Format("beta", ".beta of wgbstools", lambda b: b.path.suffix == ".beta", open_beta_file, fragments=False),
+    _cpgs("bedmethyl", "bedMethyl of modkit: 18 columns", lines.BEDMETHYL, 18),
+    _cpgs("bedmethyl_encode", "bedMethyl of ENCODE: 11 columns", lines.BEDMETHYL_OF_ENCODE, 11),
     _cpgs(
         "bismark",
         "coverage of Bismark (.cov, .zero.cov) or MethylDackel (bedGraph): chromosome start end percent methylated "
         "unmethylated",
         lines.COVERAGE,
         6,
-        (1, 2, 4, 5),
-        percent=_FRACTION,
     ),
     _cpgs(
         "cytosine_report",
@@ -95,35 +89,24 @@ FORMATS = (
         "trinucleotide",
         lines.CYTOSINE_REPORT,
         7,
-        (1, 3, 4),
-        strand=r"[+-]",
-        context=r"C(G|pG|HG|HH|N|HN|NN|NG)",
     ),
     _cpgs(
         "allc",
         "allc of methylpy and ALLCools: chromosome position strand context methylated coverage flag",
         lines.ALLC,
         7,
-        (1, 4, 5),
-        strand=r"[+-]",
-        context=r"C[ACGTN]+",
     ),
     _cpgs(
         "cgmap",
         "CGmap of BS-Seeker2: chromosome base position context dinucleotide fraction methylated coverage",
         lines.CGMAP,
         8,
-        (2, 6, 7),
-        base=r"[CG]",
-        percent=_FRACTION,
     ),
     _cpgs(
         "pacbio",
         "pileup of pb-CpG-tools: chromosome begin end score type coverage modified unmodified discretized-score",
         lines.PACBIO,
         9,
-        (1, 2, 5, 6, 7),
-        type=r"[A-Za-z]\w*",
     ),
     Format("pat", ".pat.gz of wgbstools: chromosome first-CpG pattern count", _is_pat, open_pat),
     Format(
@@ -172,7 +155,13 @@ def open_file(path: Path, request: Request) -> OpenedFile:
             f"{path}: has counts of single CpGs, but proportions of fragments are needed (measure: fragment)",
             "give the .pat.gz of wgbstools, or use a model or reference of mean methylation (measure: cpg)",
         )
-    return known.open(beginning, request)
+    opened = known.open(beginning, request)
+    return replace(opened, load=lambda: _with_notes(opened.load(), beginning))
+
+
+def _with_notes(counts: Counts, beginning: Beginning) -> Counts:
+    """Add what was noticed while the file was read."""
+    return replace(counts, notes=[*counts.notes, *beginning.notes])
 
 
 def read_as(name: str, path: Path, request: Request) -> Counts:
@@ -185,4 +174,4 @@ def read_as(name: str, path: Path, request: Request) -> Counts:
     known, beginning = next((pair for pair in pairs if pair[0].recognise(pair[1])), (asked, candidates[0]))
     if not known.recognise(beginning) and (miss := near_miss(beginning)):
         raise InputError(f"{path}: is {miss.what}; expected {asked.description}", miss.remedy)
-    return known.open(beginning, request).load()
+    return _with_notes(known.open(beginning, request).load(), beginning)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from methmix.formats.bigwig import is_bigwig, methylation_of
 from methmix.formats.text import HDF5, Beginning
 
 _READS = (
@@ -51,10 +52,15 @@ NEAR_MISSES = (
     NearMiss("an Excel workbook or a zip file", _begins(b"PK\3\4"), "save the sheet as text with tabs (.txt, .tsv)"),
     NearMiss("an old Excel workbook", _begins(b"\xd0\xcf\x11\xe0"), "save the sheet as text with tabs (.txt, .tsv)"),
     NearMiss(
-        "a bigWig file",
-        _begins(b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26"),
-        "it has fractions without reads; give the counts it was made of, or two columns of bigWigToBedGraph "
-        "(methylation, coverage) joined to chromosome start end percent methylated unmethylated",
+        "the coverage of a pair of bigWig files",
+        lambda b: is_bigwig(b) and methylation_of(b.path) is not None,
+        "give the file of methylation alone, beside which this one is found",
+    ),
+    NearMiss(
+        "a bigWig file without that of its coverage",
+        is_bigwig,
+        "methylation without the number of reads says too little: name or link the two <sample>.methylation.bw and "
+        "<sample>.coverage.bw, in one folder, and give the first; or give the counts that they were made of",
     ),
     NearMiss("an IDAT file of an array", _begins(b"IDAT"), "give the table of beta values that minfi or SeSAMe make"),
     NearMiss("an R data file", _begins(b"RDX", b"X\n", b"RDA"), "write a table in R: write.table(x, sep = '\\t')"),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
-from methmix.formats.bed import MISSING, REGION, check_extent, duplicate_region, place_name, refuse_duplicates
+from methmix.formats.bed import REGION, check_extent, duplicate_region, place_name, refuse_duplicates
 from methmix.formats.counts import Counts, Duplicates, OpenedFile, Request, stored
 from methmix.formats.regions import RENAMED, Integers
 from methmix.formats.store import Pair
@@ -28,12 +28,10 @@ from methmix.formats.table_headers import (
     read_header,
     refuse_no_samples,
 )
-from methmix.formats.text import UNREADABLE, Beginning, explain_number, read_beginning, unreadable
+from methmix.formats.table_rows import Values, numbers_of, positions, table_blocks, texts
+from methmix.formats.text import CORRECT, Beginning, read_beginning
 
 _ATLAS_TEXT = ("target", "name", "direction")
-
-_VALUES_PER_BLOCK = 8_000_000
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def open_counts_table(beginning: Beginning, request: Request) -> OpenedFile:
         raise InputError(f"{path}: has no sample; expected columns <name>_METH and <name>_DEPTH")
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        both = _numbers(path, block, line, "a whole number >= 0")
+        both = numbers_of(path, block, line, "a whole number >= 0")
         methylated, depth = both[:, : len(names)], both[:, len(names) :]
         if (methylated > depth).any():
             row, sample = np.argwhere(methylated > depth)[0]
@@ -118,7 +116,7 @@ def _fractions(
     refuse_no_samples(beginning, names)
 
     def values(block: pd.DataFrame, line: int) -> Pair:
-        fractions = _numbers(beginning.path, block, line, "a fraction 0-1")
+        fractions = numbers_of(beginning.path, block, line, "a fraction 0-1")
         depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
         return np.nan_to_num(fractions) * depth, depth
 
@@ -144,13 +142,16 @@ def read_atlas(path: Path) -> Counts:
         wrong = ~np.isin(direction, ["U", "M"])
         if wrong.any():
             row = int(wrong.argmax())
-            raise InputError(f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}")
-        found = _numbers(path, block[tissues], line, "a fraction 0-1")
+            raise InputError(
+                f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}", CORRECT
+            )
+        found = numbers_of(path, block[tissues], line, "a fraction 0-1")
         methylation = np.where((direction == "U")[:, None], 1 - found, found)
         return np.nan_to_num(methylation), (~np.isnan(methylation)).astype(np.int32)
 
     table = _Table(beginning, header, BETA_COORDINATES, tissues, ["direction", *tissues], values)
-    return table.opened(Request(duplicates="same")).load()
+    counts = table.opened(Request(duplicates="same")).load()
+    return replace(counts, notes=[*counts.notes, *beginning.notes])
 
 
 def _aligned(table: _Table, request: Request) -> Counts:
@@ -258,91 +259,13 @@ def _blocks(table: _Table, cpgs: Sequence[str] = ()) -> Iterator[tuple[pd.DataFr
     """Yield regions (as `read_bed` has them), and methylated and depth [n_rows, n_samples] of some rows at a time."""
     path = table.beginning.path
     columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(CPGS[name] for name in cpgs)), strict=False))
-    for line, block in _text_blocks(table, list(columns)):
-        numbers = {to: _positions(path, block[name], line) for name, to in columns.items()}
+    for line, block in table_blocks(table.beginning, table.header, [table.coordinates[0], *columns]):
+        numbers = {to: positions(path, block[name], line) for name, to in columns.items()}
         if table.coordinates == PROBE:
-            names = [probe_name(name) for name in block["probe"]]
+            names = [probe_name(name) for name in texts(path, block["probe"], line)]
             places = pd.DataFrame({"chrom": names, "start": 0, "end": 1})
         else:
-            places = pd.DataFrame({"chrom": block[table.coordinates[0]].fillna("NA").to_numpy(), **numbers})
+            places = pd.DataFrame({"chrom": texts(path, block[table.coordinates[0]], line), **numbers})
         places.index += line
         check_extent(path, places)
         yield places, table.values(block[table.columns], line)
-
-
-def _text_blocks(table: _Table, numbers: list[str]) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the line of the first row of each block, and the block; coordinates are text."""
-    beginning, header = table.beginning, table.header
-    path, line = beginning.path, beginning.number + 1
-    used = [number for number, name in enumerate(header) if name]
-    try:
-        with pd.read_csv(
-            str(path),
-            sep=beginning.separator,
-            header=None,
-            index_col=False,
-            skiprows=beginning.number,
-            compression=beginning.compression,
-            encoding=beginning.encoding,
-            dtype={header.index(name): str for name in (table.coordinates[0], *numbers)},
-            keep_default_na=False,
-            na_values=MISSING,
-            low_memory=False,
-            chunksize=max(_VALUES_PER_BLOCK // len(header), 1),
-        ) as blocks:
-            for block in blocks:
-                if block.shape[1] != len(header):
-                    raise InputError(
-                        f"{path}: line {line} has {block.shape[1]} columns, the header has {len(header)}",
-                        "is the file complete, and separated by tabs throughout?",
-                    )
-                block = block[used].set_axis([header[number] for number in used], axis=1)
-                yield line, block
-                line += len(block)
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: has a header but no regions", "is the file complete?") from None
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
-
-
-def _positions(path: Path, column: pd.Series, line: int) -> Integers:
-    """Read coordinates, whole numbers >= 0, also as R and pandas write them (1e+06, 12.0), but not as rounded ones."""
-    text = column.fillna("NA").astype(str)
-    bad = ~text.str.fullmatch(r"\d{1,18}(\.0*)?|\d(\.\d+)?e\+?\d{1,2}").to_numpy(dtype=bool)
-    numbers = pd.to_numeric(text.where(~bad, "0")).to_numpy(dtype=np.float64)
-    bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
-    if bad.any():
-        row = int(bad.argmax())
-        raise InputError(
-            f"{path}: line {line + row}, column {column.name}: expected a whole number >= 0, found {text.iloc[row]!r}",
-            explain_number(text.iloc[row]),
-        )
-    return numbers.astype(np.int64)
-
-
-_VALID: dict[str, Callable[[Values], Any]] = {
-    "a whole number >= 0": lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**31),
-    "a fraction 0-1": lambda values: (values >= 0) & (values <= 1),
-}
-
-
-def _numbers(path: Path, block: pd.DataFrame, line: int, expected: str) -> Values:
-    """Return the numbers (a kind of `_VALID`) of a block whose first row is in ``line``; NaN for NA."""
-    text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
-    if text:
-        # As text, since pandas makes truth values of True and False, and these would be numbers.
-        numbers = block[text].astype(str).apply(pd.to_numeric, errors="coerce")
-        row, column = np.argwhere((numbers.isna() & block[text].notna()).to_numpy())[0]
-        name, found = text[column], repr(str(block[text[column]].iloc[row]))
-    else:
-        values = block.to_numpy(dtype=np.float64)
-        bad = ~(_VALID[expected](values) | np.isnan(values))
-        if not bad.any():
-            return values
-        row, column = np.argwhere(bad)[0]
-        name, found = block.columns[column], f"{values[row, column]:g}"
-    raise InputError(
-        f"{path}: line {line + row}, column {name}: expected {expected} or NA, found {found}",
-        explain_number(found.strip("'"))
-        or "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same",
-    )

@@ -15,7 +15,7 @@ from methmix.formats.file_formats import open_file
 from methmix.formats.genomes import build_name
 from methmix.formats.regions import Modification, RegionSet
 from methmix.formats.store import CountsStore
-from methmix.rows import blocks
+from methmix.rows import blocks, fractions
 
 # With fewer of the regions than the first proportion something must be wrong; fewer than the second are worth a note.
 _TOO_FEW, _FEW = 0.05, 0.5
@@ -46,9 +46,7 @@ class Samples:
         """Yield the samples in order, at most ``size`` at a time; memory depends on ``size`` alone."""
         for rows in blocks(len(self.names), size):
             methylated, depth = self.counts.read(rows)
-            methylation = np.full(depth.shape, np.nan, dtype=np.float32)
-            np.divide(methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
-            yield SampleBlock(self.names[rows], methylation, depth.astype(np.float32))
+            yield SampleBlock(self.names[rows], fractions(methylated, depth), depth.astype(np.float32))
 
 
 @contextmanager

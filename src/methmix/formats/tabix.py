@@ -1,6 +1,7 @@
 """Files with a tabix index (``.tbi`` or ``.csi`` beside them), of which only what lies near some regions is read."""
 
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,12 +13,15 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import Integers
+from methmix.formats.tabix_index import check_index
 from methmix.formats.text import Beginning, Columns, read_rows
 
 if TYPE_CHECKING:
     import pysam
 
 _LINES_PER_BLOCK = 200_000
+# What a damaged index, or a file that is not the one that it belongs to, raises.
+_UNREADABLE = (OSError, ValueError, EOFError, OverflowError, zlib.error, UnicodeError)
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2).
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -46,7 +50,7 @@ def fetched_rows(
             lines = _fetched(file, windows, gap)
             while some := list(islice(lines, _LINES_PER_BLOCK)):
                 yield from read_rows(beginning, columns, sep, rows=io.StringIO("\n".join(some)))
-    except (OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from None
 
 
@@ -60,7 +64,7 @@ def first_rows(beginning: Beginning, starts: Mapping[str, int] | None = None) ->
                 line = None if start is None else next(file.fetch(contig, start), None)
                 if line is not None:
                     found[contig] = line
-    except (OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from None
     return found
 
@@ -69,6 +73,8 @@ def _opened(path: Path) -> "pysam.TabixFile":
     # Of the extra `bam`, which not everyone has.
     import pysam
 
+    if index := _index(path):
+        check_index(index)
     return pysam.TabixFile(str(path), index=str(_index(path)))
 
 
@@ -88,9 +94,14 @@ def _fetched(file: "pysam.TabixFile", windows: Windows, gap: int) -> Iterator[st
     for contig in file.contigs:
         if bare_chrom(contig) not in windows:
             continue
-        starts, ends = windows[bare_chrom(contig)]
-        order = np.argsort(starts, kind="stable")
-        starts, reach = np.maximum(starts[order], 0), np.maximum.accumulate(ends[order])
-        new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1] + gap))
-        for first, last in zip(new, np.append(new[1:], len(starts)) - 1, strict=True):
-            yield from file.fetch(contig, int(starts[first]), int(reach[last]))
+        for start, end in joined(*windows[bare_chrom(contig)], gap):
+            yield from file.fetch(contig, start, end)
+
+
+def joined(starts: Integers, ends: Integers, gap: int) -> Iterator[tuple[int, int]]:
+    """Yield windows in order of their starts, those closer than ``gap`` as one."""
+    order = np.argsort(starts, kind="stable")
+    starts, reach = np.maximum(starts[order], 0), np.maximum.accumulate(ends[order])
+    new = np.flatnonzero(np.append(True, starts[1:] > reach[:-1] + gap))
+    for first, last in zip(new, np.append(new[1:], len(starts)) - 1, strict=True):
+        yield int(starts[first]), int(reach[last])

@@ -82,6 +82,9 @@ def read_header(beginning: Beginning, leading: tuple[str, ...], expected: str) -
         raise InputError(f"{path}: column {missing[0]} is missing; found {', '.join(header[:4])} ...", expected)
     if "" in header[1:-1]:
         raise InputError(f"{path}: column {header[1:-1].index('') + 2} has no name", expected)
+    nameless = [name for name in header if leading == COUNTS_COORDINATES and re.fullmatch(r"\s*_(METH|DEPTH)", name)]
+    if nameless:
+        raise InputError(f"{path}: column {nameless[0]}: the sample has no name", expected)
     others = [name for name in header if name not in leading and name]
     duplicate = first_duplicate(name for name in header if name)
     if duplicate:

@@ -7,17 +7,22 @@ import codecs
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import pandas as pd
 
+from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.formats.text_stream import WHITESPACE as WHITESPACE
+from methmix.formats.text_stream import CheckedText, Layout
 
 # What is raised for a file that is missing, empty, ragged, binary, or compressed and damaged.
 UNREADABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeError, EOFError, OSError, zlib.error)
@@ -34,10 +39,15 @@ _NAME_ENDINGS = re.compile(
 )
 # Lines that a table may begin with: comments, and what a genome browser reads.
 _COMMENT = re.compile(r"#|track(\s|$)|browser\s")
-WHITESPACE = r"\s+"
+# More reads of one place than any sequencer gives, and behind the end of any chromosome.
+MOST_OF_NUMBER = 2**31 - 1
+CORRECT = "correct the line, or make the file again"
+_UNENDED = "its last line has no end of line: is the file complete?"
 
-# Position of a column in the file -> its name and type; ``int`` columns hold whole numbers >= 0.
-Columns = Mapping[int, tuple[str, type | str]]
+# Position of a column in the file -> its name and what it holds: ``int`` whole numbers from 0 to `MOST_OF_NUMBER`; a
+# pattern: words that match it, which become categories.
+Columns = Mapping[int, tuple[str, type | re.Pattern[str]]]
+NAME = re.compile(r"\S.*")
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class Beginning:
 
     ``head`` is of what the file has unpacked. ``line`` has no end of line; it is empty, and its ``number`` 0 instead of
     counting from 1, where the file is no text. ``next_lines`` are some of those that follow, ``comments`` those before.
+    ``notes`` are what the user should know, noticed when the file is read.
     """
 
     path: Path
@@ -56,6 +67,7 @@ class Beginning:
     comments: tuple[str, ...] = ()
     compression: Literal["gzip"] | None = None
     encoding: str = "utf-8"
+    notes: dict[str, None] = field(default_factory=dict, compare=False)
 
     @property
     def sample_name(self) -> str:
@@ -89,7 +101,7 @@ class Beginning:
 def read_beginning(path: Path) -> Beginning:
     """Read the beginning of a file."""
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file", "paths are relative to the working directory")
+        raise no_file(path)
     with path.open("rb") as raw:
         head = raw.read(_HEAD)
     if not head:
@@ -107,7 +119,10 @@ def read_beginning(path: Path) -> Beginning:
     except UnicodeError:
         return binary
     # What is no text may happen to begin as UTF-16.
-    is_text = "\0" not in text and sum(map(str.isascii, text[:_SAMPLE])) > len(text[:_SAMPLE]) / 2
+    sample = text.rstrip("\0")[:_SAMPLE]
+    is_text = 100 * sample.count("\0") < len(sample) and sum(map(str.isascii, sample)) > len(sample) / 2
+    if is_text and len(head) >= _HEAD and not re.search("[\r\n]", text):
+        check_size(path, "line 1", len(head) + 1, _HEAD)
     return _first_lines(binary, text) if is_text else binary
 
 
@@ -137,15 +152,21 @@ def _first_lines(beginning: Beginning, text: str) -> Beginning:
     return replace(beginning, line=lines[first], number=first + 1, next_lines=following, comments=comments)
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open a plain or gzip text file of any encoding that its first bytes name."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == GZIP
-    binary: Any = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115 (closed with what wraps it)
-    mark = binary.read(4)
-    binary.seek(0)
-    encoding = next((name for start, name in _ENCODINGS if mark.startswith(start)), "utf-8")
-    return io.TextIOWrapper(binary, encoding=encoding)
+@contextmanager
+def open_rows(
+    beginning: Beginning, first_row: int, sep: str = "", n_columns: int | None = None, quoted: bool = True
+) -> Iterator[IO[bytes]]:
+    """Open a text file as UTF-8 whose lines are checked (`CheckedText`); parameters as of `Layout`.
+
+    A last line without an end becomes a note of the file: it may be half a line.
+    """
+    layout = Layout(
+        beginning.compression == "gzip", beginning.encoding, sep or beginning.separator, first_row, n_columns, quoted
+    )  # fmt: skip
+    with CheckedText(beginning.path, layout) as checked:
+        yield io.BufferedReader(checked)
+        if not checked.ended:
+            beginning.notes[_UNENDED] = None
 
 
 def read_rows(
@@ -157,27 +178,34 @@ def read_rows(
     then counts them. An invalid number is an error that names its line and column.
     """
     path, sep = beginning.path, sep or beginning.separator
-    whole = rows is None
+    quoted = '"' in beginning.line
+    source = nullcontext(rows) if rows is not None else open_rows(beginning, beginning.number, sep, quoted=quoted)
     try:
-        with pd.read_csv(
-            str(path) if rows is None else rows,
-            sep=sep,
-            header=None,
-            skiprows=beginning.number - 1 if whole else 0,
-            compression=beginning.compression if whole else None,
-            encoding=beginning.encoding.replace("utf-8-sig", "utf-8"),
-            usecols=list(columns),
-            dtype={position: kind for position, (_, kind) in columns.items()},
-            na_filter=False,
-            quoting=csv.QUOTE_MINIMAL if '"' in beginning.line else csv.QUOTE_NONE,
-            chunksize=ROWS_PER_BLOCK,
-        ) as blocks:
+        with (
+            source as lines,
+            pd.read_csv(
+                lines,
+                sep=sep,
+                header=None,
+                skiprows=beginning.number - 1 if rows is None else 0,
+                usecols=list(columns),
+                dtype={
+                    number: "category" if isinstance(kind, re.Pattern) else kind
+                    for number, (_, kind) in columns.items()
+                },
+                na_filter=False,
+                quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+                chunksize=ROWS_PER_BLOCK,
+            ) as blocks,
+        ):
             for block in blocks:
                 block = block.rename(columns={position: name for position, (name, _) in columns.items()})
                 for name, kind in columns.values():
-                    if kind == "category":  # of names; pandas makes numbers of those of 1, 2, ...
-                        block[name] = block[name].cat.rename_categories(str)
-                    elif kind is int and (block[name] < 0).any():
+                    if isinstance(kind, re.Pattern):
+                        block[name] = block[name].cat.rename_categories(
+                            _checked_words(block[name].cat.categories, kind)
+                        )
+                    elif kind is int and ((block[name] < 0) | (block[name] > MOST_OF_NUMBER)).any():
                         raise _bad_number(beginning, columns, sep)
                 block.index += beginning.number
                 yield block
@@ -187,19 +215,12 @@ def read_rows(
         raise _bad_number(beginning, columns, sep) from None
 
 
-def read_sheet(path: Path, columns: Iterable[str], sep: str = "\t") -> pd.DataFrame:
-    """Read a small table that must have these columns, as text; the index is the line of the file."""
-    try:
-        table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False)
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
-    for column in columns:
-        if column not in table.columns:
-            raise InputError(
-                f"{path}: column {column} is missing; found {', '.join(table.columns)}",
-                "name the columns in the first line, separated as in the other lines",
-            )
-    return table.set_axis(table.index + 2)
+def _checked_words(words: pd.Index, pattern: re.Pattern[str]) -> list[str]:
+    # pandas makes numbers of chromosomes 1, 2, ...
+    texts = [str(word).strip() for word in words]
+    if not all(map(pattern.fullmatch, texts)):
+        raise ValueError("a word that is not expected here")
+    return texts
 
 
 def first_duplicate(names: Iterable[str]) -> str | None:
@@ -207,15 +228,26 @@ def first_duplicate(names: Iterable[str]) -> str | None:
     return min((name for name, n in Counter(names).items() if n > 1), default=None)
 
 
+def no_file(path: Path) -> InputError:
+    """Make the message for what is no file."""
+    if path.is_dir():
+        return InputError(f"{path}: is a folder; expected a file", "name the file in it, or a pattern such as folder/*")
+    if path.exists():
+        return InputError(f"{path}: is no regular file", "copy what it gives to a file, or pipe it to --samples -")
+    return InputError(f"{path}: there is no such file", "paths are relative to the working directory")
+
+
 def unreadable(path: Path, error: Exception) -> InputError:
     """Make the message for a file that cannot be read to its end (`UNREADABLE`)."""
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: there is no such file", "paths are relative to the working directory")
+        return no_file(path)
+    if isinstance(error, UnicodeError):
+        return InputError(f"{path}: is no text in UTF-8 ({error})", "save it as UTF-8, for example by iconv -t UTF-8")
     if isinstance(error, pd.errors.EmptyDataError):
         return InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         return InputError(f"{path}: is a damaged or truncated gzip file ({error})", "copy it again")
-    return InputError(f"{path}: is not a readable table ({error})")
+    return InputError(f"{path}: is not a readable table ({error})", CORRECT)
 
 
 def explain_number(found: str) -> str:
@@ -232,10 +264,11 @@ def explain_number(found: str) -> str:
 def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
     """Find the first invalid number, in a second and slower pass over the file."""
     path = beginning.path
-    numbers = {position: (name, kind) for position, (name, kind) in columns.items() if kind in (int, float, "int64")}
+    checked = {position: (name, kind) for position, (name, kind) in columns.items() if kind is not object}
     try:
-        with open_text(path) as lines:
-            for number, line in enumerate(lines, start=1):
+        with open_rows(beginning, beginning.number, sep, quoted='"' in beginning.line) as rows:
+            for number, content in enumerate(rows, start=1):
+                line = content.decode()
                 if not line.strip() or number < beginning.number:
                     continue
                 if line.startswith("#"):
@@ -244,24 +277,26 @@ def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
                         "are these several files, one after the other? remove the line, or join them without headers",
                     )
                 fields = re.split(sep, line.rstrip("\r\n"))
-                for position, (name, kind) in numbers.items():
-                    found = fields[position].strip('"') if position < len(fields) else ""
-                    if not _is_number(found, kind):
-                        what = "a whole number >= 0" if kind is int else "a number"
-                        return InputError(
-                            f"{path}: line {number}, column {position + 1} ({name}): expected {what}, found {found!r}",
-                            explain_number(found),
-                        )
+                for position, (name, kind) in checked.items():
+                    found = fields[position].strip('" ') if position < len(fields) else ""
+                    if what := _not_expected(found, kind):
+                        place = f"line {number}, column {position + 1} ({name})"
+                        message = f"{path}: {place}: expected {what}, found {found[:40]!r}"
+                        return InputError(message, explain_number(found) or CORRECT)
     except UNREADABLE as error:
         return unreadable(path, error)
-    return InputError(f"{path}: is not a readable table")
+    return InputError(f"{path}: is not a readable table", CORRECT)
 
 
-def _is_number(found: str, kind: type | str) -> bool:
+def _not_expected(found: str, kind: type | re.Pattern[str]) -> str:
+    """Say what is expected of a field if it is something else."""
+    if isinstance(kind, re.Pattern):
+        what = "a name" if kind is NAME else f"what matches {kind.pattern}"
+        return "" if kind.fullmatch(found) else what
     if kind is int:
-        return found.isdecimal() and len(found) < 19
+        is_right = re.fullmatch(r"\+?[0-9]{1,18}", found) and int(found) <= MOST_OF_NUMBER
+        return "" if is_right else f"a whole number from 0 to {MOST_OF_NUMBER:,}"
     try:
-        float(found)
+        return "" if math.isfinite(float(found)) else "a number"
     except ValueError:
-        return False
-    return True
+        return "a number"

@@ -15,7 +15,7 @@ from methmix.formats.genomes import bare_chrom, builds, find_build
 from methmix.formats.regions import CpgRegions, Integers, Intervals, expand, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
-from methmix.formats.text import Beginning, Columns, read_rows
+from methmix.formats.text import NAME, Beginning, Columns, read_rows
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
@@ -32,7 +32,10 @@ _LOOK_BACK = 150
 _MAX_FETCHED_REGIONS = 10_000
 # Regions before the first fragment of their chromosome that are looked for on others.
 _MOST_EARLY = 100
-_COLUMNS: Columns = {0: ("chromosome", "category"), 1: ("first CpG", int), 2: ("pattern", object), 3: ("count", int)}
+_SEVERAL = (
+    "its fragments are not sorted, or lines are repeated, as of several files one after the other; all are counted"
+)
+_COLUMNS: Columns = {0: ("chromosome", NAME), 1: ("first CpG", int), 2: ("pattern", object), 3: ("count", int)}
 
 
 def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
@@ -53,7 +56,7 @@ def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
 
     def load() -> Counts:
         counts = _beta_counts(path, request.cpg_regions)
-        return one_sample(beginning.sample_name, store, counts, counts[1] > 0, f"{n_cpgs} CpGs")
+        return one_sample(beginning, store, counts, counts[1] > 0, f"{n_cpgs} CpGs")
 
     return OpenedFile([beginning.sample_name], load)
 
@@ -116,7 +119,7 @@ def open_pat(beginning: Beginning, request: Request) -> OpenedFile:
     def load() -> Counts:
         counts = _pat_counts(beginning, regions)
         example = ", CpG ".join(beginning.line.split("\t")[:2])
-        return one_sample(beginning.sample_name, request.target()[1], counts, counts[1] > 0, example)
+        return one_sample(beginning, request.target()[1], counts, counts[1] > 0, example)
 
     return OpenedFile([beginning.sample_name], load)
 
@@ -134,6 +137,8 @@ def _pat_counts(beginning: Beginning, regions: CpgRegions) -> Pair:
         counter = _Counter(path, regions)
     for block in read_rows(beginning, _COLUMNS):
         counter.add(block)
+    if counter.is_unsorted or counter.n_repeated:
+        beginning.notes[_SEVERAL] = None
     return counter.methylated, counter.depth
 
 
@@ -191,15 +196,19 @@ class _Counter:
         self._chrom = np.array([bare_chrom(name) for name in regions.chrom], dtype=object)
         self._intervals = Intervals(regions.start, regions.end)
         self.methylated, self.depth = np.zeros((2, len(regions.chrom)), dtype=np.int64)
-        self.longest = 0
+        self.longest = self._last = self.n_repeated = 0
+        self.is_unsorted = False
 
     def add(self, block: pd.DataFrame) -> None:
         """Add the fragments of a block (columns of ``_COLUMNS``)."""
         first, patterns = block["first CpG"].to_numpy(), block["pattern"].to_numpy()
         length = np.fromiter(map(len, patterns), dtype=np.int64, count=len(patterns))
         self.longest = max(self.longest, int(length.max(initial=0)))
+        self.is_unsorted |= bool((np.diff(first, prepend=self._last) < 0).any())
+        self._last = int(first[-1])
         fragment, region = self._intervals.overlapping(first, first + length)
         hit, fragment = np.unique(fragment, return_inverse=True)
+        self.n_repeated += int(block.iloc[hit].duplicated(["first CpG", "pattern"]).sum())
         first, length, count = first[hit], length[hit], block["count"].to_numpy()[hit]
         self._check_chromosomes(block["chromosome"].iloc[hit], fragment, region)
 

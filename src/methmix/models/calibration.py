@@ -6,6 +6,7 @@ that drawn donors do not show, so mixtures of the donors that were left out, tho
 stated less certain, but never more.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from methmix import metrics
 from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver, circumstances, conditions, with_background
+from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.intervals import STRATA, strata
 
@@ -49,6 +51,7 @@ class _Entries(NamedTuple):
     lower: Tensor
     upper: Tensor
     called: Tensor
+    predicted: Tensor
     stratum: Tensor
     background: Tensor
     circumstances: Tensor
@@ -112,6 +115,7 @@ def _of_batch(model: Deconvolver, batch: Known) -> _Entries:
         lower=lower.flatten(),
         upper=upper.flatten(),
         called=stages.gate.flatten(),
+        predicted=share_mass(stages.proportion_logits, stages.gate).flatten(),
         stratum=strata(depth)[:, None].expand_as(true).flatten(),
         background=with_background(features)[:, None].expand_as(true).flatten(),
         circumstances=circumstances(features, depth).flatten(0, 1),
@@ -144,11 +148,18 @@ def _set_limits(coefficients: Tensor, factors: Tensor, entries: _Entries) -> Non
     values = np.array([wanted - fit.intercept_[0], *(-other for other in others)]) / slope
     coefficients.copy_(torch.from_numpy(values))
     ratio = np.exp(amount - values[0] - where @ values[1:])
-    stratum, background = entries.stratum[used].numpy(), entries.background[used].numpy()
-    for number in range(len(STRATA) + 1):
-        for kind in (0, 1):
-            own = (stratum == number) & (background == kind)
+    for number, kind in itertools.product(range(len(STRATA) + 1), (0, 1)):
+        cell = (entries.stratum == number) & (entries.background == kind)
+        if _tells_absent(entries, cell):
+            own = cell[used].numpy()
             factors[number, kind] = _MARGIN * _factor(ratio[own], called[own])
+
+
+def _tells_absent(entries: _Entries, among: Tensor) -> bool:
+    """Whether few of the absent tissues among some entries are false positives, as far as these can show it."""
+    absent = among & (entries.true == 0)
+    false = entries.predicted[absent] >= metrics.PRESENT
+    return bool(absent.sum() < _FEWEST or false.double().mean() <= metrics.FALSE_CALLS)
 
 
 def _factor(ratio: npt.NDArray[np.floating], called: npt.NDArray[np.bool_]) -> float:
@@ -182,6 +193,10 @@ def _allow_for(model: Deconvolver, others: _Entries, real: bool) -> None:
     low, high = _AROUND_THE_LIMIT
     used = (others.true > low) & (others.true < high)
     limit = (coefficients[0] + others.circumstances[used] @ coefficients[1:]).exp()
+    for kind in (0, 1):
+        if not _tells_absent(others, others.background == kind):
+            factors[:, kind] = torch.inf
+    limits.factors.copy_(factors)
     limit *= factors[others.stratum[used], others.background[used].long()]
     stated = torch.isfinite(limit)
     if stated.sum() < _FEWEST:

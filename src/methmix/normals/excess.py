@@ -14,6 +14,9 @@ from torch import Tensor
 from methmix import nnls
 from methmix.normals.background import Background
 
+# Least doubt: how well a sample with few regions happens to fit says little.
+_LEAST_DOUBT = 0.7
+
 
 class Excess(NamedTuple):
     """Estimates of samples, float64; [n, n_tissues] over the tissues of interest, ``total_score`` and ``misfit`` [n].
@@ -40,6 +43,15 @@ class Excess(NamedTuple):
     def scores(self) -> Tensor:
         """Amounts in units of their standard errors, by which tissues are called."""
         return self.amounts / self.error
+
+    def doubted(self, usual_misfit: float) -> "Excess":
+        """Change how certain what is said of samples is, by how much worse or better they fit than is usual.
+
+        What makes a sample fit poorly does not average out over regions, so that errors grow by the misfit itself and
+        not by its root, as those of independent regions would: of known amounts in real controls, that finds more.
+        """
+        doubt = (self.misfit / usual_misfit).clamp(min=_LEAST_DOUBT)
+        return self._replace(error=self.error * doubt[:, None], total_score=self.total_score / doubt)
 
     def row(self, number: int) -> "Excess":
         """Select one sample, keeping the axis."""

@@ -22,6 +22,7 @@ from methmix.normals.background import Background, choose_shrinkage, fit_backgro
 from methmix.normals.excess import Excess, estimate_excess, together
 from methmix.normals.specificity import SPECIFICITIES, Specificity, specificity_of, thresholds
 from methmix.normals.spiked_controls import spiked, thinned
+from methmix.rows import fractions
 
 # With fewer controls no panel is made; with so many it already finds more than the model alone (docs/results.md).
 FEWEST = 10
@@ -60,10 +61,7 @@ class Controls(NamedTuple):
 
     def values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Give methylation, NaN without reads, and depth, [n_controls, n_regions] each."""
-        depth = self.depth.astype(np.float32)
-        methylation = np.full(depth.shape, np.nan, dtype=np.float32)
-        np.divide(self.methylated, depth, out=methylation, where=depth > 0, casting="same_kind")
-        return methylation, depth
+        return fractions(self.methylated, self.depth), self.depth.astype(np.float32)
 
     def digests(self) -> list[str]:
         """Digest of the counts of each control, by which it is recognised."""
@@ -152,7 +150,7 @@ class Panel:
         places = {digest: row for row, digest in enumerate(self.digests)}
         values, reads = methylation.to(device, torch.float64), depth.to(device, torch.float64)
         found = estimate_excess(self.background.to(device), profiles.double(), values, reads)
-        found = Excess(*(part.cpu() for part in found))
+        found = Excess(*(part.cpu() for part in found)).doubted(self.usual_misfit)
         rows = [row for row, digest in enumerate(own) if digest in places]
         for part, crossfitted in zip(found, self.crossfitted, strict=True):
             part[rows] = crossfitted[[places[own[row]] for row in rows]]
@@ -194,6 +192,8 @@ def make_panel(
         counts = _spiked(controls, donors, row, spikes[spikes[:, 0] == row], rng)
         estimates.append(_estimated(background, profiles, *_fractions(*counts, profiles.device)))
     crossfitted, found = together(left_out), together(estimates)
+    usual_misfit = float(crossfitted.misfit.median())
+    crossfitted, found = crossfitted.doubted(usual_misfit), found.doubted(usual_misfit)
     limits = thresholds(crossfitted.scores.numpy())[0]
     _, tissue, amount = spikes.T
     calibration = calibrate(tissue, amount, found.amounts.numpy(), found.error.numpy(), limits, prior)

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from methmix.errors import InputError
-from methmix.files.atomic import atomic_path
 from methmix.files.hdf5 import open_hdf5, read_dataset, readable
+from methmix.files.new_hdf5 import new_hdf5
 from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
-from methmix.files.seal import seal
 from methmix.normals.amount_calibration import AMOUNTS, AmountCalibration
 from methmix.normals.background import Background
 from methmix.normals.excess import Excess
@@ -59,18 +58,16 @@ def write_panel(path: Path, panel: Panel) -> None:
     """Write a panel atomically."""
     strings = dict(zip(_TEXTS, (panel.tissues, panel.names, panel.digests), strict=True))
     content = _arrays(panel)
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", locking=False) as file:
-            for name, values in content.items():
-                # In single precision what has an axis of regions; the factors are by far the largest.
-                file[name] = values.astype(SCHEMA.datasets[name].dtype)
-            for name, texts in strings.items():
-                file.create_dataset(name, data=np.array(texts, dtype=h5py.string_dtype()))
-            file.attrs["schema_version"] = SCHEMA.version
-            file.attrs["shrinkage"] = panel.shrinkage
-            file.attrs["attributes"] = json.dumps(panel.attributes)
-            file.attrs["digest"] = _digest(file)
-        seal(temporary)
+    with new_hdf5(path) as file:
+        for name, values in content.items():
+            # In single precision what has an axis of regions; the factors are by far the largest.
+            file[name] = values.astype(SCHEMA.datasets[name].dtype)
+        for name, texts in strings.items():
+            file.create_dataset(name, data=np.array(texts, dtype=h5py.string_dtype()))
+        file.attrs["schema_version"] = SCHEMA.version
+        file.attrs["shrinkage"] = panel.shrinkage
+        file.attrs["attributes"] = json.dumps(panel.attributes)
+        file.attrs["digest"] = _digest(file)
 
 
 def read_panel(path: Path) -> Panel:

@@ -27,6 +27,8 @@ _STYLE = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "legend.frameon": False,
+    # Names are text, whatever dollars are in them.
+    "text.parse_math": False,
     "savefig.dpi": 130,
     # Text that can be edited, and the same names of parts in each run.
     "svg.fonttype": "none",

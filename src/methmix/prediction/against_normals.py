@@ -56,9 +56,6 @@ def beside_panel(
     of_interest = panel.columns
     profiles = model.profiles.of(of_interest).mean
     excess, crossfitted = panel.estimate(profiles, torch.from_numpy(methylation), torch.from_numpy(depth))
-    # What is foreign to the controls casts doubt on what is said of a sample, as it does not average out over regions.
-    doubt = (excess.misfit / panel.misfit_limit).clamp(min=1)
-    excess = excess._replace(error=excess.error * doubt[:, None], total_score=excess.total_score / doubt)
     amounts, error, scores = (part.numpy() for part in (excess.amounts, excess.error, excess.scores))
     own, of_total = panel.thresholds[:, :-1], panel.thresholds[:, -1]
     called = scores[:, None] > own
@@ -79,7 +76,8 @@ def beside_panel(
     )
     if threshold is None:
         # It is that of a call at 95 % specificity.
-        limits = np.where(doubt.numpy()[:, None] > 1, np.inf, panel.calibration.limits(error, own[0]))
+        odd = excess.misfit.numpy()[:, None] > panel.misfit_limit
+        limits = np.where(odd, np.inf, panel.calibration.limits(error, own[0]))
         found = replace(found, limit=_replaced(found.limit, of_interest, limits, proportions, np.inf))
     totals = excess.total_score.numpy()
     columns = zip(

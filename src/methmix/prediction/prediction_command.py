@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +34,7 @@ from methmix.prediction.sample_results import Cohort
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
+from methmix.shipped import found
 from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
 from methmix.training.model_folder import WEIGHTS_FILE
 
@@ -75,6 +76,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory(prefix="methmix.") as temporary:
         files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, Path(temporary))
+        _keep_inputs(options, outputs, files)
         panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
     among_tissues(cohort, options.tissues)
@@ -100,6 +102,15 @@ def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
     for ending, content in multiqc_files(record).items():
         path = csv_file.with_name(f"{csv_file.stem}{ending}")
         write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _keep_inputs(options: argparse.Namespace, outputs: Sequence[Path], files: Sequence[Path]) -> None:
+    """Refuse outputs that would overwrite what is read."""
+    names = [options.checkpoint, options.sheet, options.reference, options.regions_file, options.exclude_regions]
+    named = [Path(name) for name in (*names, options.normals) if name]
+    ends = ("_normals.h5", "_mqc.json", "_general_stats_mqc.json")
+    further = [options.output.with_name(f"{options.output.stem}{end}") for end in ends]
+    cli.refuse_overwriting([*outputs, *further], [*named, *(found(file) for file in files)])
 
 
 def _only(folder: Path, names: Iterable[str]) -> None:

@@ -12,8 +12,9 @@ from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock
 from methmix.formats.store import CountsStore
 from methmix.normals.panel import FEWEST, FEWEST_REGIONS, Controls, Panel
+from methmix.normals.spiked_controls import thinned
 from methmix.prediction.sample_results import Cohort, SampleResult
-from methmix.rows import blocks
+from methmix.rows import blocks, fractions
 
 # Proportion of the samples that reach the depth, if none is asked for.
 _REACHED = 0.9
@@ -32,17 +33,11 @@ def check_one_depth(asked: float | None, control_group: str | None) -> None:
 
 
 def thin(methylation: Values, depth: Values, kept: float, rng: np.random.Generator) -> tuple[Values, Values]:
-    """Keep each read with probability ``kept``; methylation, NaN without reads, and depth, [n_regions] each, float32.
-
-    Methylated and unmethylated reads are thinned independently; that is the same as first thinning the depth, and then
-    drawing so many of the region's reads without replacement (binomial and hypergeometric).
-    """
+    """Keep each read with probability ``kept``; methylation, NaN without reads, and depth, float32 [n_regions] each."""
     n = np.rint(depth).astype(np.int64)
     of_methylated = np.rint(np.nan_to_num(methylation) * depth).astype(np.int64).clip(0, n)
-    methylated, others = rng.binomial(of_methylated, kept), rng.binomial(n - of_methylated, kept)
-    left = methylated + others
-    values = np.divide(methylated, left, out=np.full(len(left), np.nan), where=left > 0)
-    return values.astype(np.float32), left.astype(np.float32)
+    methylated, left = thinned(of_methylated, n, np.array(kept), rng)
+    return fractions(methylated, left), left.astype(np.float32)
 
 
 def depth_of_most(mean_depths: Sequence[float]) -> float:

@@ -16,7 +16,8 @@ from methmix.errors import InputError
 from methmix.files.reference import SPLITS
 from methmix.formats.counts import Request
 from methmix.formats.file_formats import read_as
-from methmix.formats.text import first_duplicate, read_sheet
+from methmix.formats.sheet_tables import read_sheet_table
+from methmix.formats.text import first_duplicate
 from methmix.reference.inputs import data_file
 from methmix.reference.variation import DrawnDonors
 
@@ -64,6 +65,7 @@ def read_table_donors(settings: CountsReference | BetaTableReference) -> DonorCo
             "rounded to whole ones"
         )
     counts = read_as(settings.source, table, request)
+    notes += counts.notes
     if settings.sample_sheet is None:
         names, inputs = counts.names, {table.name: table}
         tissues, splits = [parse_tissue(table, name) for name in names], None
@@ -103,7 +105,12 @@ def parse_tissue(path: Path, donor: str) -> str:
 
 def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
     """Read a sample sheet: TSV with columns donor, tissue, ``further`` ones and maybe split."""
-    content = read_sheet(sheet, ("donor", "tissue", *further))
+    content = read_sheet_table(sheet, ("donor", "tissue", *further), ("split",))
+    known = {"donor", "tissue", "file", "split"}
+    if unused := [name for name in content.columns if name not in known]:
+        logger.warning("%s: columns that are not used: %s", sheet, ", ".join(unused))
+    if content.empty:
+        raise InputError(f"{sheet}: has a header but no donors", "write a line for each donor")
     donors = content["donor"].tolist()
     duplicate = first_duplicate(donors)
     if duplicate:
@@ -111,11 +118,13 @@ def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
             f"{sheet}: duplicate donor {duplicate}",
             "give each donor its own name; replicates of one person are one donor",
         )
-    for column in ("tissue", *further):
-        empty = content[column] == ""
+    for column in ("donor", "tissue", *further):
+        empty = (content[column] == "").to_numpy()
         if empty.any():
+            row = int(np.argmax(empty))
+            whose = f"donor {donors[row]} has no {column}" if donors[row] else "the donor has no name"
             raise InputError(
-                f"{sheet}: donor {donors[int(np.argmax(empty))]} has no {column}",
+                f"{sheet}: line {content.index[row]}: {whose}",
                 "fill the column in, or remove the donor",
             )
     wrong = [split for split in splits_of(content) or [] if split not in SPLITS]

@@ -19,7 +19,12 @@ def data_file(name: str) -> Path:
         given = os.environ.get("METHMIX_DATA")
         candidates = [Path(folder) / name.removeprefix(_DATA_MARK) for folder in ([given] if given else _DATA_FOLDERS)]
         hint = "fetch the public data with: snakemake download; or set METHMIX_DATA to a folder that has it"
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+    try:
+        for candidate in candidates:
+            if candidate.is_file():
+                return candidate
+    except OSError as error:  # a name that is too long, for example
+        raise InputError(f"{str(candidates[0])[:100]}: cannot be a file ({error.strerror})", hint) from None
+    if candidates[0].is_dir():
+        raise InputError(f"{candidates[0]}: is a folder; expected a file", "name the file in it")
     raise InputError(f"{candidates[0]}: there is no such file", hint)

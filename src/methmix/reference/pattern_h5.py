@@ -21,7 +21,8 @@ from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, readable
 from methmix.files.schema import Dataset, FileSchema
 from methmix.formats.bed import read_bed
-from methmix.formats.text import read_sheet
+from methmix.formats.sheet_tables import read_sheet_table
+from methmix.formats.text import CORRECT
 from methmix.reference.donors import DonorCounts
 from methmix.reference.inputs import data_file
 
@@ -123,11 +124,11 @@ def blocks(shape: tuple[int, int, int], chunks: tuple[int, int, int] | None) -> 
 
 
 def _read_metadata(path: Path) -> pd.DataFrame:
-    def refuse(wrong: pd.Series, message: str, hint: str = "") -> None:
+    def refuse(wrong: pd.Series, message: str, hint: str = CORRECT) -> None:
         if wrong.any():
             raise InputError(f"{path}: line {wrong.idxmax()}: {message}", hint)
 
-    table = read_sheet(path, _COLUMNS, sep=",")
+    table = read_sheet_table(path, _COLUMNS)
     for column in ("sample_name", "tissue_top_level", "original_sample"):
         refuse(table[column] == "", f"{column} is empty", "a sample that is no copy is its own original_sample")
     refuse(table["sample_name"].duplicated(), "duplicate sample_name")

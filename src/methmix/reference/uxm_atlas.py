@@ -38,4 +38,4 @@ def read_atlas_donors(settings: UxmAtlasReference | ArrayAtlasReference, rng: np
         f"variation between real {settings.donor_variation} replicates, at pseudo-depth "
         f"{settings.pseudo_depth}; errors on real donors will be larger"
     )
-    return DonorCounts.drawn(drawn, atlas.regions, inputs={table.name: table}, notes=[note])
+    return DonorCounts.drawn(drawn, atlas.regions, inputs={table.name: table}, notes=[note, *atlas.notes])

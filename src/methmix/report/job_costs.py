@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from methmix.pages.style import EMPTY, TRUTH, drawing, labelled_rows, percent_axis
 from methmix.report.arm_results import read_result
 
+# What a request must have beside the use of the rule: Snakemake itself, up to three times in a job and less than 200 MB
+# each, and the minutes in which it starts.
+_SNAKEMAKE_MB, _START_MINUTES = 600, 2
 _MEASURED = ["start", "end", "seconds", "memory_mb", "cores", "gpu_memory_mb", "gpu_utilisation"]
 # Column -> its name in the resources of Snakemake, and in the record of a training.
 _ASKED = {
@@ -71,9 +74,12 @@ def _with_record(row: dict[str, Any], path: Path) -> dict[str, Any]:
     return row | {column: found for column, (_, name) in _ASKED.items() if (found := record["slurm"].get(name))}
 
 
-def enough(used: float, asked: float, spare: float, step: float) -> float:
-    """Return a sufficient request: ``spare`` times the use, rounded up to ``step``; at most what was requested."""
-    return min(asked, math.ceil(used * spare / step) * step)
+def enough(used: float, asked: float, spare: float, beside: float, step: float) -> float:
+    """Return a sufficient request: ``spare`` times the use and what is ``beside`` it, rounded up to ``step``.
+
+    At most what was requested, which has sufficed.
+    """
+    return min(asked, math.ceil((used * spare + beside) / step) * step)
 
 
 def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
@@ -83,7 +89,8 @@ def rows(jobs: pd.DataFrame) -> list[dict[str, str]]:
         minutes, asked_minutes, next_time = job["seconds"] / 60, job["asked_minutes"], ""
         memory, asked_memory = job["memory_mb"], job["asked_memory_mb"]
         if not np.isnan([memory, asked_memory, asked_minutes]).any():
-            next_memory, next_minutes = enough(memory, asked_memory, 1.5, 500), enough(minutes, asked_minutes, 2, 5)
+            next_memory = enough(memory, asked_memory, 1.5, _SNAKEMAKE_MB, 500)
+            next_minutes = enough(minutes, asked_minutes, 2, _START_MINUTES, 5)
             next_time = f"{next_memory:.0f} MB, {next_minutes:.0f} min"
         time, memory = _pair(minutes, asked_minutes, "min", 1), _pair(memory, asked_memory, "MB", 0)
         cores = _pair(job["cores"], job["asked_cores"], "", 1)

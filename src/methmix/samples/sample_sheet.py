@@ -9,6 +9,7 @@ import pandas as pd
 from methmix.config.experiment import Experiment
 from methmix.config.sheets import SampleRow, columns
 from methmix.errors import InputError
+from methmix.formats.sheet_tables import read_sheet_table
 from methmix.reference.inputs import data_file
 from methmix.shipped import found
 
@@ -40,9 +41,10 @@ def read_sheet(path: Path) -> list[Sample]:
     """Read a sheet, a TSV: ``sample, file[, patient, date, name_in_file, group, batch]``; errors name the line."""
     samples = []
     first_line: dict[str, int] = {}
-    for line, row in enumerate(_table(path).to_dict("records"), start=2):
+    table = _table(path)
+    for line, row in zip(table.index.tolist(), table.to_dict("records"), strict=True):
         where = f"{path}: line {line}"
-        sample = _sample(where, {str(name): text.strip() for name, text in row.items()})
+        sample = _sample(where, {str(name): text for name, text in row.items()})
         first = first_line.setdefault(sample.name, line)
         if first != line:
             raise InputError(
@@ -110,17 +112,8 @@ def options(experiment: Experiment) -> list[str]:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such samples sheet", _HINT) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not a readable table ({error})", _HINT) from None
-    columns = [str(name) for name in table.columns]
-    for name in _NEEDED:
-        if name not in columns:
-            raise InputError(f"{path}: column {name} is missing; found {', '.join(columns)}", _HINT)
-    for name in columns:
+    table = read_sheet_table(path, _NEEDED, _OPTIONAL, _HINT)
+    for name in table.columns:
         if name not in _NEEDED + _OPTIONAL:
             raise InputError(f"{path}: unknown column {name!r}", _HINT)
     if table.empty:

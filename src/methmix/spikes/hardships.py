@@ -1,4 +1,4 @@
-"""Spiked controls that lack what a real sample may lack: most of the regions, or the batch that the panel is of."""
+"""Spiked controls that lack what a real sample may lack: regions, or the batch that the panel of normals is of."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
+from methmix import seeds
 from methmix.models.prediction import Array
 from methmix.normals.panel import Controls
 from methmix.normals.specificity import thresholds
@@ -29,6 +30,17 @@ def _masked(part: float) -> Change:
     return change
 
 
+def _captured(part: float) -> Change:
+    """Keep the same regions of all samples, as a capture panel does."""
+
+    def change(samples: Controls, _: np.random.Generator) -> Controls:
+        # A panel has its regions whichever tissue is spiked.
+        kept = seeds.generator(0, "hardships", "captured").random(samples.depth.shape[1]) < part
+        return Controls(samples.names, samples.methylated * kept, samples.depth * kept)
+
+    return change
+
+
 def _other_batch(samples: Controls, rng: np.random.Generator) -> Controls:
     """Shift each region of all samples alike on the logit scale, and draw the reads anew."""
     spread, mean = _SHIFT
@@ -41,6 +53,7 @@ HARDSHIPS: dict[str, Change] = {
     "as they are": lambda samples, _: samples,
     "half of the regions": _masked(0.5),
     "a tenth of the regions": _masked(0.1),
+    "a capture panel of a quarter": _captured(0.25),
     "another batch": _other_batch,
 }
 

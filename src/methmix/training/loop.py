@@ -288,9 +288,9 @@ class Trainer:
         """Save the state now and then; at the end, the model of the best epoch is calibrated."""
         state = self.state
         if improved:
-            # What goes on changing is copied.
-            history, record = list(state.history), dict(state.record)
-            self._unsaved_best = replace(state, model=self._weights(), history=history, record=record)
+            # What goes on changing is copied; what a training was resumed with is not for use.
+            kept: dict[str, Any] = {"history": list(state.history), "record": dict(state.record), "optimiser": {}}
+            self._unsaved_best = replace(state, model=self._weights(), **kept)
         if state.finished:
             self._save_best()
             self._save(self.best_checkpoint, self._calibrated())

@@ -68,15 +68,32 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
             # A dry run is never resumed.
             shutil.rmtree(folder / "checkpoints")
     else:
-        reference = read_reference(options.reference or results / "reference" / "reference.h5")
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
+        if options.validation is None and not mixtures.is_file():
+            made = f"snakemake {mixtures} --configfile {options.experiment or arm.experiment}"
+            raise InputError(f"{mixtures}: there is no such file", f"make it: {made}; or: python -m methmix.mixtures")
+        reference = read_reference(options.reference or results / "reference" / "reference.h5")
         validation = read_mixtures(options.validation or mixtures)
-        folder = options.output or Path(arm.output or results / arm.phase / arm.arm)
+        folder = options.output or _own_folder(arm, options.config) or results / arm.phase / arm.arm
     options.output = folder
     start = None
     if phase := arm.training.warm_start:
         start = read_start(options.warm_start or best_checkpoint(results / phase / arm.arm), arm, reference)
     return Trainer(arm, experiment, reference, validation, folder, device, ranks, job, start)
+
+
+def _own_folder(arm: ArmSettings, config: Path) -> Path | None:
+    """Give the run folder that a configuration names: below the working folder or beside itself, and nowhere else."""
+    if arm.output is None:
+        return None
+    # Links are not followed: results may be one, to another file system.
+    folder, beside = (Path(os.path.normpath(path.absolute())) for path in (Path(arm.output), config.parent))
+    if not any(folder.is_relative_to(place) for place in (Path.cwd(), beside)):
+        raise InputError(
+            f"{config}: output: {arm.output} is neither below the working folder nor beside the configuration",
+            "a configuration may come from somebody else; to write there, say so: --output",
+        )
+    return Path(arm.output)
 
 
 def _configuration(options: argparse.Namespace) -> tuple[ArmSettings, Experiment]:

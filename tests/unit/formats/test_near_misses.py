@@ -14,7 +14,8 @@ FILES = {
     "a SAM file": (b"@HD\tVN:1.6\n", "wgbstools bam2pat"),
     "an Excel workbook": (b"PK\3\4\0\0", "save the sheet as text"),
     "an old Excel workbook": (b"\xd0\xcf\x11\xe0\xa1", "save the sheet as text"),
-    "a bigWig file": (b"\x26\xfc\x8f\x88\4\0", "fractions without reads"),
+    "the coverage of a pair of bigWig files": (b"\x26\xfc\x8f\x88\4\0", "give the file of methylation alone"),
+    "a bigWig file": (b"\x26\xfc\x8f\x88\4\0", "name or link the two"),
     "an IDAT file": (b"IDAT\3\0", "minfi or SeSAMe"),
     "an R data file": (gzip.compress(b"RDX3\nX\n\0"), "write.table"),
     "a Parquet file": (b"PAR1\x15\0", "table with tabs"),
@@ -38,7 +39,8 @@ FILES = {
 @pytest.mark.parametrize("what", FILES)
 def test_a_near_miss_is_named(tmp_path, what):
     content, remedy = FILES[what]
-    path = tmp_path / "s.txt"
+    path = tmp_path / ("s.coverage.bw" if "coverage" in what else "s.txt")
+    path.with_name("s.methylation.bw").touch()
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         recognise(path)

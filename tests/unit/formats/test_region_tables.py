@@ -70,7 +70,7 @@ USES = pytest.mark.parametrize("use", [read, read_donors], ids=["samples", "dono
 @pytest.mark.parametrize("name", ["s.tsv", "s.tsv.gz"])
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7, 14])
 def test_counts(tmp_path, monkeypatch, name, values_per_block):
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     samples, methylation, depth = read(write(tmp_path / name, COUNTS))
     assert samples.names == ["b", "a"]
     np.testing.assert_allclose(methylation, [[0.9, NAN, 1, NAN], [0.8, NAN, 0, NAN]], rtol=1e-6)
@@ -107,7 +107,7 @@ def test_chromosomes_without_chr(tmp_path):
 
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
 def test_duplicate_regions(tmp_path, monkeypatch, values_per_block):
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     counts = read(write(tmp_path / "s.tsv", COUNTS + "chr1 100 200 1 10 2 30\nchr1 100 200 0 0 0 10\n"))
     np.testing.assert_allclose(counts[1][:, 0], [0.5, 0.2])
     np.testing.assert_array_equal(counts[2][:, 0], [20, 50])
@@ -135,7 +135,7 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
         ("9 10 8 10", "9 10 8 inf", ["line 4, column a_DEPTH", "inf"]),
         ("9 10 8 10", "9 10 True 10", ["line 4, column a_METH", "'True'"]),
         ("9 10 8 10", "9 10  10", ["line 4, column a_METH", "found ''"]),
-        ("9 10 8 10", "9 10 8", ["line 4, column a_DEPTH", "found ''"]),
+        ("9 10 8 10", "9 10 8", ["line 4 has 6 columns, the header has 7", "truncated"]),
         ("9 10 8 10", "9 10 8 10 1", ["line 4"]),
         ("chr2 100", "chr2 x", ["line 2, column START", "'x'"]),
         ("chr2 100", "chr2 100.5", ["line 2, column START", "100.5"]),
@@ -149,7 +149,7 @@ def test_table_for_a_model_of_fragments_is_taken_with_a_note(tmp_path):
 @USES
 def test_bad_counts(tmp_path, monkeypatch, old, new, fragments, values_per_block, use):
     assert old in COUNTS
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     path = write(tmp_path / "bad.tsv", COUNTS.replace(old, new))
     with pytest.raises(InputError) as caught:
         use(path)
@@ -208,7 +208,7 @@ LEFT_BY_OTHERS = {
 @pytest.mark.parametrize("form", LEFT_BY_OTHERS)
 @USES
 def test_tables_as_others_leave_them(tmp_path, monkeypatch, form, values_per_block, use):
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     path = tmp_path / "s.txt"
     path.write_bytes(LEFT_BY_OTHERS[form])
     found, methylation, depth = use(path)
@@ -265,7 +265,7 @@ def test_probes_of_an_array_are_regions_with_a_name(tmp_path):
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
 @pytest.mark.parametrize("text", [COUNTS, BETA], ids=["counts", "fractions"])
 def test_samples_and_donors_are_read_alike(tmp_path, monkeypatch, text, values_per_block, cpgs):
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     if not cpgs:
         rows = [line.split() for line in text.splitlines()]
         text = "\n".join(" ".join(row[:3] + row[3 + 2 * (text[:3] == "chr") :]) for row in rows) + "\n"
@@ -286,7 +286,7 @@ def test_samples_and_donors_are_read_alike(tmp_path, monkeypatch, text, values_p
 @pytest.mark.parametrize("values_per_block", [4_000_000, 7])
 @pytest.mark.parametrize("text", [COUNTS + "chr1 100 200 1 10 2 30\n", BETA + "chr1 100 200 1 4 0.5 0.5\n"])
 def test_duplicate_regions_are_refused_unless_a_policy_says_otherwise(tmp_path, monkeypatch, text, values_per_block):
-    monkeypatch.setattr("methmix.formats.region_tables._VALUES_PER_BLOCK", values_per_block)
+    monkeypatch.setattr("methmix.formats.table_rows._VALUES_PER_BLOCK", values_per_block)
     path = write(tmp_path / "s.tsv", text)
     message = f"line {text.count(chr(10))}: duplicate region chr1:100-200\n  keep one row"
     with CountsStore(len(REGIONS)) as store:

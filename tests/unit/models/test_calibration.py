@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from experiments import tiny_arm
+from sklearn.linear_model import LogisticRegression
 
 from methmix.models.calibration import Known, calibrate
 from methmix.models.prediction import predict
@@ -27,9 +28,13 @@ def known(tissues, n, seed, shift=0.0):
 
 @pytest.fixture
 def model(tissues):
-    made = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), tissues.mean, 0, tissues)
-    # Untrained, it would hardly call anything: a call is a least-squares proportion from about 2 % on.
-    made.head.readout.bias.data[0] = 0.0
+    made = build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), tissues.mean, 0, tissues).eval()
+    # Untrained, it would call all tissues or none: its presence is fitted to mixtures like those of the tests.
+    of_fit = known(tissues, 500, seed=20)
+    hidden = made(of_fit.methylation, of_fit.depth).hidden.detach().flatten(0, 1)
+    fit = LogisticRegression(max_iter=500).fit(hidden.numpy(), (of_fit.true >= 0.01).flatten().numpy())
+    made.head.readout.weight.data[0] = torch.from_numpy(fit.coef_[0])
+    made.head.readout.bias.data[0] = float(fit.intercept_[0])
     return made
 
 
@@ -75,6 +80,21 @@ def test_mixtures_of_real_donors_only_widen(tissues, model):
     assert (together["head.intervals.outside"] > alone["head.intervals.outside"]).any()
     assert (limits[1] >= limits[0]).all() and limits[1].mean() > limits[0].mean()
     assert (together["limits.factors"] >= alone["limits.factors"]).all()
+
+
+def test_there_is_no_limit_of_detection_where_absent_tissues_are_called(tissues, model):
+    drawn = [known(tissues, 500, seed) for seed in range(4)]
+    calibrate(model, drawn, [known(tissues, 500, seed=7)])
+    assert torch.isfinite(model.limits.factors).any()
+    # Donors that look like mixtures: two tissues that are said to be absent are called, in left-out mixtures alone.
+    others = known(tissues, 500, seed=7)
+    others.true[:, 2:4] = 0
+    calibrate(model, drawn, [others])
+    assert torch.isinf(model.limits.factors).all()
+    # It calls every tissue, so all that is there as well.
+    model.head.readout.bias.data[0] = 20.0
+    calibrate(model, drawn)
+    assert torch.isinf(model.limits.factors).all()
 
 
 def test_a_model_without_limits_stays_as_it_is(profiles, batch):

@@ -60,3 +60,14 @@ def test_no_samples():
     background = fit_background(*fractions(*plasma(np.random.default_rng(1), 12)), 0.2)
     empty = torch.empty(0, len(background.mean), dtype=torch.float64)
     assert estimate_excess(background, torch.from_numpy(profiles()), empty, empty).amounts.shape == (0, 3)
+
+
+def test_a_poor_fit_makes_it_less_certain_and_a_good_one_not_much_more(found):
+    *_, excess = found
+    misfit = torch.tensor([1.0, 2.0, 6.0, 0.01], dtype=torch.float64)
+    doubted = excess._replace(misfit=misfit).doubted(2.0)
+    for row, times in enumerate((0.7, 1, 3, 0.7)):
+        torch.testing.assert_close(doubted.error[row], times * excess.error[row])
+        torch.testing.assert_close(doubted.scores[row], excess.scores[row] / times)
+        torch.testing.assert_close(doubted.total_score[row], excess.total_score[row] / times)
+    assert (doubted.amounts == excess.amounts).all() and (doubted.misfit == misfit).all()

@@ -1,5 +1,6 @@
 """Pages: one base, one way to write numbers, and no name that is not given."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,25 @@ def test_a_page_has_head_lead_and_provenance():
     assert page.count('id="provenance"') == 1
     assert f"commit {provenance.commit()}; methmix {methmix.__version__}" in page
     assert '<th title="mean absolute error over all tissues">MAE</th>' in page
+
+
+def test_a_page_runs_its_own_scripts_alone_and_asks_no_server():
+    page, other = (render("report/repeated_runs.html", **{**REPEATED, "lead": lead}) for lead in ("one", "other"))
+    (nonce,) = set(re.findall(r"nonce[-=]\"?([0-9a-f]{32})", page))
+    assert f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; " in page
+    assert page.count("<script") == page.count(f'<script nonce="{nonce}">') == 1
+    # The same content makes the same page; what a page has in it cannot foresee its nonce.
+    assert page == render("report/repeated_runs.html", **{**REPEATED, "lead": "one"}) and nonce not in other
+
+
+def test_no_template_takes_text_for_markup():
+    package = Path(methmix.__file__).parent
+    for path in package.rglob("*.html"):
+        assert not re.search(r"\|\s*safe\b|autoescape", path.read_text()), path
+        assert all("nonce" in tag or "application/json" in tag for tag in re.findall("<script[^>]*>", path.read_text()))
+    # Code of Vega; a break of a line between the parts of a key; JSON that is escaped for a script.
+    users = {path.name for path in package.rglob("*.py") if "Markup" in path.read_text()}
+    assert users == {"interactive.py", "sweep_page.py"}
 
 
 def test_a_name_that_is_not_given_is_an_error():

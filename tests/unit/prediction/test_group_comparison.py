@@ -56,6 +56,15 @@ def test_groups_are_compared_with_the_controls(cohort):
     assert compare(run, "Control", ["B", "T"], seed=1) == found != compare(run, "Control", ["B", "T"], seed=2)
 
 
+def test_the_order_of_the_sheet_changes_no_interval(cohort):
+    run = cohort({"Breast": 12, "Control": 20})
+    found = compare(run, "Control", ["B", "T"], seed=1)["groups"][1]
+    run.results.reverse()
+    again = compare(run, "Control", ["B", "T"], seed=1)["groups"][1]
+    for what in ("auc", "model_minus_nnls", "sensitivity"):
+        assert found[what] == again[what]
+
+
 def test_the_interval_is_that_of_resamples_within_the_groups(cohort):
     run = cohort({"Control": 30, "Breast": 15})
     rng = np.random.default_rng(3)

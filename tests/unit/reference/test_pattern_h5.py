@@ -175,10 +175,10 @@ def test_metadata_that_does_not_match(build, tmp_path):
     [
         ("chr1 0 50\nchr1 100 150\n", r"has 2 rows, but .*patterns\.h5 has 7 regions"),
         ("chrom start end\nchr1 0 50\n", "line 1, column start: expected a whole number"),
-        ("chr1 0 50\nchr1 100\n", "line 2: expected chrom start end"),
+        ("chr1 0 50\nchr1 100\n", "line 2 has 2 columns, the first row has 3"),
         ("chr1 0 50\nchr1 0 50\n", "line 2: duplicate region chr1:0-50"),
         ("chr1 50 50\n", "line 1: end must be larger than start"),
-        ("# nothing\n", "has no regions"),
+        ("# nothing\n", "has nothing but comments"),
     ],
 )
 def test_bad_regions(build, files, text, fragment):

@@ -57,7 +57,7 @@ def test_used_and_requested(run):
     rows = {row["job"]: row for row in job_costs.rows(jobs.reset_index())}
     assert rows["train_phase2_sparse"] == {
         "job": "train_phase2_sparse", "time": "10.0 / 120 min", "memory": "1500 / 8000 MB", "cores": "1.5 / 4",
-        "gpu": "2048 MB, 75 % busy of 1", "enough": "2500 MB, 20 min",
+        "gpu": "2048 MB, 75 % busy of 1", "enough": "3000 MB, 25 min",
     }  # fmt: skip
     assert rows["mixtures_phase2_test"]["memory"] == "not measured" and rows["mixtures_phase2_test"]["enough"] == ""
     assert job_costs.efficiency(jobs.reset_index()) is not None
@@ -96,6 +96,6 @@ def test_without_records_there_is_no_table(tmp_path):
     assert job_costs.rows(jobs) == [] and job_costs.efficiency(jobs) is None
 
 
-@pytest.mark.parametrize(("used", "asked", "expected"), [(100, 4000, 500), (1000, 4000, 1500), (3900, 4000, 4000)])
+@pytest.mark.parametrize(("used", "asked", "expected"), [(100, 4000, 1000), (1000, 4000, 2500), (3900, 4000, 4000)])
 def test_enough_is_never_more_than_was_requested(used, asked, expected):
-    assert job_costs.enough(used, asked, spare=1.5, step=500) == expected
+    assert job_costs.enough(used, asked, spare=1.5, beside=600, step=500) == expected

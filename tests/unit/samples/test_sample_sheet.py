@@ -20,7 +20,7 @@ from methmix.samples.sample_sheet import Sample, files_of_sheet, in_file, option
         ("sample\tfile\nA\tx\nB\ty\nA\tz\n", "line 4: duplicate sample A, first in line 2"),
         ("sample\tfile\nA\t\n", "line 2: file is empty"),
         ("sample\tfile\tdate\nA\tx\t31.1.2026\n", "line 2: invalid date: expected YYYY-MM-DD, found '31.1.2026'"),
-        ("", "is not a readable table"),
+        ("", "is empty"),
         ("sample\tfile\nA\tnowhere.tsv\n", "sample A: nowhere.tsv: there is no such file"),
     ],
 )

@@ -103,6 +103,9 @@ def test_masking_and_another_batch_keep_counts_possible():
         assert ((changed.methylated >= 0) & (changed.methylated <= changed.depth)).all()
     few = HARDSHIPS["a tenth of the regions"](samples, np.random.default_rng(1))
     assert 0.06 < (few.depth > 0).mean() < 0.14
+    captured = HARDSHIPS["a capture panel of a quarter"](samples, np.random.default_rng(1)).depth > 0
+    assert 0.15 < captured.any(axis=0).mean() < 0.35
+    assert (captured == (samples.depth > 0) & captured.any(axis=0)).all()
 
 
 def test_without_a_control_group_there_is_nothing_to_spike(tmp_path, monkeypatch, capsys):

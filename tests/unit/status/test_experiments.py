@@ -289,13 +289,14 @@ def test_nothing_is_written(root):
     assert content() == before
 
 
-def test_ten_experiments_take_less_than_three_seconds_without_torch(root, repository):
+def test_ten_experiments_take_no_longer_than_the_imports_and_no_torch(root, repository):
     for number in range(10):
         write_record(root, repository, f"copy{number}")
         finish(root, f"copy{number}")
     program = (
-        "import sys, time\nfrom methmix.status.experiments import print_status\nprint_status([], True)\n"
-        "assert 'torch' not in sys.modules\nassert time.process_time() < 3, time.process_time()\n"
+        "import sys, time\nfrom methmix.status.experiments import print_status\nimported = time.process_time()\n"
+        "print_status([], True)\ntaken = time.process_time() - imported\n"
+        "assert 'torch' not in sys.modules\nassert taken < imported, (taken, imported)\n"
     )
     path = os.pathsep.join([str(repository / "src"), *sys.path])
     done = subprocess.run(

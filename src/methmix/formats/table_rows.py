@@ -1,0 +1,113 @@
+"""The rows of tables of regions: read in blocks, and each value checked."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from methmix.bounds import check_size
+from methmix.errors import InputError
+from methmix.formats.bed import MISSING
+from methmix.formats.regions import Integers
+from methmix.formats.text import CORRECT, UNREADABLE, Beginning, explain_number, open_rows, unreadable
+
+_VALUES_PER_BLOCK = 8_000_000
+# Twice 500,000 regions of 1,000 samples.
+_MOST_VALUES = 1_000_000_000
+Values = npt.NDArray[np.float64]
+
+
+def table_blocks(beginning: Beginning, header: list[str], places: list[str]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the line of the first row of each block, and the block; the columns of places are text."""
+    path, line, n_values = beginning.path, beginning.number + 1, 0
+    used = [number for number, name in enumerate(header) if name]
+    try:
+        with (
+            open_rows(beginning, beginning.number + 1, n_columns=len(header)) as rows,
+            pd.read_csv(
+                rows,
+                sep=beginning.separator,
+                header=None,
+                index_col=False,
+                skiprows=beginning.number,
+                dtype={header.index(name): str for name in places},
+                keep_default_na=False,
+                na_values=MISSING,
+                low_memory=False,
+                chunksize=max(_VALUES_PER_BLOCK // len(header), 1),
+            ) as blocks,
+        ):
+            for block in blocks:
+                n_values += block.size
+                if not header[-1] and (filled := block.iloc[:, -1].notna() & (block.iloc[:, -1] != "")).any():
+                    row = int(filled.to_numpy().argmax())
+                    raise InputError(
+                        f"{path}: line {line + row}, column {len(header)} has a value but no name", "name the column"
+                    )
+                check_size(path, "values of all rows and columns", n_values, _MOST_VALUES, "values")
+                block = block[used].set_axis([header[number] for number in used], axis=1)
+                yield line, block
+                line += len(block)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: has a header but no regions", "is the file complete?") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+
+
+def texts(path: Path, column: pd.Series, line: int) -> Sequence[str]:
+    """Read names of chromosomes or probes, of which none may be empty."""
+    names: pd.Series = column.fillna("NA").astype(str).str.strip()
+    if (names == "").any():
+        row = int((names == "").to_numpy().argmax())
+        raise InputError(
+            f"{path}: line {line + row}, column {column.name}: expected a name, found nothing",
+            "complete or remove the line",
+        )
+    return names.tolist()
+
+
+def positions(path: Path, column: pd.Series, line: int) -> Integers:
+    """Read coordinates, whole numbers >= 0, also as R and pandas write them (1e+06, 12.0), but not as rounded ones."""
+    text = column.fillna("NA").astype(str)
+    bad = ~text.str.fullmatch(r" *[0-9]{1,18}(\.0*)? *|[0-9](\.[0-9]+)?e\+?[0-9]{1,2}").to_numpy(dtype=bool)
+    numbers = pd.to_numeric(text.where(~bad, "0")).to_numpy(dtype=np.float64)
+    bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
+    if bad.any():
+        row = int(bad.argmax())
+        place, found = f"{path}: line {line + row}, column {column.name}", text.iloc[row]
+        message = f"{place}: expected a whole number >= 0, found {found[:40]!r}"
+        raise InputError(message, explain_number(found) or CORRECT)
+    return numbers.astype(np.int64)
+
+
+_VALID: dict[str, Callable[[Values], Any]] = {
+    "a whole number >= 0": lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**31),
+    "a fraction 0-1": lambda values: (values >= 0) & (values <= 1),
+}
+
+
+def numbers_of(path: Path, block: pd.DataFrame, line: int, expected: str) -> Values:
+    """Return the numbers (a kind of `_VALID`) of a block whose first row is in ``line``; NaN for NA."""
+    text = [name for name, kind in block.dtypes.items() if kind.kind not in "iuf"]
+    if text:
+        # As text, since pandas makes truth values of True and False, and these would be numbers. A whole number beyond
+        # 64 bits makes text of its column too.
+        numbers = block[text].astype(str).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+        wrong = ~_VALID[expected](numbers) & block[text].notna().to_numpy()
+        row, column = np.argwhere(wrong)[0]
+        name, found = text[column], repr(str(block[text[column]].iloc[row])[:40])
+    else:
+        values = block.to_numpy(dtype=np.float64)
+        bad = ~(_VALID[expected](values) | np.isnan(values))
+        if not bad.any():
+            return values
+        row, column = np.argwhere(bad)[0]
+        name, found = block.columns[column], f"{values[row, column]:g}"
+    raise InputError(
+        f"{path}: line {line + row}, column {name}: expected {expected} or NA, found {found}",
+        explain_number(found.strip("'"))
+        or "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same",
+    )
