@@ -61,7 +61,11 @@ def test_a_number_that_changes_is_a_failure():
 
 def test_a_hang_a_crash_and_a_bomb_are_failures(monkeypatch):
     monkeypatch.setattr(fuzz, "SECONDS", 0.5)
-    calls = {"hang": lambda: time.sleep(30), "signal": lambda: os.kill(os.getpid(), signal.SIGKILL), "memory": lambda: bytearray(8 * 2**30)}
+    calls = {
+        "hang": lambda: time.sleep(30),
+        "signal": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "memory": lambda: bytearray(8 * 2**30),
+    }
     for kind, call in calls.items():
 
         def read(path, call=call):
