@@ -4,6 +4,7 @@ A cell is what one place of a file says, by its names: so that a result can be c
 what has changed counted.
 """
 
+import atexit
 import gzip
 import shutil
 import tempfile
@@ -188,6 +189,7 @@ def beta_bytes() -> bytes:
 def beside() -> Path:
     """Make the files that sheets and indices belong to, once; they are never mutated."""
     folder = Path(tempfile.mkdtemp(prefix="methmix.fuzz."))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "a.cov").write_text(coverage_text())
     (folder / "b.beta").write_bytes(beta_bytes())
     (folder / "regions.bed").write_text(bed_text())
@@ -340,7 +342,7 @@ TARGETS = (
     Target(
         "excluded.bed",
         _texts(lambda: "".join(bed_text().splitlines(keepends=True)[:4])),
-        lambda path: dict(enumerate(excluded_regions(path, REGIONS).tolist())),
+        lambda path: dict.fromkeys(np.flatnonzero(excluded_regions(path, REGIONS)).tolist(), True),
         _NARROW,
     ),
     Target("samples.tsv", _texts(samples_text), sheet_cells, _NARROW),

@@ -49,7 +49,8 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
             )
     text = pd.DataFrame([fields[: len(columns)] for fields in rows.values()], columns=columns, index=list(rows))
     if converted:
-        text = text.iloc[0 if text["start"].head(1).str.isdecimal().all() else 1 :]
+        is_header = not text[REGION[1:]].head(1).apply(lambda column: column.str.isdecimal()).to_numpy().any()
+        text = text.iloc[int(is_header) :]
         text = text[~text["start_cpg"].isin(MISSING)]
     if text.empty:
         raise InputError(f"{path}: has no regions", "is it the right file, and complete?")

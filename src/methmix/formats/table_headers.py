@@ -79,6 +79,8 @@ def read_header(beginning: Beginning, leading: tuple[str, ...], expected: str) -
     path, header = beginning.path, columns_of(beginning)
     if not beginning.number:
         raise InputError(f"{path}: is not a readable table: it is no text", expected)
+    if leading == PROBE and _PROBE_ID.fullmatch(header[0]):
+        raise InputError(f"{path}: has no header: its first line begins with {header[0]}", expected)
     header = _canonical(header, leading)
     # Where there is one CpG index, there must be the other.
     needed = (*leading, *CPGS) if set(CPGS) & set(header) else leading

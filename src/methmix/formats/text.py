@@ -32,7 +32,7 @@ GZIP = b"\x1f\x8b"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # Bytes that the beginning of a file is looked for in: comments can be long.
 _HEAD = 1 << 20
-_PIECE, _SAMPLE, _LINES = 512, 1000, 100
+_PIECE, _SAMPLE, _LINES = 2**14, 1000, 100
 _NAME_ENDINGS = re.compile(
     r"(\.bismark)?(\.zero)?(\.cov|\.bed|\.bedgraph|\.bedmethyl|\.pat|\.beta|\.cx_report\.txt|\.cpg_report\.txt)?(\.b?gz)?$",
     re.IGNORECASE,
@@ -47,7 +47,7 @@ _UNENDED = "its last line has no end of line: is the file complete?"
 # Position of a column in the file -> its name and what it holds: ``int`` whole numbers from 0 to `MOST_OF_NUMBER`; a
 # pattern: words that match it, which become categories.
 Columns = Mapping[int, tuple[str, type | re.Pattern[str]]]
-NAME = re.compile(r"\S.*")
+NAME = re.compile(r'[^\s"][^"]*')
 
 
 @dataclass(frozen=True)
