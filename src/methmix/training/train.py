@@ -69,7 +69,7 @@ def _trainer(options: argparse.Namespace, ranks: Ranks) -> Trainer:
             shutil.rmtree(folder / "checkpoints")
     else:
         mixtures = results / "mixtures" / f"{arm.phase}_validation_mixtures.h5"
-        if options.validation is None and not mixtures.is_file():
+        if not (options.reference or options.validation or mixtures.is_file()):
             made = f"snakemake {mixtures} --configfile {options.experiment or arm.experiment}"
             raise InputError(f"{mixtures}: there is no such file", f"make it: {made}; or: python -m methmix.mixtures")
         reference = read_reference(options.reference or results / "reference" / "reference.h5")

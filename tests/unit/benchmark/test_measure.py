@@ -96,7 +96,7 @@ def test_a_missed_target_is_shown_as_missed(content):
     assert f"{sum(met.values())} of {len(table)} targets met" in shown
     assert "No GPU was used" in shown
     assert shown.count('src="data:image/png') == 2
-    assert "http" not in shown
+    assert "://" not in shown
 
 
 def test_the_page_shows_mixtures_per_second(content):
