@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import yaml
 from methmix.arms import ARMS
 from methmix.config.load import load_experiment
 from methmix.files.mixtures import read_mixtures
+from methmix.files.owner import this_process
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = (
@@ -452,6 +454,9 @@ def test_status_prints_what_the_module_prints_and_leaves_the_lock_of_another_run
     lock = checkout / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("results/tiny/reference/reference.h5\n")
+    # Of a process that lives.
+    owner = this_process()
+    (checkout / ".snakemake/runs" / f"{owner.token}.json").write_text(json.dumps(asdict(owner)))
     done = snakemake(checkout, *options)
     assert done.returncode != 0
     assert "another Snakemake runs in this folder" in done.stderr
