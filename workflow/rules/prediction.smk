@@ -38,7 +38,7 @@ rule prediction:
             --reference {input.reference:q} \
             --sheet {params.sheet:q} \
             {params.options:q} \
-            --threads {threads} \
+            --threads {threads:q} \
             --output {output.table:q} \
             2>{log:q}
         """

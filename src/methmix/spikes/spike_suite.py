@@ -29,6 +29,7 @@ from methmix.normals.panel import FEWEST, Controls, Panel
 from methmix.normals.panel_command import controls_of
 from methmix.normals.panel_making import check_number, panel_of_counts, read_controls
 from methmix.normals.spiked_controls import spiked, thinned
+from methmix.samples.aligned import READING
 from methmix.samples.sample_sheet import read_sheet
 from methmix.shipped import found
 from methmix.spikes.hardships import AMOUNTS as HARD_AMOUNTS
@@ -60,7 +61,7 @@ def run_spikes(options: argparse.Namespace) -> None:
     if checkpoint.arm["arm"] != arms.MAIN or model.profiles is None:
         raise InputError(f"{options.checkpoint}: expected a checkpoint of arm {arms.MAIN} with the backbone reference")
     sheet = controls_of(read_sheet(found(settings.samples)), settings.control_group)
-    reading = argparse.Namespace(**{name: getattr(settings, name) for name in ("regions_file", "genome")},
+    reading = argparse.Namespace(**{name: getattr(settings, name) for name in READING},
                                  pseudo_depth=settings.pseudo_depth)  # fmt: skip
     controls, _ = read_controls(model, checkpoint, sheet, reading)
     check_number(int(len(controls.names) * (1 - _SPIKED)))

@@ -175,7 +175,7 @@ def test_damaged_pat_with_an_index(tmp_path, rng):
     with pytest.raises(InputError, match=r"s\.pat\.gz: is truncated"):
         wgbstools_counts(path, START, END, "cpg", CHROM)
     path.write_bytes(content[:200] + bytes(1000) + content[1200:])
-    with pytest.raises(InputError, match=r"s\.pat\.gz: cannot be read with its index .*\.csi"):
+    with pytest.raises(InputError, match=r"s\.pat\.gz: (cannot be read with its index|is a damaged or truncated gzip)"):
         wgbstools_counts(path, START, END, "cpg", CHROM)
 
 
