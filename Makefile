@@ -1,6 +1,7 @@
 # Two commands for a fresh clone; they need git, make and Python >= 3.11.
 #   make compare   the phase 2 experiment on the default configuration
-#   make test      the test suite; make test-all adds the slow tests and those on a SLURM, make package the release
+#   make test      the test suite; make test-all adds the slow tests and those on a SLURM, make test-long what takes
+#                  minutes more, make package the release
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # Whole files, as what is made for one is shared by its tests, and the longest first.
 PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: compare test test-all package lint environment clean
+.PHONY: compare test test-all test-long package lint environment clean
 
 compare: environment
 	$(RUN) snakemake compare_phase2
@@ -19,7 +20,12 @@ test: $(VENV)/.ready-dev
 	$(RUN) $(PYTEST) -m "not slow and not slurm and not package"
 
 test-all: test
-	$(RUN) $(PYTEST) -m "slow or slurm"
+	$(RUN) $(PYTEST) -m "(slow or slurm) and not long"
+
+# What takes minutes more: pages of hostile names in a browser, large inputs, a hundred kills.
+test-long: $(VENV)/.ready-dev
+	$(RUN) $(PYTEST) -m long
+	$(RUN) python -m pytest tests/reliability/test_kills.py --kills 100
 
 # The package as users get it: built, checked, installed where nothing else is, and used there.
 package: $(VENV)/.ready-dev $(VENV)-package/.ready

@@ -31,7 +31,7 @@ _LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this repository's tests."""
-    parser.addoption("--kills", type=int, default=16, help="how often tests/reliability kills a command, in all")
+    parser.addoption("--kills", type=int, default=8, help="how often tests/reliability kills a command, in all")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

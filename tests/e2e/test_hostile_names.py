@@ -17,7 +17,7 @@ from methmix.config.load import load_experiment
 from methmix.files.reference import read_reference
 from methmix.mixtures.sampler import MixtureSampler
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
 SCRIPT = "<script>window.pwned=1;alert(1)</script>"
 # One kind of attack for each tissue; the first is the background. The words at the end are looked for.

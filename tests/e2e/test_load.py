@@ -17,7 +17,7 @@ import pytest
 import yaml
 from experiments import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
 
 class Load(NamedTuple):
