@@ -1,5 +1,6 @@
 """All pages of an experiment whose every name is an attack, in a folder that is one too: nothing runs, text is text."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -99,9 +100,8 @@ def write_samples(checkout):
     rows = [(f"control {row}", name, "", "", f"S{row}", "Control", BATCH) for row in range(22)]
     rows += [(f"{SAMPLE} {row}", name, PATIENT, f"2026-01-{row}", f"S{row}", GROUP, BATCH) for row in range(22, 26)]
     columns = ("sample", "file", "patient", "date", "name_in_file", "group", "batch")
-    # As they are: quotes have no meaning in a sheet.
-    text = "".join("\t".join(row) + "\n" for row in (columns, *rows))
-    (checkout / "config/$(touch pwned) sheet.tsv").write_text(text)
+    with (checkout / "config/$(touch pwned) sheet.tsv").open("w") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
 
 
 def test_nothing_is_run_or_written_elsewhere(results):
