@@ -212,7 +212,11 @@ def _of_system(error: BaseException) -> str:
     where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
     if number is None:
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    return f"{where}{os.strerror(number)} (temporary files are in {tempfile.gettempdir()})\n  {REMEDIES[number]}"
+    try:
+        where_else = f" (temporary files are in {tempfile.gettempdir()})"
+    except OSError:  # without a file handle none can be tried
+        where_else = ""
+    return f"{where}{os.strerror(number)}{where_else}\n  {REMEDIES[number]}"
 
 
 def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
