@@ -79,7 +79,10 @@ def record_of(
 def write_record(folder: Path, state: Checkpoint) -> None:
     """Write the sign that the training in a run folder has ended well; the last thing that it does."""
     names = ("arm", "seed", "genome", "identity", "step", "finished", "best", "record")
-    content = json.dumps({name: getattr(state, name) for name in names}, default=str)
+    values = {name: getattr(state, name) for name in names}
+    # A training that is resumed has what it records in another order.
+    values["record"] = dict(sorted(state.record.items()))
+    content = json.dumps(values, default=str)
     # JSON has no NaN, which an accuracy is where there is no entry to be right about.
     text = json.dumps(json.loads(content, parse_constant=lambda _: None), indent=2)
     write_text(folder / "logs" / "training_record.json", text + "\n")
