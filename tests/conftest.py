@@ -23,8 +23,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 # The files that take longest: begun first, so that at the end no worker waits for another that has one still to do.
 _LONGEST = (
-    "test_events", "test_scripts", "test_tutorial", "test_tiny", "test_real_samples", "test_profile", "test_sweep",
-    "test_end_to_end", "test_workflow", "test_training", "test_parallel", "test_gpu_run", "test_ranks",
+    "test_tutorial", "test_events", "test_retries", "test_scripts", "test_kills", "test_tiny", "test_disk",
+    "test_end_to_end", "test_real_samples", "test_profile", "test_laboratory_cases", "test_concurrency", "test_sweep",
+    "test_workflow", "test_training", "test_parallel", "test_gpu_run", "test_ranks",
     "test_evaluate", "test_diagnosis", "test_warm_start", "test_gpu_kernel", "test_deconvolve", "test_closure",
 )  # fmt: skip
 
