@@ -90,6 +90,7 @@ def test_cancelled_trainings_go_on_with_the_memory_they_had_and_lose_no_retry(cl
     assert len(re.findall("resuming from", (run / "logs/training.txt").read_text())) == 2
 
 
+@pytest.mark.long
 def test_a_limit_shorter_than_the_start_is_named(cluster, fresh):
     edit(fresh, {"runtime": 1}, retries=1)
     # Before it has done a step.
