@@ -1,4 +1,4 @@
-"""Snakemake's lock on the working directory, told apart: of a run that lives, or left by one that was killed.
+"""Snakemake's lock on the working directory, distinguished: of a run that lives, or left by one that was killed.
 
 That lock names no owner and outlives it. So each run of the workflow leaves its name in ``.snakemake/runs`` when it
 reads the workflow, which is before it can take the lock, and removes it when it ends.

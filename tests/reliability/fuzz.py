@@ -4,8 +4,8 @@
 
 Every reader of text, samples and sheets (``fuzz_text``), of binary files and configurations (``fuzz_binary``) gets the
 same number of inputs. What becomes of an input is: ``equal`` to the good file; ``refused`` with an `InputError` that
-names the file; ``other``: it is a good file of other content, as far as anyone can see; ``told``: likewise, with a note
-that says what is odd. All else is a failure, and the exit code 1: ``changed`` (numbers differ, and it could have been
+names the file; ``other``: it is a good file of other content, as far as anyone can see; ``noted``: likewise, with a
+note that says what is odd. All else is a failure, and the exit code 1: ``changed`` (numbers differ, and it could have been
 seen), ``unclear`` (the message does not name the file), ``unforeseen`` (another exception), ``hang``, ``memory``,
 ``signal``. ``--only NAME:NUMBER`` repeats one input of a seed and shows its traceback.
 """
@@ -40,7 +40,7 @@ logger = logging.getLogger("methmix")
 MODULES = ("fuzz_text", "fuzz_binary")
 # Of processor time, and of address space beyond what is in use before.
 SECONDS, BYTES = 10.0, 2 * 2**30
-FINE = ("equal", "refused", "told", "other")
+FINE = ("equal", "refused", "noted", "other")
 FAILURES = ("changed", "unclear", "unforeseen", "hang", "memory", "signal")
 _PER_CHILD = 200
 
@@ -93,7 +93,7 @@ def judged(target: Target, mutant: Mutant, good: Any, found: Any, warnings: Sequ
     if not isinstance(found, dict) or mutant.lines is None:
         return "other"
     if warnings or found.get("notes") != good.get("notes"):
-        return "told"
+        return "noted"
     changed = sum(key not in good or not same(value, good[key]) for key, value in found.items())
     lost = len(good.keys() - found.keys())
     allowed = mutant.lines * target.per_line

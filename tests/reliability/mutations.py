@@ -241,7 +241,7 @@ def _on_columns(text: str, rng: random.Random) -> Mutant:
         case _:
             order.insert(rng.randrange(width), rng.randrange(width))
     changed = [[row[place] for place in order if place < len(row)] for row in rows]
-    # Without a header, columns of the same kind are told by nothing.
+    # Without a header, nothing distinguishes columns of the same kind.
     is_header = not rows[0][0].startswith("#") and not any(field.replace(".", "").isdecimal() for field in rows[0])
     lines = 0 if is_header else None
     content = "".join(separator.join(row) + "\n" for row in changed).encode()

@@ -3,14 +3,13 @@
 import numpy as np
 import pyBigWig
 import pytest
+from unit.formats.read_both_ways import as_donor, as_sample
 
-from methmix.config.sources import DonorFilesReference
 from methmix.errors import InputError
 from methmix.formats.describe_file import describe_file
 from methmix.formats.genomes import builds
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import open_samples
-from methmix.reference.donor_files import read_donor_files
 
 N_REGIONS, LENGTH = 40, 150
 CHROM = np.repeat(["chr1", "chr2"], N_REGIONS // 2)
@@ -45,29 +44,6 @@ def write(path, values, span=1, build="hg38", shift=0, lengths=None):
 def pair(folder, fraction=None, depth=None, names=("s.methylation.bw", "s.coverage.bw"), **options):
     write(folder / names[1], DEPTH.astype(float) if depth is None else depth, **options)
     return write(folder / names[0], METHYLATED / DEPTH if fraction is None else fraction, **options)
-
-
-def as_sample(path, region_set):
-    with open_samples(path, region_set) as samples:
-        methylated, depth = samples.counts.all()
-        return np.array([methylated[0], depth[0]]), samples.notes
-
-
-def as_donor(path, region_set):
-    folder = path.parent
-    rows = "".join(f"{c}\t{s}\t{e}\n" for c, s, e in zip(CHROM, START, START + LENGTH, strict=True))
-    (folder / "regions.bed").write_text(rows)
-    (folder / "sheet.tsv").write_text(f"donor\ttissue\tfile\nd\tLiver\t{path.name}\n")
-    settings = DonorFilesReference(
-        source="files",
-        folder=str(folder),
-        sample_sheet=str(folder / "sheet.tsv"),
-        regions_bed=str(folder / "regions.bed"),
-        measure="cpg",
-        genome=region_set.genome,
-    )
-    donors = read_donor_files(settings)
-    return np.array([donors.methylated[0], donors.depth[0]]), donors.notes
 
 
 USES = pytest.mark.parametrize("use", [as_sample, as_donor])

@@ -7,12 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pysam
 import pytest
+from unit.formats.read_both_ways import as_donor, as_sample
 
-from methmix.config.sources import DonorFilesReference
 from methmix.errors import InputError
 from methmix.formats.regions import RegionSet
-from methmix.formats.samples import open_samples
-from methmix.reference.donor_files import read_donor_files
 
 N_REGIONS, LENGTH, CPGS = 40, 150, 9
 CHROM = np.repeat(["chr1", "chr2"], N_REGIONS // 2)
@@ -232,31 +230,6 @@ REFUSED = {
     "a comment between the rows": (COV + "# next file\n" + COV, "hg38", "line 801: a comment between the rows"),
     "haplotypes without their sum": (pacbio(("hap1", "hap2")), "hg38", "types hap1, hap2"),
 }
-
-
-def as_sample(path: Path, region_set, **options):
-    with open_samples(path, region_set, **options) as samples:
-        methylated, depth = samples.counts.all()
-        return np.array([methylated[0], depth[0]]), samples.notes
-
-
-def as_donor(path: Path, region_set, zero_based=None, modification=None):
-    folder = path.parent
-    rows = "".join(f"{c}\t{s}\t{e}\n" for c, s, e in zip(CHROM, START, START + LENGTH, strict=True))
-    (folder / "regions.bed").write_text(rows)
-    (folder / "sheet.tsv").write_text(f"donor\ttissue\tfile\nd\tLiver\t{path.name}\n")
-    settings = DonorFilesReference(
-        source="files",
-        folder=str(folder),
-        sample_sheet=str(folder / "sheet.tsv"),
-        regions_bed=str(folder / "regions.bed"),
-        measure="cpg",
-        genome=region_set.genome,
-        zero_based=zero_based,
-        modification=modification or region_set.modification,
-    )
-    donors = read_donor_files(settings)
-    return np.array([donors.methylated[0], donors.depth[0]]), donors.notes
 
 
 USES = pytest.mark.parametrize("use", [as_sample, as_donor])
