@@ -187,6 +187,7 @@ def _check_archive(path: Path, sealed: bool) -> None:
                 raise _no_checkpoint(path, "its parts claim more than the file has")
             if not sealed and (damaged := archive.testzip()) is not None:
                 raise _no_checkpoint(path, f"the checksum of its part {damaged} does not hold")
+    # What zipfile raises of damage; NotImplementedError: of a method of compression that does not exist.
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, PermissionError):
             raise

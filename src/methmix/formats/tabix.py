@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pysam
 
 _LINES_PER_BLOCK = 200_000
-# What a damaged index, or a file that is not the one that it belongs to, raises.
+# What pysam raises of a damaged index, or of one that belongs to another file.
 _UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, OverflowError, zlib.error, UnicodeError)
 # The empty block that ends a BGZF file (SAM specification, section 4.1.2).
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")

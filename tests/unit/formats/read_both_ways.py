@@ -17,7 +17,8 @@ def as_sample(path: Path, region_set, **options):
 
 def as_donor(path: Path, region_set, zero_based=None, modification=None):
     folder = path.parent
-    rows = "".join(
+    columns = region_set.chrom, region_set.start, region_set.end
+    rows = "".join("\t".join(map(str, row)) + "\n" for row in zip(*columns, strict=True))
         f"{c}\t{s}\t{e}\n" for c, s, e in zip(region_set.chrom, region_set.start, region_set.end, strict=True)
     )
     (folder / "regions.bed").write_text(rows)
