@@ -19,8 +19,6 @@ def as_donor(path: Path, region_set, zero_based=None, modification=None):
     folder = path.parent
     columns = region_set.chrom, region_set.start, region_set.end
     rows = "".join("\t".join(map(str, row)) + "\n" for row in zip(*columns, strict=True))
-        f"{c}\t{s}\t{e}\n" for c, s, e in zip(region_set.chrom, region_set.start, region_set.end, strict=True)
-    )
     (folder / "regions.bed").write_text(rows)
     (folder / "sheet.tsv").write_text(f"donor\ttissue\tfile\nd\tLiver\t{path.name}\n")
     settings = DonorFilesReference(
