@@ -4,9 +4,9 @@
 
 Every reader of text, samples and sheets (``fuzz_text``), of binary files and configurations (``fuzz_binary``) gets the
 same number of inputs. What becomes of an input is: ``equal`` to the good file; ``refused`` with an `InputError` that
-names the file; ``other``: it is a good file of other content, as far as anyone can see; ``noted``: likewise, with a
-note that says what is odd. All else is a failure, and the exit code 1: ``changed`` (numbers differ, and it could have been
-seen), ``unclear`` (the message does not name the file), ``unforeseen`` (another exception), ``hang``, ``memory``,
+names the file; ``other``: a good file of other content, as far as anyone can see; ``noted``: likewise, with a note that
+says what is odd. All else is a failure, and the exit code 1: ``changed`` (numbers differ, and it could have been seen),
+``unclear`` (the message does not name the file), ``unforeseen`` (another exception), ``hang``, ``memory``,
 ``signal``. ``--only NAME:NUMBER`` repeats one input of a seed and shows its traceback.
 """
 
