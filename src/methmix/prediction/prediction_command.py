@@ -107,7 +107,7 @@ def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
 def _keep_inputs(options: argparse.Namespace, outputs: Sequence[Path], files: Sequence[Path]) -> None:
     """Refuse outputs that would overwrite what is read."""
     names = [options.checkpoint, options.sheet, options.reference, options.regions_file, options.exclude_regions]
-    named = [Path(name) for name in (*names, options.normals) if name]
+    named = [Path(name) for name in (*names, options.manifest, options.normals) if name]
     ends = ("_normals.h5", "_mqc.json", "_general_stats_mqc.json")
     further = [options.output.with_name(f"{options.output.stem}{end}") for end in ends]
     cli.refuse_overwriting([*outputs, *further], [*named, *(found(file) for file in files)])
