@@ -17,7 +17,7 @@ import pandas as pd
 from methmix.errors import InputError
 from methmix.formats.bed import REGION, check_extent, duplicate_region, place_name, refuse_duplicates
 from methmix.formats.counts import Counts, Duplicates, OpenedFile, Request, stored
-from methmix.formats.regions import RENAMED, Integers
+from methmix.formats.regions import RENAMED, Integers, RegionSet
 from methmix.formats.store import Pair
 from methmix.formats.table_headers import (
     BETA_COORDINATES,
@@ -165,6 +165,8 @@ def _aligned(table: _Table, request: Request) -> Counts:
         example = example or place_name(places, 0)
         region = regions.find(chrom, places["start"].tolist(), places["end"].tolist())
         found = region >= 0
+        if not found.any():
+            _refuse_counted_from_1(table.beginning.path, places, regions)
         region = region[found]
         again = (n_rows[region] > 0) | pd.Series(region).duplicated().to_numpy()
         if request.duplicates == "error" and again.any():
@@ -188,6 +190,18 @@ def _aligned(table: _Table, request: Request) -> Counts:
         )
     read = stored(store, rows)
     return Counts(table.names, _averaged(read, table.most_reads), n_rows > 0, example, notes)
+
+
+def _refuse_counted_from_1(path: Path, places: pd.DataFrame, regions: RegionSet) -> None:
+    """Refuse places that are regions but for their start, which is one larger."""
+    region = regions.find(places["chrom"], (places["start"] - 1).tolist(), places["end"].tolist())
+    if (region >= 0).any():
+        row = int((region >= 0).argmax())
+        raise InputError(
+            f"{path}: line {places.index[row]}: {place_name(places, row)} is {regions.name(region[row])} of the model, "
+            "counted from 1",
+            "subtract 1 from the starts: as in a BED file, positions count from 0, and the end is not included",
+        )
 
 
 def _add(total: npt.NDArray[Any], region: Integers, values: npt.NDArray[Any]) -> None:

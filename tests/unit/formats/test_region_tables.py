@@ -225,7 +225,7 @@ def test_tables_as_others_leave_them(tmp_path, monkeypatch, form, values_per_blo
             COUNTS.replace("chr1 300 400", "chr1 1,300 1,400"),
             ["line 5, column START", "'1,300'", "thousands separators"],
         ),
-        (COUNTS.replace("chr1 300 400", "chr1 1.30E+03 1.40E+03"), ["line 5, column START", "spreadsheet has rounded"]),
+        (COUNTS.replace("chr1 300 400", "chr1 1.30E+03 1.40E+03"), ["line 5, column 2", "spreadsheet has rounded"]),
         (COUNTS.replace("9 10 8 10", "9 10 8,5 10"), ["line 4, column a_METH", "decimal comma"]),
         (BETA.replace("0.25", "0,25"), ["line 3, column b", "'0,25'", "decimal comma"]),
         (BETA.replace(" b a", " b b_Detection.Pval"), ["column b_Detection.Pval seems to be p-values"]),

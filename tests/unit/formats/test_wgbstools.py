@@ -216,7 +216,7 @@ def test_bad_beta(tmp_path):
         wgbstools_counts(path, START, END, "cpg", CHROM)
     for content, message in [
         (b"", "is empty"),
-        (b"\1\2\3", "two for each CpG"),
+        (b"\1\2\3", "2 for each CpG"),
         (b"\1\2" * 100, "region extends beyond CpG 319"),
         (b"\1\2" * 10 + b"\3\2" + b"\1\2" * 400, "CpG 11: 3 methylated of 2 reads"),
     ]:
