@@ -48,6 +48,7 @@ def check_donors(reference: Reference) -> list[str]:
     """
     _check_distinct(reference)
     tissues, notes = reference.tissue_names, []
+    unlike: dict[float, tuple[str, str]] = {}
     sums = {name: _sums(reference, np.array(reference.tissues) == name) for name in tissues}
     for row, (donor, tissue) in enumerate(zip(reference.donors, reference.tissues, strict=True)):
         methylated, depth = np.stack([sums[name] for name in tissues], axis=1)
@@ -63,16 +64,19 @@ def check_donors(reference: Reference) -> list[str]:
         found = likeness(fractions, reads.astype(np.float64), profiles)
         r, best = found.correlation, int(found.correlation.argmax())
         if found.upper[own] < LEAST_CORRELATION:
-            raise InputError(
-                f"reference: donor {donor}: the correlation of its methylation with that of the "
-                f"other donors of {tissue} is {r[own]:.2f}; of donors of one tissue it is above 0.7",
-                "is its file of another genome build, or are its columns swapped? correct it, or remove the donor",
-            )
-        if 1 - r[own] ** 2 > _MUCH_WORSE * (1 - r[best] ** 2):
+            unlike[r[own]] = donor, tissue
+        elif 1 - r[own] ** 2 > _MUCH_WORSE * (1 - r[best] ** 2):
             notes.append(
                 f"donor {donor} of {tissue} is more like {tissues[best]} (correlation {r[best]:.2f}) than like the "
                 f"other donors of {tissue} ({r[own]:.2f}): are labels swapped?"
             )
+    if unlike:  # of few donors, one that is wrong makes the others unlike their tissue, but less than itself
+        lowest, (donor, tissue) = min(unlike.items())
+        raise InputError(
+            f"reference: donor {donor}: the correlation of its methylation with that of the "
+            f"other donors of {tissue} is {lowest:.2f}; of donors of one tissue it is above 0.7",
+            "is its file of another genome build, or are its columns swapped? correct it, or remove the donor",
+        )
     return notes
 
 
