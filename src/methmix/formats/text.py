@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import pandas as pd
 
@@ -191,6 +191,7 @@ def read_rows(
     """
     path, sep = beginning.path, sep or beginning.separator
     quoted = '"' in beginning.line
+    missing: Any = {number: MISSING if kind is float else [] for number, (_, kind) in columns.items()}
     source = nullcontext(rows) if rows is not None else open_rows(beginning, beginning.number, sep, quoted=quoted)
     try:
         with (
@@ -205,7 +206,7 @@ def read_rows(
                     number: "category" if isinstance(kind, re.Pattern) else kind
                     for number, (_, kind) in columns.items()
                 },
-                na_values={number: MISSING if kind is float else [] for number, (_, kind) in columns.items()},
+                na_values=missing,
                 keep_default_na=False,
                 quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
                 chunksize=ROWS_PER_BLOCK,
