@@ -85,7 +85,8 @@ def check_extent(path: Path, regions: pd.DataFrame) -> None:
             line = regions.index[int(empty.argmax())]
             raise InputError(
                 f"{path}: line {line}: {end} must be larger than {start}",
-                "a BED file counts from 0, and the end is the first position after the region",
+                "a BED file counts from 0, and the end is the first position after the region: where the file counts "
+                "from 1, subtract 1 from its starts",
             )
 
 

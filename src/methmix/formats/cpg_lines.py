@@ -213,7 +213,6 @@ BEDMETHYL_OF_ENCODE = CpgLines(
         2: ("end", int),
         3: ("code", re.compile(".*")),
         5: _ANY_STRAND,
-        8: ("colour", re.compile(r"\d+,\d+,\d+|0|\.")),
         9: ("depth", int),
         10: ("percent", float),
     },

@@ -53,7 +53,11 @@ class Format(NamedTuple):
 _MOST_MISFITS = 2
 # What headers do not call these columns.
 _ALL_READS = "cov|depth|total|^n$"
-_OTHERS = {"methylated": f"un[_ ]?(meth|mod|conv)|^u$|{_ALL_READS}", "unmethylated": f"^m(eth|od|$)|{_ALL_READS}"}
+_OTHERS = {
+    "methylated": f"un[_ ]?(meth|mod|conv)|^u$|{_ALL_READS}",
+    "unmethylated": f"^m(eth|od|$)|{_ALL_READS}",
+    "percent": _ALL_READS,
+}
 
 
 def _cpgs(name: str, description: str, layout: CpgLines, n_columns: int) -> Format:
@@ -176,8 +180,11 @@ def _pairs(beginning: Beginning) -> Iterator[tuple[Format, Beginning]]:
     if beginning.number and (without := beginning.without_header()) and is_of_cpgs(beginning):
         headless = [known for known in FORMATS if known.headless]
         yield from ((known, without) for known in headless if not _is_contradicted(known, beginning.fields))
-    yield from ((known, beginning) for known in FORMATS)
-    if beginning.number and (commented := beginning.with_header_of_comment()):
+    commented = beginning.with_header_of_comment() if beginning.number else None
+    yield from (
+        (known, beginning) for known in FORMATS if not (commented and _is_contradicted(known, commented.fields))
+    )
+    if commented:
         yield from ((known, commented) for known in FORMATS)
 
 

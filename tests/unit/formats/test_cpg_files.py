@@ -273,6 +273,11 @@ REFUSED = {
         "hg38",
         "columns of its own",
     ),
+    "a comment that contradicts": (
+        "#chr\tstart\tend\tname\tbeta\tstrand\tunmod\tmod\tno_snp\tsnp\tcoverage\n" + encode(),
+        "hg38",
+        "columns of its own",
+    ),
     "a comment between the rows": (COV + "# next file\n" + COV, "hg38", "line 801: a comment between the rows"),
     "haplotypes without their sum": (pacbio(("hap1", "hap2")), "hg38", "types hap1, hap2"),
 }
