@@ -156,7 +156,8 @@ class CheckedText(io.RawIOBase):
         column = len(re.split(self._layout.separator, line.replace('"', "")))
         number = self._lines_before - lines.count(b"\n") + before.count(b"\n") + 1
         return InputError(
-            f"{self._path}: line {number}, column {column}: a spreadsheet has rounded {found[0].decode()!r}",
+            f"{self._path}: line {number}, column {column}: expected all digits, found {found[0].decode()!r}: a "
+            "spreadsheet has rounded it",
             "export again from the original, with columns formatted as text",
         )
 

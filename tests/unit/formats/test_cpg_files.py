@@ -251,7 +251,7 @@ REFUSED = {
     "rounded by a spreadsheet": (
         COV + "chr2\t1.05E+06\t1.05E+06\t0\t0\t1\n",
         "hg38",
-        "line 801, column 2: a spreadsheet",
+        "line 801, column 2: .*1.05E.06.* a spreadsheet",
     ),
     "percent signs": (
         COV.replace("\t90\t", "\t90%\t").replace(COV.split("\t")[3], "9%", 1),
