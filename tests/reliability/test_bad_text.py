@@ -170,7 +170,7 @@ CASES: list[tuple[str, str, Edit, tuple[str, ...]]] = [
     ("bismark.cov", "20 digits", field(9, 6, "1" * 20), ("line 9, column 6 (unmethylated)", MOST)),
     ("bismark.cov", "beyond 32 bits", field(9, 6, "4294967296"), ("line 9, column 6 (unmethylated)", MOST)),
     ("bismark.cov", "percent that contradicts", field(9, 4, "1"), ("line 9", "its percentage is 1, but")),
-    ("bismark.cov", "percent that is none", field(9, 4, "nan"), ("line 9, column 4 (percent): expected a number",)),
+    ("bismark.cov", "percent that is none", field(9, 4, "nan"), ("line 9", "its percentage is nan, but")),
     ("bismark.cov", "two bases", field(9, 3, "1000050"), ("line 9", "behind its start")),
     ("bismark.cov", "swapped counts", swapped(5, 6), ("line 1", "swapped")),
     ("encode.bed", "percent that is none", field(9, 11, "inf"), ("line 9", "its percentage is inf", "0 to 100")),

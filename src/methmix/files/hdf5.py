@@ -41,7 +41,8 @@ def open_hdf5(path: Path, schema: FileSchema) -> tuple[h5py.File, dict[str, Any]
     # Damaged HDF5 can crash its library, or never end.
     if schema.version is not None and _is_hdf5(path) and not check_seal(path, schema.remedy):
         raise InputError(
-            f"{path}: has no digest: truncated, changed after it was written, or of an earlier version of methmix",
+            f"{path}: has no digest: truncated, changed after it was written, of an earlier version of methmix, or of "
+            "another program",
             schema.remedy,
         )
     file = _opened(path, schema)

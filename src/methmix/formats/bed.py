@@ -8,15 +8,14 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
-from methmix.formats.text import CORRECT, UNREADABLE, open_rows, read_beginning, unreadable
+from methmix.formats.text import CORRECT, MISSING, UNREADABLE, open_rows, read_beginning, unreadable
 from methmix.formats.text_stream import WHITESPACE
 
 logger = logging.getLogger("methmix")
 
 _MOST_REGIONS = 2_000_000
-# Missing values; an empty field is an error, since truncated lines have it.
-MISSING = ["NA", "NaN", "nan"]
 REGION = ["chrom", "start", "end"]
 _CPGS = ["start_cpg", "end_cpg"]
 
@@ -86,13 +85,15 @@ def check_extent(path: Path, regions: pd.DataFrame) -> None:
             line = regions.index[int(empty.argmax())]
             raise InputError(
                 f"{path}: line {line}: {end} must be larger than {start}",
-                "a BED file counts from 0, and the end is the first position after the region",
+                "a BED file counts from 0, and the end is the first position after the region: where the file counts "
+                "from 1, subtract 1 from its starts",
             )
 
 
 def refuse_duplicates(path: Path, regions: pd.DataFrame) -> None:
     """Refuse a second row of a region."""
-    duplicated = regions.duplicated(REGION).to_numpy()
+    names = regions["chrom"].map(bare_chrom)
+    duplicated = regions.assign(chrom=names).duplicated(REGION).to_numpy()
     if duplicated.any():
         raise duplicate_region(path, regions, int(duplicated.argmax()))
 

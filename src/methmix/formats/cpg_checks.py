@@ -1,5 +1,6 @@
 """What the lines of single CpGs show of themselves: their base, their context, their build, and contradictions."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -165,8 +166,11 @@ def refuse_other_contexts(reading: Reading, block: pd.DataFrame) -> None:
     """Refuse the first lines if they are cytosines of all contexts, most of which are unmethylated.
 
     Then positions one and two bases apart are equally frequent, and the neighbours of methylated cytosines are not
-    methylated. Either alone may be otherwise: in islands of which one strand is read, or at low depth.
+    methylated. Either alone may be otherwise: in islands of which one strand is read, or at low depth. MethylDackel
+    names the context in the ``track`` line.
     """
+    if named := [line for line in reading.beginning.comments if re.search(r"\bCH[GH]\b", line)]:
+        raise _other_contexts(reading, f"its first lines say {named[0][:80]!r}")
     adjacent, at_two = _neighbours(block)
     if not adjacent or at_two < _ENOUGH_NEIGHBOURS or at_two <= _MOST_AT_DISTANCE_2 * adjacent:
         return

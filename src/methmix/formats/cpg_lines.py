@@ -16,8 +16,14 @@ from methmix.formats.text import NAME, WHITESPACE, Columns
 
 _CHROMOSOME = ("chromosome", NAME)
 _ANY_STRAND, _STRAND = ("strand", re.compile(r"[+.-]")), ("strand", re.compile(r"[+-]"))
+# Names of 5mC in lines of bedMethyl, and of modifications of other kinds: letters and ChEBI numbers of SAM tags, words.
+_5MC = {"m", "27551", "5mC"}
+_5HMC = {"h", "76792", "5hmC"}
+_NOT_5MC = _5HMC | {"f", "76794", "5fC", "c", "76793", "5caC", "a", "28871", "6mA", "21839", "4mC"}
 # Motifs of modkit, ``sequence,offset``, whose modified base is that of a CpG.
 _CPG_MOTIF = "CG,0"
+# Of a percentage times the number of reads.
+_HALF_A_READ = 50
 
 
 class CpgLines(NamedTuple):
@@ -46,7 +52,6 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     reading.codes |= set(codes.cat.categories)
     wanted = _wanted_codes(reading)
     kept = block[codes.isin(wanted)]
-    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
     check_span(reading, kept)
     check_counts(reading, kept)
     others = (kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"]).to_numpy()
@@ -55,7 +60,7 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
         raise reading.error(
             kept, row, "N_mod + N_canonical + N_other_mod is not N_valid_cov", "are these the columns of modkit pileup?"
         )
-    if both and (kept["other"] > 0).any():
+    if _counts_5hmc(reading) and (kept["other"] > 0).any():
         reading.notes["5hmC is counted as methylated, as bisulfite and EM-seq read it (--modification 5mC+5hmC)"] = None
         kept = kept.assign(methylated=kept["methylated"] + kept["other"])
     elif (kept["other"] > 0).any():
@@ -63,17 +68,23 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     return _on_plus(kept)
 
 
+def _counts_5hmc(reading: Reading) -> bool:
+    return (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
+
+
 def _wanted_codes(reading: Reading) -> list[str]:
     """Choose the codes of 5mC (``m``), or of all modified C (``C``, by --combine-mods), in the context CpG."""
     parts = {code: code.partition(",") for code in reading.codes}
-    by_code = {wanted: [code for code, part in parts.items() if part[0] == wanted] for wanted in "mC"}
-    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
+    by_code = {
+        "m": [code for code, part in parts.items() if part[0] in _5MC],
+        "C": [code for code, part in parts.items() if part[0] == "C"],
+    }
     if by_code["C"] and by_code["m"]:
         raise InputError(
             f"{reading.beginning.path}: has lines of code m and of code C",
             "make it again, with or without --combine-mods",
         )
-    if by_code["C"] and not both:
+    if by_code["C"] and not _counts_5hmc(reading):
         raise InputError(
             f"{reading.beginning.path}: has 5mC and 5hmC in one (code C), but 5mC alone is to be counted",
             "make it again by modkit pileup without --combine-mods, or give --modification 5mC+5hmC",
@@ -91,12 +102,32 @@ def _on_plus(block: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bedmethyl_of_encode(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
-    """Take coverage and percentage for reads; all 11 columns say no more."""
+    """Take coverage and percentage for reads; all 11 columns say no more.
+
+    The 4th is the name of a sample, or of the modification, as of modbam2bed and of 18 columns that were cut.
+    """
+    names = set(block["code"].cat.categories)
+    reading.codes |= names & _NOT_5MC
+    block = block[~block["code"].isin(_NOT_5MC)]
+    if names & _5MC and names & _5HMC and _counts_5hmc(reading):
+        raise InputError(
+            f"{reading.beginning.path}: has lines of 5mC and of 5hmC, in 11 columns, which do not add up",
+            "give the 18 columns of modkit pileup; --modification 5mC counts 5mC alone, 5hmC as unmethylated",
+        )
+    if names & _5MC and _counts_5hmc(reading):
+        reading.notes[
+            "lines are of 5mC alone: 5hmC, if it was called beside it, is counted as unmethylated; the 18 columns of "
+            "modkit pileup have both"
+        ] = None
     check_span(reading, block)
     percent = block["percent"].where(block["depth"] > 0, 0)
     if (wrong := ~percent.between(0, 100).to_numpy()).any():
         row = int(wrong.argmax())
         raise reading.error(block, row, f"its percentage is {percent.iloc[row]:g}", "expected 0 to 100")
+    if (wrong := ((percent > 0) & (percent * block["depth"] < _HALF_A_READ)).to_numpy()).any():
+        row = int(wrong.argmax())
+        words = f"its percentage, {percent.iloc[row]:g} of {block['depth'].iloc[row]} reads, is less than one read"
+        raise reading.error(block, row, words, "the percentages seem to be fractions 0-1: multiply them by 100")
     methylated = np.rint(block["depth"] * percent / 100).astype(np.int64)
     reading.notes["methylated reads are computed from coverage and percentage, rounded to whole ones"] = None
     block = block.assign(methylated=methylated)
@@ -180,6 +211,7 @@ BEDMETHYL_OF_ENCODE = CpgLines(
         0: _CHROMOSOME,
         1: ("start", int),
         2: ("end", int),
+        3: ("code", re.compile(".*")),
         5: _ANY_STRAND,
         9: ("depth", int),
         10: ("percent", float),
@@ -215,7 +247,7 @@ CGMAP = CpgLines(
         0: _CHROMOSOME,
         1: ("base", re.compile(r"[CG]")),
         2: ("start", int),
-        3: ("context", re.compile(r"C[A-Z-]*")),
+        3: ("context", re.compile(r"C[A-Z-]*|--")),
         5: ("percent", float),
         6: ("methylated", int),
         7: ("depth", int),

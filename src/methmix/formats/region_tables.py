@@ -202,6 +202,8 @@ def _matched(table: _Table, regions: RegionSet, places: pd.DataFrame) -> tuple[I
     """Pair rows with the region of exactly their place, or, if they are CpGs of probes, with those that hold them."""
     if table.manifest is None:
         region = regions.find(places["chrom"], places["start"].tolist(), places["end"].tolist())
+        if (region < 0).all():
+            _refuse_counted_from_1(table.beginning.path, places, regions)
         return np.flatnonzero(region >= 0), region[region >= 0]
     pairs = [
         (rows[query], region)
@@ -210,6 +212,18 @@ def _matched(table: _Table, regions: RegionSet, places: pd.DataFrame) -> tuple[I
     ]
     found, region = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return found, region
+
+
+def _refuse_counted_from_1(path: Path, places: pd.DataFrame, regions: RegionSet) -> None:
+    """Refuse places that are regions but for their start, which is one larger."""
+    region = regions.find(places["chrom"], (places["start"] - 1).tolist(), places["end"].tolist())
+    if (region >= 0).any():
+        row = int((region >= 0).argmax())
+        raise InputError(
+            f"{path}: line {places.index[row]}: {place_name(places, row)} is {regions.name(region[row])} of the model, "
+            "counted from 1",
+            "subtract 1 from the starts: as in a BED file, positions count from 0, and the end is not included",
+        )
 
 
 def _add(total: npt.NDArray[Any], region: Integers, values: npt.NDArray[Any]) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.file_formats import open_file
-from methmix.formats.genomes import build_name
+from methmix.formats.genomes import bare_chrom, build_name
 from methmix.formats.manifest import read_manifest
 from methmix.formats.regions import Modification, RegionSet
 from methmix.formats.store import CountsStore
@@ -21,6 +21,8 @@ from methmix.rows import blocks, fractions
 
 # With fewer of the regions than the first proportion something must be wrong; fewer than the second are worth a note.
 _TOO_FEW, _FEW = 0.05, 0.5
+# Below this probability, it is no chance that none of the regions of a chromosome is found.
+_CHANCE = 1e-6
 
 
 class SampleBlock(NamedTuple):
@@ -103,8 +105,25 @@ def open_samples(
                 f"the file has for example {counts.example}, the model {regions.name(0)}",
                 _why_few(counts.example, regions, genome),
             )
+        lacking = _lacking(counts.found, regions)
         few = [f"only {n_found} of {n} regions are in it"] if n_found < _FEW * n else []
-        yield Samples(counts, n_found, [*few, *counts.notes])
+        yield Samples(counts, n_found, [*few, *lacking, *counts.notes])
+
+
+def _lacking(found: npt.NDArray[np.bool_], regions: RegionSet) -> list[str]:
+    """Name the chromosomes of which a file has none of the regions, which is no chance."""
+    names = np.array([bare_chrom(name) for name in regions.chrom])
+    chroms, numbers = np.unique(names, return_counts=True)
+    chance = (1 - found.mean()) ** numbers
+    lacking = [
+        regions.chrom[int((names == name).argmax())]
+        for name, p in zip(chroms, chance, strict=True)
+        if p < _CHANCE and not found[names == name].any()
+    ]
+    words = (
+        f"none of the regions on {', '.join(lacking)} are in it: are these chromosomes called otherwise, or left out?"
+    )
+    return [words] if lacking else []
 
 
 def check_files(

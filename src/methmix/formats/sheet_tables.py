@@ -21,14 +21,17 @@ _FIRST_PRINTABLE = " "
 def read_sheet_table(path: Path, needed: Sequence[str], optional: Sequence[str] = (), hint: str = "") -> pd.DataFrame:
     """Read a sheet, separated by tabs, commas or semicolons, which must have some columns; the index is the line.
 
-    Fields are without spaces around them; rows that are empty throughout are left out. A column that is called like a
-    known one but for its case is an error, as it would be ignored.
+    Fields are without spaces around them; rows that are empty throughout, or begin with #, are left out. A column that
+    is called like a known one but for its case is an error, as it would be ignored.
     """
     hint = hint or f"name the columns in the first line, separated as in the other lines: {', '.join(needed)}"
     beginning = read_beginning(path)
     check_size(path, "a sheet", path.stat().st_size, MOST_BYTES)
     if not beginning.number:
-        raise InputError(f"{path}: is not a readable table: it is no text", hint)
+        raise InputError(
+            f"{path}: is not a readable table: it is no text in UTF-8",
+            f"of a workbook, save the sheet as text with tabs. {hint}",
+        )
     sep = next((mark for mark in "\t,;" if mark in beginning.line), "\t")
     header = [field.strip() for field in next(csv.reader([beginning.line], delimiter=sep))]
     rows = _rows(path, beginning, sep, len(header))
@@ -38,7 +41,8 @@ def read_sheet_table(path: Path, needed: Sequence[str], optional: Sequence[str] 
 
 def _rows(path: Path, beginning: Beginning, sep: str, n_columns: int) -> dict[int, list[str]]:
     """Read the rows below the header, by the number of the line."""
-    rows = {}
+    rows: dict[int, list[str]] = {}
+    n_comments = 0
     try:
         with open_rows(beginning, beginning.number + 1, sep, n_columns) as lines:
             reader = csv.reader(io.TextIOWrapper(lines, "utf-8", newline="\n"), delimiter=sep)
@@ -47,11 +51,9 @@ def _rows(path: Path, beginning: Beginning, sep: str, n_columns: int) -> dict[in
                 fields = [field.strip() for field in row]
                 if reader.line_num <= beginning.number or not any(fields):
                     continue
-                if len(fields) != n_columns:  # as of a comment, whose columns no one has counted
-                    raise InputError(
-                        f"{path}: line {reader.line_num} has {len(fields)} columns, the header has {n_columns}",
-                        "remove the line, if it is a comment; else complete it",
-                    )
+                if fields[0].startswith("#"):
+                    n_comments += 1
+                    continue
                 if any(letter < _FIRST_PRINTABLE or letter == "\x7f" for field in fields for letter in field):
                     raise InputError(
                         f"{path}: line {reader.line_num}: has a control character", "write the line again as plain text"
@@ -61,6 +63,8 @@ def _rows(path: Path, beginning: Beginning, sep: str, n_columns: int) -> dict[in
         raise unreadable(path, error) from None
     except csv.Error as error:
         raise InputError(f"{path}: is not a readable table ({error})", "write it as plain text with tabs") from None
+    if n_comments:
+        logger.warning("%s: lines that begin with # are left out: %d", path, n_comments)
     for note in beginning.notes:
         logger.warning("%s: %s", path, note)
     return rows

@@ -1,6 +1,7 @@
 """Headers of tables with samples in columns: what the columns are, however spreadsheets and programs write them."""
 
 import re
+from collections.abc import Iterable
 
 from methmix.errors import InputError
 from methmix.formats.text import Beginning, first_duplicate
@@ -14,6 +15,13 @@ _PLACES = {"chr": "chr", "chrom": "chr", "chromosome": "chr", "seqnames": "chr",
 _PROBE_ID = re.compile(r"(cg|rs)\d+(_\w+)?|ch\.\d\w*\.\w+|nv-\S+")
 # What EPICv2 adds to the names of its probes: strand, type of the other strand, and number of the replicate.
 _REPLICATE = re.compile(r"_[BT][CO]\d+$")
+# Positions and reads of tables with a line for each CpG, as methylKit, bsseq, nanopolish and others write them.
+_POSITION = {"pos", "position", "base"}
+_READS_OF_CPG = re.compile(
+    r"n|x|m|u|num[ct]s|(un)?mod|(un)?meth|.*(count|cov|depth|reads|methylated|called_sites|methc|totalc).*",
+    re.IGNORECASE,
+)
+_LONGEST_CPG = 2
 _READS = re.compile(r"(?P<name>.+)_(?P<what>METH|DEPTH)", re.IGNORECASE)
 # Columns that tables of fractions may have beside samples, and that would be taken for samples.
 _P_VALUE = re.compile(r"(^|[._ -])(p[._ -]?val(ue)?s?|detection([._ -]?p.*)?|detp)$", re.IGNORECASE)
@@ -24,18 +32,51 @@ def is_counts(beginning: Beginning) -> bool:
     """Whether the line is the header of a counts table."""
     fields = columns_of(beginning)
     named_so = set(COUNTS_COORDINATES) <= set(beginning.fields)
-    return named_so or (_has_places(fields) and any(_READS.fullmatch(name) for name in fields))
+    of_samples = named_so or (_has_places(fields) and any(_READS.fullmatch(name) for name in fields))
+    return of_samples and not is_reads_of_cpgs(beginning)
 
 
 def is_fractions(beginning: Beginning) -> bool:
     """Whether the line is the header of a table of fractions with coordinates."""
-    return _has_places(columns_of(beginning))
+    return _has_places(columns_of(beginning)) and not is_reads_of_cpgs(beginning)
+
+
+def is_of_cpgs(beginning: Beginning) -> bool:
+    """Whether lines below a header can be single CpGs of one sample, not regions or samples in columns."""
+    names = {name.lower() for name in columns_of(beginning)}
+    return not names & {name.lower() for name in CPGS} and not _has_samples(names) and _is_short(beginning)
+
+
+def is_reads_of_cpgs(beginning: Beginning) -> bool:
+    """Whether the line is the header of a table with a line for each CpG, whose columns are the reads of one sample."""
+    fields = columns_of(beginning)
+    places = {_PLACES.get(name.lower(), "") for name in fields}
+    has_position = "chr" in places and ("start" in places or _POSITION & {name.lower() for name in fields})
+    n_reads = sum(bool(_READS_OF_CPG.fullmatch(name)) for name in fields)
+    return bool(has_position) and n_reads > 1 and not _has_samples(fields) and _is_short(beginning)
+
+
+def _has_samples(fields: Iterable[str]) -> bool:
+    """Whether any sample has both the columns that a counts table has."""
+    found = {match["name"]: set[str]() for name in fields if (match := _READS.fullmatch(name))}
+    for name in fields:
+        if match := _READS.fullmatch(name):
+            found[match["name"]].add(match["what"].upper())
+    return any(len(what) > 1 for what in found.values())
+
+
+def _is_short(beginning: Beginning) -> bool:
+    """Whether the first row below a header spans no more bases than a CpG, if it has a start and an end."""
+    row = beginning.split(beginning.next_lines[0]) if beginning.next_lines else []
+    values = {_PLACES.get(name.lower()): value for name, value in zip(columns_of(beginning), row, strict=False)}
+    start, end = values.get("start", ""), values.get("end", "")
+    return not (start.isdecimal() and end.isdecimal()) or int(end) - int(start) <= _LONGEST_CPG
 
 
 def is_probes(beginning: Beginning) -> bool:
     """Whether the line is the header of a table of fractions whose rows are probes of an array."""
     rows = [beginning.split(line)[0] for line in beginning.next_lines[:20] if line.strip()]
-    return len(beginning.fields) > 1 and bool(rows) and all(map(is_probe, rows))
+    return len(columns_of(beginning)) > 1 and bool(rows) and all(map(is_probe, rows))
 
 
 def is_probe(name: str) -> bool:
@@ -67,7 +108,9 @@ def columns_of(beginning: Beginning) -> list[str]:
     if not row[-1]:
         return [*fields, ""]
     starts = [number for number, name in enumerate(fields) if _PLACES.get(name.lower()) == "start"]
-    is_named = bool(starts) and not row[starts[0]][:1].isdecimal() and row[starts[0] + 1][:1].isdecimal()
+    is_named = is_probe(row[0]) or (
+        bool(starts) and not row[starts[0]][:1].isdecimal() and row[starts[0] + 1][:1].isdecimal()
+    )
     return ["", *fields] if is_named else fields
 
 

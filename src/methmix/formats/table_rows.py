@@ -1,5 +1,6 @@
 """The rows of tables of regions: read in blocks, and each value checked."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
-from methmix.formats.bed import MISSING
 from methmix.formats.regions import Integers
-from methmix.formats.text import CORRECT, UNREADABLE, Beginning, explain_number, open_rows, unreadable
+from methmix.formats.text import CORRECT, MISSING, UNREADABLE, WHOLE, Beginning, explain_number, open_rows, unreadable
 
 _VALUES_PER_BLOCK = 8_000_000
 # Twice 500,000 regions of 1,000 samples.
@@ -72,7 +72,7 @@ def texts(path: Path, column: pd.Series, line: int) -> Sequence[str]:
 def positions(path: Path, column: pd.Series, line: int) -> Integers:
     """Read coordinates, whole numbers >= 0, also as R and pandas write them (1e+06, 12.0), but not as rounded ones."""
     text = column.fillna("NA").astype(str)
-    bad = ~text.str.fullmatch(r" *[0-9]{1,18}(\.0*)? *|[0-9](\.[0-9]+)?e\+?[0-9]{1,2}").to_numpy(dtype=bool)
+    bad = ~text.str.strip().str.fullmatch(WHOLE).to_numpy(dtype=bool)
     numbers = pd.to_numeric(text.where(~bad, "0")).to_numpy(dtype=np.float64)
     bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
     if bad.any():
@@ -83,9 +83,10 @@ def positions(path: Path, column: pd.Series, line: int) -> Integers:
     return numbers.astype(np.int64)
 
 
+_FRACTION = "a fraction 0-1"
 _VALID: dict[str, Callable[[Values], Any]] = {
     "a whole number >= 0": lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**31),
-    "a fraction 0-1": lambda values: (values >= 0) & (values <= 1),
+    _FRACTION: lambda values: (values >= 0) & (values <= 1),
 }
 
 
@@ -108,6 +109,20 @@ def numbers_of(path: Path, block: pd.DataFrame, line: int, expected: str) -> Val
         name, found = block.columns[column], f"{values[row, column]:g}"
     raise InputError(
         f"{path}: line {line + row}, column {name}: expected {expected} or NA, found {found}",
-        explain_number(found.strip("'"))
-        or "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same",
+        _remedy(found.strip("'"), expected),
     )
+
+
+def _remedy(found: str, expected: str) -> str:
+    """Say what to do about a value that is not as expected."""
+    is_number = re.fullmatch(r"-?\d+(\.\d+)?", found)
+    if not is_number and (why := explain_number(found)):
+        return why
+    if expected != _FRACTION:
+        return "a region without reads has NA; in a counts table METH 0 and DEPTH 0 say the same"
+    if is_number:
+        return (
+            "are these percent (divide by 100), M-values (the fraction is 2^M / (2^M + 1)), or is the column no sample "
+            "(remove it)?"
+        )
+    return "a region without a value has NA; remove a column that is no sample"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import pandas as pd
 
@@ -29,12 +29,14 @@ UNREADABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeError, EOF
 ROWS_PER_BLOCK = 500_000
 HDF5 = b"\x89HDF\r\n\x1a\n"
 GZIP = b"\x1f\x8b"
+# Files of bytes without any mark, which only their names show; of two bytes a number.
+BETA_ENDINGS = {".beta": 1, ".lbeta": 2}
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # Bytes that the beginning of a file is looked for in: comments can be long.
 _HEAD = 1 << 20
 _PIECE, _SAMPLE, _LINES = 2**14, 1000, 100
 _NAME_ENDINGS = re.compile(
-    r"(\.bismark)?(\.zero)?(\.cov|\.bed|\.bedgraph|\.bedmethyl|\.pat|\.beta|\.cx_report\.txt|\.cpg_report\.txt)?(\.b?gz)?$",
+    r"(\.bismark)?(\.zero)?(\.cov|\.bed|\.bedgraph|\.bedmethyl|\.pat|\.l?beta|\.cx_report\.txt|\.cpg_report\.txt)?(\.b?gz)?$",
     re.IGNORECASE,
 )
 # Lines that a table may begin with: comments, and what a genome browser reads.
@@ -47,6 +49,10 @@ _UNENDED = "its last line has no end of line: is the file complete?"
 # Position of a column in the file -> its name and what it holds: ``int`` whole numbers from 0 to `MOST_OF_NUMBER`; a
 # pattern: words that match it, which become categories.
 Columns = Mapping[int, tuple[str, type | re.Pattern[str]]]
+# A whole number, also as R and pandas write it: 1e+06, 12.0.
+WHOLE = re.compile(r"\+?[0-9]{1,18}(\.0*)?|[0-9](\.[0-9]+)?e\+?[0-9]{1,2}")
+# Missing values; an empty field is an error, since truncated lines have it.
+MISSING = ["NA", "NaN", "nan", "na"]
 NAME = re.compile(r'[^\s"][^"]*')
 
 
@@ -90,6 +96,12 @@ class Beginning:
             return line.replace('"', "").split()
         return [field.strip() for field in next(csv.reader([line], delimiter=self.separator), [])]
 
+    def without_header(self) -> "Beginning | None":
+        """Take the first line for a header, and the next one for the first; None if the former has a number."""
+        if not self.next_lines or any(re.fullmatch(r"[\d.,+-]+", field) for field in self.fields):
+            return None
+        return replace(self, line=self.next_lines[0], number=self.number + 1, next_lines=self.next_lines[1:])
+
     def with_header_of_comment(self) -> "Beginning | None":
         """Take the comment right before the line for its header, as in ``#chrom start end``; None if there is none."""
         last = self.comments[-1].lstrip("#").strip() if self.comments else ""
@@ -106,7 +118,7 @@ def read_beginning(path: Path) -> Beginning:
         head = raw.read(_HEAD)
     if not head:
         raise InputError(f"{path}: is empty", "was it written to its end? copy or make it again")
-    if path.suffix == ".beta" or head.startswith(HDF5):
+    if path.suffix in BETA_ENDINGS or head.startswith(HDF5):
         return Beginning(path, head)
     compression: Literal["gzip"] | None = None
     if head.startswith(GZIP):
@@ -179,6 +191,7 @@ def read_rows(
     """
     path, sep = beginning.path, sep or beginning.separator
     quoted = '"' in beginning.line
+    missing: Any = {number: MISSING if kind is float else [] for number, (_, kind) in columns.items()}
     source = nullcontext(rows) if rows is not None else open_rows(beginning, beginning.number, sep, quoted=quoted)
     try:
         with (
@@ -193,7 +206,8 @@ def read_rows(
                     number: "category" if isinstance(kind, re.Pattern) else kind
                     for number, (_, kind) in columns.items()
                 },
-                na_filter=False,
+                na_values=missing,
+                keep_default_na=False,
                 quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
                 chunksize=ROWS_PER_BLOCK,
             ) as blocks,
@@ -250,14 +264,17 @@ def unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: is not a readable table ({error})", CORRECT)
 
 
+def is_alike(found: str, kind: type | re.Pattern[str]) -> bool:
+    """Whether a field that is not as expected may be meant so: a number with digits, or a word without."""
+    return found == "." or bool(re.search(r"\d", found)) != isinstance(kind, re.Pattern)
+
+
 def explain_number(found: str) -> str:
     """Say what a text probably is that is no number to us, as spreadsheets and other languages write them."""
     if re.fullmatch(r"\d{1,3}([,.' ]\d{3})+", found):
         return "it has thousands separators: write numbers without them"
     if re.fullmatch(r"-?\d+,\d+", found):
         return "it has a decimal comma: write decimal points"
-    if re.fullmatch(r"\d\.\d+E\+?\d+", found):
-        return "a spreadsheet has rounded it: export again from the original, with columns formatted as text"
     return ""
 
 
@@ -279,7 +296,7 @@ def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
                 fields = re.split(sep, line.rstrip("\r\n"))
                 for position, (name, kind) in checked.items():
                     found = fields[position].strip('" ') if position < len(fields) else ""
-                    if what := _not_expected(found, kind):
+                    if what := not_expected(found, kind):
                         place = f"line {number}, column {position + 1} ({name})"
                         message = f"{path}: {place}: expected {what}, found {found[:40]!r}"
                         return InputError(message, explain_number(found) or CORRECT)
@@ -288,14 +305,16 @@ def _bad_number(beginning: Beginning, columns: Columns, sep: str) -> InputError:
     return InputError(f"{path}: is not a readable table", CORRECT)
 
 
-def _not_expected(found: str, kind: type | re.Pattern[str]) -> str:
-    """Say what is expected of a field if it is something else."""
+def not_expected(found: str, kind: type | re.Pattern[str]) -> str:
+    """Say what is expected of a field of `Columns` if it is something else."""
     if isinstance(kind, re.Pattern):
         what = "a name" if kind is NAME else f"what matches {kind.pattern}"
         return "" if kind.fullmatch(found) else what
     if kind is int:
-        is_right = re.fullmatch(r"\+?[0-9]{1,18}", found) and int(found) <= MOST_OF_NUMBER
+        is_right = WHOLE.fullmatch(found) and float(found).is_integer() and float(found) <= MOST_OF_NUMBER
         return "" if is_right else f"a whole number from 0 to {MOST_OF_NUMBER:,}"
+    if kind is object or found in MISSING:
+        return ""
     try:
         return "" if math.isfinite(float(found)) else "a number"
     except ValueError:

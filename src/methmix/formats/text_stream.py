@@ -8,6 +8,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -22,6 +23,8 @@ MOST_TIMES_UNPACKED, HARMLESS_BYTES = 100, 2**26
 _PIECE = 2**20
 _NEWLINE, _TAB, _SPACE, _COMMENT, _QUOTE = b'\n\t #"'
 WHITESPACE = r"\s+"
+# A number that a spreadsheet has rounded to some digits.
+_ROUNDED = re.compile(rb"(?<![\w.])\d\.\d+E\+0*[1-9]\d*")
 
 
 class Layout(NamedTuple):
@@ -125,6 +128,8 @@ class CheckedText(io.RawIOBase):
         starts = np.append(0, ends[:-1] + 1)
         number = self._lines_before + 1 + np.arange(len(ends))
         self._lines_before += len(ends)
+        if b"E+" in lines and (found := _ROUNDED.search(lines)):
+            raise self._rounded(lines, found)
         n_columns = _count_columns(text, ends, self._layout.separator)
         is_row = (ends > starts) & (text[starts] != _COMMENT) & (number >= self._layout.first_row)
         if self._layout.quoted and _QUOTE in lines:
@@ -144,6 +149,17 @@ class CheckedText(io.RawIOBase):
             what = "header" if self._layout.n_columns else "first row"
             words = f"has {n_columns[first]} columns, the {what} has {self._n_columns}"
             raise self._error(int(number[first]), words, line)
+
+    def _rounded(self, lines: bytes, found: re.Match[bytes]) -> InputError:
+        before = lines[: found.start()]
+        line = before[before.rfind(b"\n") + 1 :].decode(errors="replace")
+        column = len(re.split(self._layout.separator, line.replace('"', "")))
+        number = self._lines_before - lines.count(b"\n") + before.count(b"\n") + 1
+        return InputError(
+            f"{self._path}: line {number}, column {column}: expected all digits, found {found[0].decode()!r}: a "
+            "spreadsheet has rounded it",
+            "export again from the original, with columns formatted as text",
+        )
 
     def _error(self, number: int, what: str, line: str) -> InputError:
         shown = f"{line[:60]} ..." if len(line) > 60 else line

@@ -15,7 +15,7 @@ from methmix.formats.genomes import bare_chrom, builds, find_build
 from methmix.formats.regions import CpgRegions, Integers, Intervals, expand, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
-from methmix.formats.text import NAME, Beginning, Columns, read_rows
+from methmix.formats.text import BETA_ENDINGS, NAME, Beginning, Columns, read_rows
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
@@ -38,11 +38,16 @@ _SEVERAL = (
 _COLUMNS: Columns = {0: ("chromosome", NAME), 1: ("first CpG", int), 2: ("pattern", object), 3: ("count", int)}
 
 
+def is_beta(beginning: Beginning) -> bool:
+    """Whether a file is a ``.beta`` or ``.lbeta``, by its name."""
+    return beginning.path.suffix in BETA_ENDINGS
+
+
 def open_beta_file(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a ``.beta`` file: pairs of uint8, methylated and all reads, one pair for each CpG of the genome.
 
-    CpGs deeper than 255 reads were scaled down to that by wgbstools. A file of another genome than the regions' is an
-    error, as far as the number of its CpGs shows it.
+    CpGs deeper than 255 reads were scaled down to that by wgbstools; an ``.lbeta`` file has uint16 instead. A file of
+    another genome than the regions' is an error, as far as the number of its CpGs shows it.
     """
     path, (regions, store) = beginning.path, request.target()
     n_cpgs = n_cpgs_of_beta(path)
@@ -81,7 +86,7 @@ def _check_n_cpgs(path: Path, n_cpgs: int, genome: str) -> None:
 
 
 def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
-    pairs = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 2)
+    pairs = np.memmap(path, dtype=f"<u{BETA_ENDINGS[path.suffix]}", mode="r").reshape(-1, 2)
     region, cpg = expand(regions.start - 1, regions.end - regions.start)
     reads = np.asarray(pairs[cpg])
     impossible = reads[:, 0] > reads[:, 1]
@@ -95,11 +100,13 @@ def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
 
 
 def n_cpgs_of_beta(path: Path) -> int:
-    """Count the CpGs of a ``.beta`` file, which depend on the genome only."""
-    size = path.stat().st_size
-    if size % 2:
-        raise InputError(f"{path}: has {size} bytes; expected two for each CpG", "the file is truncated; copy it again")
-    return size // 2
+    """Count the CpGs of a ``.beta`` or ``.lbeta`` file, which depend on the genome only."""
+    size, of_cpg = path.stat().st_size, 2 * BETA_ENDINGS[path.suffix]
+    if size % of_cpg:
+        raise InputError(
+            f"{path}: has {size} bytes; expected {of_cpg} for each CpG", "the file is truncated; copy it again"
+        )
+    return size // of_cpg
 
 
 def open_pat(beginning: Beginning, request: Request) -> OpenedFile:

@@ -68,10 +68,10 @@ def build_reference(experiment: Experiment) -> Reference:
         known_composition=_composition(donors, tissues, order),
     )
     _check_observed(reference)
-    if not type(settings).drawn_donors:
-        check_donors(reference)
-    check_regions(reference, str(reference.attributes["genome"]))
     notes = donors.notes
+    if not type(settings).drawn_donors:
+        notes += check_donors(reference)
+    check_regions(reference, str(reference.attributes["genome"]))
     if isinstance(settings.regions, MarkerRegions):
         k, n_regions = settings.regions.top_k_per_tissue, len(reference.regions)
         reference = select_markers(reference, k)

@@ -26,8 +26,8 @@ def read_donor_files(settings: DonorFilesReference) -> DonorCounts:
     sheet, bed = data_file(settings.sample_sheet), data_file(settings.regions_bed)
     content = read_donor_sheet(sheet, "file")
     names = content["donor"].tolist()
-    files, indexed = _files(settings, sheet, dict(zip(names, content["file"], strict=True)))
-    regions = read_bed(bed, cpg_indices=indexed)
+    files, formats = _files(settings, sheet, dict(zip(names, content["file"], strict=True)))
+    regions = read_bed(bed, cpg_indices=bool(_INDEXED & set(formats)))
     start, end, *cpgs = (regions[name].to_numpy() for name in regions.columns[1:])
     start_cpg, end_cpg = cpgs or (None, None)
     region_set = RegionSet(
@@ -50,6 +50,11 @@ def read_donor_files(settings: DonorFilesReference) -> DonorCounts:
         methylated, depth = (np.array(values) for values in store.read(slice(0, len(store))))
     inputs = {sheet.name: sheet, bed.name: bed, **files}
     in_words = [f"{n} of {len(files)} files of donors: {note}" for note, n in notes.items()]
+    if len(formats) > 1:
+        in_words.append(
+            f"the files of donors have several formats ({', '.join(f'{name} {n}' for name, n in formats.items())}): if "
+            "they are of different technologies, tissues may differ by these"
+        )
     return DonorCounts(
         names, content["tissue"].tolist(), regions, methylated, depth, splits_of(content), inputs, in_words
     )
@@ -65,14 +70,14 @@ def _opened(path: Path, request: Request) -> OpenedFile:
     return opened
 
 
-def _files(settings: DonorFilesReference, sheet: Path, named: dict[str, str]) -> tuple[dict[str, Path], bool]:
-    """Find the file of each donor, by its name in the sheet, and whether any counts in CpG indices.
+def _files(settings: DonorFilesReference, sheet: Path, named: dict[str, str]) -> tuple[dict[str, Path], Counter[str]]:
+    """Find the file of each donor, by its name in the sheet, and how many have each format.
 
     All must be of one genome build.
     """
     files: dict[str, Path] = {}
     n_cpgs: dict[int, str] = {}
-    indexed = False
+    formats: Counter[str] = Counter()
     for donor, name in named.items():
         where = f"{sheet}: donor {donor}"
         if name in files:
@@ -82,7 +87,7 @@ def _files(settings: DonorFilesReference, sheet: Path, named: dict[str, str]) ->
             format_name = recognise(files[name])[0].name
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        indexed = indexed or format_name in _INDEXED
+        formats[format_name] += 1
         if format_name == "beta":
             n_cpgs.setdefault(n_cpgs_of_beta(files[name]), name)
         if len(n_cpgs) > 1:
@@ -91,4 +96,4 @@ def _files(settings: DonorFilesReference, sheet: Path, named: dict[str, str]) ->
                 f"{where}: {other} has {found} CpGs, but {first} has {expected}",
                 "all files must be of one genome build",
             )
-    return files, indexed
+    return files, formats

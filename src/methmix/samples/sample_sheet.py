@@ -61,6 +61,8 @@ def files_of_sheet(path: Path) -> list[Path]:
         try:
             data_file(str(sample.file))
         except InputError as error:
+            if (beside := path.parent / sample.file).is_file():
+                raise InputError(f"{path}: sample {sample.name}: {error}", f"or write {beside}") from None
             hint = "a shipped sheet is an example: write your own samples into it"
             raise InputError(f"{path}: sample {sample.name}: {error}", hint) from None
     return list(dict.fromkeys(sample.file for sample in samples))

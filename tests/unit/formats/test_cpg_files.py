@@ -100,9 +100,9 @@ def modkit(code="m", hydroxy=True, merged=False, sep="\t", motif=""):
     return "".join(lines)
 
 
-def encode():
+def encode(name=".", percent=10):
     return "".join(
-        f"{cpg.chrom}\t{at}\t{at + 1}\t.\t10\t{strand}\t{at}\t{at + 1}\t0,0,0\t10\t{10 * reads[0]}\n"
+        f"{cpg.chrom}\t{at}\t{at + 1}\t{name}\t10\t{strand}\t{at}\t{at + 1}\t0,0,0\t10\t{percent * reads[0]:g}\n"
         for cpg in CPG_LIST
         for at, strand, reads in ((cpg.at, "+", cpg.plus), (cpg.at + 1, "-", cpg.minus))
     )
@@ -149,6 +149,11 @@ def hg38_accessions(text):
 
 
 COV = coverage(1, 0)
+HEADER_OF_COV = "chr\tstart\tend\tmethylation\tcount_methylated\tcount_unmethylated\n"
+HEADER_OF_MODKIT = (
+    "chrom\tchromStart\tchromEnd\tname\tscore\tstrand\tthickStart\tthickEnd\tcolor\tNvalid_cov\tpercent\t"
+)
+HEADER_OF_MODKIT += "Nmod\tNcanonical\tNother_mod\tNdelete\tNfail\tNdiff\tNnocall\n"
 # Name of the form -> its text, and options that it needs.
 FORMS = {
     "bismark": (COV, {}),
@@ -161,9 +166,15 @@ FORMS = {
     "separated by commas": (COV.replace("\t", ","), {}),
     "byte order mark": ("\ufeff" + COV, {}),
     "Windows": (COV.replace("\n", "\r\n"), {}),
+    "header": (HEADER_OF_COV + COV, {}),
+    "separator after the last column": (COV.replace("\n", "\t\n"), {}),
+    "numbers of pandas": (COV.replace("\n", ".0\n"), {}),
+    "numbers of R": (COV.replace("\t1000000\t", "\t1e+06\t"), {}),
+    "no percentage without reads": ("chr1\t1000003\t1000003\tNA\t0\t0\n" + COV, {}),
     "comments": ("# made by\n#\n" + COV, {}),
     "without chr": (COV.replace("chr", ""), {}),
     "accessions": (hg38_accessions(COV), {}),
+    "names of NCBI": (COV.replace("chr1\t", "gi|568336023|ref|NC_000001.11|\t"), {}),
     "pangenome": (COV.replace("chr", "GRCh38#0#chr"), {}),
     "modkit m and h": (modkit(), {}),
     "modkit h ignored": (modkit(hydroxy=False), {}),
@@ -172,11 +183,17 @@ FORMS = {
     "modkit, strands combined": (modkit(merged=True), {}),
     "modkit, motif CG": (modkit(motif=",CG,0"), {}),
     "modkit, more motifs": (modkit(motif=",CG,0") + modkit("m", hydroxy=False, motif=",CHG,0"), {}),
+    "modkit with a header": (HEADER_OF_MODKIT + modkit(), {}),
+    "modkit, number of ChEBI": (modkit("27551"), {}),
     "ENCODE": (encode(), {}),
+    "modbam2bed": (encode("5mC") + encode("6mA").replace("chr", "chrUn"), {}),
+    "11 columns of both, 5mC alone": (encode("m") + encode("h"), {"modification": "5mC"}),
     "CX report": (by_context(report_line), {}),
     "CpG report": (by_context(report_line, others=False), {}),
     "allc": (by_context(allc_line), {}),
+    "CX report with a header": ("chr\tpos\tstrand\tm\tu\tcontext\ttri\n" + by_context(report_line), {}),
     "CGmap": (by_context(cgmap_line), {}),
+    "CGmap with unknown context": (by_context(cgmap_line) + "chr1\tC\t500\t--\t--\t0.5\t1\t2\n", {}),
     "pb-CpG-tools": (pacbio(), {}),
     "pb-CpG-tools with haplotypes": (pacbio(("Total", "hap1")), {}),
 }
@@ -226,6 +243,40 @@ REFUSED = {
         modkit(hydroxy=False).replace("\t10\t0\t0\t1\t0\t0\t3\n", "\t10\t0\t1\t1\t0\t0\t3\n", 1),
         "hg38",
         "N_mod .* is not N_valid_cov",
+    ),
+    "fractions for percentages": (encode(percent=0.1), "hg38", "less than one read[\\s\\S]*multiply them by 100"),
+    "11 columns of both": (encode("m") + encode("h"), "hg38", "5mC and of 5hmC[\\s\\S]*--modification 5mC"),
+    "11 columns of 5hmC": (encode("h"), "hg38", "no line of code m .*it has h"),
+    "MethylDackel, CHG": ('track description="x CHG"\n' + coverage(0, 1), "hg38", "other contexts than CpG.*x CHG"),
+    "rounded by a spreadsheet": (
+        COV + "chr2\t1.05E+06\t1.05E+06\t0\t0\t1\n",
+        "hg38",
+        "line 801, column 2: .*1.05E.06.* a spreadsheet",
+    ),
+    "percent signs": (
+        COV.replace("\t90\t", "\t90%\t").replace(COV.split("\t")[3], "9%", 1),
+        "hg38",
+        "column 4 .percent.*%'.*Bismark",
+    ),
+    "thousands separators": (
+        COV.replace("\t1000", "\t1,000,").replace("\t999", "\t999,"),
+        "hg38",
+        "column 2 .start.*999,[\\s\\S]*thousands",
+    ),
+    "no strand": (
+        by_context(report_line).replace("\t-\t", "\t.\t").replace("\t+\t", "\t.\t"),
+        "hg38",
+        "column 3 .strand.*cytosine report",
+    ),
+    "a header that contradicts": (
+        "chr\tpos\tstrand\tm\tcoverage\tcontext\ttri\n" + by_context(report_line),
+        "hg38",
+        "columns of its own",
+    ),
+    "a comment that contradicts": (
+        "#chr\tstart\tend\tname\tbeta\tstrand\tunmod\tmod\tno_snp\tsnp\tcoverage\n" + encode(),
+        "hg38",
+        "columns of its own",
     ),
     "a comment between the rows": (COV + "# next file\n" + COV, "hg38", "line 801: a comment between the rows"),
     "haplotypes without their sum": (pacbio(("hap1", "hap2")), "hg38", "types hap1, hap2"),

@@ -5,8 +5,9 @@ import pytest
 from methmix.formats.genomes import bare_chrom, build_name, build_of_accession, builds, find_build
 
 NAMES = {
-    "hg19": "hg19 GRCh37 GRCh37.p13 hs37d5 b37 human_g1k_v37 GCF_000001405.25",
-    "hg38": "hg38 GRCh38 GRCh38.p14 hg38.analysisSet hs38DH GRCh38_no_alt_analysis_set GRCh38.d1.vd1 GCA_000001405.15",
+    "hg19": "hg19 GRCh37 GRCh37.p13 hs37d5 b37 human_g1k_v37 GCF_000001405.25 Homo_sapiens_assembly19",
+    "hg38": "hg38 GRCh38 GRCh38.p14 hg38.analysisSet hs38DH GRCh38_no_alt_analysis_set GRCh38.d1.vd1 GCA_000001405.15 "
+    "Homo_sapiens_assembly38 Homo_sapiens.GRCh38.dna.primary_assembly",
     "hs1": "hs1 CHM13 chm13v2.0 T2T-CHM13v2.0 T2T-CHM13v2",
     "mm10": "mm10 GRCm38 GRCm38.p6",
     "mm39": "mm39 GRCm39",
@@ -20,7 +21,9 @@ def test_aliases_of_a_build(build, name):
     assert build_name(name) == build
 
 
-@pytest.mark.parametrize("name", ["1", "chr1", "Chr1", "NC_000001.11", "NC_000001.10", "CM000663.2", "GRCh38#0#chr1"])
+@pytest.mark.parametrize(
+    "name", ["1", "chr1", "Chr1", "NC_000001.11", "NC_000001.10", "CM000663.2", "GRCh38#0#chr1", "ref|NC_000001.11|"]
+)
 def test_a_chromosome_has_one_name(name):
     assert bare_chrom(name) == "1"
 

@@ -225,9 +225,12 @@ def test_tables_as_others_leave_them(tmp_path, monkeypatch, form, values_per_blo
             COUNTS.replace("chr1 300 400", "chr1 1,300 1,400"),
             ["line 5, column START", "'1,300'", "thousands separators"],
         ),
-        (COUNTS.replace("chr1 300 400", "chr1 1.30E+03 1.40E+03"), ["line 5, column START", "spreadsheet has rounded"]),
+        (COUNTS.replace("chr1 300 400", "chr1 1.30E+03 1.40E+03"), ["line 5, column 2", "spreadsheet has rounded"]),
         (COUNTS.replace("9 10 8 10", "9 10 8,5 10"), ["line 4, column a_METH", "decimal comma"]),
         (BETA.replace("0.25", "0,25"), ["line 3, column b", "'0,25'", "decimal comma"]),
+        (BETA.replace("0.25", "92.61"), ["line 3, column b", "92.61", "divide by 100", "M-values"]),
+        (BETA.replace("0.25", "-3.638"), ["line 3, column b", "-3.638", "M-values"]),
+        (BETA.replace("0.25", "TP53"), ["line 3, column b", "'TP53'", "no sample"]),
         (BETA.replace(" b a", " b b_Detection.Pval"), ["column b_Detection.Pval seems to be p-values"]),
         (BETA.replace(" b a", " b pval"), ["column pval seems to be p-values"]),
         (BETA.replace(" b a", " b b_coverage"), ["column b_coverage seems to be reads", "<sample>_METH"]),
@@ -264,6 +267,22 @@ def test_probes_of_an_array_are_regions_with_a_name(tmp_path):
     assert counts.regions["chrom"].tolist() == ["cg00000029", "cg00000108"]
     np.testing.assert_allclose(of_donors, [[0.3, NAN], [0.5, 1]])
     assert depth.tolist() == [[20, 0], [20, 20]]
+
+
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_probes_of_r_have_no_name_above_them(tmp_path, n_samples):
+    path = write(tmp_path / "a.txt", "b a\ncg00000029 0.2 NA\ncg00000108 NA 1\n")
+    if n_samples == 1:
+        write(path, "b\ncg00000029 0.2\ncg00000108 NA\n")
+    counts, of_donors, _ = read_donors(path)
+    assert counts.names == ["b", "a"][:n_samples]
+    np.testing.assert_allclose(of_donors, [[0.2, NAN], [NAN, 1]][:n_samples])
+
+
+def test_places_counted_from_1_are_refused_with_the_way_out(tmp_path):
+    path = write(tmp_path / "s.tsv", BETA.replace(" 100 ", " 101 ").replace(" 300 ", " 301 "))
+    with pytest.raises(InputError, match=r"line 2: chr2:101-200 is chr2:100-200 of the model[\s\S]*subtract 1"):
+        read(path)
 
 
 @pytest.mark.parametrize("cpgs", [True, False])

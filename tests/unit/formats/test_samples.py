@@ -32,6 +32,20 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def test_a_chromosome_that_a_file_does_not_have_is_a_note(tmp_path):
+    model = RegionSet(
+        ["chr1"] * 15 + ["chr2"] * 30, 1000 * np.arange(45), 1000 * np.arange(45) + 9, "x", None, None, "cpg"
+    )
+    rows = "".join(f"{model.chrom[row]}\t{1000 * row}\t{1000 * row + 9}\t1\t2\n" for row in range(15, 45))
+    text = "CHROM\tSTART\tEND\tS_METH\tS_DEPTH\n" + rows
+    samples, _ = read(write(tmp_path / "s.tsv", text), model)
+    assert samples.notes == [
+        "none of the regions on chr1 are in it: are these chromosomes called otherwise, or left out?"
+    ]
+    some = text + "chr1\t0\t9\t1\t2\n"
+    assert read(write(tmp_path / "t.tsv", some), model)[0].notes == []
+
+
 def read(path, model, **options):
     with open_samples(path, model, **options) as samples:
         (block,) = samples.blocks(1000)

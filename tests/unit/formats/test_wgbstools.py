@@ -210,13 +210,25 @@ def test_beta(tmp_path, rng):
     assert total.dtype == np.int64
 
 
+def test_lbeta_has_two_bytes_for_each_number(tmp_path, rng):
+    pairs = np.stack([np.arange(400), np.full(400, 1000)], axis=1).astype("<u2")
+    path = tmp_path / "s.lbeta"
+    pairs.tofile(path)
+    methylated, total = wgbstools_counts(path, START, END, "cpg", CHROM)
+    expected = [pairs[start - 1 : end - 1].sum(axis=0, dtype=int) for start, end in zip(START, END, strict=True)]
+    np.testing.assert_array_equal(np.transpose([methylated, total]), expected)
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(InputError, match="4 for each CpG"):
+        wgbstools_counts(path, START, END, "cpg", CHROM)
+
+
 def test_bad_beta(tmp_path):
     path = tmp_path / "s.beta"
     with pytest.raises(InputError, match="no such file"):
         wgbstools_counts(path, START, END, "cpg", CHROM)
     for content, message in [
         (b"", "is empty"),
-        (b"\1\2\3", "two for each CpG"),
+        (b"\1\2\3", "2 for each CpG"),
         (b"\1\2" * 100, "region extends beyond CpG 319"),
         (b"\1\2" * 10 + b"\3\2" + b"\1\2" * 400, "CpG 11: 3 methylated of 2 reads"),
     ]:

@@ -78,6 +78,7 @@ def test_calls_of_both_kinds_of_file(build, betas):
     assert reference.measure == "cpg"
     files = {"sheet.tsv", "regions.bed", "L1.beta", "deep/L2.beta", "B1.pat.gz", "B2.pat.gz"}
     assert set(json.loads(reference.attributes["sha256"])) == files
+    assert "have several formats (beta 2, pat 2)" in reference.attributes["notes"]
 
 
 def test_fragments(build):

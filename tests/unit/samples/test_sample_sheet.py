@@ -31,6 +31,21 @@ def test_a_mistake_in_the_sheet_is_named(command, tmp_path, text, message):
     assert not list(output.parent.glob("*"))
 
 
+def test_rows_that_are_commented_out_are_left_out(tmp_path, caplog):
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("sample\tfile\n# of March\na\tx.tsv\n#b\tx.tsv\n\n")
+    assert [sample.name for sample in read_sheet(sheet)] == ["a"]
+    assert "lines that begin with # are left out: 2" in caplog.text
+
+
+def test_a_file_beside_the_sheet_is_named(tmp_path):
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("sample\tfile\na\tx.cov\n")
+    (tmp_path / "x.cov").touch()
+    with pytest.raises(InputError, match=f"x.cov: there is no such file[\\s\\S]*or write {tmp_path}/x.cov"):
+        files_of_sheet(sheet)
+
+
 def test_which_sample_of_a_file_is_meant(tmp_path):
     file = tmp_path / "a.tsv"
     assert in_file([Sample("x", file)], file, ["only"])["only"].name == "x"
