@@ -14,6 +14,7 @@ ORDER = [
         "bounds",
         "memory",
         "rows",
+        "outputs",
         "cli",
         "seeds",
         "provenance",

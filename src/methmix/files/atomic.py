@@ -20,6 +20,7 @@ import pandas as pd
 
 from methmix.errors import REMEDIES, InputError, MethmixError, RunError, refused
 from methmix.files.owner import Owner, is_gone, this_process
+from methmix.outputs import refuse_folder
 
 # A name has room for 255 bytes; the beginning of a long one is enough to recognise it.
 _LETTERS = 40
@@ -96,10 +97,7 @@ def create_text(final: Path, text: str) -> bool:
 @contextmanager
 def _beside(final: Path) -> Iterator[Path]:
     """Give an empty file in the folder of ``final``, removed in the end if it has its name and waits for no other."""
-    if final.is_dir():
-        raise InputError(
-            f"{final}: is a folder, expected the name of a file to write", "give another name, or remove the folder"
-        )
+    refuse_folder(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final.parent.resolve())

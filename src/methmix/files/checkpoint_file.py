@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from methmix.bounds import check_size
-from methmix.errors import InputError
+from methmix.errors import InputError, first_line
 from methmix.files.seal import check_seal
 
 logger = logging.getLogger("methmix")
@@ -231,5 +231,5 @@ def _problem(error: ValidationError) -> str:
 
 
 def _no_checkpoint(path: Path, reason: Exception | str) -> InputError:
-    first_line = (str(reason).splitlines() or [type(reason).__name__])[0]
-    return InputError(f"{path}: is damaged or not a checkpoint ({first_line})", _REMEDY)
+    what = reason if isinstance(reason, str) else first_line(reason)
+    return InputError(f"{path}: is damaged or not a checkpoint ({what})", _REMEDY)
