@@ -143,6 +143,8 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 def read_checkpoint_file(path: Path) -> dict[str, Any]:
     """Read what a file of ``torch.save`` contains, onto the CPU; InputError if it is damaged or no checkpoint."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     sealed = check_seal(path, _REMEDY)
     _check_archive(path, sealed)
     try:

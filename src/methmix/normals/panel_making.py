@@ -25,7 +25,8 @@ from methmix.samples.aligned import READING, chosen_blocks, regions_of
 from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.batches import plan_donors
-from methmix.training.checkpoint import Checkpoint, weights_digest
+from methmix.training.checkpoint import weights_digest
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
@@ -154,7 +155,7 @@ def read_controls(
     Those with reads in less than half of the regions are left out, with a warning.
     """
     regions = regions_of(checkpoint)
-    reading: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
+    reading: dict[str, Any] = {name: getattr(options, name) for name in READING}
     identity = Identity.of(model, checkpoint)
     names: list[str] = []
     patients: list[str] = []

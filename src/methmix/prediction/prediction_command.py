@@ -35,8 +35,9 @@ from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.shipped import found
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
+from methmix.training.checkpoint import check_same_data, load_model, publish_checkpoint
 from methmix.training.model_folder import WEIGHTS_FILE
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
