@@ -12,7 +12,9 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.cpg_checks import Reading, check_counts, check_span, position_offset
-from methmix.formats.text import NAME, WHITESPACE, Columns
+from methmix.formats.text import NAME, Columns
+from methmix.formats.text_stream import WHITESPACE
+from methmix.rows import first_true
 
 _CHROMOSOME = ("chromosome", NAME)
 _ANY_STRAND, _STRAND = ("strand", re.compile(r"[+.-]")), ("strand", re.compile(r"[+-]"))
@@ -46,19 +48,18 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     reading.codes |= set(codes.cat.categories)
     wanted = _wanted_codes(reading)
     kept = block[codes.isin(wanted)]
-    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
     check_span(reading, kept)
     check_counts(reading, kept)
-    others = (kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"]).to_numpy()
-    if others.any():
-        row = int(others.argmax())
+    if (row := first_true(kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"])) is not None:
         raise reading.error(
             kept, row, "N_mod + N_canonical + N_other_mod is not N_valid_cov", "are these the columns of modkit pileup?"
         )
-    if both and (kept["other"] > 0).any():
+    if not (kept["other"] > 0).any():
+        return _on_plus(kept)
+    if reading.counts_5hmc:
         reading.notes["5hmC is counted as methylated, as bisulfite and EM-seq read it (--modification 5mC+5hmC)"] = None
         kept = kept.assign(methylated=kept["methylated"] + kept["other"])
-    elif (kept["other"] > 0).any():
+    else:
         reading.notes["5hmC is counted as unmethylated (--modification 5mC)"] = None
     return _on_plus(kept)
 
@@ -67,13 +68,12 @@ def _wanted_codes(reading: Reading) -> list[str]:
     """Choose the codes of 5mC (``m``), or of all modified C (``C``, by --combine-mods), in the context CpG."""
     parts = {code: code.partition(",") for code in reading.codes}
     by_code = {wanted: [code for code, part in parts.items() if part[0] == wanted] for wanted in "mC"}
-    both = (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
     if by_code["C"] and by_code["m"]:
         raise InputError(
             f"{reading.beginning.path}: has lines of code m and of code C",
             "make it again, with or without --combine-mods",
         )
-    if by_code["C"] and not both:
+    if by_code["C"] and not reading.counts_5hmc:
         raise InputError(
             f"{reading.beginning.path}: has 5mC and 5hmC in one (code C), but 5mC alone is to be counted",
             "make it again by modkit pileup without --combine-mods, or give --modification 5mC+5hmC",
@@ -94,8 +94,7 @@ def _bedmethyl_of_encode(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     """Take coverage and percentage for reads; all 11 columns say no more."""
     check_span(reading, block)
     percent = block["percent"].where(block["depth"] > 0, 0)
-    if (wrong := ~percent.between(0, 100).to_numpy()).any():
-        row = int(wrong.argmax())
+    if (row := first_true(~percent.between(0, 100))) is not None:
         raise reading.error(block, row, f"its percentage is {percent.iloc[row]:g}", "expected 0 to 100")
     methylated = np.rint(block["depth"] * percent / 100).astype(np.int64)
     reading.notes["methylated reads are computed from coverage and percentage, rounded to whole ones"] = None
@@ -139,9 +138,7 @@ def _pacbio(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
             )
         block = block[block["type"] == "Total"]
     check_span(reading, block)
-    unequal = (block["methylated"] + block["unmethylated"] != block["depth"]).to_numpy()
-    if unequal.any():
-        row = int(unequal.argmax())
+    if (row := first_true(block["methylated"] + block["unmethylated"] != block["depth"])) is not None:
         raise reading.error(
             block, row, "its modified and unmodified reads do not add up to its coverage", "is it of pb-CpG-tools?"
         )
