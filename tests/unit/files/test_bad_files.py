@@ -1,12 +1,13 @@
 """Bad binary files and configurations: each ends in one message: what, where, what was expected, what to do."""
 
+import logging
 import math
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -456,7 +457,7 @@ def test_a_good_file_is_read_and_has_the_same_bytes_when_it_is_written_again(goo
         ("experiment.yaml", ["methmix.config"]),
     ],
 )
-def test_a_command_ends_with_code_2_and_without_a_traceback(tmp_path, name, arguments):
+def test_a_command_ends_with_code_2_and_without_a_traceback(tmp_path, monkeypatch, capsys, name, arguments):
     """What is damaged, at the command that a user types."""
     path = tmp_path / name
     TARGETS[name][0](path)
@@ -464,7 +465,12 @@ def test_a_command_ends_with_code_2_and_without_a_traceback(tmp_path, name, argu
     if name == "experiment.yaml":
         path.write_text(_BOMB)
     before = set(tmp_path.iterdir())
-    done = subprocess.run([sys.executable, "-m", *arguments, str(path)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert re.fullmatch(rf"error: .*{name}.*\n  .*\n", done.stderr), done.stderr
+    module, *typed = arguments
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [module, *typed, str(path)])
+    assert import_module(f"{module}.__main__").main() == 2
+    said = capsys.readouterr().err
+    # It writes to what was captured of this test.
+    logging.getLogger().handlers.clear()
+    assert re.fullmatch(rf"error: .*{name}.*\n  .*\n", said), said
     assert set(tmp_path.iterdir()) == before
