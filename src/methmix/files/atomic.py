@@ -29,6 +29,8 @@ _PART = re.compile(
 )
 # Longer than a job may last: after this time, what cannot be seen from here is taken for left.
 _LEFT_SECONDS = 14 * 86400.0
+# Folders that a process has swept; one that is forked has another number.
+_swept: set[tuple[int, Path]] = set()
 # Files of `all_or_none`: temporary -> final.
 _waiting: ContextVar[dict[Path, Path] | None] = ContextVar("waiting", default=None)
 
@@ -161,8 +163,8 @@ def _to_disk(path: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what commands that were killed have left in a folder; looked for once by each process."""
-    if folder not in _swept(os.getpid()):
-        _swept(os.getpid()).add(folder)
+    if (os.getpid(), folder) not in _swept:
+        _swept.add((os.getpid(), folder))
         for path in folder.glob(".*.part"):
             with suppress(OSError):
                 if _is_left(path):
@@ -179,15 +181,9 @@ def _is_left(path: Path) -> bool:
     return time() - path.stat().st_mtime > _LEFT_SECONDS if gone is None else gone
 
 
-# Of each process: one that is forked has another number.
 @cache
 def _me(_process: int) -> Owner:
     return this_process()
-
-
-@cache
-def _swept(_process: int) -> set[Path]:
-    return set()
 
 
 def _mark(owner: Owner) -> str:
