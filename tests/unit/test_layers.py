@@ -24,7 +24,7 @@ ORDER = [
         "small_cluster",
         "cluster",
     },
-    {"nnls", "least_squares", "metrics", "scores", "arms"},
+    {"nnls", "tissue_profiles", "least_squares", "metrics", "scores", "arms"},
     {"cuts", "contributions"},
     {"config"},
     {"files"},

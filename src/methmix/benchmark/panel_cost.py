@@ -13,7 +13,6 @@ from methmix.benchmark.apart import apart, cpu_seconds, peak_memory
 from methmix.config.load import load_arm, load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.atomic import write_text
-from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
@@ -21,6 +20,7 @@ from methmix.normals.panel import Controls, make_panel
 from methmix.prediction.against_normals import beside_panel
 from methmix.rows import blocks
 from methmix.shipped import found
+from methmix.tissue_profiles import Profiles
 
 logger = logging.getLogger("methmix")
 
