@@ -1,5 +1,6 @@
 """Content of a checkpoint in a form in which what is equal is written with equal bytes."""
 
+import sys
 from typing import Any
 
 from torch import Tensor
@@ -11,17 +12,13 @@ def canonical(content: Any) -> Any:
     Pickle writes an object that stands in two places once, and two that are equal twice: without this, a training that
     was resumed would have other bytes than one that was not.
     """
-    return _rebuilt(content, {})
-
-
-def _rebuilt(content: Any, texts: dict[str, str]) -> Any:
     match content:
         case dict():
-            return {_rebuilt(name, texts): _rebuilt(value, texts) for name, value in content.items()}
+            return {canonical(name): canonical(value) for name, value in content.items()}
         case list() | tuple():
-            return type(content)(_rebuilt(value, texts) for value in content)
+            return type(content)(map(canonical, content))
         case str():
-            return texts.setdefault(content, content)
+            return sys.intern(str(content))
         case Tensor():
             return content.detach().cpu()
     return content

@@ -151,7 +151,8 @@ class Trainer:
             for step in steps:
                 self.train_step(step, self.batches.batch(step, self._shard.rows))
                 state.step = step + 1
-                self._check_steps(monitor, now=self.device.type == "cpu" or state.step % _LOOKED_AT == 0)
+                if self.device.type == "cpu" or state.step % _LOOKED_AT == 0:
+                    self._check_steps(monitor)
                 if state.step % self.arm.training.steps_per_epoch == 0:
                     self._end_epoch(usage, monitor)
                     if state.finished:
@@ -194,8 +195,8 @@ class Trainer:
     def _step(self) -> TrainingStep:
         """What does a step; made when the ranks are joined and have the state to start with."""
         begun = self.state.epoch_sums if self._ranks.first else {}  # those of all ranks
-        self._first_step = self.state.step
-        return training_step(self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device, begun)
+        parts = self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device
+        return training_step(*parts, begun, self.state.step)
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         """Validate, decide whether the model is better and whether training ends, save and report."""
@@ -248,12 +249,12 @@ class Trainer:
             self._fail(monitor, sums, f"by step {self.state.step}, {name or 'the training loss'} is not finite")
         return sums
 
-    def _check_steps(self, monitor: Monitor | None, now: bool = True) -> None:
+    def _check_steps(self, monitor: Monitor | None) -> None:
         """End the training if a step has gone wrong."""
-        if now and (number := self._step.first_wrong):
-            self.state.step = self._first_step + number
+        if number := self._step.first_wrong:
+            self.state.step = number
             sums = self._ranks.summed(self._step.take_sums())
-            self._fail(monitor, sums, f"in step {self.state.step}, the loss or a weight is not finite")
+            self._fail(monitor, sums, f"in step {number}, the loss or a weight is not finite")
 
     def _fail(self, monitor: Monitor | None, found: dict[str, float], what: str) -> NoReturn:
         """End a training that has gone wrong: with its log, and the model of the best epoch, which may be unsaved."""
