@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-_SECONDS = 300
+_SECONDS = 900
 
 
 class Done(subprocess.CompletedProcess[str]):

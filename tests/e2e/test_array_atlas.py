@@ -43,10 +43,30 @@ def test_an_atlas_of_an_array_predicts_arrays(tmp_path, monkeypatch):
     table = pd.concat([sample, again, others]).rename_axis("IlmnID")
     table.to_csv(tmp_path / "epicv2.tsv", sep="\t")
 
-    output = tmp_path / "predictions.csv"
-    options = ["--checkpoint", checkpoint, "--samples", tmp_path / "epicv2.tsv", "--output", output]
-    monkeypatch.setattr(sys, "argv", ["methmix.prediction", *map(str, options)])
-    assert main() == 0
-    found = pd.read_csv(output).pivot_table("proportion", "sample", "tissue")[TYPES].to_numpy()
-    assert np.abs(found - true).max() < 0.05
-    assert (pd.read_csv(output)["regions_observed"] == N_PROBES).all()
+    def predicted(checkpoint, *options):
+        output = tmp_path / "predictions.csv"
+        words = ["methmix.prediction", "--checkpoint", checkpoint, "--output", output, *options]
+        monkeypatch.setattr(sys, "argv", list(map(str, words)))
+        assert main() == 0
+        assert (pd.read_csv(output)["regions_observed"] == N_PROBES).all()
+        return pd.read_csv(output).pivot_table("proportion", "sample", "tissue")[TYPES].to_numpy()
+
+    assert np.abs(predicted(checkpoint, "--samples", tmp_path / "epicv2.tsv") - true).max() < 0.05
+
+    # With its manifest, the atlas has the CpGs in the genome for regions: arrays and sequenced samples are both read.
+    place = 1_000_000 + 3_000 * np.arange(N_PROBES)
+    columns = {"IlmnID": table.index[:N_PROBES], "Genome_Build": "GRCh38", "CHR": "chr1", "MAPINFO": place + 1}
+    (tmp_path / "manifest.csv").write_text("[Assay],,,\n" + pd.DataFrame(columns).to_csv(index=False))
+    source |= {"manifest": str(tmp_path / "manifest.csv"), "genome": "hg38"}
+    reference = build_reference(Experiment.model_validate(experiment | {"reference": source}))
+    (tmp_path / "sequenced").mkdir()
+    checkpoint = trained(reference, tmp_path / "sequenced")
+    options = ("--samples", tmp_path / "epicv2.tsv", "--manifest", tmp_path / "manifest.csv")
+    assert np.abs(predicted(checkpoint, *options) - true).max() < 0.05
+
+    methylated = rng.binomial(60, means @ true[0])
+    report = {"chrom": "chr1", "position": place + 1, "strand": "+", "methylated": methylated, "not": 60 - methylated}
+    report |= {"context": "CG", "trinucleotide": "CGA"}
+    pd.DataFrame(report).to_csv(tmp_path / "plasma.CpG_report.txt", sep="\t", header=False, index=False)
+    found = predicted(checkpoint, "--samples", tmp_path / "plasma.CpG_report.txt", "--genome", "hg38")
+    assert np.abs(found - true[:1]).max() < 0.05

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.data, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.data, pytest.mark.slow, pytest.mark.long]
 
 TUMOURS = {"Breast": {"BRCA"}, "Cervical": {"CEAD", "CESC"}, "Colorectal": {"COAD", "READ"}, "Ovarian": {"OV"}}
 

@@ -58,7 +58,7 @@ def test_every_command_of_the_tutorial(tmp_path, checkout_in, mirror):
     for command in commands:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
-            cwd=checkout, env=environment, capture_output=True, text=True, timeout=900,
+            cwd=checkout, env=environment, capture_output=True, text=True, timeout=1800,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stderr[-4000:]}"
         printed.append(done.stdout)

@@ -15,6 +15,8 @@ import torch
 from methmix.training.checkpoint import load_checkpoint
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
+# Seconds after which what a test waits for is taken not to come; a busy machine may take minutes for it.
+PATIENCE = 900
 Found = TypeVar("Found")
 
 # Trainings of a few seconds and of half a minute: many short epochs, and no early stopping.
@@ -66,30 +68,28 @@ class Cluster:
         """Give what SLURM tells of a job."""
         return dict(re.findall(r"(\S+?)=(\S*)", self.run("scontrol", "show", "job", job, "--oneliner")))
 
-    def wait(self, job: str, *states: str, seconds: float = 240) -> dict[str, str]:
+    def wait(self, job: str, *states: str) -> dict[str, str]:
         """Wait until a job is in one of the states; give what SLURM tells of it."""
 
         def there() -> dict[str, str] | None:
             told = self.told(job)
             return told if told["JobState"] in states else None
 
-        return until(there, seconds, f"job {job} {' or '.join(states)}", lambda: self.told(job)["JobState"])
+        return until(there, f"job {job} {' or '.join(states)}", lambda: self.told(job)["JobState"])
 
     def act(self, action: str, *arguments: str) -> None:
         """Call the cluster script: lose a node, and so on."""
         subprocess.run(["bash", SCRIPT, action, self.folder, *arguments], check=True, timeout=60)
 
 
-def until(
-    condition: Callable[[], Found | None], seconds: float, what: str, instead: Callable[[], object] = lambda: ""
-) -> Found:
+def until(condition: Callable[[], Found | None], what: str, instead: Callable[[], object] = lambda: "") -> Found:
     """Wait for something, looking twice a second; give what the condition gave."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if found := condition():
             return found
         time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}; {instead()}")
+    raise AssertionError(f"not within {PATIENCE} s: {what}; {instead()}")
 
 
 def epochs(run: Path) -> int:
@@ -100,7 +100,7 @@ def epochs(run: Path) -> int:
 
 def under_way(run: Path) -> None:
     """Wait until a training has done some epochs."""
-    until(lambda: epochs(run) >= 3, 120, f"three epochs in {run}")
+    until(lambda: epochs(run) >= 3, f"three epochs in {run}")
 
 
 def stops(run: Path) -> list[tuple[int, int]]:
@@ -144,7 +144,7 @@ def snakemake(cluster: Cluster, folder: Path, *arguments: str, **environment: st
         env={**cluster.environment, **environment},
         capture_output=True,
         text=True,
-        timeout=700,
+        timeout=2 * PATIENCE,
     )
 
 

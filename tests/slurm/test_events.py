@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clusters import ENDLESS, LONG, SHORT, assert_nothing_was_repeated, assert_same_training, under_way, until
+from clusters import ENDLESS, LONG, PATIENCE, SHORT, assert_nothing_was_repeated, assert_same_training, under_way, until
 
 from methmix.training.checkpoint import load_checkpoint
 
@@ -41,7 +41,7 @@ def uninterrupted(checkout) -> Callable[[tuple[str, ...]], Path]:
 
     def finished(options: tuple[str, ...]) -> Path:
         output, process = runs[options]
-        assert process.wait(timeout=400) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         return output
 
     return finished
@@ -84,7 +84,7 @@ def test_cancelled_stays_cancelled_and_goes_on_when_submitted_again(cluster, che
     job = cluster.sbatch(checkout, *TRAIN, *SHORT, f"--output={run}")
     under_way(run)
     cluster.run("scancel", job)
-    until(lambda: "SIGTERM: stopped at step" in log_of(checkout, job), 30, "state saved")
+    until(lambda: "SIGTERM: stopped at step" in log_of(checkout, job), "state saved")
     cluster.wait(job, "CANCELLED")
     time.sleep(12)  # longer than a requeued job waits here
     assert cluster.told(job)["JobState"] == "CANCELLED"
@@ -98,7 +98,7 @@ def test_requeue_by_hand(cluster, checkout, run, uninterrupted):
     job = cluster.sbatch(checkout, *TRAIN, *SHORT, f"--output={run}")
     under_way(run)
     cluster.run("scontrol", "requeue", job)
-    until(lambda: cluster.told(job)["Restarts"] == "1", 30, "restart")
+    until(lambda: cluster.told(job)["Restarts"] == "1", "restart")
     cluster.wait(job, "COMPLETED")
     assert_nothing_was_repeated(run)
     assert_same_training(run, uninterrupted(SHORT))
@@ -123,17 +123,17 @@ def test_node_lost_while_its_process_runs_on(cluster, checkout, run, uninterrupt
     orphan = psutil.Process(json.loads(lock.read_text())["process"])
     orphan.suspend()
     try:
-        until(lambda: cluster.told(job)["Restarts"] == "1", 120, "restart")
+        until(lambda: cluster.told(job)["Restarts"] == "1", "restart")
         cluster.run("scontrol", "update", f"JobId={job}", "ReqNodeList=")
-        cluster.wait(job, "RUNNING", seconds=120)
-        until(lambda: lock.is_file() and '"restarts": 1' in lock.read_text(), 120, "lock taken over")
+        cluster.wait(job, "RUNNING")
+        until(lambda: lock.is_file() and '"restarts": 1' in lock.read_text(), "lock taken over")
         orphan.resume()
         orphan.wait(120)
     finally:
         with suppress(psutil.NoSuchProcess):
             orphan.resume()
         cluster.act("restore", "gpu03")
-    cluster.wait(job, "COMPLETED", seconds=300)
+    cluster.wait(job, "COMPLETED")
     assert_same_training(run, uninterrupted(LONG))
     told = (run / "logs/training.txt").read_text()
     assert re.search(r"resuming from \S+ at step [1-9]", told)  # from the last epoch, not from the beginning
@@ -142,9 +142,7 @@ def test_node_lost_while_its_process_runs_on(cluster, checkout, run, uninterrupt
 
 def test_two_jobs_do_not_write_into_one_folder(cluster, checkout, run):
     first, second = (cluster.sbatch(checkout, *TRAIN, *ENDLESS, f"--output={run}") for _ in range(2))
-    failed = until(
-        lambda: [job for job in (first, second) if cluster.told(job)["JobState"] == "FAILED"], 180, "failure"
-    )
+    failed = until(lambda: [job for job in (first, second) if cluster.told(job)["JobState"] == "FAILED"], "failure")
     assert len(failed) == 1  # whichever came second
     trains = first if failed == [second] else second
     assert cluster.told(failed[0])["ExitCode"] == "1:0"
@@ -158,7 +156,7 @@ def test_two_nodes_are_warned_and_go_on(cluster, checkout, run, uninterrupted):
     job = cluster.sbatch(checkout, "--nodes=2", "slurm/train_sparse.sh", *SHORT, f"--output={run}")
     under_way(run)
     cluster.run("scancel", "--signal=USR1", job)
-    told = until(lambda: (told := cluster.told(job))["JobState"] == "COMPLETED" and told, 240, "COMPLETED")
+    told = until(lambda: (told := cluster.told(job))["JobState"] == "COMPLETED" and told, "COMPLETED")
     assert told["Restarts"] == "1"
     assert_nothing_was_repeated(run)
     found, expected = (
@@ -189,7 +187,7 @@ def test_two_nodes_train_as_one(cluster, checkout, run):
 
 def test_lead_signal_and_requeue(cluster, limited, checkout, uninterrupted):
     job, run = limited["warned"]
-    told = cluster.wait(job, "COMPLETED", seconds=200)
+    told = cluster.wait(job, "COMPLETED")
     assert 1 <= int(told["Restarts"]) <= 10
     log = log_of(checkout, job)
     assert "SIGUSR1: stopped at step" in log and "is queued again to go on" in log
@@ -199,10 +197,10 @@ def test_lead_signal_and_requeue(cluster, limited, checkout, uninterrupted):
 
 def test_time_limit_without_warning(cluster, limited, checkout):
     job, run = limited["limit"]
-    told = cluster.wait(job, "TIMEOUT", seconds=300)
+    told = cluster.wait(job, "TIMEOUT")
     assert told["Restarts"] == "0"
     assert "SIGTERM: stopped at step" in log_of(checkout, job)
     step = load_checkpoint(run / "checkpoints/checkpoint_last.pt").step
     again = cluster.sbatch(checkout, *TRAIN, *ENDLESS, f"--output={run}")
-    until(lambda: f"checkpoint_last.pt at step {step}" in log_of(checkout, again), 120, "resuming from there")
+    until(lambda: f"checkpoint_last.pt at step {step}" in log_of(checkout, again), "resuming from there")
     cluster.run("scancel", again)

@@ -74,7 +74,7 @@ def test_cancelled_trainings_go_on_with_the_memory_they_had_and_lose_no_retry(cl
         running = thread.submit(snakemake, cluster, fresh, TRAINED, PATH=path)
         for _ in range(2):
             before = epochs(run)
-            until(lambda before=before: epochs(run) >= before + 3, 120, "three epochs more")
+            until(lambda before=before: epochs(run) >= before + 3, "three epochs more")
             mine = cluster.run("squeue", "--noheader", "--states=RUNNING", "--format=%i %k").splitlines()
             (job,) = [line.split()[0] for line in mine if "rule_train_wildcards_tiny_phase2_sparse" in line]
             cluster.run("scancel", job)

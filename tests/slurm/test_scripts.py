@@ -90,16 +90,16 @@ def test_cancelled_pipeline_cancels_its_jobs_and_goes_on(cluster, fresh):
     command = ("slurm/pipeline.sh", target, "--configfile", "config/tiny.yaml")
     head = cluster.sbatch(fresh, *command)
     log = fresh / "results/tiny/phase2/sparse/logs/training_log.csv"
-    until(lambda: log.is_file() and len(log.read_text().splitlines()) > 3, 120, "training under way")
+    until(lambda: log.is_file() and len(log.read_text().splitlines()) > 3, "training under way")
     mine = ("squeue", "--noheader", "--format=%i %j")
     assert f"methmix-{head}_" in cluster.run(*mine)
     cluster.run("scancel", head)
-    until(lambda: f"methmix-{head}_" not in cluster.run(*mine), 120, "the job is cancelled too")
+    until(lambda: f"methmix-{head}_" not in cluster.run(*mine), "the job is cancelled too")
     cluster.wait(head, "CANCELLED")
     again = cluster.sbatch(fresh, *command)
     told = fresh / "results/tiny/phase2/sparse/logs/training.txt"
     log = fresh / f"logs/methmix-pipeline-{again}.log"
-    until(lambda: "resuming from" in told.read_text(), 180, "resuming", lambda: told.read_text() + log.read_text())
+    until(lambda: "resuming from" in told.read_text(), "resuming", lambda: told.read_text() + log.read_text())
     assert_nothing_was_repeated(fresh / "results/tiny/phase2/sparse")
     cluster.run("scancel", again)
-    until(lambda: f"methmix-{again}_" not in cluster.run(*mine), 120, "the job is cancelled too")
+    until(lambda: f"methmix-{again}_" not in cluster.run(*mine), "the job is cancelled too")

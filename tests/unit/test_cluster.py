@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -200,7 +201,9 @@ def test_who_has_cancelled_a_job_does_not_hide_that_it_is(monkeypatch):
     monkeypatch.setattr(cluster, "nodes", list)
     for _ in range(2):
         prepare(workflow("cpu"), [], print)
-    states, _seconds = asyncio.run(plugin.query_job_status("sacct", None))
+    # In a thread of its own: a browser that another test has started runs an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        states, _seconds = thread.submit(asyncio.run, plugin.query_job_status("sacct", None)).result()
     assert states == {"1": "CANCELLED", "2": "RUNNING"}
 
 

@@ -76,6 +76,7 @@ class PredictionSettings(Section):
     modification: Modification | None = Field(
         None, description="what counts as methylated in bedMethyl; null: what does in the reference"
     )
+    manifest: str | None = Field(None, description="manifest of the array that the samples were measured with, if one")
     tissues: Annotated[list[str], Field(min_length=2), DISTINCT] | None = Field(
         None, description="tissues among which alone proportions are reported; null: all"
     )

@@ -119,6 +119,15 @@ class ArrayAtlasReference(_AtlasReference):
     source: Literal["array_atlas"]
     file: str = Field(description="CSV or TSV: a column of probes (cg...), one of each tissue, 0-1 or NA")
     genome: Genome = "none (probes)"
+    manifest: str | None = Field(
+        None, description="the array's manifest: regions are the CpGs in genome then, not the probes; null: probes"
+    )
+
+    @model_validator(mode="after")
+    def _places_are_of_a_genome(self) -> Self:
+        if self.manifest is not None and self.genome == "none (probes)":
+            raise ValueError("genome: missing; the places of a manifest are of a genome, such as hg38")
+        return self
 
 
 class BetaTableReference(_DonorReference):

@@ -18,6 +18,7 @@ def main() -> int:
         "--zero-based", action=argparse.BooleanOptionalAction, help="as in methmix.prediction"
     )  # fmt: skip
     arguments.add_argument("--modification", choices=["5mC", "5mC+5hmC"], help="as in methmix.prediction")
+    arguments.add_argument("--manifest", type=Path, help="as in methmix.prediction")
     return cli.run(_body, arguments)
 
 
@@ -28,7 +29,7 @@ def _body(options: argparse.Namespace) -> int:
     from methmix.formats.model_regions import read_model_regions
 
     model = read_model_regions(options.checkpoint) if options.checkpoint else None
-    names = ("genome", "regions_file", "zero_based", "modification")
+    names = ("genome", "regions_file", "zero_based", "modification", "manifest")
     reading = {name: getattr(options, name) for name in names}
     code = 0
     for path in options.files:

@@ -41,6 +41,8 @@ class Request:
         Whether files with a line for each CpG count from 0 (True) or 1; None: as their format says or their lines show.
     modification
         What counts as methylated; None: what does in the reference of the regions.
+    manifest
+        Where the probes of arrays lie (`methmix.formats.manifest`), for regions with coordinates.
     """
 
     regions: RegionSet | None = None
@@ -50,6 +52,7 @@ class Request:
     duplicates: Duplicates = "error"
     zero_based: bool | None = None
     modification: Modification | None = None
+    manifest: Path | None = None
 
     def __post_init__(self) -> None:
         allowed = ("error", "deepest", "same", "mean") if self.regions is None else ("error", "sum")

@@ -13,7 +13,7 @@ from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
 from methmix.formats.cpg_checks import Places, Reading, behind_end, check_density, check_place, refuse_other_contexts
 from methmix.formats.cpg_lines import CpgLines
 from methmix.formats.genomes import bare_chrom
-from methmix.formats.regions import RENAMED, Intervals, RegionSet, sums_by_region
+from methmix.formats.regions import RENAMED, RegionSet, sums_by_region
 from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
 from methmix.formats.text import read_rows
 
@@ -88,9 +88,6 @@ def _check_ends(reading: Reading) -> None:
 def summed(reading: Reading, blocks: Iterator[pd.DataFrame], name: str, names_context: bool = False) -> Counts:
     """Sum the CpGs of a sample, as `methmix.formats.cpg_lines` has them, over the regions that they lie in."""
     regions, store = reading.request.target()
-    names = np.array([bare_chrom(name) for name in regions.chrom])
-    rows_of = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
-    intervals = {name: Intervals(regions.start[rows], regions.end[rows]) for name, rows in rows_of.items()}
     methylated, depth, n_lines = totals = np.zeros((3, len(regions)), dtype=np.int64)
     example, renamed, places = "", False, Places(reading)
     for block in blocks:
@@ -98,11 +95,7 @@ def summed(reading: Reading, blocks: Iterator[pd.DataFrame], name: str, names_co
             position = cpgs["position"].to_numpy()
             check_place(reading, str(chrom), position)
             example = example or f"{chrom}:{position[0]}"
-            rows = rows_of.get(bare_chrom(str(chrom)))
-            if rows is None:
-                continue
-            cpg, interval = intervals[bare_chrom(str(chrom))].overlapping(position, position + 1)
-            region = rows[interval]
+            cpg, region = regions.holding(str(chrom), position)
             places.add(region, cpgs.iloc[cpg])
             renamed = renamed or bool(len(region) and regions.chrom[region[0]] != chrom)
             values = cpgs["methylated"].to_numpy(), cpgs["depth"].to_numpy(), np.ones(len(cpgs), dtype=np.int64)

@@ -18,7 +18,8 @@ from methmix.errors import InputError
 from methmix.formats.bed import REGION, check_extent, duplicate_region, place_name, refuse_duplicates
 from methmix.formats.beginning import Beginning, read_beginning
 from methmix.formats.counts import Counts, Duplicates, OpenedFile, Request, stored
-from methmix.formats.regions import RENAMED, Integers
+from methmix.formats.manifest import Manifest, read_manifest
+from methmix.formats.regions import RENAMED, Integers, RegionSet
 from methmix.formats.store import Pair
 from methmix.formats.table_headers import (
     BETA_COORDINATES,
@@ -41,7 +42,7 @@ class _Table:
     """How a table is laid out: header, columns that place a region, samples, and the columns with their values.
 
     ``values`` returns methylated and depth, [n_rows, n_samples], of rows from a line on; ``most_reads`` is how many
-    reads a fraction stands for in a table without depth.
+    reads a fraction stands for in a table without depth; ``manifest`` has the places of probes, if they are asked for.
     """
 
     beginning: Beginning
@@ -51,6 +52,7 @@ class _Table:
     columns: list[str]
     values: Callable[[pd.DataFrame, int], Pair]
     most_reads: int | None = None
+    manifest: Manifest | None = None
 
     def opened(self, request: Request) -> OpenedFile:
         """Return the table, to be loaded as it is asked for."""
@@ -103,16 +105,24 @@ def open_beta_table(beginning: Beginning, request: Request) -> OpenedFile:
 def open_probe_table(beginning: Beginning, request: Request) -> OpenedFile:
     """Open a table of an array, ``<probe> <name> ...``, fractions 0-1 or NA; a probe is a region with its name alone.
 
-    Probes that an array has several times (EPICv2: ``cg00000029_TC21``, ``_TC22``) are averaged.
+    With a manifest it is the CpG that the probe measures, and counts for the regions that this lies in. Probes that an
+    array has several times (EPICv2: ``cg00000029_TC21``, ``_TC22``) are averaged, as are those of one region.
     """
     header, names = read_header(beginning, PROBE, "expected a column of probes (cg...) and one of each sample")
     duplicates: Duplicates = "mean" if request.regions is None else "sum"
-    return _fractions(beginning, replace(request, duplicates=duplicates), header, PROBE, names)
+    manifest = read_manifest(request.manifest) if request.manifest else None
+    if manifest and request.regions is not None and request.regions.measure == "fragment":
+        raise InputError(
+            f"{beginning.path}: has the methylation of single CpGs, but the model has proportions of fragments",
+            "use a model of mean methylation (measure: cpg)",
+        )
+    return _fractions(beginning, replace(request, duplicates=duplicates), header, PROBE, names, manifest)
 
 
 def _fractions(
-    beginning: Beginning, request: Request, header: list[str], coordinates: tuple[str, ...], names: list[str]
-) -> OpenedFile:
+    beginning: Beginning, request: Request, header: list[str], coordinates: tuple[str, ...], names: list[str],
+    manifest: Manifest | None = None,
+) -> OpenedFile:  # fmt: skip
     if not names:
         raise InputError(f"{beginning.path}: has no sample", f"expected {' '.join(coordinates)} <name> ...")
     refuse_no_samples(beginning, names)
@@ -122,7 +132,7 @@ def _fractions(
         depth = np.where(np.isnan(fractions), 0.0, request.pseudo_depth)
         return np.nan_to_num(fractions) * depth, depth
 
-    return _Table(beginning, header, coordinates, names, names, values, request.pseudo_depth).opened(request)
+    return _Table(beginning, header, coordinates, names, names, values, request.pseudo_depth, manifest).opened(request)
 
 
 def read_atlas(path: Path) -> Counts:
@@ -163,12 +173,10 @@ def _aligned(table: _Table, request: Request) -> Counts:
     for places, pair in _blocks(table):
         chrom = places["chrom"].to_numpy(dtype=object)
         example = example or place_name(places, 0)
-        region = regions.find(chrom, places["start"].tolist(), places["end"].tolist())
-        found = region >= 0
-        region = region[found]
+        found, region = _matched(table, regions, places)
         again = (n_rows[region] > 0) | pd.Series(region).duplicated().to_numpy()
         if request.duplicates == "error" and (row := first_true(again)) is not None:
-            raise duplicate_region(table.beginning.path, places[found], row)
+            raise duplicate_region(table.beginning.path, places.iloc[found], row)
         n_rows += np.bincount(region, minlength=len(regions))
         renamed = renamed or bool((own_chrom[region] != chrom[found]).any())
         mapped = store.mapped(rows)
@@ -188,6 +196,20 @@ def _aligned(table: _Table, request: Request) -> Counts:
         )
     read = stored(store, rows)
     return Counts(table.names, _averaged(read, table.most_reads), n_rows > 0, example, notes)
+
+
+def _matched(table: _Table, regions: RegionSet, places: pd.DataFrame) -> tuple[Integers, Integers]:
+    """Pair rows with the region of exactly their place, or, if they are CpGs of probes, with those that hold them."""
+    if table.manifest is None:
+        region = regions.find(places["chrom"], places["start"].tolist(), places["end"].tolist())
+        return np.flatnonzero(region >= 0), region[region >= 0]
+    pairs = [
+        (rows[query], region)
+        for chrom, rows in places.groupby("chrom").indices.items()
+        for query, region in [regions.holding(str(chrom), places["start"].to_numpy()[rows])]
+    ]
+    found, region = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return found, region
 
 
 def _add(total: npt.NDArray[Any], region: Integers, values: npt.NDArray[Any]) -> None:
@@ -261,11 +283,17 @@ def _blocks(table: _Table, cpgs: Sequence[str] = ()) -> Iterator[tuple[pd.DataFr
     columns = dict(zip((*table.coordinates[1:], *cpgs), ("start", "end", *(CPGS[name] for name in cpgs)), strict=False))
     for line, block in table_blocks(table.beginning, table.header, [table.coordinates[0], *columns]):
         numbers = {to: positions(path, block[name], line) for name, to in columns.items()}
+        pair = table.values(block[table.columns], line)
+        lines = np.arange(line, line + len(block))
         if table.coordinates == PROBE:
             names = [probe_name(name) for name in texts(path, block["probe"], line)]
             places = pd.DataFrame({"chrom": names, "start": 0, "end": 1})
+            if table.manifest is not None:
+                rows, places = table.manifest.find(names)
+                lines, pair = lines[rows], (pair[0][rows], pair[1][rows])
         else:
             places = pd.DataFrame({"chrom": texts(path, block[table.coordinates[0]], line), **numbers})
-        places.index += line
+        places.index = pd.Index(lines)
         check_extent(path, places)
-        yield places, table.values(block[table.columns], line)
+        if len(places):
+            yield places, pair

@@ -67,6 +67,25 @@ class RegionSet:
         keys = zip(map(bare_chrom, chrom), start, end, strict=True)
         return np.fromiter((self._rows.get(key, -1) for key in keys), dtype=np.int64)
 
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[Integers, "Intervals"]]:
+        names = np.array([bare_chrom(name) for name in self.chrom])
+        rows_of = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
+        return {name: (rows, Intervals(self.start[rows], self.end[rows])) for name, rows in rows_of.items()}
+
+    def holding(self, chrom: str, position: Integers) -> tuple[Integers, Integers]:
+        """Find all pairs of a position of one chromosome and a region that it lies in.
+
+        Returns
+        -------
+        query, region
+            Numbers of the two, int64 [n_pairs], sorted by query.
+        """
+        none = np.empty(0, dtype=np.int64)
+        rows, intervals = self._intervals.get(bare_chrom(chrom), (none, Intervals(none, none)))
+        query, interval = intervals.overlapping(position, position + 1)
+        return query, rows[interval]
+
     def name(self, row: int) -> str:
         """``chrom:start-end`` of a region."""
         return f"{self.chrom[row]}:{self.start[row]}-{self.end[row]}"

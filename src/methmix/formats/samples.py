@@ -13,6 +13,7 @@ from methmix.errors import InputError
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.file_formats import open_file
 from methmix.formats.genomes import build_name
+from methmix.formats.manifest import read_manifest
 from methmix.formats.regions import Modification, RegionSet
 from methmix.formats.store import CountsStore
 from methmix.formats.table_headers import is_probe
@@ -55,7 +56,7 @@ def _why_few(example: str, regions: RegionSet, genome: str | None) -> str:
     if is_probe(regions.chrom[0]) != is_probe(example.partition(":")[0]):
         return (
             "probes of an array have a name instead of coordinates: a table of them is for a model of an array atlas "
-            "(reference.source: array_atlas), which is for nothing else"
+            "(reference.source: array_atlas); one of regions with coordinates needs the array's --manifest"
         )
     return (
         f"is it of another genome build (the model: {regions.genome}; the file: {genome or 'not stated'}), "
@@ -73,6 +74,7 @@ def open_samples(
     pseudo_depth: int = 30,
     zero_based: bool | None = None,
     modification: Modification | None = None,
+    manifest: Path | None = None,
 ) -> Iterator[Samples]:
     """Read the samples of a file of any known format (`methmix.formats.file_formats`) and align them to regions.
 
@@ -88,11 +90,11 @@ def open_samples(
         Genome build of the file, if it is known; it must be that of the regions, if that is known.
     pseudo_depth
         Depth that a value of a beta table stands for.
-    zero_based, modification
+    zero_based, modification, manifest
         As in `Request`.
     """
     with CountsStore(len(regions)) as store:
-        request = Request(regions, store, regions_file, pseudo_depth, "sum", zero_based, modification)
+        request = Request(regions, store, regions_file, pseudo_depth, "sum", zero_based, modification, manifest)
         counts = _open([path], request, genome)[0].load()
         n_found, n = int(counts.found.sum()), len(regions)
         if n_found == 0 or n_found < _TOO_FEW * n:
@@ -113,6 +115,7 @@ def check_files(
     genome: str | None = None,
     zero_based: bool | None = None,
     modification: Modification | None = None,
+    manifest: Path | None = None,
 ) -> None:
     """Check what can be checked of files without reading them to their ends; parameters as for `open_samples`.
 
@@ -121,7 +124,7 @@ def check_files(
     measure that it needs.
     """
     with CountsStore(len(regions)) as store:
-        request = Request(regions, store, regions_file, 30, "sum", zero_based, modification)
+        request = Request(regions, store, regions_file, 30, "sum", zero_based, modification, manifest)
         _open(paths, request, genome)
 
 
@@ -133,4 +136,10 @@ def _open(paths: Sequence[Path], request: Request, genome: str | None) -> list[O
             f"the samples are of genome {genome}, the model is of {regions.genome}",
             "count the samples over the model's regions in its genome, or use a model of that genome",
         )
+    if request.manifest is not None:
+        if of_probes:
+            raise InputError(
+                f"{request.manifest}: the model is of an array's probes by name, which need no places", "leave it out"
+            )
+        read_manifest(request.manifest).check_genome(regions.genome, genome)
     return [open_file(path, request) for path in paths]

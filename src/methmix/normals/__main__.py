@@ -29,6 +29,7 @@ def main() -> int:
     arguments.add_argument(
         "--modification", choices=["5mC", "5mC+5hmC"], help="what samples count, if they count 5hmC apart"
     )
+    arguments.add_argument("--manifest", type=Path, help="manifest of the array, for tables of probes")
     arguments.add_argument("--pseudo-depth", type=int, default=30, help="depth assumed for a value of a beta table")
     cli.output_option(arguments, "panel to write, .h5", is_file=True)
     return cli.run(_body, arguments)

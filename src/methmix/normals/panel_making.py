@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from methmix.models.prediction import Array, predict
 from methmix.normals.panel import FEWEST, FEWEST_REGIONS, Controls, Panel, counts_of, make_panel
 from methmix.reference.admixture import Admixture
 from methmix.reference.inputs import data_file
-from methmix.samples.aligned import READING, chosen_blocks, regions_of
+from methmix.samples.aligned import chosen_blocks, reading_options, regions_of
 from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.tissue_profiles import Profiles
@@ -155,7 +154,7 @@ def read_controls(
     Those with reads in less than half of the regions are left out, with a warning.
     """
     regions = regions_of(checkpoint)
-    reading: dict[str, Any] = {name: getattr(options, name) for name in READING}
+    reading = reading_options(options)
     identity = Identity.of(model, checkpoint)
     names: list[str] = []
     patients: list[str] = []

@@ -41,6 +41,10 @@ def main() -> int:
         help="what counts as methylated in bedMethyl; None: what does in the reference (bisulfite: 5mC+5hmC)",
     )  # fmt: skip
     arguments.add_argument(
+        "--manifest", type=Path,
+        help="manifest of the array (Illumina's CSV, or InfiniumAnnotation's TSV), for tables of probes",
+    )  # fmt: skip
+    arguments.add_argument(
         "--tissues", nargs="+", metavar="NAME",
         help="report proportions among these tissues alone: those of the whole model, which is trained for all, over "
         "their sum; nnls_proportion is solved for these alone, as if a sample had no others",

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from methmix.prediction.thinning import predict_thinned
 from methmix.prediction.unknown_component import add_unknown, check_unknown
 from methmix.reference.inputs import data_file
 from methmix.rows import Rows
-from methmix.samples.aligned import READING, chosen_blocks, regions_of
+from methmix.samples.aligned import chosen_blocks, reading_options, regions_of
 from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
 from methmix.training.state import Checkpoint
@@ -61,7 +60,7 @@ def predict_samples(
     threshold = other_threshold(model, options.presence_threshold, panel is not None)
     regions = regions_of(checkpoint)
     paths = [data_file(str(file)) for file in files]
-    reading: dict[str, Any] = {name: getattr(options, name) for name in READING}
+    reading = reading_options(options)
     identity = Identity.of(model, checkpoint)
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)

@@ -1,6 +1,8 @@
 """Samples aligned to the regions of a model, block by block."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from methmix import cli
 from methmix.formats.model_regions import region_set
@@ -10,8 +12,15 @@ from methmix.samples.sample_sheet import Sample
 from methmix.training.state import Checkpoint
 
 _BLOCK = 128
-# Options of commands that say how files are read, as `open_samples` has them.
-READING = ("regions_file", "genome", "zero_based", "modification")
+# Options of commands that say how files are read, as `open_samples` has them; of some the value is a file.
+_READING = ("regions_file", "genome", "zero_based", "modification", "manifest")
+_FILES = ("regions_file", "manifest")
+
+
+def reading_options(options: object) -> dict[str, Any]:
+    """Collect what options, or the section ``prediction`` of a configuration, say of how files are read."""
+    values: dict[str, Any] = {name: getattr(options, name, None) for name in _READING}
+    return values | {name: Path(values[name]) for name in _FILES if values[name] is not None}
 
 
 def regions_of(checkpoint: Checkpoint) -> RegionSet:

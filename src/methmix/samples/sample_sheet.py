@@ -102,8 +102,8 @@ def options(experiment: Experiment) -> list[str]:
     if settings is None:
         return []
     named = {
-        "pseudo_depth", "genome", "regions_file", "modification", "exclude_regions", "control_group", "normals",
-        "presence_threshold", "one_depth",
+        "pseudo_depth", "genome", "regions_file", "modification", "manifest", "exclude_regions", "control_group",
+        "normals", "presence_threshold", "one_depth",
     }  # fmt: skip
     given = settings.model_dump(include=named, exclude_none=True)
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]

@@ -29,7 +29,7 @@ from methmix.normals.panel import FEWEST, Controls, Panel
 from methmix.normals.panel_command import controls_of
 from methmix.normals.panel_making import check_number, panel_of_counts, read_controls
 from methmix.normals.spiked_controls import spiked, thinned
-from methmix.samples.aligned import READING
+from methmix.samples.aligned import reading_options
 from methmix.samples.sample_sheet import read_sheet
 from methmix.shipped import found
 from methmix.spikes.hardships import AMOUNTS as HARD_AMOUNTS
@@ -61,8 +61,7 @@ def run_spikes(options: argparse.Namespace) -> None:
     if checkpoint.arm["arm"] != arms.MAIN or model.profiles is None:
         raise InputError(f"{options.checkpoint}: expected a checkpoint of arm {arms.MAIN} with the backbone reference")
     sheet = controls_of(read_sheet(found(settings.samples)), settings.control_group)
-    reading = argparse.Namespace(**{name: getattr(settings, name) for name in READING},
-                                 pseudo_depth=settings.pseudo_depth)  # fmt: skip
+    reading = argparse.Namespace(**reading_options(settings), pseudo_depth=settings.pseudo_depth)
     controls, _ = read_controls(model, checkpoint, sheet, reading)
     check_number(int(len(controls.names) * (1 - _SPIKED)))
     columns = [place for place, name in enumerate(reference.tissue_names) if name not in experiment.background]

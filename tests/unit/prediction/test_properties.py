@@ -18,7 +18,6 @@ from methmix.models.prediction import predict
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.restrictions import excluded_regions
 from methmix.reference.donors import read_donor_sheet, read_table_donors
-from methmix.samples.aligned import READING
 from methmix.samples.sample_sheet import read_sheet
 from methmix.training.checkpoint import load_model
 
@@ -54,7 +53,7 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 def predicted(loaded, path, sheet=None) -> dict[str, np.ndarray]:
     """Predict a file, or the files of a sheet; the proportions of each sample by its name."""
-    names = ("presence_threshold", "background", "control_group", "one_depth", "exclude_regions", "tissues", *READING)
+    names = ("presence_threshold", "background", "control_group", "one_depth", "exclude_regions", "tissues")
     options = Namespace(unknown=False, explain=False, pseudo_depth=30, **dict.fromkeys(names))
     cohort = predict_samples(*loaded, [path], sheet, options)
     return {result.sample.name: result.prediction.proportions for result in cohort.results}
