@@ -4,7 +4,7 @@ These are chromosome, start (as in the file), position (of the cytosine, from 0)
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,6 @@ from methmix.formats.text import NAME, Columns
 from methmix.formats.text_stream import WHITESPACE
 from methmix.rows import first_true
 
-_CHROMOSOME = ("chromosome", NAME)
-_ANY_STRAND, _STRAND = ("strand", re.compile(r"[+.-]")), ("strand", re.compile(r"[+-]"))
 # Motifs of modkit, ``sequence,offset``, whose modified base is that of a CpG.
 _CPG_MOTIF = "CG,0"
 
@@ -145,90 +143,57 @@ def _pacbio(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     return block.assign(position=block["start"])
 
 
+def _columns(patterns: Mapping[str, re.Pattern[str]], **positions: int) -> Columns:
+    """Describe columns by their names and positions; what has no pattern, and is no percentage, is a whole number."""
+    kinds: dict[str, type | re.Pattern[str]] = {"chromosome": NAME, "code": NAME, "percent": float, **patterns}
+    return {position: (name, kinds.get(name, int)) for name, position in positions.items()}
+
+
+_ANY_STRAND, _STRAND = re.compile(r"[+.-]"), re.compile(r"[+-]")
 COVERAGE = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        3: ("percent", float),
-        4: ("methylated", int),
-        5: ("unmethylated", int),
-    },
+    _columns({}, chromosome=0, start=1, end=2, percent=3, methylated=4, unmethylated=5),
     _coverage,
 )
 BEDMETHYL = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        3: ("code", NAME),
-        2: ("end", int),
-        5: _ANY_STRAND,
-        9: ("depth", int),
-        10: ("percent", float),
-        11: ("methylated", int),
-        12: ("canonical", int),
-        13: ("other", int),
-    },
+    _columns(
+        {"strand": _ANY_STRAND},
+        chromosome=0, start=1, code=3, end=2, strand=5, depth=9, percent=10, methylated=11, canonical=12, other=13,
+    ),
     _bedmethyl,
     WHITESPACE,  # modkit separates the last columns by spaces, depending on its version
-)
+)  # fmt: skip
 BEDMETHYL_OF_ENCODE = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        5: _ANY_STRAND,
-        9: ("depth", int),
-        10: ("percent", float),
-    },
+    _columns({"strand": _ANY_STRAND}, chromosome=0, start=1, end=2, strand=5, depth=9, percent=10),
     _bedmethyl_of_encode,
 )
 CYTOSINE_REPORT = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: _STRAND,
-        3: ("methylated", int),
-        4: ("unmethylated", int),
-        5: ("context", re.compile(r"C(G|pG|HG|HH|N|HN|NN|NG)")),
-    },
+    _columns(
+        {"strand": _STRAND, "context": re.compile(r"C(G|pG|HG|HH|N|HN|NN|NG)")},
+        chromosome=0, start=1, strand=2, methylated=3, unmethylated=4, context=5,
+    ),
     _cytosine_report,
     names_context=True,
-)
+)  # fmt: skip
 ALLC = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: _STRAND,
-        3: ("context", re.compile(r"C[ACGTN]+")),
-        4: ("methylated", int),
-        5: ("depth", int),
-    },
+    _columns(
+        {"strand": _STRAND, "context": re.compile(r"C[ACGTN]+")},
+        chromosome=0, start=1, strand=2, context=3, methylated=4, depth=5,
+    ),
     _allc,
     names_context=True,
-)
+)  # fmt: skip
 CGMAP = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("base", re.compile(r"[CG]")),
-        2: ("start", int),
-        3: ("context", re.compile(r"C[A-Z-]*")),
-        5: ("percent", float),
-        6: ("methylated", int),
-        7: ("depth", int),
-    },
+    _columns(
+        {"base": re.compile(r"[CG]"), "context": re.compile(r"C[A-Z-]*")},
+        chromosome=0, base=1, start=2, context=3, percent=5, methylated=6, depth=7,
+    ),
     _cgmap,
     names_context=True,
-)
+)  # fmt: skip
 PACBIO = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        4: ("type", re.compile(r"[A-Za-z]\w*")),
-        5: ("depth", int),
-        6: ("methylated", int),
-        7: ("unmethylated", int),
-    },
+    _columns(
+        {"type": re.compile(r"[A-Za-z]\w*")},
+        chromosome=0, start=1, end=2, type=4, depth=5, methylated=6, unmethylated=7,
+    ),
     _pacbio,
-)
+)  # fmt: skip

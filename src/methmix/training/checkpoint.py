@@ -5,6 +5,7 @@ reads it.
 """
 
 import hashlib
+import sys
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,6 @@ from methmix.files.reference import digest
 from methmix.files.seal import seal
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
-from methmix.training.canonical import canonical
 from methmix.training.former_versions import present_weights
 from methmix.training.model_folder import read_folder, write_folder
 from methmix.training.soundness import check_finite
@@ -44,7 +44,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             # Into an open file: to a path, torch would write its name too, which is a temporary one.
-            torch.save(canonical(_content(without_costs(checkpoint))), file)
+            torch.save(_canonical(_content(without_costs(checkpoint))), file)
         seal(temporary)
 
 
@@ -55,6 +55,24 @@ def publish_checkpoint(folder: Path, checkpoint: Checkpoint, card: str) -> None:
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"format_version": VERSIONS[-1], **{f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}}
+
+
+def _canonical(content: Any) -> Any:
+    """Rebuild nested dictionaries, lists and tuples, equal texts as one object, tensors on the CPU.
+
+    Pickle writes an object that stands in two places once, and two that are equal twice: without this, a training that
+    was resumed would have other bytes than one that was not.
+    """
+    match content:
+        case dict():
+            return {_canonical(name): _canonical(value) for name, value in content.items()}
+        case list() | tuple():
+            return type(content)(map(_canonical, content))
+        case str():
+            return sys.intern(str(content))
+        case Tensor():
+            return content.detach().cpu()
+    return content
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -324,7 +324,7 @@ _CHECKPOINT: list[tuple[Edit, str]] = [
     (entry("model", _WEIGHT, torch.zeros(2, 49)), "the weights are not those of its sparse model"),
     (entry("model", _WEIGHT, [1.0]), "expected a tensor, found list"),
     (entry("model", _WEIGHT, torch.zeros(2, 48).to_sparse()), "expected a tensor|is damaged or not a checkpoint"),
-    (content(lambda c: c["model"].pop(_WEIGHT) and None), "the weights are not those of its sparse model"),
+    (content(lambda c: c["model"].pop(_WEIGHT) is None), "the weights are not those of its sparse model"),
     (entry("model", {}), "the weights are not those of its sparse model"),
     (entry("arm", "model", "head_size", 40_000), "its configuration has a layer of"),
     (entry("arm", "model", "head_size", 4 * 10**10), "model.head_size: .*less than or equal"),
