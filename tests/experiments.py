@@ -18,7 +18,6 @@ from methmix.config.experiment import Experiment
 from methmix.config.load import load_arm, load_experiment
 from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.mixtures.write import write_mixtures
 from methmix.reference.build import build_reference
@@ -26,6 +25,7 @@ from methmix.reference.fit_variation import variance_sums
 from methmix.reference.simulator import simulate_means
 from methmix.reference.variation import DonorVariation
 from methmix.scores import Scores
+from methmix.tissue_profiles import Profiles
 from methmix.training.loop import Trainer
 from methmix.training.pictures import Pictures
 

@@ -9,15 +9,20 @@ from methmix.errors import InputError
 LIFT = "METHMIX_NO_SIZE_LIMITS"
 
 
+def is_lifted() -> bool:
+    """Whether ``METHMIX_NO_SIZE_LIMITS=1`` in the environment lifts all bounds."""
+    return os.environ.get(LIFT) == "1"
+
+
 def check_size(path: Path, what: str, size: int, most: int, unit: str = "bytes") -> None:
-    """Check a size against its bound, unless ``METHMIX_NO_SIZE_LIMITS=1`` in the environment lifts all bounds.
+    """Check a size against its bound, unless all bounds are lifted.
 
     Parameters
     ----------
     what
         What has that size, for the message.
     """
-    if size > most and os.environ.get(LIFT) != "1":
+    if size > most and not is_lifted():
         raise InputError(
             f"{path}: {what}: {size:,} {unit}, more than the bound of {most:,}",
             f"check the file; {LIFT}=1 in the environment lifts the bound",

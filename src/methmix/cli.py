@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from methmix.errors import REMEDIES, InputError, MethmixError, refused
+from methmix.errors import REMEDIES, MethmixError, refused
 from methmix.memory import keep_freed_memory, peak_memory_mb
+from methmix.outputs import check_output, keep_inputs
 
 Item = TypeVar("Item")
 
@@ -87,22 +88,6 @@ def output_option(
     to.set_defaults(written=(is_file, tuple(files)))
 
 
-def check_output(path: Path, is_file: bool, files: Sequence[str] = ()) -> None:
-    """Make sure, before anything is computed, that a file, or ``files`` of a folder, can be written."""
-    for name in (path,) if is_file else (path / name for name in files):
-        if name.is_dir():
-            remedy = "give another name, or remove the folder"
-            raise InputError(f"{name}: is a folder, expected the name of a file to write", remedy)
-    folder = path.parent if is_file else path
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise InputError(f"{folder}: cannot write here (it is a file, expected a folder)", "give another name")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        remedy = "make it writable, or write elsewhere"
-        raise InputError(f"{folder}: cannot write here (no permission, or mounted read-only)", remedy)
-
-
 def run(
     body: Callable[[argparse.Namespace], int | None],
     arguments: argparse.ArgumentParser,
@@ -125,9 +110,10 @@ def run(
     for other in ("matplotlib", "h5py", "PIL", "tensorboard"):
         logging.getLogger(other).setLevel(logging.WARNING)
     try:
-        if hasattr(options, "written") and options.output:
-            check_output(options.output, *options.written)
-        _keep_inputs(options)
+        if output := getattr(options, "output", None):
+            if hasattr(options, "written"):
+                check_output(output, *options.written)
+            keep_inputs(options, [output])
         code = body(options) or 0
     except (Exception, KeyboardInterrupt) as error:
         if options.verbose:
@@ -156,27 +142,6 @@ def limit_threads() -> None:
             os.environ[name] = str(most)
 
 
-def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse an output that is one of the inputs, by whatever name."""
-    given = {found.resolve(): found for found in inputs}
-    for output in outputs:
-        if output.resolve() in given:
-            raise InputError(
-                f"{output}: is an input ({given[output.resolve()]}) and would be overwritten",
-                "give the output another name or folder",
-            )
-
-
-def _keep_inputs(options: argparse.Namespace) -> None:
-    """Refuse ``--output`` if another option names the same file."""
-    output = getattr(options, "output", None)
-    if not isinstance(output, Path) or not output.is_file():
-        return
-    given = [value for name, value in vars(options).items() if name != "output"]
-    named = [item for value in given for item in (value if isinstance(value, list) else [value])]
-    refuse_overwriting([output], [Path(name) for name in named if isinstance(name, str | Path)])
-
-
 def _peak_memory() -> str:
     own, of_children = peak_memory_mb(), peak_memory_mb(of_children=True)
     # A process that has just been started counts as large as the one that starts it.
@@ -186,6 +151,8 @@ def _peak_memory() -> str:
 
 def _explained(error: BaseException) -> tuple[int, str]:
     """Give the exit code and the message of an error."""
+    first_line = str(error).partition("\n")[0]
+    words = f"{type(error).__name__}: {first_line}"
     match error:
         case MethmixError():
             return error.exit_code, str(error)
@@ -195,23 +162,19 @@ def _explained(error: BaseException) -> tuple[int, str]:
         case PermissionError():
             return 2, f"{error.filename}: permission denied\n  make the directory writable or choose another one"
         case MemoryError() | OSError():
-            return 1, _of_system(error)
+            return 1, words if (number := refused(error)) is None else _of_system(error, number)
         case KeyboardInterrupt():
             return 130, "interrupted"
-    first_line = (str(error).splitlines() or [""])[0]
     # By name, as --help must not wait for torch.
     if type(error).__name__ == "OutOfMemoryError":
         what = ". ".join(first_line.split(". ")[:2]).rstrip(".")
         return 1, f"{what}\n  use a GPU with more free memory"
-    return 1, f"{type(error).__name__}: {first_line}\n  --verbose shows where it happened"
+    return 1, f"{words}\n  --verbose shows where it happened"
 
 
-def _of_system(error: BaseException) -> str:
-    """Word an error of the operating system, which libraries spread over several lines."""
-    number = refused(error)
+def _of_system(error: BaseException, number: int) -> str:
+    """Word an error that comes from this one of the operating system."""
     where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-    if number is None:
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     try:
         where_else = f" (temporary files are in {tempfile.gettempdir()})"
     except OSError:  # without a file handle none can be tried

@@ -37,6 +37,11 @@ class RunError(MethmixError):
     """A failure while running (disk, memory, diverged training); exit code 1."""
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error of a library, which may have many; its type where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def refused(error: BaseException) -> int | None:
     """Find the number of the operating system's error, one of `REMEDIES`, that another one comes from."""
     return next((number for cause in _causes(error) if (number := _number(cause)) in REMEDIES), None)

@@ -46,6 +46,12 @@ def fractions(methylated: npt.NDArray[Any], depth: npt.NDArray[Any]) -> npt.NDAr
     return divided
 
 
+def first_true(marks: npt.ArrayLike) -> int | None:
+    """Give the place of the first entry of one axis that is true, None if none is."""
+    marks = np.asarray(marks, dtype=bool)
+    return int(marks.argmax()) if marks.any() else None
+
+
 def blocks(n: int, size: int) -> list[slice]:
     """Divide ``n`` rows into blocks of at most ``size``, so that memory does not grow with ``n``."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -11,7 +11,6 @@ says what is odd. All else is a failure, and the exit code 1: ``changed`` (numbe
 """
 
 import argparse
-import importlib
 import json
 import logging
 import os
@@ -33,11 +32,11 @@ import numpy as np
 
 from methmix.errors import InputError
 
+from . import fuzz_binary, fuzz_text
 from .mutations import Mutant, Target, mutate
 
 logger = logging.getLogger("methmix")
 
-MODULES = ("fuzz_text", "fuzz_binary")
 # Of processor time, and of address space beyond what is in use before.
 SECONDS, BYTES = 10.0, 2 * 2**30
 FINE = ("equal", "refused", "noted", "other")
@@ -56,16 +55,8 @@ class Outcome(NamedTuple):
 
 
 def targets(names: Sequence[str] = ()) -> list[Target]:
-    """Collect the targets of all modules that there are; ``names`` choose some."""
-    found = []
-    for name in MODULES:
-        try:
-            module = importlib.import_module(f".{name}", __package__)
-        except ModuleNotFoundError as error:
-            if not str(error.name).endswith(name):
-                raise
-            continue
-        found += [Target(*target) for target in module.TARGETS]
+    """Collect the targets of text and of binary files; ``names`` choose some."""
+    found = [Target(*target) for target in (*fuzz_text.TARGETS, *fuzz_binary.TARGETS)]
     return [target for target in found if not names or any(name in target.name for name in names)]
 
 

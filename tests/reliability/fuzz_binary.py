@@ -29,8 +29,10 @@ from methmix.normals.excess import Excess
 from methmix.normals.panel import Panel
 from methmix.normals.panel_file import read_panel, write_panel
 from methmix.reference.pattern_h5 import read_pattern_donors
+from methmix.rows import fractions
 from methmix.sweep.points import Point, read_generation, write_generation
-from methmix.training.checkpoint import load_model, new_checkpoint, publish_checkpoint, save_checkpoint
+from methmix.training.checkpoint import load_model, publish_checkpoint, save_checkpoint
+from methmix.training.state import new_checkpoint
 from methmix.training.validation_facts import ValidationFacts, read_facts, write_facts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,8 +65,6 @@ def write_mixtures_file(path: Path, regions: pd.DataFrame | None = None, n: int 
     rng, reference = np.random.default_rng(2), small_reference()
     depth = rng.poisson(3, (n, _N_REGIONS))
     methylated = rng.binomial(depth, 0.4)
-    methylation = np.full(depth.shape, np.nan, np.float32)
-    np.divide(methylated, depth, out=methylation, where=depth > 0, casting="unsafe")
     proportions = rng.dirichlet(np.ones(3), n).astype(np.float32)
     attributes = {
         "phase": "phase2", "split": "test", "seed": 1, "recipe": "{}", "notes": "[]", "reference_source": "simulated",
@@ -72,7 +72,9 @@ def write_mixtures_file(path: Path, regions: pd.DataFrame | None = None, n: int 
     }  # fmt: skip
     regions = reference.regions if regions is None else regions
     with MixturesWriter.open(path, n, regions, _TISSUES, attributes) as writer:
-        writer.append(methylation, depth, proportions, proportions, [{"seed": row} for row in range(n)])
+        writer.append(
+            fractions(methylated, depth), depth, proportions, proportions, [{"seed": row} for row in range(n)]
+        )
 
 
 def write_panel_file(path: Path) -> None:

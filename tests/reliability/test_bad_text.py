@@ -23,30 +23,37 @@ SECONDS, BYTES = 10, GIGABYTE
 Edit = Callable[[bytes], bytes]
 
 
-def field(line: int, column: int, value: str, separator: bytes = b"\t") -> Edit:
-    """Write another value into a field, counted from 1."""
+def on_line(line: int, change: Edit) -> Edit:
+    """Change a line, counted from 1."""
 
     def edit(content: bytes) -> bytes:
         lines = content.split(b"\n")
-        fields = lines[line - 1].split(separator)
-        fields[column - 1] = value.encode()
-        lines[line - 1] = separator.join(fields)
+        lines[line - 1] = change(lines[line - 1])
         return b"\n".join(lines)
 
     return edit
+
+
+def field(line: int, column: int, value: str, separator: bytes = b"\t") -> Edit:
+    """Write another value into a field, counted from 1."""
+
+    def change(text: bytes) -> bytes:
+        fields = text.split(separator)
+        fields[column - 1] = value.encode()
+        return separator.join(fields)
+
+    return on_line(line, change)
 
 
 def without(line: int, column: int) -> Edit:
     """Remove a field."""
 
-    def edit(content: bytes) -> bytes:
-        lines = content.split(b"\n")
-        fields = lines[line - 1].split(b"\t")
+    def change(text: bytes) -> bytes:
+        fields = text.split(b"\t")
         del fields[column - 1]
-        lines[line - 1] = b"\t".join(fields)
-        return b"\n".join(lines)
+        return b"\t".join(fields)
 
-    return edit
+    return on_line(line, change)
 
 
 def again(line: int) -> Edit:
@@ -72,13 +79,7 @@ def cut(n: int) -> Edit:
 
 def respaced(line: int) -> Edit:
     """Separate a line otherwise than the others."""
-
-    def edit(content: bytes) -> bytes:
-        lines = content.split(b"\n")
-        lines[line - 1] = lines[line - 1].replace(b"\t", b" ")
-        return b"\n".join(lines)
-
-    return edit
+    return on_line(line, lambda text: text.replace(b"\t", b" "))
 
 
 def put(old: str, new: str, n: int = -1) -> Edit:

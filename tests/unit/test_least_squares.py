@@ -6,7 +6,8 @@ import torch
 from experiments import mixed_profiles as made
 from scipy.optimize import minimize
 
-from methmix.least_squares import Profiles, deconvolve, marker_weights
+from methmix.least_squares import deconvolve
+from methmix.tissue_profiles import Profiles, marker_weights
 
 
 def test_proportions_are_not_negative_and_sum_to_one(rng):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from methmix.rows import ChangedRows, blocks
+from methmix.rows import ChangedRows, blocks, first_true
 
 
 def test_rows_are_changed_as_they_are_read():
@@ -16,3 +16,8 @@ def test_rows_are_changed_as_they_are_read():
 def test_blocks_cover_all_rows():
     assert blocks(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert blocks(0, 2) == []
+
+
+def test_the_first_that_is_true_is_found():
+    assert first_true([False, True, True]) == 1
+    assert first_true(np.array([False])) is None and first_true([]) is None

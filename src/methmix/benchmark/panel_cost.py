@@ -2,18 +2,16 @@
 
 import json
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from methmix.benchmark.apart import apart, cpu_seconds, peak_memory
+from methmix.benchmark.apart import apart, peak_memory, timed
 from methmix.config.load import load_arm, load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.atomic import write_text
-from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
@@ -21,6 +19,7 @@ from methmix.normals.panel import Controls, make_panel
 from methmix.prediction.against_normals import beside_panel
 from methmix.rows import blocks
 from methmix.shipped import found
+from methmix.tissue_profiles import Profiles
 
 logger = logging.getLogger("methmix")
 
@@ -59,24 +58,15 @@ def _timed(fraction: float) -> dict[str, Any]:
     def donors(tissue: Any, _: np.random.Generator) -> tuple[Any, Any]:
         return profiles[tissue].double().numpy(), np.ones(len(tissue))
 
-    begun = time.monotonic(), cpu_seconds()
+    times: dict[str, float] = {}
     attributes = {"columns": list(range(1, _N_TISSUES)), "background_composition": [1.0]}
-    panel = make_panel(samples, profiles, tissues, donors, 0.1, rng, attributes)
-    made = time.monotonic(), cpu_seconds()
-    taken = [0.0, 0.0]
+    with timed(times, "making_"):
+        panel = make_panel(samples, profiles, tissues, donors, 0.1, rng, attributes)
     for rows in blocks(_N_SAMPLES, _BLOCK):
         values = _blood(model, rows.stop - rows.start, rng).values()
-        before = time.monotonic(), cpu_seconds()
-        beside_panel(panel, model, predict(model, *values), *values)
-        taken = [so_far + now - then for so_far, now, then in
-                 zip(taken, (time.monotonic(), cpu_seconds()), before, strict=True)]  # fmt: skip
-    return {
-        "making_seconds": made[0] - begun[0],
-        "making_cpu_seconds": made[1] - begun[1],
-        "samples_seconds": taken[0],
-        "samples_cpu_seconds": taken[1],
-        "memory_mib": peak_memory(),
-    }
+        with timed(times, "samples_"):
+            beside_panel(panel, model, predict(model, *values), *values)
+    return {**times, "memory_mib": peak_memory()}
 
 
 def _model(n_regions: int, rng: np.random.Generator) -> Deconvolver:

@@ -7,7 +7,6 @@ import gzip
 import json
 import logging
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pysam
 
-from methmix.benchmark.apart import apart, cpu_seconds, peak_memory
+from methmix.benchmark.apart import apart, peak_memory, timed
 from methmix.config.load import load_experiment
 from methmix.config.sources import SimulatedReference
 from methmix.files.atomic import write_text
@@ -125,10 +124,10 @@ def _timed(files: Sequence[str], regions: RegionSet) -> dict[str, Any]:
 
     The regions are made elsewhere: all CpGs of the genome would be in the peak memory.
     """
-    before, started = cpu_seconds(), time.monotonic()
-    with CountsStore(len(regions), np.int32) as store:
+    times: dict[str, float] = {}
+    with timed(times), CountsStore(len(regions), np.int32) as store:
         request = Request(regions, store)
         for name in files:
             counts = open_file(Path(name), request).load()
             assert counts.found.all()  # made so
-    return {"cpu_seconds": cpu_seconds() - before, "seconds": time.monotonic() - started, "memory_mib": peak_memory()}
+    return {**times, "memory_mib": peak_memory()}

@@ -56,7 +56,7 @@ def load_sweep(path: Path) -> Sweep:
 def check_experiment(content: dict[str, Any], path: Path) -> Experiment:
     """Validate the content of an experiment as Snakemake has it: of the file, with what its command line changes."""
     document = read(path) if found(path).is_file() else Document(path, {})
-    content = read_again(path, content) if document.content else content
+    content = read_again(document, content) if document.content else content
     unchanged = {key for key, value in content.items() if document.content.get(key) == value}
     places = {location: place for location, place in document.places.items() if location[0] in unchanged}
     return _validated(_EXPERIMENT, Document(path, content, places))

@@ -1,11 +1,10 @@
 """The sources of a reference, one section each; ``reference.source`` chooses."""
 
-import os
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from methmix.bounds import LIFT
+from methmix.bounds import LIFT, is_lifted
 from methmix.config.section import DISTINCT, Minority, Section
 
 # A thousand donors in five million regions: 40 GB.
@@ -81,7 +80,7 @@ class SimulatedReference(_Reference):
         if self.n_donors < 3 * n:
             raise ValueError(f"n_donors: {self.n_donors} is too few, {n} tissues need at least {3 * n}")
         counts = self.n_donors * self.n_regions
-        if counts > _MOST_COUNTS and os.environ.get(LIFT) != "1":
+        if counts > _MOST_COUNTS and not is_lifted():
             raise ValueError(
                 f"n_donors: {counts:,} counts of all donors and regions, more than the bound of {_MOST_COUNTS:,}, "
                 f"which {LIFT}=1 in the environment lifts"

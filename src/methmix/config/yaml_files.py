@@ -94,9 +94,8 @@ def read(path: Path) -> Document:
     return Document(path, content, places)
 
 
-def read_again(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Give what Snakemake has read of a file, with some keys changed, as `read` reads it but for these keys."""
-    document = read(path)
+def read_again(document: Document, content: dict[str, Any]) -> dict[str, Any]:
+    """Give what Snakemake has read of a file, with some keys changed, as `read` has read it but for these keys."""
     try:
         theirs = yaml.safe_load(_text(document.path))
     except (yaml.YAMLError, ValueError):

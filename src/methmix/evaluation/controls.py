@@ -20,12 +20,13 @@ from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve, marker_weights
+from methmix.least_squares import deconvolve
 from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
 from methmix.reference.profiles import training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.rows import ChangedRows, blocks
+from methmix.tissue_profiles import Profiles, marker_weights
 from methmix.training.least_squares_choice import with_least_squares
 
 _BLOCK = 100

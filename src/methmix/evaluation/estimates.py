@@ -19,7 +19,8 @@ from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, Prediction, predict
 from methmix.scores import Scores
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_model
+from methmix.training.checkpoint import check_same_data, load_model
+from methmix.training.state import Checkpoint
 
 # Presence thresholds that the trade-off is shown for.
 _THRESHOLDS = (0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from methmix.errors import REMEDIES, InputError, MethmixError, RunError, refused
 from methmix.files.owner import Owner, is_gone, this_process
+from methmix.outputs import refuse_folder
 
 # A name has room for 255 bytes; the beginning of a long one is enough to recognise it.
 _LETTERS = 40
@@ -28,6 +29,8 @@ _PART = re.compile(
 )
 # Longer than a job may last: after this time, what cannot be seen from here is taken for left.
 _LEFT_SECONDS = 14 * 86400.0
+# Folders that a process has swept; one that is forked has another number.
+_swept: set[tuple[int, Path]] = set()
 # Files of `all_or_none`: temporary -> final.
 _waiting: ContextVar[dict[Path, Path] | None] = ContextVar("waiting", default=None)
 
@@ -96,10 +99,7 @@ def create_text(final: Path, text: str) -> bool:
 @contextmanager
 def _beside(final: Path) -> Iterator[Path]:
     """Give an empty file in the folder of ``final``, removed in the end if it has its name and waits for no other."""
-    if final.is_dir():
-        raise InputError(
-            f"{final}: is a folder, expected the name of a file to write", "give another name, or remove the folder"
-        )
+    refuse_folder(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final.parent.resolve())
@@ -163,8 +163,8 @@ def _to_disk(path: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what commands that were killed have left in a folder; looked for once by each process."""
-    if folder not in _swept(os.getpid()):
-        _swept(os.getpid()).add(folder)
+    if (os.getpid(), folder) not in _swept:
+        _swept.add((os.getpid(), folder))
         for path in folder.glob(".*.part"):
             with suppress(OSError):
                 if _is_left(path):
@@ -181,15 +181,9 @@ def _is_left(path: Path) -> bool:
     return time() - path.stat().st_mtime > _LEFT_SECONDS if gone is None else gone
 
 
-# Of each process: one that is forked has another number.
 @cache
 def _me(_process: int) -> Owner:
     return this_process()
-
-
-@cache
-def _swept(_process: int) -> set[Path]:
-    return set()
 
 
 def _mark(owner: Owner) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from methmix.bounds import check_size
-from methmix.errors import InputError
+from methmix.errors import InputError, first_line
 from methmix.files.seal import check_seal
 
 logger = logging.getLogger("methmix")
@@ -143,6 +143,8 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 def read_checkpoint_file(path: Path) -> dict[str, Any]:
     """Read what a file of ``torch.save`` contains, onto the CPU; InputError if it is damaged or no checkpoint."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     sealed = check_seal(path, _REMEDY)
     _check_archive(path, sealed)
     try:
@@ -231,5 +233,5 @@ def _problem(error: ValidationError) -> str:
 
 
 def _no_checkpoint(path: Path, reason: Exception | str) -> InputError:
-    first_line = (str(reason).splitlines() or [type(reason).__name__])[0]
-    return InputError(f"{path}: is damaged or not a checkpoint ({first_line})", _REMEDY)
+    what = reason if isinstance(reason, str) else first_line(reason)
+    return InputError(f"{path}: is damaged or not a checkpoint ({what})", _REMEDY)

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from methmix.errors import InputError
+from methmix.errors import InputError, first_line
 from methmix.files.schema import TEXT, FileSchema, plain
 from methmix.files.seal import check_seal
 
@@ -66,7 +66,7 @@ def _opened(path: Path, schema: FileSchema) -> h5py.File:
                 f"{path}: cannot be locked, though it may be whole ({error})",
                 "its file system grants no locks: set HDF5_USE_FILE_LOCKING=FALSE in the environment",
             ) from None
-        raise InputError(f"{path}: is truncated or not HDF5 ({_first_line(error)})", schema.remedy) from None
+        raise InputError(f"{path}: is truncated or not HDF5 ({first_line(error)})", schema.remedy) from None
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -94,9 +94,5 @@ def readable(path: Path, schema: FileSchema) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        message = f"{path}: cannot be read to its end, it is damaged ({_first_line(error)})"
+        message = f"{path}: cannot be read to its end, it is damaged ({first_line(error)})"
         raise InputError(message, schema.remedy) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -224,25 +224,24 @@ def matched(mixtures: Mixtures, reference: Reference, what: str) -> Mixtures:
     """
     if mixtures.attributes.get("reference_digest") != reference.content_digest:
         raise InputError(f"{what} were made of another reference", "make them again: python -m methmix.mixtures")
-    tissues = places(mixtures.tissue_names, reference.tissue_names, f"{what}: tissues")
+    tissues = _places(mixtures.tissue_names, reference.tissue_names, f"{what}: tissues")
     if tissues is not None:
         of_tissues = {name: getattr(mixtures, name)[:, tissues] for name in ("proportions", "label_proportions")}
         mixtures = replace(mixtures, tissue_names=reference.tissue_names, **of_tissues)
     if mixtures.regions.empty:
         return mixtures
-    regions = places(region_keys(mixtures.regions), region_keys(reference.regions), f"{what}: regions")
+    regions = _places(_coordinates(mixtures.regions), _coordinates(reference.regions), f"{what}: regions")
     if regions is not None:
         methylation, depth = (_columns(values, regions) for values in (mixtures.methylation, mixtures.depth))
         mixtures = replace(mixtures, regions=reference.regions, methylation=methylation, depth=depth)
     return mixtures
 
 
-def region_keys(regions: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Name regions by their coordinates."""
-    return list(zip(*(regions[name].tolist() for name in ("chrom", "start", "end")), strict=True))
+def _coordinates(regions: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(regions[["chrom", "start", "end"]].itertuples(index=False, name=None))
 
 
-def places(found: list[Any], expected: list[Any], what: str) -> npt.NDArray[np.intp] | None:
+def _places(found: list[Any], expected: list[Any], what: str) -> npt.NDArray[np.intp] | None:
     """Give the place of each expected name among those found; None if they stand in the same order."""
     if found == expected:
         return None

@@ -15,7 +15,7 @@ from methmix.errors import InputError
 from methmix.files.hdf5 import open_hdf5, read_dataset, readable
 from methmix.files.new_hdf5 import new_hdf5
 from methmix.files.schema import TEXT, Attribute, Dataset, FileSchema
-from methmix.rows import fractions
+from methmix.rows import first_true, fractions
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -114,9 +114,7 @@ class Reference:
         if (self.composition < 0).any() or not np.allclose(self.composition.sum(axis=1), 1, atol=1e-5):
             raise InputError("reference: composition: expected rows >= 0 that sum to 1")
         for donor, methylated, depth in zip(self.donors, self.methylated, self.depth, strict=True):
-            impossible = (methylated < 0) | (methylated > depth)
-            if impossible.any():
-                region = int(impossible.argmax())
+            if (region := first_true((methylated < 0) | (methylated > depth))) is not None:
                 raise InputError(
                     f"reference: donor {donor}, region {region}: "
                     f"{methylated[region]} methylated of {depth[region]} reads"
@@ -252,8 +250,7 @@ def read_regions(path: Path, file: h5py.File, schema: FileSchema) -> pd.DataFram
     """Read the regions of an open file."""
     columns = [name for name in REGIONS if name in file]
     regions = pd.DataFrame({name.split("/")[1]: read_dataset(path, file, schema, name) for name in columns})
-    if (backwards := (regions["end"] < regions["start"]).to_numpy()).any():
-        row = int(backwards.argmax())
+    if (row := first_true(regions["end"] < regions["start"])) is not None:
         raise InputError(f"{path}: regions: region {row} ends before it begins", schema.remedy)
     return regions
 

@@ -8,10 +8,13 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.formats.beginning import read_beginning
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
-from methmix.formats.text import CORRECT, MISSING, UNREADABLE, open_rows, read_beginning, unreadable
+from methmix.formats.text import MISSING, open_rows
+from methmix.formats.text_errors import CORRECT, UNREADABLE, unreadable
 from methmix.formats.text_stream import WHITESPACE
+from methmix.rows import first_true
 
 logger = logging.getLogger("methmix")
 
@@ -81,10 +84,9 @@ def _rows(path: Path) -> dict[int, list[str]]:
 def check_extent(path: Path, regions: pd.DataFrame) -> None:
     """Refuse empty regions; the index is the line of the file."""
     for start, end in (("start", "end"), ("start_cpg", "end_cpg")):
-        if start in regions and (empty := (regions[end] <= regions[start]).to_numpy()).any():
-            line = regions.index[int(empty.argmax())]
+        if start in regions and (row := first_true(regions[end] <= regions[start])) is not None:
             raise InputError(
-                f"{path}: line {line}: {end} must be larger than {start}",
+                f"{path}: line {regions.index[row]}: {end} must be larger than {start}",
                 "a BED file counts from 0, and the end is the first position after the region: where the file counts "
                 "from 1, subtract 1 from its starts",
             )
@@ -93,9 +95,8 @@ def check_extent(path: Path, regions: pd.DataFrame) -> None:
 def refuse_duplicates(path: Path, regions: pd.DataFrame) -> None:
     """Refuse a second row of a region."""
     names = regions["chrom"].map(bare_chrom)
-    duplicated = regions.assign(chrom=names).duplicated(REGION).to_numpy()
-    if duplicated.any():
-        raise duplicate_region(path, regions, int(duplicated.argmax()))
+    if (row := first_true(regions.assign(chrom=names).duplicated(REGION))) is not None:
+        raise duplicate_region(path, regions, row)
 
 
 def duplicate_region(path: Path, regions: pd.DataFrame, row: int) -> InputError:
@@ -125,10 +126,9 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
             "give a regions file with columns chrom, start, end, start_cpg, end_cpg (wgbstools convert makes them)",
         )
     table = _read_regions(regions_file, [*REGION, *_CPGS], converted=True)
-    wrong = ((table["start_cpg"] < 1) | (table["end_cpg"] < table["start_cpg"])).to_numpy()
-    if wrong.any():
+    if (row := first_true((table["start_cpg"] < 1) | (table["end_cpg"] < table["start_cpg"]))) is not None:
         raise InputError(
-            f"{regions_file}: line {table.index[int(wrong.argmax())]}: expected 1 <= start_cpg <= end_cpg",
+            f"{regions_file}: line {table.index[row]}: expected 1 <= start_cpg <= end_cpg",
             "CpG indices count from 1, and end_cpg is the first CpG after the region",
         )
     region = regions.find(table["chrom"], table["start"], table["end"])
@@ -149,9 +149,7 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
 
 
 def _whole_numbers(path: Path, column: pd.Series) -> Integers:
-    bad = ~column.str.fullmatch("[0-9]{1,10}").to_numpy(dtype=bool)
-    if bad.any():
-        row = int(bad.argmax())
+    if (row := first_true(~column.str.fullmatch("[0-9]{1,10}").to_numpy(dtype=bool))) is not None:
         raise InputError(
             f"{path}: line {column.index[row]}, column {column.name}: expected a whole number >= 0, "
             f"found {column.iloc[row][:40]!r}",

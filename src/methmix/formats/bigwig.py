@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpg_checks import Reading, refuse_other_contexts
 from methmix.formats.cpgs import GAP, summed, windows_of
 from methmix.formats.genomes import bare_chrom, builds
 from methmix.formats.regions import RegionSet
 from methmix.formats.tabix import joined
-from methmix.formats.text import Beginning
-from methmix.rows import blocks
+from methmix.rows import blocks, first_true
 
 _MARKS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 # What the name of a file of methylation has where that of its coverage has the other: those of Roadmap and Blueprint,
@@ -178,8 +178,7 @@ def _matched(contig: str, values: Intervals, reads: Intervals, path: Path, cover
     """Find the coverage, [n], of each interval of methylation, [n, 3]; of more CpGs there may be coverage alone."""
     place = np.searchsorted(reads[:, 0], values[:, 0])
     beside = np.append(reads, [[-1.0, -1.0, 0.0]], axis=0)[place]
-    if (alone := (beside[:, :2] != values[:, :2]).any(axis=1)).any():
-        row = int(alone.argmax())
+    if (row := first_true((beside[:, :2] != values[:, :2]).any(axis=1))) is not None:
         raise InputError(
             f"{path}: {contig}:{values[row, 0]:.0f}-{values[row, 1]:.0f} has methylation, but no value of its own in "
             f"{coverage}",
@@ -212,8 +211,7 @@ def _check_values(contig: str, values: Intervals, depth: Intervals, whole: int, 
         ),
     )
     for wrong, file, what, hint in checks:
-        if wrong.any():
-            row = int(wrong.argmax())
+        if (row := first_true(wrong)) is not None:
             raise InputError(
                 f"{file}: {contig}:{values[row, 0]:.0f}-{values[row, 1]:.0f}: {what} (methylation {values[row, 2]:g}, "
                 f"coverage {depth[row]:g})",

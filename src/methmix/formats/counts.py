@@ -12,9 +12,10 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.bed import cpg_regions
+from methmix.formats.beginning import Beginning
 from methmix.formats.regions import CpgRegions, Modification, RegionSet
 from methmix.formats.store import CountsStore, Pair
-from methmix.formats.text import MOST_OF_NUMBER, Beginning
+from methmix.formats.text import MOST_OF_NUMBER
 
 Duplicates = Literal["error", "deepest", "same", "sum", "mean"]
 

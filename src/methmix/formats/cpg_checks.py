@@ -8,10 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.counts import Request
 from methmix.formats.genomes import Build, bare_chrom, build_of_accession, find_build, long_enough
 from methmix.formats.regions import Integers, RegionSet
-from methmix.formats.text import Beginning
+from methmix.rows import first_true
 
 # Percent are written with few digits, by some programs truncated.
 _PERCENT_TOLERANCE = 1.01
@@ -54,6 +55,11 @@ class Reading:
         """The build of the regions, if it is a known one."""
         return find_build(self.regions.genome)
 
+    @property
+    def counts_5hmc(self) -> bool:
+        """Whether 5hmC counts as methylated, as it does in bisulfite sequencing and EM-seq."""
+        return (self.request.modification or self.regions.modification) == "5mC+5hmC"
+
     def error(self, block: pd.DataFrame, row: int, message: str, hint: str) -> InputError:
         """Make the message about a row of a block, with its place in the file."""
         place = f"{block['chromosome'].iloc[row]}:{block['start'].iloc[row]}"
@@ -67,8 +73,7 @@ def check_counts(reading: Reading, block: pd.DataFrame) -> None:
     Columns: start, methylated, depth and, where the format has it, percent.
     """
     methylated, depth = block["methylated"].to_numpy(), block["depth"].to_numpy()
-    if (impossible := methylated > depth).any():
-        row = int(impossible.argmax())
+    if (row := first_true(methylated > depth)) is not None:
         raise reading.error(
             block,
             row,
@@ -80,8 +85,7 @@ def check_counts(reading: Reading, block: pd.DataFrame) -> None:
     percent = block["percent"].to_numpy()
     # Written so that what is not finite is off.
     off = ~(np.abs(percent * depth - 100.0 * methylated) <= _PERCENT_TOLERANCE * depth) & (depth > 0)
-    if off.any():
-        row = int(off.argmax())
+    if (row := first_true(off)) is not None:
         raise reading.error(
             block,
             row,
@@ -110,8 +114,7 @@ def _why(percent: npt.NDArray[np.float64], methylated: Integers, depth: Integers
 def check_span(reading: Reading, block: pd.DataFrame) -> None:
     """Refuse lines of more than one CpG, in formats that count from 0."""
     span = (block["end"] - block["start"]).to_numpy()
-    if (wrong := (span < 1) | (span > 2)).any():
-        row = int(wrong.argmax())
+    if (row := first_true((span < 1) | (span > 2))) is not None:
         raise reading.error(
             block, row, f"its end is {span[row]} behind its start", "expected single CpGs: end - start is 1 or 2"
         )

@@ -4,7 +4,7 @@ These are chromosome, start (as in the file), position (of the cytosine, from 0)
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,10 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.cpg_checks import Reading, check_counts, check_span, position_offset
-from methmix.formats.text import NAME, WHITESPACE, Columns
+from methmix.formats.text import NAME, Columns
+from methmix.formats.text_stream import WHITESPACE
+from methmix.rows import first_true
 
-_CHROMOSOME = ("chromosome", NAME)
-_ANY_STRAND, _STRAND = ("strand", re.compile(r"[+.-]")), ("strand", re.compile(r"[+-]"))
 # Names of 5mC in lines of bedMethyl, and of modifications of other kinds: letters and ChEBI numbers of SAM tags, words.
 _5MC = {"m", "27551", "5mC"}
 _5HMC = {"h", "76792", "5hmC"}
@@ -54,22 +54,18 @@ def _bedmethyl(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     kept = block[codes.isin(wanted)]
     check_span(reading, kept)
     check_counts(reading, kept)
-    others = (kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"]).to_numpy()
-    if others.any():
-        row = int(others.argmax())
+    if (row := first_true(kept["methylated"] + kept["canonical"] + kept["other"] != kept["depth"])) is not None:
         raise reading.error(
             kept, row, "N_mod + N_canonical + N_other_mod is not N_valid_cov", "are these the columns of modkit pileup?"
         )
-    if _counts_5hmc(reading) and (kept["other"] > 0).any():
+    if not (kept["other"] > 0).any():
+        return _on_plus(kept)
+    if reading.counts_5hmc:
         reading.notes["5hmC is counted as methylated, as bisulfite and EM-seq read it (--modification 5mC+5hmC)"] = None
         kept = kept.assign(methylated=kept["methylated"] + kept["other"])
-    elif (kept["other"] > 0).any():
+    else:
         reading.notes["5hmC is counted as unmethylated (--modification 5mC)"] = None
     return _on_plus(kept)
-
-
-def _counts_5hmc(reading: Reading) -> bool:
-    return (reading.request.modification or reading.regions.modification) == "5mC+5hmC"
 
 
 def _wanted_codes(reading: Reading) -> list[str]:
@@ -84,7 +80,7 @@ def _wanted_codes(reading: Reading) -> list[str]:
             f"{reading.beginning.path}: has lines of code m and of code C",
             "make it again, with or without --combine-mods",
         )
-    if by_code["C"] and not _counts_5hmc(reading):
+    if by_code["C"] and not reading.counts_5hmc:
         raise InputError(
             f"{reading.beginning.path}: has 5mC and 5hmC in one (code C), but 5mC alone is to be counted",
             "make it again by modkit pileup without --combine-mods, or give --modification 5mC+5hmC",
@@ -109,23 +105,21 @@ def _bedmethyl_of_encode(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
     names = set(block["code"].cat.categories)
     reading.codes |= names & _NOT_5MC
     block = block[~block["code"].isin(_NOT_5MC)]
-    if names & _5MC and names & _5HMC and _counts_5hmc(reading):
+    if names & _5MC and names & _5HMC and reading.counts_5hmc:
         raise InputError(
             f"{reading.beginning.path}: has lines of 5mC and of 5hmC, in 11 columns, which do not add up",
             "give the 18 columns of modkit pileup; --modification 5mC counts 5mC alone, 5hmC as unmethylated",
         )
-    if names & _5MC and _counts_5hmc(reading):
+    if names & _5MC and reading.counts_5hmc:
         reading.notes[
             "lines are of 5mC alone: 5hmC, if it was called beside it, is counted as unmethylated; the 18 columns of "
             "modkit pileup have both"
         ] = None
     check_span(reading, block)
     percent = block["percent"].where(block["depth"] > 0, 0)
-    if (wrong := ~percent.between(0, 100).to_numpy()).any():
-        row = int(wrong.argmax())
+    if (row := first_true(~percent.between(0, 100))) is not None:
         raise reading.error(block, row, f"its percentage is {percent.iloc[row]:g}", "expected 0 to 100")
-    if (wrong := ((percent > 0) & (percent * block["depth"] < _HALF_A_READ)).to_numpy()).any():
-        row = int(wrong.argmax())
+    if (row := first_true((percent > 0) & (percent * block["depth"] < _HALF_A_READ))) is not None:
         words = f"its percentage, {percent.iloc[row]:g} of {block['depth'].iloc[row]} reads, is less than one read"
         raise reading.error(block, row, words, "the percentages seem to be fractions 0-1: multiply them by 100")
     methylated = np.rint(block["depth"] * percent / 100).astype(np.int64)
@@ -170,100 +164,67 @@ def _pacbio(reading: Reading, block: pd.DataFrame) -> pd.DataFrame:
             )
         block = block[block["type"] == "Total"]
     check_span(reading, block)
-    unequal = (block["methylated"] + block["unmethylated"] != block["depth"]).to_numpy()
-    if unequal.any():
-        row = int(unequal.argmax())
+    if (row := first_true(block["methylated"] + block["unmethylated"] != block["depth"])) is not None:
         raise reading.error(
             block, row, "its modified and unmodified reads do not add up to its coverage", "is it of pb-CpG-tools?"
         )
     return block.assign(position=block["start"])
 
 
+def _columns(patterns: Mapping[str, re.Pattern[str]], **positions: int) -> Columns:
+    """Describe columns by their names and positions; what has no pattern, and is no percentage, is a whole number."""
+    kinds: dict[str, type | re.Pattern[str]] = {"chromosome": NAME, "code": NAME, "percent": float, **patterns}
+    return {position: (name, kinds.get(name, int)) for name, position in positions.items()}
+
+
+_ANY_STRAND, _STRAND = re.compile(r"[+.-]"), re.compile(r"[+-]")
 COVERAGE = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        3: ("percent", float),
-        4: ("methylated", int),
-        5: ("unmethylated", int),
-    },
+    _columns({}, chromosome=0, start=1, end=2, percent=3, methylated=4, unmethylated=5),
     _coverage,
 )
 BEDMETHYL = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        3: ("code", NAME),
-        2: ("end", int),
-        5: _ANY_STRAND,
-        9: ("depth", int),
-        10: ("percent", float),
-        11: ("methylated", int),
-        12: ("canonical", int),
-        13: ("other", int),
-    },
+    _columns(
+        {"strand": _ANY_STRAND},
+        chromosome=0, start=1, code=3, end=2, strand=5, depth=9, percent=10, methylated=11, canonical=12, other=13,
+    ),
     _bedmethyl,
     WHITESPACE,  # modkit separates the last columns by spaces, depending on its version
-)
+)  # fmt: skip
 BEDMETHYL_OF_ENCODE = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        3: ("code", re.compile(".*")),
-        5: _ANY_STRAND,
-        9: ("depth", int),
-        10: ("percent", float),
-    },
+    _columns(
+        {"strand": _ANY_STRAND, "code": re.compile(".*")},
+        chromosome=0, start=1, end=2, code=3, strand=5, depth=9, percent=10,
+    ),
     _bedmethyl_of_encode,
-)
+)  # fmt: skip
 CYTOSINE_REPORT = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: _STRAND,
-        3: ("methylated", int),
-        4: ("unmethylated", int),
-        5: ("context", re.compile(r"C(G|pG|HG|HH|N|HN|NN|NG)")),
-    },
+    _columns(
+        {"strand": _STRAND, "context": re.compile(r"C(G|pG|HG|HH|N|HN|NN|NG)")},
+        chromosome=0, start=1, strand=2, methylated=3, unmethylated=4, context=5,
+    ),
     _cytosine_report,
     names_context=True,
-)
+)  # fmt: skip
 ALLC = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: _STRAND,
-        3: ("context", re.compile(r"C[ACGTN]+")),
-        4: ("methylated", int),
-        5: ("depth", int),
-    },
+    _columns(
+        {"strand": _STRAND, "context": re.compile(r"C[ACGTN]+")},
+        chromosome=0, start=1, strand=2, context=3, methylated=4, depth=5,
+    ),
     _allc,
     names_context=True,
-)
+)  # fmt: skip
 CGMAP = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("base", re.compile(r"[CG]")),
-        2: ("start", int),
-        3: ("context", re.compile(r"C[A-Z-]*|--")),
-        5: ("percent", float),
-        6: ("methylated", int),
-        7: ("depth", int),
-    },
+    _columns(
+        {"base": re.compile(r"[CG]"), "context": re.compile(r"C[A-Z-]*|--")},
+        chromosome=0, base=1, start=2, context=3, percent=5, methylated=6, depth=7,
+    ),
     _cgmap,
     names_context=True,
-)
+)  # fmt: skip
 PACBIO = CpgLines(
-    {
-        0: _CHROMOSOME,
-        1: ("start", int),
-        2: ("end", int),
-        4: ("type", re.compile(r"[A-Za-z]\w*")),
-        5: ("depth", int),
-        6: ("methylated", int),
-        7: ("unmethylated", int),
-    },
+    _columns(
+        {"type": re.compile(r"[A-Za-z]\w*")},
+        chromosome=0, start=1, end=2, type=4, depth=5, methylated=6, unmethylated=7,
+    ),
     _pacbio,
-)
+)  # fmt: skip

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
 from methmix.formats.cpg_checks import Places, Reading, behind_end, check_density, check_place, refuse_other_contexts
 from methmix.formats.cpg_lines import CpgLines
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import RENAMED, RegionSet, sums_by_region
 from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
-from methmix.formats.text import Beginning, read_rows
+from methmix.formats.text import read_rows
 
 # With more regions than this, reading the whole file is faster than seeking in it; between regions closer than this
 # number of bases, all lines are read.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.bigwig import builds_of_bigwig
 from methmix.formats.counts import Request
 from methmix.formats.cpg_lines import CpgLines
@@ -15,7 +16,7 @@ from methmix.formats.genomes import bare_chrom, build_of_accession, builds
 from methmix.formats.identity import likeness
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import Samples, open_samples
-from methmix.formats.text import Beginning, read_rows
+from methmix.formats.text import read_rows
 from methmix.formats.wgbstools import n_cpgs_of_beta
 
 _MOST_SAMPLES = 10

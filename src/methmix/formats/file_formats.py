@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from methmix.errors import InputError
 from methmix.formats import cpg_lines as lines
+from methmix.formats.beginning import HDF5, Beginning, read_beginning
 from methmix.formats.bigwig import coverage_of, is_bigwig, open_bigwig_pair
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.cpg_lines import CpgLines
@@ -16,16 +17,9 @@ from methmix.formats.mixtures_file import open_mixtures_file
 from methmix.formats.near_misses import near_miss
 from methmix.formats.region_tables import open_beta_table, open_counts_table, open_probe_table
 from methmix.formats.table_headers import is_counts, is_fractions, is_of_cpgs, is_probes
-from methmix.formats.text import (
-    CORRECT,
-    HDF5,
-    WHITESPACE,
-    Beginning,
-    explain_number,
-    is_alike,
-    not_expected,
-    read_beginning,
-)
+from methmix.formats.text import explain_number, is_alike, not_expected
+from methmix.formats.text_errors import CORRECT
+from methmix.formats.text_stream import WHITESPACE
 from methmix.formats.wgbstools import is_beta, open_beta_file, open_pat
 
 

@@ -11,10 +11,12 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.formats.beginning import read_beginning
 from methmix.formats.genomes import bare_chrom, build_name, find_build
 from methmix.formats.regions import Integers
 from methmix.formats.table_headers import probe_name
-from methmix.formats.text import CORRECT, UNREADABLE, read_beginning, unreadable
+from methmix.formats.text_errors import CORRECT, UNREADABLE, unreadable
+from methmix.rows import first_true
 
 # Columns of a manifest: probe, chromosome, position, and what is subtracted from it to count from 0. Illumina gives
 # the cytosine of the plus strand from 1; InfiniumAnnotation (SeSAMe) counts as BED files do.
@@ -124,9 +126,7 @@ def _rows(path: Path) -> tuple[int, pd.DataFrame]:
 def _positions(path: Path, column: pd.Series, header: int) -> pd.Series:
     """Read positions; -1 where there is none."""
     numbers = pd.to_numeric(column, errors="coerce")
-    wrong = (column.notna() & ~((numbers >= 0) & (numbers == numbers.round()))).to_numpy()
-    if wrong.any():
-        row = int(wrong.argmax())
+    if (row := first_true(column.notna() & ~((numbers >= 0) & (numbers == numbers.round())))) is not None:
         raise InputError(
             f"{path}: line {header + 1 + column.index[row]}, column {column.name}: expected a whole number >= 0, found "
             f"{column.iloc[row][:40]!r}",
@@ -145,9 +145,8 @@ def _genome(path: Path, table: pd.DataFrame, places: pd.DataFrame) -> str | None
     genome = f"GRCh{named[0]}" if named[0].isdecimal() else named[0]
     if (build := find_build(genome)) is not None:
         ends = places["chrom"].map(bare_chrom).map(build.lengths)
-        behind = (places["start"] >= ends).to_numpy()
-        if behind.any():
-            probe, place = places.index[int(behind.argmax())], places.iloc[int(behind.argmax())]
+        if (row := first_true(places["start"] >= ends)) is not None:
+            probe, place = places.index[row], places.iloc[row]
             raise InputError(
                 f"{path}: {probe} at {place['chrom']}:{place['start']} is behind the end of the chromosome in {genome}",
                 _HINT,

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from methmix.files.mixtures import SCHEMA, FileRows, check_reads, mixture_ids, open_mixtures
 from methmix.files.reference import read_regions
+from methmix.formats.beginning import Beginning
 from methmix.formats.counts import Counts, OpenedFile, Request
 from methmix.formats.store import Pair
-from methmix.formats.text import Beginning
 
 
 def open_mixtures_file(beginning: Beginning, request: Request) -> OpenedFile:

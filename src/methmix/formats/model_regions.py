@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from methmix.errors import InputError
 from methmix.formats.regions import Measure, Modification, RegionSet
 
 
@@ -26,8 +25,6 @@ def read_model_regions(path: Path) -> tuple[RegionSet, Mapping[str, Any]]:
     """Read the regions of a checkpoint, and all that it has of them; the model is not built."""
     from methmix.files.checkpoint_file import read_checkpoint_file  # torch is heavy, and not needed to read samples
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     content = read_checkpoint_file(path)
     regions, weights = content["regions"], content["model"]
     if "backbone.mean" in weights:  # models of before that was recorded

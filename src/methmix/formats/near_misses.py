@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from methmix.formats.beginning import HDF5, Beginning
 from methmix.formats.bigwig import is_bigwig, methylation_of
 from methmix.formats.table_headers import is_probe, is_reads_of_cpgs
-from methmix.formats.text import HDF5, Beginning
 
 _READS = (
     "count them first. Nanopore and PacBio (tags MM, ML): modkit pileup --cpg --ref GENOME.fa IN.bam OUT.bed; Bismark "

@@ -16,6 +16,7 @@ import pandas as pd
 
 from methmix.errors import InputError
 from methmix.formats.bed import REGION, check_extent, duplicate_region, place_name, refuse_duplicates
+from methmix.formats.beginning import Beginning, read_beginning
 from methmix.formats.counts import Counts, Duplicates, OpenedFile, Request, stored
 from methmix.formats.manifest import Manifest, read_manifest
 from methmix.formats.regions import RENAMED, Integers, RegionSet
@@ -30,7 +31,8 @@ from methmix.formats.table_headers import (
     refuse_no_samples,
 )
 from methmix.formats.table_rows import Values, numbers_of, positions, table_blocks, texts
-from methmix.formats.text import CORRECT, Beginning, read_beginning
+from methmix.formats.text_errors import CORRECT
+from methmix.rows import first_true
 
 _ATLAS_TEXT = ("target", "name", "direction")
 
@@ -149,9 +151,7 @@ def read_atlas(path: Path) -> Counts:
 
     def values(block: pd.DataFrame, line: int) -> Pair:
         direction = block["direction"].to_numpy()
-        wrong = ~np.isin(direction, ["U", "M"])
-        if wrong.any():
-            row = int(wrong.argmax())
+        if (row := first_true(~np.isin(direction, ["U", "M"]))) is not None:
             raise InputError(
                 f"{path}: line {line + row}, column direction: expected U or M, found {direction[row]!r}", CORRECT
             )
@@ -175,8 +175,8 @@ def _aligned(table: _Table, request: Request) -> Counts:
         example = example or place_name(places, 0)
         found, region = _matched(table, regions, places)
         again = (n_rows[region] > 0) | pd.Series(region).duplicated().to_numpy()
-        if request.duplicates == "error" and again.any():
-            raise duplicate_region(table.beginning.path, places.iloc[found], int(again.argmax()))
+        if request.duplicates == "error" and (row := first_true(again)) is not None:
+            raise duplicate_region(table.beginning.path, places.iloc[found], row)
         n_rows += np.bincount(region, minlength=len(regions))
         renamed = renamed or bool((own_chrom[region] != chrom[found]).any())
         mapped = store.mapped(rows)

@@ -10,7 +10,9 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
-from methmix.formats.text import UNREADABLE, Beginning, first_duplicate, open_rows, read_beginning, unreadable
+from methmix.formats.beginning import Beginning, read_beginning
+from methmix.formats.text import first_duplicate, open_rows
+from methmix.formats.text_errors import UNREADABLE, unreadable
 
 logger = logging.getLogger("methmix")
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import Integers
 from methmix.formats.tabix_index import check_index
-from methmix.formats.text import Beginning, Columns, read_rows
+from methmix.formats.text import Columns, read_rows
 
 if TYPE_CHECKING:
     import pysam

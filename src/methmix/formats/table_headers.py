@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from methmix.errors import InputError
-from methmix.formats.text import Beginning, first_duplicate
+from methmix.formats.beginning import Beginning
+from methmix.formats.text import first_duplicate
 
 COUNTS_COORDINATES = ("CHROM", "START", "END")
 BETA_COORDINATES = ("chr", "start", "end")

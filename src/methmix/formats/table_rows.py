@@ -11,8 +11,11 @@ import pandas as pd
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.formats.beginning import Beginning
 from methmix.formats.regions import Integers
-from methmix.formats.text import CORRECT, MISSING, UNREADABLE, WHOLE, Beginning, explain_number, open_rows, unreadable
+from methmix.formats.text import MISSING, WHOLE, explain_number, open_rows
+from methmix.formats.text_errors import CORRECT, UNREADABLE, unreadable
+from methmix.rows import first_true
 
 _VALUES_PER_BLOCK = 8_000_000
 # Twice 500,000 regions of 1,000 samples.
@@ -42,8 +45,8 @@ def table_blocks(beginning: Beginning, header: list[str], places: list[str]) -> 
         ):
             for block in blocks:
                 n_values += block.size
-                if not header[-1] and (filled := block.iloc[:, -1].notna() & (block.iloc[:, -1] != "")).any():
-                    row = int(filled.to_numpy().argmax())
+                filled = block.iloc[:, -1].notna() & (block.iloc[:, -1] != "")
+                if not header[-1] and (row := first_true(filled)) is not None:
                     raise InputError(
                         f"{path}: line {line + row}, column {len(header)} has a value but no name", "name the column"
                     )
@@ -60,8 +63,7 @@ def table_blocks(beginning: Beginning, header: list[str], places: list[str]) -> 
 def texts(path: Path, column: pd.Series, line: int) -> Sequence[str]:
     """Read names of chromosomes or probes, of which none may be empty."""
     names: pd.Series = column.fillna("NA").astype(str).str.strip()
-    if (names == "").any():
-        row = int((names == "").to_numpy().argmax())
+    if (row := first_true(names == "")) is not None:
         raise InputError(
             f"{path}: line {line + row}, column {column.name}: expected a name, found nothing",
             "complete or remove the line",
@@ -75,8 +77,7 @@ def positions(path: Path, column: pd.Series, line: int) -> Integers:
     bad = ~text.str.strip().str.fullmatch(WHOLE).to_numpy(dtype=bool)
     numbers = pd.to_numeric(text.where(~bad, "0")).to_numpy(dtype=np.float64)
     bad |= (numbers != np.floor(numbers)) | (numbers >= 2**31)
-    if bad.any():
-        row = int(bad.argmax())
+    if (row := first_true(bad)) is not None:
         place, found = f"{path}: line {line + row}, column {column.name}", text.iloc[row]
         message = f"{place}: expected a whole number >= 0, found {found[:40]!r}"
         raise InputError(message, explain_number(found) or CORRECT)

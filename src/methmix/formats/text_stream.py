@@ -16,6 +16,7 @@ import numpy as np
 
 from methmix.bounds import check_size
 from methmix.errors import InputError
+from methmix.rows import first_true
 
 MOST_BYTES_OF_LINE = 2**24
 # Real tables are packed 4 to 50 times smaller; bombs 150 to 1000 times. It is looked at for each so many bytes.
@@ -142,9 +143,7 @@ class CheckedText(io.RawIOBase):
                     n_columns[row] = len(next(csv.reader([line], delimiter=self._layout.separator)))
         if self._n_columns is None and is_row.any():
             self._n_columns = int(n_columns[is_row.argmax()])
-        wrong = is_row & (n_columns != (self._n_columns or 0))
-        if wrong.any():
-            first = int(wrong.argmax())
+        if (first := first_true(is_row & (n_columns != (self._n_columns or 0)))) is not None:
             line = lines[starts[first] : ends[first]].decode(errors="replace")
             what = "header" if self._layout.n_columns else "first row"
             words = f"has {n_columns[first]} columns, the {what} has {self._n_columns}"

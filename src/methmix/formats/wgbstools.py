@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from methmix.errors import InputError
+from methmix.formats.beginning import BETA_ENDINGS, Beginning
 from methmix.formats.counts import Counts, OpenedFile, Request, one_sample
 from methmix.formats.genomes import bare_chrom, builds, find_build
 from methmix.formats.regions import CpgRegions, Integers, Intervals, expand, sums_by_region
 from methmix.formats.store import Pair
 from methmix.formats.tabix import Windows, fetched_rows, first_rows, has_index
-from methmix.formats.text import BETA_ENDINGS, NAME, Beginning, Columns, read_rows
+from methmix.formats.text import NAME, Columns, read_rows
+from methmix.rows import first_true
 
 # A fragment is informative about a region if it shows the state of this many of its CpGs, and counts as
 # unmethylated if at most this proportion of them is methylated (Loyfer et al. 2023, doi:10.1038/s41586-022-05580-6).
@@ -89,9 +91,7 @@ def _beta_counts(path: Path, regions: CpgRegions) -> Pair:
     pairs = np.memmap(path, dtype=f"<u{BETA_ENDINGS[path.suffix]}", mode="r").reshape(-1, 2)
     region, cpg = expand(regions.start - 1, regions.end - regions.start)
     reads = np.asarray(pairs[cpg])
-    impossible = reads[:, 0] > reads[:, 1]
-    if impossible.any():
-        row = int(np.argmax(impossible))
+    if (row := first_true(reads[:, 0] > reads[:, 1])) is not None:
         raise InputError(
             f"{path}: CpG {cpg[row] + 1}: {reads[row, 0]} methylated of {reads[row, 1]} reads", "is it a .beta file?"
         )
@@ -248,8 +248,6 @@ class _Counter:
 
     def _check_chromosomes(self, names: pd.Series, fragment: Integers, region: Integers) -> None:
         bare = np.array([bare_chrom(name) for name in names.cat.categories], dtype=object)
-        differ = bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region]
-        if differ.any():
-            pair = int(np.argmax(differ))
+        if (pair := first_true(bare[names.cat.codes.to_numpy()][fragment] != self._chrom[region])) is not None:
             cpg, expected = self._regions.start[region[pair]], self._chrom[region[pair]]
             raise _other_chromosome(self._path, int(cpg), names.iloc[fragment[pair]], expected)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from methmix.least_squares import Profiles
 from methmix.models.ranks import current_shard, total
+from methmix.tissue_profiles import Profiles
 
 
 class Features(NamedTuple):

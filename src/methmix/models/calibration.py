@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegression, QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
-from methmix.least_squares import Profiles
 from methmix.models.deconvolver import Deconvolver, circumstances, conditions, with_background
 from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.intervals import STRATA, strata
+from methmix.tissue_profiles import Profiles
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
 _FITTING = 0.99

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from methmix.contributions import Decomposition
-from methmix.least_squares import Profiles
 from methmix.models.backbone import Features
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
 from methmix.models.intervals import STRATA, strata
 from methmix.models.losses import weighted
 from methmix.models.prediction import Prediction
+from methmix.tissue_profiles import Profiles
 
 # Least proportion of a tissue that is the background of the others.
 BACKGROUND = 0.5

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from methmix.config.arm import ReferenceBackboneSettings
 from methmix.contributions import Decomposition
-from methmix.least_squares import Profiles, Solution, deconvolve, regress, similarity
+from methmix.least_squares import Solution, deconvolve, regress
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
+from methmix.tissue_profiles import Profiles, similarity
 
 # Least proportion of a tissue before its correction, which multiplies it.
 _LEAST = 0.003

@@ -3,12 +3,12 @@
 import torch
 
 from methmix.config.arm import INTERVAL_WEIGHT, ArmSettings, MlpSettings, OriginalLossSettings, SparseArm
-from methmix.least_squares import Profiles
 from methmix.models.backbone import MlpBackbone
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.heads import Backbone, SigmoidHead, TwoStageHead
 from methmix.models.losses import TERMS
 from methmix.models.reference_backbone import ReferenceBackbone
+from methmix.tissue_profiles import Profiles
 
 
 def build_model(arm: ArmSettings, profiles: torch.Tensor, seed: int, tissues: Profiles | None = None) -> Deconvolver:

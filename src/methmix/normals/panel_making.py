@@ -13,7 +13,6 @@ import torch
 from methmix import provenance, seeds
 from methmix.errors import InputError
 from methmix.formats.samples import SampleBlock, open_samples
-from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import draw_donors
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, predict
@@ -23,8 +22,10 @@ from methmix.reference.inputs import data_file
 from methmix.samples.aligned import chosen_blocks, reading_options, regions_of
 from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
+from methmix.tissue_profiles import Profiles
 from methmix.training.batches import plan_donors
-from methmix.training.checkpoint import Checkpoint, weights_digest
+from methmix.training.checkpoint import weights_digest
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 

@@ -8,8 +8,9 @@ from methmix import metrics
 from methmix.config.arm import ArmSettings, ReferenceBackboneSettings
 from methmix.files.reference import SPLITS, Reference
 from methmix.prediction.statement import STATEMENT
-from methmix.training.checkpoint import Checkpoint, arm_of, donors
+from methmix.training.checkpoint import arm_of
 from methmix.training.record import BORROWED
+from methmix.training.state import Checkpoint, donors
 
 # What a card has of the record of the training.
 _RECORD = ("n_parameters", "warm_start", "device", "commit")

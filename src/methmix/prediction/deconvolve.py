@@ -31,7 +31,7 @@ from methmix.rows import Rows
 from methmix.samples.aligned import chosen_blocks, reading_options, regions_of
 from methmix.samples.sample_identity import Identity
 from methmix.samples.sample_sheet import Sample, in_file
-from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
@@ -52,8 +52,8 @@ def predict_samples(
 
     ``options`` are those of the command: ``unknown`` for `add_unknown`, ``presence_threshold`` for `predict_at`,
     ``explain`` (None: up to `MOST_SAMPLES`) and ``background`` for `explain`, ``control_group`` and ``one_depth`` for
-    `predict_thinned`, the others for `open_samples`. With a panel of normals, samples are
-    compared with its controls.
+    `predict_thinned`, ``exclude_regions`` for `excluded_regions`, ``tissues`` for `nnls_among`, the others for
+    `open_samples`. With a panel of normals, samples are compared with its controls.
     """
     if options.unknown:
         check_unknown(model, checkpoint.tissue_names)
@@ -64,13 +64,13 @@ def predict_samples(
     identity = Identity.of(model, checkpoint)
     # What can be refused is refused now: to read all files may take minutes.
     check_files(paths, regions, **reading)
-    excluded = excluded_regions(getattr(options, "exclude_regions", None), regions)
+    excluded = excluded_regions(options.exclude_regions, regions)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold, panel), panel=panel)
     cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
     own = own_threshold(model) if panel is None else None
     cohort.presence_threshold = own if threshold is None else threshold
     at_threshold = partial(_predicted, model, threshold=threshold, panel=panel)
-    asked = getattr(options, "tissues", None) or checkpoint.tissue_names
+    asked = options.tissues or checkpoint.tissue_names
     kept = [number for number, name in enumerate(checkpoint.tissue_names) if name in asked]
     of_samples = partial(predict_block, model, threshold=threshold, kept=kept)
     with CountsStore(len(regions)) as poor_fits, CountsStore(len(regions)) as counts:

@@ -27,9 +27,7 @@ MOST_SAMPLES = 50
 N_SHOWN = 10
 # Tissues that are explained where no background is named.
 _LEADING = 4
-# Left out of the regions that a tissue is recognised by. In real plasma, of which reads of a tumour's mean profile
-# replaced 5 or 10 %, 0 to 9 % of the calls of that tumour lose half of their proportion; of the calls of tumours in
-# controls 60 %. With 5 % of all regions it would be most of either.
+# Proportion of the regions that a tissue is recognised by (`_n_regions`) that is left out.
 STRONGEST = 0.05
 _FALLS_TO = 0.5
 FAR = 3.0

@@ -5,14 +5,13 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import torch
 
-from methmix import cli
 from methmix.errors import InputError
 from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.reference import read_reference
@@ -20,12 +19,13 @@ from methmix.models.deconvolver import Deconvolver
 from methmix.normals.panel import FEWEST, Panel
 from methmix.normals.panel_file import check_panel, read_panel, write_panel
 from methmix.normals.panel_making import model_attributes, panel_of_sheet
+from methmix.outputs import check_output, keep_inputs
 from methmix.prediction.card import card_text, model_card
 from methmix.prediction.confounding import compare_and_check
 from methmix.prediction.deconvolve import predict_samples
 from methmix.prediction.group_comparison import check_groups
 from methmix.prediction.huggingface import readme
-from methmix.prediction.multiqc import multiqc_files
+from methmix.prediction.multiqc import GENERAL, PROPORTIONS, multiqc_files
 from methmix.prediction.output import record_of, render, table, wide
 from methmix.prediction.patient_page import page_names, patient_folder, patient_pages
 from methmix.prediction.restrictions import among_tissues, check_tissues
@@ -35,13 +35,16 @@ from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.shipped import found
-from methmix.training.checkpoint import Checkpoint, check_same_data, load_model, publish_checkpoint
+from methmix.training.checkpoint import check_same_data, load_model, publish_checkpoint
 from methmix.training.model_folder import WEIGHTS_FILE
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
 # What --normals may say instead of naming a file.
 FROM_CONTROLS, NO_PANEL = "controls", "none"
+# How the file of a panel that is made of the controls ends.
+_PANEL = "_normals.h5"
 
 
 def describe(options: argparse.Namespace) -> None:
@@ -64,7 +67,7 @@ def predict_and_write(options: argparse.Namespace) -> None:
     outputs = [options.output.with_suffix(suffix) for suffix in (".csv", ".json", ".html")]
     outputs.append(options.output.with_name(f"{options.output.stem}_wide.csv"))
     for path in outputs:
-        cli.check_output(path, is_file=True)
+        check_output(path, is_file=True)
     if options.threads:
         torch.set_num_threads(options.threads)
     model, checkpoint = load_model(options.checkpoint)
@@ -76,7 +79,8 @@ def predict_and_write(options: argparse.Namespace) -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory(prefix="methmix.") as temporary:
         files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, Path(temporary))
-        _keep_inputs(options, outputs, files)
+        beside = (options.output.with_name(f"{options.output.stem}{end}") for end in (_PANEL, PROPORTIONS, GENERAL))
+        keep_inputs(options, [*outputs, *beside], map(found, files))
         panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
         cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
     among_tissues(cohort, options.tissues)
@@ -102,15 +106,6 @@ def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
     for ending, content in multiqc_files(record).items():
         path = csv_file.with_name(f"{csv_file.stem}{ending}")
         write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _keep_inputs(options: argparse.Namespace, outputs: Sequence[Path], files: Sequence[Path]) -> None:
-    """Refuse outputs that would overwrite what is read."""
-    names = [options.checkpoint, options.sheet, options.reference, options.regions_file, options.exclude_regions]
-    named = [Path(name) for name in (*names, options.manifest, options.normals) if name]
-    ends = ("_normals.h5", "_mqc.json", "_general_stats_mqc.json")
-    further = [options.output.with_name(f"{options.output.stem}{end}") for end in ends]
-    cli.refuse_overwriting([*outputs, *further], [*named, *(found(file) for file in files)])
 
 
 def _only(folder: Path, names: Iterable[str]) -> None:
@@ -159,7 +154,7 @@ def _panel_of_controls(
     if asked == NO_PANEL or not controls or (asked is None and not possible):
         return None
     panel = panel_of_sheet(model, checkpoint, controls, options.background, options)
-    path = options.output.with_name(f"{options.output.stem}_normals.h5")
+    path = options.output.with_name(f"{options.output.stem}{_PANEL}")
     write_panel(path, panel)
     return read_panel(path)
 

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from methmix.files.reference import Reference
-from methmix.least_squares import deconvolve, similarity
+from methmix.least_squares import deconvolve
 from methmix.reference.profiles import DonorSums
 from methmix.reference.variation import MAXIMUM_ADMIXTURE, DonorVariation
+from methmix.tissue_profiles import similarity
 
 Array = npt.NDArray[np.float64]
 

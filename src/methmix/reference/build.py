@@ -31,6 +31,7 @@ from methmix.reference.profiles import select_markers
 from methmix.reference.simulator import simulate_donors
 from methmix.reference.split import check_given_split, split_donors
 from methmix.reference.uxm_atlas import read_atlas_donors
+from methmix.rows import first_true
 
 logger = logging.getLogger("methmix")
 
@@ -120,10 +121,9 @@ def _composition(donors: DonorCounts, tissues: list[str], order: list[int]) -> n
 
 
 def _check_observed(reference: Reference) -> None:
-    silent = (reference.depth > 0).sum(axis=1) == 0
-    if silent.any():
+    if (row := first_true((reference.depth > 0).sum(axis=1) == 0)) is not None:
         raise InputError(
-            f"reference: donor {reference.donors[int(np.argmax(silent))]} has no reads in any region",
+            f"reference: donor {reference.donors[row]} has no reads in any region",
             "remove the donor, or count its reads over these regions",
         )
     tissues = np.array(reference.tissues)

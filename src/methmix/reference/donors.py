@@ -20,6 +20,7 @@ from methmix.formats.sheet_tables import read_sheet_table
 from methmix.formats.text import first_duplicate
 from methmix.reference.inputs import data_file
 from methmix.reference.variation import DrawnDonors
+from methmix.rows import first_true
 
 logger = logging.getLogger("methmix")
 
@@ -119,9 +120,7 @@ def read_donor_sheet(sheet: Path, *further: str) -> pd.DataFrame:
             "give each donor its own name; replicates of one person are one donor",
         )
     for column in ("donor", "tissue", *further):
-        empty = (content[column] == "").to_numpy()
-        if empty.any():
-            row = int(np.argmax(empty))
+        if (row := first_true(content[column] == "")) is not None:
             whose = f"donor {donors[row]} has no {column}" if donors[row] else "the donor has no name"
             raise InputError(
                 f"{sheet}: line {content.index[row]}: {whose}",

@@ -22,9 +22,10 @@ from methmix.files.hdf5 import open_hdf5, readable
 from methmix.files.schema import Dataset, FileSchema
 from methmix.formats.bed import read_bed
 from methmix.formats.sheet_tables import read_sheet_table
-from methmix.formats.text import CORRECT
+from methmix.formats.text_errors import CORRECT
 from methmix.reference.donors import DonorCounts
 from methmix.reference.inputs import data_file
+from methmix.rows import first_true
 
 _COLUMNS = ("sample_name", "tissue_top_level", "aug_version", "is_synthetic", "original_sample")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -137,8 +138,8 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     synthetic = table["is_synthetic"].str.lower().map(_TRUTH)
     refuse(synthetic.isna(), "is_synthetic: expected True or False")
     differ = table.groupby("original_sample")["tissue_top_level"].transform("nunique") > 1
-    if differ.any():
-        name = table["original_sample"].iloc[int(np.argmax(differ))]
+    if (row := first_true(differ)) is not None:
+        name = table["original_sample"].iloc[row]
         raise InputError(
             f"{path}: samples of original_sample {name} are of different tissues",
             "copies of a sample are of the same tissue: correct the metadata",

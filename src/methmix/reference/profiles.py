@@ -11,8 +11,9 @@ from torch import Tensor
 
 from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve, marker_weights
+from methmix.least_squares import deconvolve
 from methmix.reference.variation import DonorVariation
+from methmix.tissue_profiles import Profiles, marker_weights
 
 Array = npt.NDArray[np.float64]
 

@@ -12,8 +12,8 @@ adds to how its donors differ.
 import torch
 from torch import Tensor
 
-from methmix.least_squares import Profiles
 from methmix.reference.profiles import DonorSums
+from methmix.tissue_profiles import Profiles
 
 _RANGE = (0.004, 0.996)
 # Variances on the logit scale that the estimation begins with, from tissues alike to tissues in opposite states.

@@ -9,7 +9,7 @@ from methmix.formats.model_regions import region_set
 from methmix.formats.regions import RegionSet
 from methmix.formats.samples import SampleBlock, Samples
 from methmix.samples.sample_sheet import Sample
-from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 _BLOCK = 128
 # Options of commands that say how files are read, as `open_samples` has them; of some the value is a file.

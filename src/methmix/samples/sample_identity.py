@@ -10,7 +10,7 @@ from methmix.formats.identity import LEAST_CORRELATION, least_correlation, liken
 from methmix.formats.samples import SampleBlock
 from methmix.models.deconvolver import Deconvolver
 from methmix.nnls import normalise, weighted_nnls
-from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 
 @dataclass(frozen=True)

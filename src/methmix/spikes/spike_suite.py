@@ -37,7 +37,7 @@ from methmix.spikes.hardships import HARDSHIPS, averaged, hardship
 from methmix.spikes.spike_methods import CLASSICAL, WITH_PANEL, Method, crossfitted, methods_without_panel, with_panel
 from methmix.spikes.spike_scores import SPIKES, Asked, spikes_table, summary
 from methmix.spikes.spikes_page import spikes_page
-from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 

@@ -23,7 +23,6 @@ from methmix.config.arm import ArmSettings, ReferenceBackboneSettings, TrainingS
 from methmix.config.experiment import Experiment
 from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import DonorPlan, draw_donors
 from methmix.mixtures.reads import normal_deviates
 from methmix.mixtures.sampler import DonorSource, MixedDonors, MixtureBatch, MixtureSampler
@@ -31,6 +30,7 @@ from methmix.reference.admixture import Admixture, admixture_of
 from methmix.reference.profiles import DonorSums
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.reference.variation import DRAWN_SIZE, MAXIMUM_ADMIXTURE
+from methmix.tissue_profiles import Profiles
 
 # How often a tissue with several donors has a drawn one: few donors would be memorised.
 _DRAWN = 0.5

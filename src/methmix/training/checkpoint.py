@@ -1,13 +1,12 @@
 """Checkpoints: a model with everything that is needed to use it elsewhere, to resume its training or to start another.
 
 A checkpoint is a dictionary of tensors, numbers, strings and lists, so that ``torch.load(weights_only=True)``
-reads it. The random state needs no place in it: each step derives its own streams from its number.
+reads it.
 """
 
 import hashlib
-import logging
-from collections import Counter
-from dataclasses import dataclass, field, fields
+import sys
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,113 +19,18 @@ from methmix.config.load import arm_of_record
 from methmix.errors import InputError
 from methmix.files.atomic import atomic_path
 from methmix.files.checkpoint_file import VERSIONS, read_checkpoint_file
-from methmix.files.reference import CPG_COLUMNS, SPLITS, Reference, digest
+from methmix.files.reference import digest
 from methmix.files.seal import seal
-from methmix.formats.identity import least_correlation
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.registry import build_model
-from methmix.training.canonical import canonical
 from methmix.training.former_versions import present_weights
 from methmix.training.model_folder import read_folder, write_folder
 from methmix.training.soundness import check_finite
+from methmix.training.state import Checkpoint
 from methmix.training.training_costs import add_costs, without_costs, write_costs
-
-logger = logging.getLogger("methmix")
 
 _OTHER_VERSION = "it was written by another version of methmix, or changed: train again"
 _OTHER_DATA = "use the checkpoint that was trained on this reference, or train again"
-
-
-@dataclass
-class Checkpoint:
-    """State of a training: its configuration and data, where it stands, and its record.
-
-    Parameters
-    ----------
-    tissue_names
-        Order of the outputs.
-    regions
-        ``chrom`` (list of str), ``start``, ``end`` and, where the reference has them, ``start_cpg`` and ``end_cpg``
-        (int64 tensors): order of the inputs. Further ``measure`` and ``modification`` (str), and, to recognise samples
-        of another genome build, ``mean_methylation`` of all tissues (tensor) and ``least_correlation`` with it.
-    reference_digest
-        Digest of tissues and regions: data that the model can be used on.
-    identity
-        Digests of what determines the weights; a training is resumed only where all are the same.
-    model, optimiser
-        State dictionaries; the latter empty in ``checkpoint_best.pt``, which is for use, not for resuming.
-    epoch_sums
-        Sums of the unfinished epoch's training losses.
-    best
-        Validation metrics of the best epoch so far, and what its calibration rests on.
-    record
-        Where, how long and with what this was trained.
-    """
-
-    arm: dict[str, Any]
-    seed: int
-    tissue_names: list[str]
-    regions: dict[str, Any]
-    genome: str
-    reference_digest: str
-    identity: dict[str, str]
-    model: dict[str, Tensor]
-    optimiser: dict[str, Any]
-    step: int = 0
-    epoch_sums: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Any] = field(default_factory=dict)
-    finished: bool = False
-    record: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def measure(self) -> str:
-        """What is counted in a region: ``cpg``, single calls; ``fragment``, whole reads."""
-        return str(self.regions.get("measure", "cpg"))
-
-    @property
-    def modification(self) -> str:
-        """What counts as methylated in the reference: ``5mC+5hmC`` (bisulfite, EM-seq) or ``5mC``."""
-        return str(self.regions.get("modification", "5mC+5hmC"))
-
-    @property
-    def region_names(self) -> list[str]:
-        """``chrom:start-end`` of each region."""
-        columns = (self.regions["chrom"], self.regions["start"].tolist(), self.regions["end"].tolist())
-        return [f"{chrom}:{start}-{end}" for chrom, start, end in zip(*columns, strict=True)]
-
-
-def new_checkpoint(
-    arm: ArmSettings, seed: int, reference: Reference, identity: dict[str, str], record: dict[str, Any]
-) -> Checkpoint:
-    """Make the state of a training before its first step."""
-    columns = [name for name in ("start", "end", *CPG_COLUMNS) if name in reference.regions]
-    profiles = reference.complete_profiles("train")
-    return Checkpoint(
-        arm=arm.model_dump(mode="json"),
-        seed=seed,
-        tissue_names=reference.tissue_names,
-        regions={
-            "chrom": [str(name) for name in reference.regions["chrom"]],
-            **{name: torch.tensor(reference.regions[name].to_numpy(), dtype=torch.int64) for name in columns},
-            "measure": reference.measure,
-            "modification": reference.modification,
-            "mean_methylation": torch.from_numpy(profiles.mean(axis=0)).float(),
-            "least_correlation": least_correlation(profiles),
-        },
-        genome=str(reference.attributes.get("genome", "unknown")),
-        reference_digest=reference.digest,
-        identity=identity,
-        model={},
-        optimiser={},
-        record=record,
-    )
-
-
-def donors(reference: Reference) -> dict[str, list[int]]:
-    """Count the donors of each tissue in train, validation and test."""
-    pairs = Counter(zip(reference.tissues, reference.split, strict=True))
-    return {tissue: [pairs[tissue, split] for split in SPLITS] for tissue in reference.tissue_names}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -140,7 +44,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             # Into an open file: to a path, torch would write its name too, which is a temporary one.
-            torch.save(canonical(_content(without_costs(checkpoint))), file)
+            torch.save(_canonical(_content(without_costs(checkpoint))), file)
         seal(temporary)
 
 
@@ -153,12 +57,28 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"format_version": VERSIONS[-1], **{f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}}
 
 
+def _canonical(content: Any) -> Any:
+    """Rebuild nested dictionaries, lists and tuples, equal texts as one object, tensors on the CPU.
+
+    Pickle writes an object that stands in two places once, and two that are equal twice: without this, a training that
+    was resumed would have other bytes than one that was not.
+    """
+    match content:
+        case dict():
+            return {_canonical(name): _canonical(value) for name, value in content.items()}
+        case list() | tuple():
+            return type(content)(map(_canonical, content))
+        case str():
+            return sys.intern(str(content))
+        case Tensor():
+            return content.detach().cpu()
+    return content
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint, file or folder, onto the CPU; InputError if it is missing, damaged or of another version."""
     if path.is_dir():
         return _checked(path, read_folder(path))
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint", "it is made by python -m methmix.training")
     checkpoint = _checked(path, read_checkpoint_file(path))
     add_costs(path, checkpoint)
     return checkpoint
@@ -246,91 +166,9 @@ def check_same_data(
         raise InputError(message, _OTHER_DATA)
 
 
-@dataclass(frozen=True)
-class WarmStart:
-    """Weights to start with, buffers included, their digest, and the checkpoint that they are of."""
-
-    path: Path
-    weights: dict[str, Tensor]
-    digest: str
-
-
-def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
-    """Read the best weights of the phase that ``training.warm_start`` of an arm names: from easy mixtures to hard ones.
-
-    InputError unless they are of a finished training of that phase, the same arm, model and reference. Other donors are
-    refused too: a model of the backbone ``reference`` would bring their profiles.
-    """
-    phase = arm.training.warm_start
-    train_first = f"train the {arm.arm} arm of {phase} first"
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint, with which training.warm_start begins", train_first)
-    found = load_checkpoint(path)
-    for what, of_start, expected in (("phase", found.arm["phase"], phase), ("arm", found.arm["arm"], arm.arm)):
-        if of_start != expected:
-            raise InputError(
-                f"{path}: is a checkpoint of {what} {of_start}, expected {expected}",
-                "a training starts from the same arm in the phase that training.warm_start names",
-            )
-    own, other = (of.model.model_dump(mode="json") for of in (arm, arm_of(found)))
-    # What is chosen from the donors need not be the same in both phases.
-    stated = [key for key in sorted(own | other) if own.get(key) != "auto"]
-    if differing := [key for key in stated if own.get(key) != other.get(key)]:
-        differences = ", ".join(f"model.{key} {other.get(key)} there, {own.get(key)} here" for key in differing)
-        raise InputError(f"{path}: is of another model: {differences}", "give both phases the same model")
-    check_same_data(path, found, reference.tissue_names, reference.digest, "the reference")
-    if found.identity["reference"] != reference.content_digest:
-        raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
-    if not found.finished:
-        raise InputError(f"{path}: that training is not finished", train_first)
-    return WarmStart(path, found.model, weights_digest(found.model))
-
-
 def weights_digest(weights: dict[str, Tensor]) -> str:
     """Digest the weights of a model, buffers included (16 hexadecimal digits)."""
     made = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
     return made.hexdigest()[:16]
-
-
-def last_checkpoint(folder: Path) -> Path:
-    """Where the state of a training is saved at the end of an epoch, about every minute, and when it is stopped."""
-    return folder / "checkpoints" / "checkpoint_last.pt"
-
-
-def best_checkpoint(folder: Path) -> Path:
-    """Where the model of the best epoch is saved."""
-    return folder / "checkpoints" / "checkpoint_best.pt"
-
-
-def resumable(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
-    """Read the state to resume from, if its identity is this one; a run that cannot be resumed is set aside."""
-    path = last_checkpoint(folder)
-    if not path.is_file():
-        return None
-    try:
-        found = load_checkpoint(path)
-    except InputError as error:
-        reason = str(error)
-    else:
-        if differs := [name for name, value in identity.items() if found.identity.get(name) != value]:
-            reason = f"it is another training, of other {', '.join(differs)}"
-        elif found.best and not best_checkpoint(folder).is_file():
-            reason = "its checkpoint_best.pt is missing"
-        else:
-            return found
-    _set_aside(folder, reason)
-    return None
-
-
-def _set_aside(folder: Path, reason: str) -> None:
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.replaced-{number}")).exists():
-        number += 1
-    aside.mkdir(parents=True)
-    for part in ("checkpoints", "logs"):
-        if (folder / part).exists():
-            (folder / part).rename(aside / part)
-    message = "the training in %s cannot be resumed: %s; it is kept in %s, and training starts anew"
-    logger.warning(message, folder, reason, aside)

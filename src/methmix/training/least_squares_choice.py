@@ -37,13 +37,14 @@ from methmix.config.experiment import Experiment
 from methmix.config.phases import Phase
 from methmix.cuts import Array, choose_cut, cut
 from methmix.files.reference import Reference
-from methmix.least_squares import Profiles, deconvolve
+from methmix.least_squares import deconvolve
 from methmix.mixtures.recipes import draw_proportions
 from methmix.mixtures.sampler import MixedDonors, MixtureBatch, MixtureSampler
 from methmix.nnls import normalise
 from methmix.reference.profiles import DonorSums, training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.rows import blocks
+from methmix.tissue_profiles import Profiles
 
 logger = logging.getLogger("methmix")
 

@@ -3,7 +3,6 @@
 import logging
 import math
 import platform
-import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -35,16 +34,7 @@ from methmix.reference.profiles import training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.scores import Scores
 from methmix.training.batches import Batch, Episodes, is_shrunken, training_batches
-from methmix.training.checkpoint import (
-    Checkpoint,
-    WarmStart,
-    best_checkpoint,
-    last_checkpoint,
-    load_checkpoint,
-    new_checkpoint,
-    resumable,
-    save_checkpoint,
-)
+from methmix.training.checkpoint import load_checkpoint
 from methmix.training.job import STOPPED, SlurmJob, StopSignal, Usage
 from methmix.training.least_squares_choice import with_least_squares
 from methmix.training.lock import RunLock
@@ -52,16 +42,18 @@ from methmix.training.monitor import Monitor, Validation, matching_mixtures
 from methmix.training.parallel import Ranks
 from methmix.training.pictures import Pictures
 from methmix.training.record import BORROWED, identity_of, log_kept, record_of, write_record
-from methmix.training.soundness import failed_row, gone_wrong, not_finite_values, restore
+from methmix.training.run_folder import restore, resumable
+from methmix.training.saves import Saves
+from methmix.training.soundness import failed_row, gone_wrong, not_finite_values
+from methmix.training.state import Checkpoint, new_checkpoint
 from methmix.training.step import TrainingStep, learning_rate, training_step
 from methmix.training.validation_facts import facts_of
+from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
 
 # Steps on a GPU after which it is waited for, to see whether one has gone wrong.
 _LOOKED_AT = 100
-# The state of a large model takes longer to write than a GPU needs for an epoch.
-_SECONDS_BETWEEN_SAVES = 60.0
 
 
 class Trainer:
@@ -85,12 +77,11 @@ class Trainer:
     ) -> None:
         validation = matching_mixtures(validation, reference, arm.phase)
         self.experiment, self.folder, self.device = experiment, folder, device
-        self.last_checkpoint, self.best_checkpoint = last_checkpoint(folder), best_checkpoint(folder)
         self._reference, self._mixtures = reference, validation
         self._ranks, self._job, self._start = ranks, job, start
         self._lock, self._stop = RunLock(folder, job), StopSignal()
-        self._unsaved_best: Checkpoint | None = None
-        self._saved = -math.inf
+        self._saves = Saves(folder, self._lock)
+        self.last_checkpoint, self.best_checkpoint = self._saves.last, self._saves.best
         settings = arm.training
         self._shard = shard(settings.batch_size, ranks.rank, ranks.n_ranks)
         self._donors = training_donors(reference, arm.model.purify_donors, device)
@@ -160,7 +151,8 @@ class Trainer:
             for step in steps:
                 self.train_step(step, self.batches.batch(step, self._shard.rows))
                 state.step = step + 1
-                self._check_steps(monitor, now=self.device.type == "cpu" or state.step % _LOOKED_AT == 0)
+                if self.device.type == "cpu" or state.step % _LOOKED_AT == 0:
+                    self._check_steps(monitor)
                 if state.step % self.arm.training.steps_per_epoch == 0:
                     self._end_epoch(usage, monitor)
                     if state.finished:
@@ -203,8 +195,8 @@ class Trainer:
     def _step(self) -> TrainingStep:
         """What does a step; made when the ranks are joined and have the state to start with."""
         begun = self.state.epoch_sums if self._ranks.first else {}  # those of all ranks
-        self._first_step = self.state.step
-        return training_step(self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device, begun)
+        parts = self.arm, self.model, self.optimiser, self._shard, self._ranks, self.device
+        return training_step(*parts, begun, self.state.step)
 
     def _end_epoch(self, usage: Usage, monitor: Monitor | None) -> None:
         """Validate, decide whether the model is better and whether training ends, save and report."""
@@ -257,19 +249,19 @@ class Trainer:
             self._fail(monitor, sums, f"by step {self.state.step}, {name or 'the training loss'} is not finite")
         return sums
 
-    def _check_steps(self, monitor: Monitor | None, now: bool = True) -> None:
+    def _check_steps(self, monitor: Monitor | None) -> None:
         """End the training if a step has gone wrong."""
-        if now and (number := self._step.first_wrong):
-            self.state.step = self._first_step + number
+        if number := self._step.first_wrong:
+            self.state.step = number
             sums = self._ranks.summed(self._step.take_sums())
-            self._fail(monitor, sums, f"in step {self.state.step}, the loss or a weight is not finite")
+            self._fail(monitor, sums, f"in step {number}, the loss or a weight is not finite")
 
     def _fail(self, monitor: Monitor | None, found: dict[str, float], what: str) -> NoReturn:
         """End a training that has gone wrong: with its log, and the model of the best epoch, which may be unsaved."""
         row = failed_row(self.state.step, self.arm.training.steps_per_epoch, found)
         if monitor:
             monitor.epoch([*self.state.history, row])
-            self._save_best()
+            self._saves.write_best()
         raise gone_wrong(what, row, self.arm.training.learning_rate, self.last_checkpoint)
 
     def _stop_here(self, stop: Signals, usage: Usage, monitor: Monitor | None) -> None:
@@ -290,25 +282,16 @@ class Trainer:
         if improved:
             # What goes on changing is copied; what a training was resumed with is not for use.
             kept: dict[str, Any] = {"history": list(state.history), "record": dict(state.record), "optimiser": {}}
-            self._unsaved_best = replace(state, model=self._weights(), **kept)
+            self._saves.keep_best(replace(state, model=self._weights(), **kept))
         if state.finished:
-            self._save_best()
-            self._save(self.best_checkpoint, self._calibrated())
-        elif time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
-            return
-        self._save_state()
+            self._saves.write_best()
+            self._saves.keep_best(self._calibrated())
+        if state.finished or self._saves.are_due:
+            self._save_state()
 
     def _save_state(self) -> None:
-        """Save what the training resumes from; last, so that one that is stopped before is not taken for finished."""
-        self._save_best()
-        optimiser = self.optimiser.state_dict()
-        self._save(self.last_checkpoint, replace(self.state, model=self.model.state_dict(), optimiser=optimiser))
-        self._saved = time.monotonic()
-
-    def _save_best(self) -> None:
-        if self._unsaved_best:
-            self._save(self.best_checkpoint, self._unsaved_best)
-            self._unsaved_best = None
+        weights, optimiser = self.model.state_dict(), self.optimiser.state_dict()
+        self._saves.write_state(replace(self.state, model=weights, optimiser=optimiser))
 
     def _calibrated(self) -> Checkpoint:
         """Calibrate the model of the best epoch."""
@@ -328,11 +311,6 @@ class Trainer:
     def _weights(self) -> dict[str, Tensor]:
         """Copy the weights, on the device of the model."""
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-
-    def _save(self, path: Path, checkpoint: Checkpoint) -> None:
-        self._lock.check()
-        weights = {name: tensor.detach().cpu() for name, tensor in checkpoint.model.items()}
-        save_checkpoint(path, replace(checkpoint, model=weights))
 
     def _resume(self) -> None:
         """Load the state in the run folder, if it is of this training; or the weights to start with."""

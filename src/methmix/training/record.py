@@ -20,9 +20,10 @@ from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
 from methmix.models.deconvolver import Deconvolver, n_parameters
 from methmix.rows import blocks
-from methmix.training.checkpoint import Checkpoint, WarmStart, donors
 from methmix.training.job import SlurmJob
 from methmix.training.parallel import Ranks
+from methmix.training.state import Checkpoint, donors
+from methmix.training.warm_start import WarmStart
 
 logger = logging.getLogger("methmix")
 

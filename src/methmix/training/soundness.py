@@ -3,17 +3,13 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch import is_tensor, nn
-from torch.optim import Optimizer
+from torch import is_tensor
 
-from methmix.errors import InputError, RunError
+from methmix.errors import RunError
 from methmix.files.checkpoint_file import not_finite
-from methmix.training.parallel import Ranks
-
-if TYPE_CHECKING:
-    from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 
 def not_finite_values(row: Mapping[str, Any]) -> list[str]:
@@ -25,7 +21,7 @@ def not_finite_values(row: Mapping[str, Any]) -> list[str]:
     return [name for name, v in measured.items() if not name.endswith("accuracy") and not math.isfinite(v)]
 
 
-def check_finite(path: Path, checkpoint: "Checkpoint") -> None:
+def check_finite(path: Path, checkpoint: Checkpoint) -> None:
     """Check that weights, buffers, state of the optimiser, losses and values of the best epoch are finite."""
     of_optimiser = checkpoint.optimiser.get("state", {}).values()
     tensors = [checkpoint.model, *({k: v for k, v in state.items() if is_tensor(v)} for state in of_optimiser)]
@@ -54,19 +50,3 @@ def gone_wrong(what: str, row: Mapping[str, Any], learning_rate: float, last: Pa
         f"the training has gone wrong in epoch {row['epoch']}: {what}",
         f"lower training.learning_rate (now {learning_rate:g}), or look for extreme values in the reference; {kept}",
     )
-
-
-def restore(path: Path, found: "Checkpoint", model: nn.Module, optimiser: Optimizer, ranks: Ranks) -> None:
-    """Load the state of a checkpoint, the file ``path``, into a model and its optimiser; the same on all ranks."""
-    if found.step != ranks.of_first(found.step):
-        raise RunError(
-            f"{path}: rank {ranks.rank} sees another file than rank 0",
-            "the nodes do not see the same files; results must be on a shared file system",
-        )
-    try:
-        model.load_state_dict(found.model)
-        optimiser.load_state_dict(found.optimiser)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        message = f"{path}: cannot be resumed: {first_line}"
-        raise InputError(message, "remove the folder of the run, and train again") from None

@@ -50,6 +50,8 @@ class TrainingStep:
     ----------
     begun
         Sums of the losses to go on from, by name; what is missing is 0.
+    done
+        Number of steps before these.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class TrainingStep:
         ranks: Ranks,
         device: torch.device,
         begun: Mapping[str, float],
+        done: int,
     ) -> None:
         self._arm, self._model, self._optimiser, self._device = arm, model, optimiser, device
         self._shard, self._n_ranks = shard, ranks.n_ranks
@@ -71,7 +74,7 @@ class TrainingStep:
         running = (b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var")))
         self._state: list[Tensor] = [*model.parameters(), *running]
         # Number of the step, from 1 on, and of the first one that went wrong, 0 for none.
-        self._number, self._first_wrong = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
+        self._number, self._first_wrong = (torch.tensor(number, device=device) for number in (done, 0))
 
     def __call__(self, batch: Batch, rate: float, seed: int) -> None:
         """Do one step at a learning rate; dropout draws from the stream of the seed."""
@@ -194,6 +197,7 @@ def training_step(
     ranks: Ranks,
     device: torch.device,
     begun: Mapping[str, float],
+    done: int,
 ) -> TrainingStep:
     """Make the form of a step that suits a device; ``METHMIX_CUDA_GRAPHS=0`` in the environment keeps it eager.
 
@@ -201,7 +205,7 @@ def training_step(
     """
     wanted = os.environ.get(_GRAPHS) != "0"
     form = CapturedStep if device.type == "cuda" and ranks.n_ranks == 1 and wanted else TrainingStep
-    return form(arm, model, optimiser, shard, ranks, device, begun)
+    return form(arm, model, optimiser, shard, ranks, device, begun, done)
 
 
 def _mixed_precision(arm: ArmSettings, device: torch.device) -> torch.autocast:

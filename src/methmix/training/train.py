@@ -20,10 +20,11 @@ from methmix.files.mixtures import Mixtures, read_mixtures
 from methmix.files.reference import Reference, read_reference
 from methmix.mixtures.sampler import MixtureSampler
 from methmix.reference.build import build_reference
-from methmix.training.checkpoint import best_checkpoint, read_start
 from methmix.training.job import slurm_job
 from methmix.training.loop import Trainer
 from methmix.training.parallel import Ranks, torchrun
+from methmix.training.run_folder import best_checkpoint
+from methmix.training.warm_start import read_start
 
 logger = logging.getLogger("methmix")
 

@@ -5,13 +5,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from methmix.files.atomic import write_text
 from methmix.training.job import Usage
-
-if TYPE_CHECKING:
-    from methmix.training.checkpoint import Checkpoint
+from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
@@ -22,14 +20,14 @@ _OF_RECORD = (*Usage.names, "host", "slurm")
 _OF_ROW = ("seconds", "slurm_job_id", "node")
 
 
-def write_costs(folder: Path, checkpoint: "Checkpoint") -> None:
+def write_costs(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the costs of a training so far beside its checkpoints in ``folder``."""
     epochs = [{"epoch": row["epoch"], **_only(row, _OF_ROW)} for row in checkpoint.history]
     content = {"record": _only(checkpoint.record, _OF_RECORD), "epochs": epochs}
     write_text(folder / _FILE, json.dumps(content, indent=1) + "\n")
 
 
-def without_costs(checkpoint: "Checkpoint") -> "Checkpoint":
+def without_costs(checkpoint: Checkpoint) -> Checkpoint:
     """Give a checkpoint without its costs, as it is saved."""
     return replace(
         checkpoint,
@@ -39,7 +37,7 @@ def without_costs(checkpoint: "Checkpoint") -> "Checkpoint":
     )
 
 
-def add_costs(path: Path, checkpoint: "Checkpoint") -> None:
+def add_costs(path: Path, checkpoint: Checkpoint) -> None:
     """Add the costs, if they lie beside the file of a checkpoint; they determine no result."""
     costs = path.parent / _FILE
     try:

@@ -35,34 +35,38 @@ def messages(package: Path) -> list[Message]:
     Left out are those that consist of values alone, such as the notes that a warning repeats.
     """
     trees = {path: ast.parse(path.read_text()) for path in sorted(package.rglob("*.py"))}
-    # A name means the same everywhere, or is that of one module.
-    constants = {name: value for tree in trees.values() for name, value in _assigned(tree.body) if name.isupper()}
-    calls = _calls(trees.values())
+    own = {path: dict(_assigned(tree.body)) for path, tree in trees.items()}
+    # A public name means the same everywhere.
+    public = {n: value for names in own.values() for n, value in names.items() if n.isupper() and n[0] != "_"}
+    constants = {path: public | names for path, names in own.items()}
+    calls = _calls((tree, constants[path]) for path, tree in trees.items())
     found: dict[tuple[str, ...], Message] = {}
     for path, tree in trees.items():
         folder = path.relative_to(package).parent.name
-        for message in _Module(tree, folder, constants, calls).messages():
+        for message in _Module(tree, folder, constants[path], calls).messages():
             if re.search("[a-z]", re.sub("<[^<>]*>", "", message.text)):
                 found.setdefault((folder, message.exit_code, message.text, message.remedy), message)
     return [*found.values()]
 
 
-def _calls(trees: Iterable[ast.Module]) -> dict[str, list[ast.Call]]:
-    """Collect all calls by the name of the function."""
+def _calls(trees: Iterable[tuple[ast.Module, Names]]) -> dict[str, list[tuple[ast.Call, Names]]]:
+    """Collect all calls by the name of the function, each with what the names of its module stand for."""
     found = defaultdict(list)
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        match node:
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-                found[name].append(node)
+    for tree, constants in trees:
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                    found[name].append((node, constants))
     return found
 
 
 class _Module:
     """The syntax tree of a module, and what its names stand for."""
 
-    def __init__(self, tree: ast.Module, package: str, constants: Names, calls: dict[str, list[ast.Call]]) -> None:
-        self._tree, self._package, self._calls = tree, package, calls
-        self._constants = constants | dict(_assigned(tree.body))
+    def __init__(
+        self, tree: ast.Module, package: str, constants: Names, calls: dict[str, list[tuple[ast.Call, Names]]]
+    ) -> None:
+        self._tree, self._package, self._constants, self._calls = tree, package, constants, calls
         functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("_")]
         # Of functions that only give a text.
         self._texts = {
@@ -80,7 +84,7 @@ class _Module:
         if isinstance(node, ast.FunctionDef):
             local = {**local, **dict(_assigned(ast.walk(node)))}
             # One that others call with parts of a message has one message for each.
-            passed = [given for call in self._calls.get(node.name, []) if (given := self._passed(node, call))]
+            passed = [given for call in self._calls.get(node.name, []) if (given := _passed(node, *call))]
             for given in passed:
                 yield from self._of_children(node, purpose, {**local, **given})
             if passed:
@@ -92,15 +96,6 @@ class _Module:
     def _of_children(self, node: ast.AST, purpose: str, local: Names) -> Iterator[Message]:
         for child in ast.iter_child_nodes(node):
             yield from self._within(child, purpose, local)
-
-    def _passed(self, function: ast.FunctionDef, call: ast.Call) -> Names:
-        """Give the texts that a call passes to a function, by parameter."""
-        names = [parameter.arg for parameter in function.args.args if parameter.arg not in ("self", "cls")]
-        given = dict(zip(names, call.args, strict=False)) | {word.arg: word.value for word in call.keywords if word.arg}
-        values = {name: self._constants.get(value.id, value) if isinstance(value, ast.Name) else value
-                  for name, value in given.items()}  # fmt: skip
-        # A single word is a name rather than a part of a message.
-        return {name: value for name, value in values.items() if _is_text(value) and " " in ast.unparse(value)}
 
     def _message(self, call: ast.Call, purpose: str, local: Names) -> Message | None:
         """Give the message that a call emits, if it does."""
@@ -153,6 +148,16 @@ class _Module:
         return f"<{_label(node)}>"
 
 
+def _passed(function: ast.FunctionDef, call: ast.Call, constants: Names) -> Names:
+    """Give the texts that a call passes to a function, by parameter."""
+    names = [parameter.arg for parameter in function.args.args if parameter.arg not in ("self", "cls")]
+    given = dict(zip(names, call.args, strict=False)) | {word.arg: word.value for word in call.keywords if word.arg}
+    values = {name: constants.get(value.id, value) if isinstance(value, ast.Name) else value
+              for name, value in given.items()}  # fmt: skip
+    # A single word is a name rather than a part of a message.
+    return {name: value for name, value in values.items() if _is_text(value) and " " in ast.unparse(value)}
+
+
 def _is_text(node: ast.expr) -> bool:
     """Whether an expression has a text in it that can be read without running it."""
     match node:
@@ -167,7 +172,10 @@ def _assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
     """Yield the names that are assigned to, and their values; of parallel assignments, one by one."""
     for node in nodes:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
                 yield name, value
             case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
                 for target, value in zip(targets, values, strict=False):

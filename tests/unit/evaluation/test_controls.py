@@ -10,10 +10,10 @@ from methmix.arms import ARMS, names
 from methmix.evaluation import controls
 from methmix.evaluation.controls import Context
 from methmix.evaluation.likelihood import maximum_likelihood
-from methmix.least_squares import marker_weights
 from methmix.models.registry import build_model
 from methmix.nnls import normalise
 from methmix.scores import Scores
+from methmix.tissue_profiles import marker_weights
 from methmix.training.least_squares_choice import with_least_squares
 
 

@@ -21,7 +21,7 @@ GONE = 2**22 - 3  # a number that no process has, as the largest one is seldom r
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Sweep a folder again in each test."""
-    atomic._swept.cache_clear()
+    atomic._swept.clear()
 
 
 def part(folder: Path, process: int = GONE, started: float = 1.0, host: str | None = None, job: str = "") -> Path:
@@ -61,7 +61,7 @@ def test_what_cannot_be_seen_from_here_is_swept_when_it_is_old(tmp_path):
     foreign.write_text("of an earlier version")
     write_text(tmp_path / "a", "")
     assert elsewhere.exists() and foreign.exists()
-    atomic._swept.cache_clear()
+    atomic._swept.clear()
     for path in (elsewhere, foreign):
         os.utime(path, (1, 1))
     write_text(tmp_path / "a", "")

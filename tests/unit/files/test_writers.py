@@ -23,7 +23,7 @@ ALLOWED = {
     ("training/record.py", "FileHandler"),
     ("training/monitor.py", "SummaryWriter"),
     # A run that cannot be resumed is set aside as it is.
-    ("training/checkpoint.py", "rename"),
+    ("training/run_folder.py", "rename"),
     # Below a temporary folder.
     ("prediction/sample_files.py", "open"), ("prediction/sample_files.py", "copyfileobj"),
     ("benchmark/reading_speed.py", "*"),

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from methmix.formats.__main__ import main
-from methmix.training.checkpoint import Checkpoint, save_checkpoint
+from methmix.training.checkpoint import save_checkpoint
+from methmix.training.state import Checkpoint
 
 COV = "".join(
     f"chr1\t{at}\t{at}\t{100 * (at % 3 == 0)}\t{5 * (at % 3 == 0)}\t{5 * (at % 3 > 0)}\n" for at in range(1, 3000, 7)

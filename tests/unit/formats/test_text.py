@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from methmix.formats.text import Beginning
+from methmix.formats.beginning import Beginning
 
 
 def test_sample_names():

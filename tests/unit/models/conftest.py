@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from methmix.least_squares import Profiles
+from methmix.tissue_profiles import Profiles
 
 N_TISSUES, N_REGIONS = 5, 40
 

@@ -1,5 +1,6 @@
 """A batch divided over processes trains as one process does on the whole."""
 
+import multiprocessing
 import os
 from contextlib import nullcontext
 from datetime import timedelta
@@ -143,7 +144,9 @@ def compute(rank: int, n_ranks: int) -> dict[str, Any]:
 def folder(tmp_path_factory) -> Path:
     """Give the folder where the processes have saved what they found."""
     folder = tmp_path_factory.mktemp("ranks")
-    torch.multiprocessing.spawn(work, (str(folder),), nprocs=N_RANKS[-1])
+    # What takes long to import is imported once.
+    multiprocessing.set_forkserver_preload(["torch", "methmix.training.loop"])
+    torch.multiprocessing.start_processes(work, (str(folder),), nprocs=N_RANKS[-1], start_method="forkserver")
     return folder
 
 

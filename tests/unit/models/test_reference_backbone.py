@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from experiments import tiny_arm
 
-from methmix.least_squares import Profiles
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
+from methmix.tissue_profiles import Profiles
 
 
 def test_without_errors_in_variables_profiles_count_as_exact(tissues, reads):

@@ -53,7 +53,7 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 def predicted(loaded, path, sheet=None) -> dict[str, np.ndarray]:
     """Predict a file, or the files of a sheet; the proportions of each sample by its name."""
-    names = ("presence_threshold", "background", "control_group", "one_depth", "genome", "regions_file")
+    names = ("presence_threshold", "background", "control_group", "one_depth", "exclude_regions", "tissues")
     options = Namespace(unknown=False, explain=False, pseudo_depth=30, **dict.fromkeys(names))
     cohort = predict_samples(*loaded, [path], sheet, options)
     return {result.sample.name: result.prediction.proportions for result in cohort.results}

@@ -5,10 +5,10 @@ import pytest
 import torch
 from experiments import KNOWN_VARIATION, drawn_donors, tiny_reference
 
-from methmix.least_squares import Profiles
 from methmix.reference.profiles import DonorSums, training_donors
 from methmix.reference.shrinkage import ShrunkenProfiles
 from methmix.reference.simulator import simulate_means
+from methmix.tissue_profiles import Profiles
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from scipy import stats
 
 from methmix import seeds
 from methmix.files.reference import Reference, mean_of_observed
-from methmix.least_squares import Profiles
 from methmix.mixtures.drawn_donors import draw_donors
 from methmix.mixtures.sampler import MixtureBatch
 from methmix.models.prediction import predict
@@ -20,6 +19,7 @@ from methmix.models.registry import build_model
 from methmix.reference.admixture import Admixture
 from methmix.reference.profiles import DonorSums, SpreadFunction, purified, training_donors, training_profiles
 from methmix.reference.variation import DonorVariation
+from methmix.tissue_profiles import Profiles
 from methmix.training.batches import Episodes, _hide, _sizes, plan_donors, training_batches
 
 

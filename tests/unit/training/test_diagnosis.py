@@ -14,12 +14,13 @@ from methmix.config.load import to_yaml
 from methmix.errors import InputError, RunError
 from methmix.training import course
 from methmix.training.__main__ import main
-from methmix.training.checkpoint import WarmStart, load_checkpoint
+from methmix.training.checkpoint import load_checkpoint
 from methmix.training.diagnosis import diagnose, read_course
 from methmix.training.loop import Trainer
 from methmix.training.monitor import Monitor
 from methmix.training.pictures import Pictures
 from methmix.training.validation_facts import read_facts
+from methmix.training.warm_start import WarmStart
 
 SHORT = {"training.batch_size": 25, "training.mixtures_per_epoch": 250, "training.epochs": 3, "model.dropout": 0.0}
 

@@ -200,7 +200,7 @@ def test_which_steps_are_captured(monkeypatch, device, n_ranks, asked, form):
     if asked is not None:
         monkeypatch.setenv("METHMIX_CUDA_GRAPHS", asked)
     ranks = loop.Ranks(0, n_ranks, 0)
-    assert step.training_step(None, None, None, None, ranks, torch.device(device), {}) == form
+    assert step.training_step(None, None, None, None, ranks, torch.device(device), {}, 0) == form
 
 
 @pytest.mark.gpu

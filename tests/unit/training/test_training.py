@@ -3,6 +3,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 from dataclasses import replace
 from functools import cache
@@ -76,6 +77,26 @@ def trainer(trainer_in, tmp_path):
     return make
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(trainer_in, tmp_path_factory):
+    """Train an arm without a stop, once."""
+
+    @cache
+    def make(arm):
+        run = trainer_in(tmp_path_factory.mktemp("whole") / "run", arm)
+        assert run.run() == 0
+        return run
+
+    return make
+
+
+@pytest.fixture
+def finished(trainer, uninterrupted, tmp_path):
+    """Give a trainer whose folder has a finished training of its own already."""
+    shutil.copytree(uninterrupted("sparse").folder, tmp_path / "run")
+    return trainer()
+
+
 def weights(path):
     return load_checkpoint(path).model
 
@@ -121,7 +142,7 @@ def test_rows_of_a_batch_are_those_of_the_whole(data):
     assert torch.equal(part.depth > 0, whole.depth[4:7] > 0)
 
 
-def test_training_reduces_the_error_and_writes_everything(trainer, data, pictures):
+def test_training_reduces_the_error_and_writes_everything(trainer, data):
     run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
     assert run.run() == 0
     # What does the steps is freed while the ranks are joined: later, a rank could hang.
@@ -175,9 +196,9 @@ def test_the_state_is_saved_at_the_first_epoch_and_then_about_every_minute(train
     """Of a stopped training, the best model and the state are those of the epochs that were not saved at once."""
     run = trainer(**{"training.epochs": 4})
     saved, clock, stopped = [], [0.0], []
-    monkeypatch.setattr("methmix.training.loop.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("methmix.training.saves.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(
-        "methmix.training.loop.save_checkpoint",
+        "methmix.training.saves.save_checkpoint",
         lambda path, state: saved.append((path.name, state.step)) or save_checkpoint(path, state),
     )
     step = run.train_step
@@ -207,9 +228,8 @@ def test_the_last_state_has_the_weights_of_the_last_epoch_and_not_of_the_best(tr
     assert_equal_weights(weights(run.last_checkpoint), last[0])
 
 
-def test_checkpoint_loads_with_weights_only(trainer):
-    run = trainer()
-    run.run()
+def test_checkpoint_loads_with_weights_only(uninterrupted):
+    run = uninterrupted("sparse")
     for path in (run.best_checkpoint, run.last_checkpoint):
         content = torch.load(path, weights_only=True)
         assert content["tissue_names"] == run.state.tissue_names
@@ -230,19 +250,6 @@ def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_p
     del found.regions["measure"]
     save_checkpoint(tmp_path / "old.pt", found)
     assert load_checkpoint(tmp_path / "old.pt").measure == "cpg"
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(trainer_in, tmp_path_factory):
-    """Train an arm without a stop, once."""
-
-    @cache
-    def make(arm):
-        run = trainer_in(tmp_path_factory.mktemp("whole") / "run", arm)
-        assert run.run() == 0
-        return run
-
-    return make
 
 
 @pytest.mark.parametrize("arm", ["original", "sparse", "sparse on the reference"])
@@ -273,9 +280,9 @@ def test_interrupted_training_ends_with_the_same_weights(
     assert strip[0] == strip[1]
 
 
-def test_signal_handlers_are_put_back(trainer):
+def test_signal_handlers_are_put_back(finished):
     before = signal.getsignal(signal.SIGTERM)
-    trainer().run()
+    finished.run()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -289,20 +296,16 @@ def test_losses_that_an_arm_has_not_are_logged_as_zero(trainer, arm):
         assert (float(row[f"{split}/presence_loss"]) == 0) == (arm == "original")
 
 
-def test_finished_training_is_not_repeated(trainer, caplog):
-    trainer().run()
-    again = trainer()
-    changed = again.last_checkpoint.stat().st_mtime_ns
+def test_finished_training_is_not_repeated(finished, caplog):
+    changed = finished.last_checkpoint.stat().st_mtime_ns
     with caplog.at_level(logging.INFO, logger="methmix"):
-        assert again.run() == 0
+        assert finished.run() == 0
     assert "finished already" in caplog.text
-    assert again.last_checkpoint.stat().st_mtime_ns == changed
+    assert finished.last_checkpoint.stat().st_mtime_ns == changed
 
 
-def test_run_with_other_settings_is_kept_aside(trainer, caplog):
-    first = trainer()
-    first.run()
-    old = weights(first.last_checkpoint)
+def test_run_with_other_settings_is_kept_aside(trainer, finished, caplog):
+    old = weights(finished.last_checkpoint)
     second = trainer(**{"training.learning_rate": 0.0123})
     assert second.run() == 0
     assert "of other configuration" in caplog.text
@@ -311,9 +314,9 @@ def test_run_with_other_settings_is_kept_aside(trainer, caplog):
     assert load_checkpoint(second.last_checkpoint).arm["training"]["learning_rate"] == 0.0123
 
 
-def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(trainer, data, tmp_path, caplog):
+@pytest.mark.usefixtures("finished")
+def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(data, tmp_path, caplog):
     """The donors changed, tissues and regions did not: the old weights would be wrong, silently."""
-    trainer().run()
     reference, validation = data
     flipped = replace(reference, methylated=reference.depth - reference.methylated)
     other = replace(validation, attributes={**validation.attributes, "reference_digest": flipped.content_digest})
@@ -323,33 +326,26 @@ def test_finished_training_of_another_reference_of_the_same_regions_is_repeated(
     assert (tmp_path / "run.replaced-1").is_dir()
 
 
-def test_training_without_its_best_checkpoint_starts_anew(trainer, caplog):
-    first = trainer()
-    first.run()
-    first.best_checkpoint.unlink()
-    second = trainer()
-    assert second.run() == 0
+def test_training_without_its_best_checkpoint_starts_anew(finished, caplog):
+    finished.best_checkpoint.unlink()
+    assert finished.run() == 0
     assert "its checkpoint_best.pt is missing" in caplog.text
-    assert second.best_checkpoint.is_file()
+    assert finished.best_checkpoint.is_file()
 
 
-def test_damaged_checkpoint_is_kept_aside(trainer, caplog):
-    first = trainer()
-    first.run()
-    first.last_checkpoint.write_bytes(first.last_checkpoint.read_bytes()[:1000])
-    second = trainer()
-    assert second.run() == 0
+def test_damaged_checkpoint_is_kept_aside(finished, caplog):
+    finished.last_checkpoint.write_bytes(finished.last_checkpoint.read_bytes()[:1000])
+    assert finished.run() == 0
     assert "damaged" in caplog.text
-    assert load_checkpoint(second.last_checkpoint).finished
+    assert load_checkpoint(finished.last_checkpoint).finished
 
 
-def test_record_is_written_last_and_again_if_it_was_deleted(trainer):
-    trainer().run()
-    record = trainer().folder / "logs" / "training_record.json"
+def test_record_is_written_last_and_again_if_it_was_deleted(finished):
+    record = finished.folder / "logs" / "training_record.json"
     content = json.loads(record.read_text())
     assert content["finished"] and content["record"]["n_parameters"] > 0
     record.unlink()
-    assert trainer().run() == 0
+    assert finished.run() == 0
     assert json.loads(record.read_text()) == content
 
 
@@ -424,10 +420,8 @@ def test_mixed_precision_hides_no_overflow(trainer, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["weight", "buffer", "optimiser", "loss", "validation"])
-def test_a_state_that_is_not_finite_is_never_saved(trainer, tmp_path, what):
-    run = trainer("sparse", **TEN, **{"training.epochs": 1})
-    run.run()
-    state, path = load_checkpoint(run.last_checkpoint), run.last_checkpoint
+def test_a_state_that_is_not_finite_is_never_saved(finished, what):
+    state, path = load_checkpoint(finished.last_checkpoint), finished.last_checkpoint
     saved = path.read_bytes()
     match what:
         case "weight":
@@ -440,7 +434,7 @@ def test_a_state_that_is_not_finite_is_never_saved(trainer, tmp_path, what):
             state.epoch_sums["total_loss"] = math.nan
         case "validation":
             state.best["val/mae"] = math.nan
-    with pytest.raises(RunError, match=r"checkpoint_last\.pt: is not written: .* of step 10 is not finite"):
+    with pytest.raises(RunError, match=r"checkpoint_last\.pt: is not written: .* of step 12 is not finite"):
         save_checkpoint(path, state)
     assert path.read_bytes() == saved
 
@@ -463,8 +457,8 @@ def test_an_epoch_is_not_chosen_on_other_mixtures(data, tmp_path, attributes):
         Trainer(tiny_arm("sparse"), tiny_experiment(), reference, other, tmp_path, torch.device("cpu"))
 
 
-def test_training_on_fewer_validation_mixtures_is_another_training(trainer, data, tmp_path, caplog):
-    trainer().run()
+@pytest.mark.usefixtures("finished")
+def test_training_on_fewer_validation_mixtures_is_another_training(data, tmp_path, caplog):
     reference, validation = data
     half = replace(
         validation,
@@ -551,50 +545,13 @@ def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
     assert not {"low", "limit", "misfit_limit"} & model.estimates
 
 
-class TestCheckpointErrors:
-    @pytest.fixture
-    def path(self, trainer):
-        run = trainer(**{"training.epochs": 1})
-        run.run()
-        return run.best_checkpoint
-
-    def test_missing(self, tmp_path):
-        with pytest.raises(InputError, match="no such checkpoint"):
-            load_checkpoint(tmp_path / "none.pt")
-
-    def test_truncated(self, path):
-        path.write_bytes(path.read_bytes()[:2000])
-        with pytest.raises(InputError, match="damaged"):
-            load_checkpoint(path)
-
-    def test_not_a_checkpoint(self, tmp_path):
-        torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
-        with pytest.raises(InputError, match="format_version"):
-            load_checkpoint(tmp_path / "other.pt")
-
-    def test_other_version(self, path):
-        content = torch.load(path, weights_only=True)
-        torch.save({**content, "format_version": 99}, path)
-        with pytest.raises(InputError, match="expected 3, found 99"):
-            load_checkpoint(path)
-
-    def test_other_tissues(self, path, data):
-        checkpoint = load_checkpoint(path)
-        names = ["Spleen", *data[0].tissue_names[1:]]
-        with pytest.raises(InputError, match=r"only in the model: Blood; only in the data: Spleen"):
-            check_same_data(path, checkpoint, names, "x", "the reference")
-
-    def test_other_regions(self, path, data):
-        checkpoint = load_checkpoint(path)
-        with pytest.raises(InputError, match="another region set"):
-            check_same_data(path, checkpoint, data[0].tissue_names, "x", "the reference")
-
-    def test_weights_of_another_model(self, path):
-        checkpoint = load_checkpoint(path)
-        del checkpoint.model["head.readout.presence.weight"]
-        save_checkpoint(path, checkpoint)
-        with pytest.raises(InputError, match="not those of its sparse model"):
-            load_model(path)
+def test_a_checkpoint_of_other_tissues_or_regions_is_refused(finished, data):
+    path, names = finished.best_checkpoint, data[0].tissue_names
+    checkpoint = load_checkpoint(path)
+    with pytest.raises(InputError, match=r"only in the model: Blood; only in the data: Spleen"):
+        check_same_data(path, checkpoint, ["Spleen", *names[1:]], "x", "the reference")
+    with pytest.raises(InputError, match="another region set"):
+        check_same_data(path, checkpoint, names, "x", "the reference")
 
 
 class TestCommand:

@@ -13,8 +13,9 @@ from experiments import ROOT, tiny_arm, tiny_experiment, tiny_mixtures, tiny_ref
 
 from methmix.errors import InputError
 from methmix.training.__main__ import main
-from methmix.training.checkpoint import load_checkpoint, read_start, save_checkpoint
+from methmix.training.checkpoint import load_checkpoint, save_checkpoint
 from methmix.training.loop import Trainer
+from methmix.training.warm_start import read_start
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
 
