@@ -19,9 +19,8 @@ compare: environment
 test: $(VENV)/.ready-dev
 	$(RUN) $(PYTEST) -m "not slow and not slurm and not package"
 
-# Three workers for two cores: those on a SLURM wait most of the time.
 test-all: test
-	$(RUN) $(PYTEST) -n 3 -m "(slow or slurm) and not long"
+	$(RUN) $(PYTEST) -m "(slow or slurm) and not long"
 
 # What takes minutes more: pages of hostile names in a browser, large inputs, a hundred kills.
 test-long: $(VENV)/.ready-dev

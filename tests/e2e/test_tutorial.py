@@ -17,7 +17,7 @@ import pytest
 from methmix.reference.public_files import PUBLIC_FILES
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.e2e, pytest.mark.data, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.data, pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ SHORT = (
     "--set=training.epochs=60",
     "--set=training.early_stopping_patience=1000",
 )
-LONG = (*SHORT, "--set=training.epochs=240")
+LONG = (*SHORT, "--set=training.epochs=300")
 ENDLESS = (*SHORT, "--set=training.epochs=20000")
 
 

@@ -52,7 +52,7 @@ def limited(cluster, checkout, uninterrupted) -> dict[str, tuple[str, Path]]:
     """Start the two trainings with a time limit first: their tests, at the end, only have to look."""
     submitted = {}
     for name, training, options in (
-        ("warned", LONG, ("--time=3", "--signal=USR1@145")),  # after some 35 s
+        ("warned", LONG, ("--time=3", "--signal=USR1@135")),  # after some 45 s
         ("limit", ENDLESS, ("--time=1", "--signal=CONT@1")),  # in effect without a warning
     ):
         output = checkout / "results" / name
