@@ -14,6 +14,8 @@ from methmix.sweep.points import Point, SweptArm, setting_text
 
 # Of the validation mixtures at the epoch with the lowest error; `val/<name>` in the training log.
 MEASURED = ("mae", "spurious_per_mixture", "missed_per_mixture", "predicted_tissues", "presence_accuracy")
+# A point has failed, as one that calls nothing, if its mean MAE is more than so many times the lowest.
+_FAILED = 4.0
 _REMEDY = "train the points: snakemake sweep_phase2"
 
 RULE = (
@@ -84,10 +86,12 @@ def standard_error(table: pd.DataFrame) -> float:
     """Estimate the standard error of the difference between the mean MAE of two points; NaN with one seed or point.
 
     Points and seeds form a two-way layout: all points share the donors and mixtures of a seed. What remains of the MAE
-    beside their effects is pooled over all points, as a few seeds of two points alone hardly give a standard deviation:
+    beside their effects is pooled over points, as a few seeds of two points alone hardly give a standard deviation:
     sqrt(2 / n_seeds) times the residual standard deviation, with (n_points - 1) (n_seeds - 1) degrees of freedom.
+    Points that have failed are left out: one seed of these can differ by more than all others together.
     """
     mae = table.pivot_table(index="point", columns="run", values="mae").to_numpy(dtype=float)
+    mae = mae[mae.mean(axis=1) <= _FAILED * mae.mean(axis=1).min()]
     n_points, n_seeds = mae.shape
     freedom = (n_points - 1) * (n_seeds - 1)
     if not freedom:

@@ -63,6 +63,9 @@ def test_standard_error_is_of_what_remains_beside_points_and_seeds():
     assert standard_error(table) == pytest.approx(0.0)
     assert np.isnan(standard_error(table[table["run"] == 1]))
     assert np.isnan(standard_error(table[table["point"] == "a"]))
+    table["mae"] = [1.0, 2.0, 3.0, 6.0]
+    failed = pd.DataFrame({"point": ["c", "c"], "run": [1, 2], "mae": [20.0, 90.0]})
+    assert standard_error(pd.concat([table, failed])) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
