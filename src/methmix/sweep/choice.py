@@ -82,6 +82,13 @@ def on_front(errors: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.logical_not((as_low & lower).any(axis=0))
 
 
+def succeeded(mae: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Mark the points, of mean MAE ``mae`` [n_points], that have not failed."""
+    errors = np.asarray(mae, dtype=float)
+    marks: npt.NDArray[np.bool_] = errors <= _FAILED * errors.min()
+    return marks
+
+
 def standard_error(table: pd.DataFrame) -> float:
     """Estimate the standard error of the difference between the mean MAE of two points; NaN with one seed or point.
 
@@ -91,7 +98,7 @@ def standard_error(table: pd.DataFrame) -> float:
     Points that have failed are left out: one seed of these can differ by more than all others together.
     """
     mae = table.pivot_table(index="point", columns="run", values="mae").to_numpy(dtype=float)
-    mae = mae[mae.mean(axis=1) <= _FAILED * mae.mean(axis=1).min()]
+    mae = mae[succeeded(mae.mean(axis=1))]
     n_points, n_seeds = mae.shape
     freedom = (n_points - 1) * (n_seeds - 1)
     if not freedom:

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from methmix.pages.style import BLUE, SPURIOUS, TRUTH, drawing, percent_axis
 from methmix.pages.wording import percent
 from methmix.report.metric_labels import LABELS
+from methmix.sweep.choice import succeeded
 from methmix.sweep.points import setting_text
 
 # With more values than these, a key has an axis of its numbers, linear or logarithmic.
@@ -71,6 +72,11 @@ def front_figure(whole: pd.DataFrame) -> Figure:
     _highlight(axes, whole, x, y)
     axes.axvline(float(x[whole["shipped"]].iloc[0]), color=TRUTH, linewidth=0.8, linestyle=":")
     axes.set(xlabel=LABELS["spurious_per_mixture"].long, ylabel=LABELS["missed_per_mixture"].long)
+    shown = succeeded(whole["mae_mean"]) | whole["shipped"] | whole["recommended"]
+    if not shown.all():
+        # Those that call nothing miss everything, and would leave no room for the differences between the others.
+        axes.set_ylim(0.9 * float(y.min()), 1.1 * float(y[shown].max()))
+        axes.set_title(f"not shown: points of more than four times the lowest MAE, {(~shown).sum()}", fontsize=8)
     axes.legend(fontsize=8)
     _colour_bar(figure, axes, whole)
     return figure
@@ -192,7 +198,7 @@ def _highlight(axes: Axes, whole: pd.DataFrame, x: Any, y: Any) -> None:
 def _highest_shown(whole: pd.DataFrame) -> float:
     """Give the error at which scales end: a point that has diverged would take all of them."""
     mae = whole["mae_mean"]
-    return float(max(mae.quantile(0.9), mae.min() * 1.001))
+    return float(max(mae[succeeded(mae)].quantile(0.9), mae.min() * 1.001))
 
 
 def _scale(whole: pd.DataFrame) -> Normalize:
