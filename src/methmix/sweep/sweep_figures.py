@@ -57,9 +57,16 @@ def key_axis(values: Sequence[Any]) -> KeyAxis:
 
 @drawing
 def front_figure(whole: pd.DataFrame) -> Figure:
-    """Plot false positives against missed tissues on validation, and the front, which nothing improves in both."""
+    """Plot false positives against missed tissues on validation, and the front, which nothing improves in both.
+
+    Points that have failed are left out and counted: they would leave no room for the differences between the others.
+    """
     figure = Figure(figsize=(6.4, 4.4))
     axes = figure.subplots()
+    shown = succeeded(whole["mae_mean"]) | whole["shipped"] | whole["recommended"]
+    if not shown.all():
+        axes.set_title(f"not shown: points of more than four times the lowest MAE, {(~shown).sum()}", fontsize=8)
+    whole = whole[shown]
     x, y = (whole[f"{name}_mean"] for name in _REACHED[1:])
     spread = [whole[f"{name}_sd"].fillna(0) for name in _REACHED[1:]]
     axes.errorbar(x, y, xerr=spread[0], yerr=spread[1], fmt="none", color="#cccccc", linewidth=0.8, zorder=1)
@@ -72,11 +79,6 @@ def front_figure(whole: pd.DataFrame) -> Figure:
     _highlight(axes, whole, x, y)
     axes.axvline(float(x[whole["shipped"]].iloc[0]), color=TRUTH, linewidth=0.8, linestyle=":")
     axes.set(xlabel=LABELS["spurious_per_mixture"].long, ylabel=LABELS["missed_per_mixture"].long)
-    shown = succeeded(whole["mae_mean"]) | whole["shipped"] | whole["recommended"]
-    if not shown.all():
-        # Those that call nothing miss everything, and would leave no room for the differences between the others.
-        axes.set_ylim(0.9 * float(y.min()), 1.1 * float(y[shown].max()))
-        axes.set_title(f"not shown: points of more than four times the lowest MAE, {(~shown).sum()}", fontsize=8)
     axes.legend(fontsize=8)
     _colour_bar(figure, axes, whole)
     return figure

@@ -51,6 +51,19 @@ def test_front(whole):
     assert (marks["shipped"], marks["recommended"]) == ([0.1, 0.5], [0.2, 0.4])
 
 
+def test_points_that_have_failed_leave_room_for_the_others(whole):
+    failed = whole.iloc[[0, 1]].assign(
+        mae_mean=[0.81, 5.0], missed_per_mixture_mean=3.9, shipped=False, recommended=False
+    )
+    figure = front_figure(pd.concat([whole, failed], ignore_index=True))
+    axes, bar = figure.axes
+    of_whole = front_figure(whole).axes[0]
+    assert axes.get_title("left").endswith("MAE, 2") and not of_whole.get_title("left")
+    assert axes.get_ylim() == of_whole.get_ylim() and bar.get_ylim()[1] <= 0.35
+    points, of_others = (max(len(c.get_offsets()) for c in of.collections) for of in (axes, of_whole))
+    assert points == of_others == len(whole)
+
+
 def test_map_has_the_mean_over_other_keys_in_each_cell(whole):
     axes = map_figure(whole, ["loss.weight", "model.kind"]).axes[0]
     cells = axes.collections[0].get_array()
