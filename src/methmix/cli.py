@@ -1,6 +1,7 @@
 """What every command line of this package has in common: logging, progress, errors and exit codes."""
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -161,6 +162,8 @@ def _explained(error: BaseException) -> tuple[int, str]:
             return 2, f"this needs {name}, which is not installed\n  pip install 'methmix[{extra}]'"
         case PermissionError():
             return 2, f"{error.filename}: permission denied\n  make the directory writable or choose another one"
+        case OSError(errno=errno.ENAMETOOLONG):
+            return 2, f"{str(error.filename)[:100]} ...: is too long for a file name\n  expected the path of a file"
         case MemoryError() | OSError():
             return 1, words if (number := refused(error)) is None else _of_system(error, number)
         case KeyboardInterrupt():

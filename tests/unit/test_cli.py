@@ -64,6 +64,12 @@ def test_a_gpu_without_memory_ends_in_a_message_that_says_what_to_do(capsys):
     assert "more free memory" in second
 
 
+def test_a_name_that_is_too_long_for_a_file_is_wrong_input(capsys):
+    assert cli.run(lambda _: open("n" * 300), cli.parser("methmix.test", "Test."), []) == 2  # noqa: PTH123, SIM115
+    first, _ = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: nnn") and first.endswith("is too long for a file name") and len(first) < 150
+
+
 def closing(capsys, body, *typed):
     """Run a command with an option ``--output``; gives exit code and the lines of its log."""
     arguments = cli.parser("methmix.test", "Test.")

@@ -11,7 +11,7 @@ from methmix.errors import InputError
 from methmix.formats.beginning import read_beginning
 from methmix.formats.genomes import bare_chrom
 from methmix.formats.regions import CpgRegions, Integers, RegionSet
-from methmix.formats.text import MISSING, open_rows
+from methmix.formats.text import MISSING, NAME, open_rows
 from methmix.formats.text_errors import CORRECT, UNREADABLE, unreadable
 from methmix.formats.text_stream import WHITESPACE
 from methmix.rows import first_true
@@ -45,7 +45,7 @@ def _read_regions(path: Path, columns: list[str], *, converted: bool = False) ->
     """
     rows = _rows(path)
     for line, fields in rows.items():
-        if len(fields) < len(columns) or "" in fields[: len(columns)]:
+        if len(fields) < len(columns) or "" in fields[: len(columns)] or not NAME.fullmatch(fields[0]):
             raise InputError(
                 f"{path}: line {line}: expected {' '.join(columns)}, found {' '.join(fields)[:60]!r}", CORRECT
             )

@@ -30,6 +30,8 @@ _NAME_ENDINGS = re.compile(
 )
 # Lines that a table may begin with: comments, and what a genome browser reads.
 _COMMENT = re.compile(r"#|track(\s|$)|browser\s")
+# Such a line that has lost its end, so that a row became part of it.
+_ROW_IN_TRACK = re.compile(r"(track|browser)\s.*\t\d+\t\d+")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,10 @@ class Beginning:
         """Split another line of the file into its columns."""
         if self.separator == WHITESPACE:
             return line.replace('"', "").split()
-        return [field.strip() for field in next(csv.reader([line], delimiter=self.separator), [])]
+        try:
+            return [field.strip() for field in next(csv.reader([line], delimiter=self.separator), [])]
+        except csv.Error:  # longer than any field is
+            return [line]
 
     def without_header(self) -> "Beginning | None":
         """Take the first line for a header, and the next one for the first; None if the former has a number."""
@@ -135,6 +140,10 @@ def _first_lines(beginning: Beginning, text: str) -> Beginning:
     if not before:
         raise InputError(f"{beginning.path}: has nothing but comments", "was it written to its end? make it again")
     first = before[0]
+    for number, line in enumerate(lines[:first], 1):
+        if _ROW_IN_TRACK.match(line):
+            what = f"{beginning.path}: line {number}: has a row behind the track line: {line[-60:]!r}"
+            raise InputError(what, "begin a new line behind the track line")
     comments = tuple(line for line in lines[:first] if line.strip())
     following = tuple(line for line in lines[first + 1 : first + _LINES] if line.strip())
     return replace(beginning, line=lines[first], number=first + 1, next_lines=following, comments=comments)

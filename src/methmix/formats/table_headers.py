@@ -14,6 +14,8 @@ PROBE = ("probe",)
 # Other names of the columns that place a region, in lower case and without #.
 _PLACES = {"chr": "chr", "chrom": "chr", "chromosome": "chr", "seqnames": "chr", "start": "start", "end": "end"}
 _PROBE_ID = re.compile(r"(cg|rs)\d+(_\w+)?|ch\.\d\w*\.\w+|nv-\S+")
+# How the column of probes is called, where a header has a name for it.
+_PROBES = re.compile(r"ilmn_?id|probe.*|target_?id|id_ref|id|cpgs?|cpg_?id|name", re.IGNORECASE)
 # What EPICv2 adds to the names of its probes: strand, type of the other strand, and number of the replicate.
 _REPLICATE = re.compile(r"_[BT][CO]\d+$")
 # Positions and reads of tables with a line for each CpG, as methylKit, bsseq, nanopolish and others write them.
@@ -109,7 +111,7 @@ def columns_of(beginning: Beginning) -> list[str]:
     if not row[-1]:
         return [*fields, ""]
     starts = [number for number, name in enumerate(fields) if _PLACES.get(name.lower()) == "start"]
-    is_named = is_probe(row[0]) or (
+    is_named = (is_probe(row[0]) and not _PROBES.fullmatch(fields[0])) or (
         bool(starts) and not row[starts[0]][:1].isdecimal() and row[starts[0] + 1][:1].isdecimal()
     )
     return ["", *fields] if is_named else fields

@@ -14,13 +14,13 @@ _DATA_FOLDERS = ("data", "../shared/data")
 
 def data_file(name: str) -> Path:
     """Resolve the path of an input file, which must exist; a leading ``METHMIX_DATA/`` is replaced."""
-    candidates, hint = [found(name)], "paths are relative to the working directory"
+    candidates, hint = [Path(name)], "paths are relative to the working directory"
     if name.startswith(_DATA_MARK):
         given = os.environ.get("METHMIX_DATA")
         candidates = [Path(folder) / name.removeprefix(_DATA_MARK) for folder in ([given] if given else _DATA_FOLDERS)]
         hint = "fetch the public data with: snakemake download; or set METHMIX_DATA to a folder that has it"
     try:
-        for candidate in candidates:
+        for candidate in map(found, candidates):
             if candidate.is_file():
                 return candidate
     except OSError as error:  # a name that is too long, for example

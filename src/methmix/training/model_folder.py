@@ -71,7 +71,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
             content[part][own] = [content[part][own][code] for code in tensor] if name == "regions.chrom" else tensor
     except (ValueError, TypeError, KeyError, IndexError, SafetensorError) as error:
         raise InputError(f"{folder}: is not a readable model folder ({error})", _HINT) from None
-    return checked_content(folder, content, sealed)
+    return checked_content(config, content, sealed)
 
 
 def _digest(config: dict[str, Any]) -> str:

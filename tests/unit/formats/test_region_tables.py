@@ -279,6 +279,22 @@ def test_probes_of_r_have_no_name_above_them(tmp_path, n_samples):
     np.testing.assert_allclose(of_donors, [[0.2, NAN], [NAN, 1]][:n_samples])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        # Not the names of R, which has none for the first column.
+        ("IlmnID,b,a", "IlmnID,b", "line 2 has 3 columns, the header has 2"),
+        ("TC21,", "TC21" + "x" * 2**18 + ",", "no known format"),
+    ],
+    ids=["a name is missing", "a long field"],
+)
+def test_damaged_tables_of_probes_are_refused(tmp_path, old, new, said):
+    path = tmp_path / "a.csv"
+    path.write_text(ARRAY.replace(old, new, 1))
+    with pytest.raises(InputError, match=said):
+        read_donors(path)
+
+
 def test_places_counted_from_1_are_refused_with_the_way_out(tmp_path):
     path = write(tmp_path / "s.tsv", BETA.replace(" 100 ", " 101 ").replace(" 300 ", " 301 "))
     with pytest.raises(InputError, match=r"line 2: chr2:101-200 is chr2:100-200 of the model[\s\S]*subtract 1"):

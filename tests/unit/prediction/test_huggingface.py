@@ -79,6 +79,12 @@ def test_the_card_says_who_may_use_the_model(checkpoint, licence, terms, expecte
             lambda folder: (folder / "model.safetensors").unlink(),
             "model.safetensors: no such file, which a model",
         ),
+        (
+            lambda folder: (folder / "config.json").write_text(
+                (folder / "config.json").read_text().replace("config_sha256", "config_sha255")
+            ),
+            "config.json: was changed after it was written",
+        ),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json: is damaged ("),
         (lambda folder: (folder / "config.json").write_text("{}"), "is not the configuration of a methmix model"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 20), "is not the file that config"),

@@ -37,6 +37,12 @@ def test_regions_that_overlap_are_left_out(tmp_path, bed, expected):
     assert left.methylation.dtype == left.depth.dtype == np.float32
 
 
+def test_a_quote_in_the_name_of_a_chromosome_is_refused(tmp_path):
+    (tmp_path / "x.bed").write_text('chr1\t0\t20\nch"r2\t0\t99\n')
+    with pytest.raises(InputError, match="line 2: expected chrom start end"):
+        excluded_regions(tmp_path / "x.bed", REGIONS)
+
+
 @pytest.mark.parametrize(("bed", "which"), [("chr3\t0\t99\n", "none"), ("chr1\t0\t99\nchr2\t0\t99\n", "all")])
 def test_a_file_that_overlaps_no_region_or_all_is_refused(tmp_path, bed, which):
     (tmp_path / "x.bed").write_text(bed)
