@@ -30,6 +30,9 @@ _ENOUGH_REGIONS = 8192
 _BLOCK = 16384
 # Weight of "sums to 1", relative to the mean of the Gram matrix's diagonal.
 _SUM_TO_ONE = 1000.0
+# Added to the eigenvalues, on the same scale: the products are rounded to single precision, by which eigenvalues of 0,
+# with fewer observed regions than tissues, become negative.
+_ROUNDING = 1e-6
 # Smallest eigenvalue that is believed, on the same scale: profiles equal to within their errors.
 _SMALLEST = 1e-4
 
@@ -175,6 +178,7 @@ class Regression:
         gram = nnls.square(entries, self._n_tissues) - torch.diag_embed(noise)
         scale = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
         gram, right_side = gram / scale[:, None, None], right_side / scale[:, None]
+        gram.diagonal(dim1=1, dim2=2).add_(_ROUNDING)
         self.equations = gram, right_side, scale
         proportions = nnls.solve(gram + self.penalty, right_side + self.penalty)
         total = proportions.sum(dim=1, keepdim=True)

@@ -86,6 +86,16 @@ def put(old: str, new: str, n: int = -1) -> Edit:
     return lambda content: content.replace(old.encode(), new.encode(), n)
 
 
+def repacked(at: int, number: int) -> Edit:
+    """Write a number of 32 bits into what is packed."""
+
+    def edit(content: bytes) -> bytes:
+        unpacked = gzip.decompress(content)
+        return gzip.compress(unpacked[:at] + number.to_bytes(4, "little") + unpacked[at + 4 :])
+
+    return edit
+
+
 def content_of(content: bytes) -> Edit:
     return lambda _: content
 
@@ -223,6 +233,9 @@ CASES: list[tuple[str, str, Edit, tuple[str, ...]]] = [
     ("s.pat.gz", "garbage behind", lambda good: good + b"garbage", ("damaged or truncated gzip",)),
     ("indexed.cov.gz", "cut", cut(30), ("is truncated: it does not end as bgzip ends a file",)),
     ("indexed.cov.gz.tbi", "cut", cut(40), ("is a damaged index", "make the index again")),
+    # These two would keep htslib busy for hours.
+    ("indexed.cov.gz.tbi", "a bin that is none", repacked(858, 37451), ("a bin beyond 37450",)),
+    ("indexed.cov.gz.tbi", "a place far behind", repacked(894, 2**31), ("a place behind the end of the file",)),
     ("indexed.cov.gz.tbi", "of 2^31 contigs", content_of(gzip.compress(b"TBI\1" + b"\xff" * 36)), ("a damaged index",)),
     ("counts.tsv", "empty", content_of(b""), ("is empty",)),
     ("samples.tsv", "empty", content_of(b""), ("is empty",)),

@@ -30,8 +30,8 @@ _NAME_ENDINGS = re.compile(
 )
 # Lines that a table may begin with: comments, and what a genome browser reads.
 _COMMENT = re.compile(r"#|track(\s|$)|browser\s")
-# Such a line that has lost its end, so that a row became part of it.
-_ROW_IN_TRACK = re.compile(r"(track|browser)\s.*\t\d+\t\d+")
+# Start and end in a row.
+_POSITIONS = re.compile(r"\t\d+\t\d+")
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,11 @@ def _first_lines(beginning: Beginning, text: str) -> Beginning:
         raise InputError(f"{beginning.path}: has nothing but comments", "was it written to its end? make it again")
     first = before[0]
     for number, line in enumerate(lines[:first], 1):
-        if _ROW_IN_TRACK.match(line):
-            what = f"{beginning.path}: line {number}: has a row behind the track line: {line[-60:]!r}"
-            raise InputError(what, "begin a new line behind the track line")
+        # The columns of a header and of a row, of which two share a field.
+        of_both = 2 * lines[first].count("\t") if line.startswith("#") else line.count("\t")
+        if _POSITIONS.search(line) and line.count("\t") == of_both:
+            what = f"{beginning.path}: line {number}: has a row behind the comment: {line[-60:]!r}"
+            raise InputError(what, "begin a new line behind the comment")
     comments = tuple(line for line in lines[:first] if line.strip())
     following = tuple(line for line in lines[first + 1 : first + _LINES] if line.strip())
     return replace(beginning, line=lines[first], number=first + 1, next_lines=following, comments=comments)

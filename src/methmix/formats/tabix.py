@@ -75,7 +75,7 @@ def _opened(path: Path) -> "pysam.TabixFile":
     import pysam
 
     if index := _index(path):
-        check_index(index)
+        check_index(index, path)
     return pysam.TabixFile(str(path), index=str(_index(path)))
 
 

@@ -12,10 +12,10 @@ _MOST_BYTES = 2**28
 _AGAIN = "make the index again, or remove it: the file is then read whole"
 
 
-def check_index(path: Path) -> None:
-    """Check a ``.tbi`` or ``.csi`` file to its end: its packing, and that all its parts have the sizes they state.
+def check_index(path: Path, data: Path) -> None:
+    """Check a ``.tbi`` or ``.csi`` file to its end: its packing, the sizes of its parts, and the places it points to.
 
-    The formats are those of the SAM specifications, https://samtools.github.io/hts-specs.
+    ``data`` is the file that it is an index of. The formats are those of the SAM specifications, https://samtools.github.io/hts-specs.
     """
     try:
         with gzip.open(path) as file:
@@ -23,7 +23,7 @@ def check_index(path: Path) -> None:
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: is a damaged index ({error})", _AGAIN) from None
     try:
-        _walk(content)
+        _walk(content, data.stat().st_size)
     except (struct.error, ValueError) as error:
         raise InputError(f"{path}: is a damaged index ({error})", _AGAIN) from None
 
@@ -33,6 +33,12 @@ class _Cursor:
 
     def __init__(self, content: bytes) -> None:
         self.content, self.at = content, 0
+
+    def offset(self) -> int:
+        """Read a number of 64 bits."""
+        (value,) = struct.unpack_from("<Q", self.content, self.at)
+        self.skip(8)
+        return int(value)
 
     def number(self) -> int:
         (value,) = struct.unpack_from("<i", self.content, self.at)
@@ -47,11 +53,11 @@ class _Cursor:
             raise ValueError(f"it ends at byte {len(self.content)} instead of {self.at}")
 
 
-def _walk(content: bytes) -> None:
+def _walk(content: bytes, size_of_data: int) -> None:
     cursor, kind = _Cursor(content), content[:4]
     cursor.skip(4)
     if kind == b"TBI\1":
-        n_contigs = cursor.number()
+        n_contigs, depth = cursor.number(), 5
         _check_columns(cursor)
     elif kind == b"CSI\1":
         min_shift, depth = cursor.number(), cursor.number()
@@ -67,12 +73,27 @@ def _walk(content: bytes) -> None:
         n_contigs = cursor.number()
     else:
         raise ValueError("it does not begin as one")
+    # Behind the bins of all levels comes one that has no lines but their numbers.
+    last_bin = (8 ** (depth + 1) - 1) // 7 + 1
     for _ in range(n_contigs):
         for _ in range(cursor.number()):
-            cursor.skip(4 if kind == b"TBI\1" else 12)
-            cursor.skip(16 * cursor.number())
+            if cursor.number() > last_bin:
+                raise ValueError(f"a bin beyond {last_bin} at byte {cursor.at - 4}")
+            cursor.skip(0 if kind == b"TBI\1" else 8)
+            _check_chunks(cursor, size_of_data)
         if kind == b"TBI\1":
             cursor.skip(8 * cursor.number())
+
+
+def _check_chunks(cursor: _Cursor, size_of_data: int) -> None:
+    """Check the begin and end of each chunk of a bin: places of blocks in the file, above 16 bits of the place within.
+
+    One bin of a contig has the numbers of its lines instead in its second chunk; these are small.
+    """
+    for _ in range(cursor.number()):
+        begin, end = cursor.offset(), cursor.offset()
+        if max(begin, end) >> 16 > size_of_data:
+            raise ValueError(f"a place behind the end of the file at byte {cursor.at - 16}")
 
 
 def _check_columns(cursor: _Cursor) -> None:

@@ -249,6 +249,7 @@ REFUSED = {
     "11 columns of 5hmC": (encode("h"), "hg38", "no line of code m .*it has h"),
     "MethylDackel, CHG": ('track description="x CHG"\n' + coverage(0, 1), "hg38", "other contexts than CpG.*x CHG"),
     "a track line without its end": ('track description="x CpG"' + coverage(0, 1), "hg38", "line 1: has a row behind"),
+    "a header without its end": (pacbio().replace("disc\n", "disc"), "hg38", "line 2: has a row behind"),
     "rounded by a spreadsheet": (
         COV + "chr2\t1.05E+06\t1.05E+06\t0\t0\t1\n",
         "hg38",
