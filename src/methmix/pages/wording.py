@@ -16,8 +16,17 @@ def shown(value: float | None, digits: int = 3) -> str:
 
 
 def in_unit(value: float | None, unit: str) -> str:
-    """Write a metric in per cent (``%``) or as a number; it may be undefined."""
-    return percent(value, 2) if unit == "%" and value is not None and not np.isnan(value) else shown(value)
+    """Write a metric in per cent (``%``) or as a number; it may be undefined.
+
+    Examples
+    --------
+    >>> in_unit(0.0023, "%"), in_unit(-0.00003, "%"), in_unit(0.0, "%")
+    ('0.23 %', '-0.003 %', '0.00 %')
+    """
+    if unit != "%" or value is None or np.isnan(value):
+        return shown(value)
+    # Differences of errors are small.
+    return percent(value, 3 if 0 < abs(value) < 1e-3 else 2)
 
 
 def between(ends: Sequence[float | None], unit: str) -> str:
