@@ -13,6 +13,8 @@ from methmix.errors import InputError
 from . import fuzz
 from .mutations import Target
 
+pytestmark = pytest.mark.slow
+
 GOOD = "a\t1\nb\t2\nc\t3\n"
 
 

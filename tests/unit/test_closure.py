@@ -198,6 +198,7 @@ def edit_docstrings(code: str) -> str:
     return "\n".join([*lines, "# edited", ""])
 
 
+@pytest.mark.slow
 def test_comments_and_docstrings_anywhere_change_nothing(copied):
     everywhere = names(sorted(PACKAGE.rglob("*.py")))
     changed = copied(edit_docstrings, *everywhere)
@@ -230,6 +231,7 @@ def test_no_computation_depends_on_a_template_and_each_template_is_drawn(copied)
     assert {name for command in DRAWING for name in import_closure(*split(command), PACKAGE)} >= set(templates)
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_that_the_closure_lacks():
     """Import every module of the closure and see what Python has loaded with them."""
     closure = {name for name in import_closure("methmix.training", "", PACKAGE) if "/" not in name}

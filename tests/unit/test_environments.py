@@ -6,6 +6,7 @@ import sys
 import tomllib
 from importlib import metadata
 
+import pytest
 import yaml
 from experiments import ROOT
 from packaging.requirements import Requirement
@@ -121,6 +122,7 @@ def test_the_recipe_needs_what_the_package_needs():
     assert python in named(recipe["host"])
 
 
+@pytest.mark.slow
 def test_what_not_everyone_needs_is_imported_where_it_is_used():
     """A prediction, and a training, need no extra; the message of what does names it."""
     optional = [Requirement(text).name for name in OF_JOBS for text in PROJECT["optional-dependencies"][name]]

@@ -83,6 +83,7 @@ def test_another_phase_trains_what_it_starts_from(checkout, snakemake, phase, tr
     assert f"results/default/{phase}/comparison/report.html" in output
 
 
+@pytest.mark.slow
 def test_a_phase_without_arms(checkout, snakemake):
     content = whole("tiny")
     del content["arms"]["phase1"]
@@ -173,6 +174,7 @@ def test_sweep_trains_each_point_with_each_seed_and_the_shipped_one_once(checkou
     assert "results/default/phase2/sweep/loss_weights" in output
 
 
+@pytest.mark.slow
 def test_a_sweep_of_200_points_is_planned_in_ten_times_the_time_of_an_experiment(checkout, snakemake):
     values = {"loss.presence_weight": [0.5, 1.0, 2.0, 3.0, 4.0], "model.dropout": [0.0, 0.1, 0.2, 0.3]}
     values["training.learning_rate"] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01]
@@ -195,6 +197,7 @@ def cpu_seconds(folder: Path, *arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
@@ -223,6 +226,7 @@ def test_planning_loads_nothing_that_only_jobs_need(checkout):
     cpu_seconds(checkout, "-c", code)
 
 
+@pytest.mark.slow
 def test_a_sampled_sweep_is_planned_generation_by_generation(checkout, snakemake):
     sweep = {"kind": "bayesian", "ranges": {"model.dropout": {"low": 0.0, "high": 0.5}}}
     sweep |= {"generations": 2, "points_per_generation": 2}
@@ -401,6 +405,7 @@ def test_folds_repeat_the_experiment_with_other_donors(checkout, snakemake):
     assert own["reference"]["split"]["fold"] == 0
 
 
+@pytest.mark.slow
 def test_draws_of_donors_repeat_the_experiment_and_then_the_comparison(checkout, snakemake):
     done = snakemake(checkout, "-n", "donors_phase2")
     assert done.returncode == 0, done.stderr
@@ -486,6 +491,7 @@ def test_a_name_that_leads_out_of_results_is_refused(checkout, snakemake):
     assert not (checkout / "outside").exists()
 
 
+@pytest.mark.slow
 def test_the_message_about_a_bad_input_file_reaches_the_user(checkout, snakemake):
     (checkout / "counts.tsv").write_text("CHROM\tSTART\tEND\tA-1_METH\tA-1_DEPTH\n")
     content = whole("metdecode")
@@ -574,6 +580,7 @@ def trained(tmp_path_factory, checkout_in, snakemake):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "change", "again"),
     [
@@ -611,6 +618,7 @@ def test_schemas_reject_what_the_code_rejects():
         jsonschema.validate(wrong, schema)
 
 
+@pytest.mark.slow
 def test_a_reference_of_other_tissues_needs_no_code(checkout, snakemake):
     """The smallest experiment on a table of four tissues that nothing here has heard of."""
     rng = np.random.default_rng(4)

@@ -13,6 +13,8 @@ import torch
 from methmix.benchmark.apart import apart, at_once, peak_memory
 from methmix.errors import RunError
 
+pytestmark = pytest.mark.slow
+
 
 def use_memory(megabytes):
     before = peak_memory()

@@ -14,6 +14,8 @@ from methmix.benchmark.costs import PARTS, growth, in_turn
 from methmix.benchmark.costs import attribution as attribute
 from methmix.training.loop import Trainer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def attribution(tmp_path_factory):

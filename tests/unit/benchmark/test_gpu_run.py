@@ -20,6 +20,8 @@ from methmix.benchmark.gpu_times import whole
 from methmix.errors import InputError
 from methmix.training.monitor import Validation
 
+pytestmark = pytest.mark.slow
+
 TOY = replace(DRY, regions=200, few_regions=100, seeds=(1, 2), training_steps=2, draws=2**14, batch_sizes=(50, 100))
 CONFIG = f"""
 base: {TINY}

@@ -10,6 +10,8 @@ from experiments import ROOT, TINY, undrawn
 from methmix.benchmark import measure as module
 from methmix.benchmark.measure import checks, measure, number, page
 
+pytestmark = pytest.mark.slow
+
 QUANTITIES = [
     "original: step / its matrix products",
     "sparse: step / its matrix products",

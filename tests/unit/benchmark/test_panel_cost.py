@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from methmix.benchmark.panel_cost import measure_panel
+
+pytestmark = pytest.mark.slow
 
 
 def test_making_and_comparing_are_timed(tmp_path):

@@ -84,6 +84,7 @@ def test_record_has_stated_limits_and_false_positives_of_each_donor(folder):
     assert record["stated_limit_test_donors"] == []
 
 
+@pytest.mark.slow
 def test_real_donors_are_measured_beside_those_drawn_around_them(tmp_path, settings, reference, monkeypatch):
     settings["detection"]["depths"] = [30]
     real = replace(reference, attributes={**reference.attributes, "source": "counts"}, known_composition=None)

@@ -24,6 +24,7 @@ def test_resamples_draw_every_mixture_as_often():
     assert np.array_equal(resamples(20, 10, seed=5), counts[:10])
 
 
+@pytest.mark.slow
 def test_interval_covers_the_true_value_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     inside = 0

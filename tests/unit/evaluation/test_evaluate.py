@@ -24,6 +24,8 @@ from methmix.report.interactive import library
 from methmix.scores import Scores
 from methmix.training.loop import Trainer
 
+pytestmark = pytest.mark.slow
+
 COMPARED = names(compared=True)
 METRICS = [
     "mae",

@@ -20,6 +20,8 @@ from methmix.mixtures import gpu
 from methmix.mixtures.drawn_donors import DonorPlan, _in_tensors, draw_donors
 from methmix.mixtures.reads import draw_mixtures, in_tensors
 
+pytestmark = pytest.mark.slow
+
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 MEAN = 7.3
 

@@ -56,6 +56,7 @@ def test_loops_and_tensors_give_the_same_reads(donors):
     assert torch.equal(in_loops[0].isnan(), in_loops[1] == 0) and torch.equal(tensors[0].isnan(), tensors[1] == 0)
 
 
+@pytest.mark.slow
 def test_means_are_those_of_the_mixed_donors(donors):
     weights, fractions, _, coverage, _ = donors
     n = 20_000

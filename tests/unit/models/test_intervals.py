@@ -22,6 +22,7 @@ def model_of(tissues):
     return build_model(tiny_arm("sparse", **{"model.backbone": "reference"}), tissues.mean, 0, tissues)
 
 
+@pytest.mark.slow
 def test_ends_learn_and_change_nothing_else(tissues, reads):
     """Trained alone, the learned ends enclose 90 % of what is present, and the proportions stay as they are."""
     model, (methylation, true, depth) = model_of(tissues), reads

@@ -18,6 +18,8 @@ from methmix.models.backbone import BatchNorm1d, Dropout
 from methmix.models.ranks import Shard, current_shard, part_of_mean, shard, sharing, total
 from methmix.models.registry import build_model
 
+pytestmark = pytest.mark.slow
+
 N_TISSUES, N_REGIONS, N_STEPS = 5, 30, 4
 N_RANKS = (2, 3)
 # Divides by neither number of processes.

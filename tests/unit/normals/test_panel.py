@@ -53,6 +53,7 @@ def test_samples_of_one_person_are_left_out_together(lab):
         torch.testing.assert_close(values[[2, 4]], expected)
 
 
+@pytest.mark.slow
 def test_with_shuffled_labels_the_area_is_a_half():
     areas = []
     for seed in range(6):

@@ -13,6 +13,7 @@ def test_rank_is_the_lowest_whose_expected_specificity_is_the_stated_one(stated,
     assert ("cannot be stated" in found.words) != reached
 
 
+@pytest.mark.slow
 def test_specificity_and_its_interval_hold_for_further_controls():
     rng, n = np.random.default_rng(0), 60
     scores = rng.gamma(0.5, size=(4000, n, 1))

@@ -13,6 +13,8 @@ from methmix.normals.__main__ import main as make_normals
 from methmix.normals.panel_file import read_panel
 from methmix.prediction.against_normals import beside_panel
 
+pytestmark = pytest.mark.slow
+
 N_CONTROLS, N_CASES = 14, 4
 
 

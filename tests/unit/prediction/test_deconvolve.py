@@ -16,6 +16,8 @@ from methmix.prediction.output import CALLED, COLUMNS
 from methmix.samples import aligned
 from methmix.training.checkpoint import load_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 def test_blocks_make_no_difference(command, counts, monkeypatch, tmp_path):
     _, _, whole = command("--samples", counts)

@@ -125,6 +125,7 @@ def test_a_sample_without_estimates_has_none_on_the_page(pages):
     assert "No estimates: too few reads (3 of 1000 regions observed)." in text and "All tissues" not in text
 
 
+@pytest.mark.slow
 def test_pages_are_written_and_linked_and_old_ones_are_removed(command, counts, sheet_of):
     rows = [("a", counts, "Ann", "2026-01-01", "S0"), ("b", counts, "Ann", "2026-02-01", "S1")]
     code, _, output = command("--sheet", sheet_of(*rows, ("c", counts, HARMFUL, "", "S2")))

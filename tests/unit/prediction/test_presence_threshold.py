@@ -10,6 +10,8 @@ from experiments import tiny_arm, tiny_experiment, tiny_mixtures
 
 from methmix.training.loop import Trainer
 
+pytestmark = pytest.mark.slow
+
 
 def test_more_tissues_are_called_at_a_lower_threshold(command, counts, tmp_path):
     _, _, output = command("--samples", counts)

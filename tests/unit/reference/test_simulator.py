@@ -136,6 +136,7 @@ def test_kind_of_variation_is_used(settings):
     assert differ["tumour"] > 2 * differ["healthy"]
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_tissues_and_donors_differ_as_real_blood_cells_do(default_reference, data_file):
     real = read_replicates(data_file("metdecode/atlas_with_replicates.tsv.gz"))

@@ -7,6 +7,8 @@ import pytest
 
 from methmix.scores import Scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def open_page(browser, page_file):

@@ -13,6 +13,8 @@ from methmix.models.prediction import Prediction
 from methmix.robustness import __main__ as robustness
 from methmix.robustness.suite import measure
 
+pytestmark = pytest.mark.slow
+
 RECIPE = tiny_experiment().mixtures.recipes["phase2"]
 FILES = ("report.html", "robustness.csv", "robustness.json")
 

@@ -17,6 +17,8 @@ from methmix.spikes.hardships import HARDSHIPS
 from methmix.spikes.spike_methods import WITH_PANEL
 from methmix.spikes.spike_scores import SPIKES
 
+pytestmark = pytest.mark.slow
+
 METHODS = {"sparse", WITH_PANEL, "nnls", "em", "qp_replicates"}
 
 

@@ -13,7 +13,7 @@ from methmix.training.__main__ import main
 from methmix.training.checkpoint import load_checkpoint
 from methmix.training.parallel import Ranks
 
-pytestmark = pytest.mark.usefixtures("short_calibration")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_calibration")]
 
 MASTER = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
 

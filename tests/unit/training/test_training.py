@@ -142,6 +142,7 @@ def test_rows_of_a_batch_are_those_of_the_whole(data):
     assert torch.equal(part.depth > 0, whole.depth[4:7] > 0)
 
 
+@pytest.mark.slow
 def test_training_reduces_the_error_and_writes_everything(trainer, data):
     run = trainer(**{"training.epochs": 4, "training.mixtures_per_epoch": 4000, "training.learning_rate": 0.003})
     assert run.run() == 0
@@ -163,6 +164,7 @@ def test_training_reduces_the_error_and_writes_everything(trainer, data):
     assert (run.folder / "logs" / "config.yaml").read_text().startswith("experiment:")
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_pictures_the_configuration_and_hyperparameters(trainer, pictures):
     run = trainer(**{"training.epochs": 4, "training.learning_rate": 0.003})
     run.run()
@@ -252,6 +254,7 @@ def test_checkpoint_carries_cpg_indices_and_what_is_counted(trainer, data, tmp_p
     assert load_checkpoint(tmp_path / "old.pt").measure == "cpg"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["original", "sparse", "sparse on the reference"])
 @pytest.mark.parametrize(
     ("stop_after", "sent", "code"), [(2, signal.SIGTERM, 143), (4, signal.SIGUSR1, 75), (7, signal.SIGUSR1, 75)]
@@ -521,6 +524,7 @@ def former_names(weights):
     return named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["original", "original on the reference", "sparse", "sparse on the reference"])
 def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
     run = trainer(arm, **{"training.epochs": 1})
