@@ -35,6 +35,10 @@ _THINNED, _LEAST_DEPTH = 0.5, 10.0
 # Part of the controls whose misfit is beyond the limit.
 _MISFIT_SPECIFICITY = 0.99
 
+# Robust standard deviations above the median from which on a control is unlike the others; of 93 real ones, none has
+# more than 3.5.
+_FAR = 6.0
+
 Array = npt.NDArray[np.float64]
 # Donors of tissues, by their places among those of interest, [n]: their methylation, [n, n_regions], and which part of
 # them is that tissue, [n], the rest being as controls are.
@@ -135,6 +139,22 @@ class Panel:
         """Median misfit of the controls."""
         return float(self.crossfitted.misfit.median())
 
+    @cached_property
+    def odd_controls(self) -> list[str]:
+        """Names of the controls that differ from the others as a tumour, or a sample of another tissue, would."""
+        found = self.crossfitted
+        beyond = _is_beyond(found.misfit.log().numpy(), 0.1) | _is_beyond(found.total_score.numpy(), 0.5)
+        return [self.names[row] for row in np.flatnonzero(beyond)]
+
+    @property
+    def words_of_odd(self) -> str:
+        """Say what the odd controls mean."""
+        return (
+            f"unlike the other controls of the panel of normals: {', '.join(self.odd_controls)}; a patient, another "
+            "tissue, or prepared or counted otherwise? What controls have is taken for normal, so that less is found in "
+            "patients: leave out of the sheet what is no control, and make the panel again"
+        )
+
     def estimate(self, profiles: Tensor, methylation: Tensor, depth: Tensor) -> tuple[Excess, npt.NDArray[np.bool_]]:
         """Estimate what samples have above the controls, and which of them are controls of the panel.
 
@@ -155,6 +175,13 @@ class Panel:
         for part, crossfitted in zip(found, self.crossfitted, strict=True):
             part[rows] = crossfitted[[places[own[row]] for row in rows]]
         return found, np.isin(np.arange(len(own)), rows)
+
+
+def _is_beyond(values: Array, least: float) -> npt.NDArray[np.bool_]:
+    """Find values far above the others; their robust standard deviation is ``least`` at least."""
+    median = np.median(values)
+    spread = max(least, 1.4826 * float(np.median(np.abs(values - median))))
+    return np.asarray(values > median + _FAR * spread)
 
 
 def counts_of(methylation: Tensor, depth: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

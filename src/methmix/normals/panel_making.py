@@ -73,6 +73,7 @@ def panel_of_sheet(
     panel = panel_of_counts(
         model, checkpoint, controls, proportions, columns, seeds.generator(checkpoint.seed, "normals")
     )
+    panel.attributes["modification"] = options.modification or checkpoint.modification
     _report(panel)
     return panel
 
@@ -201,16 +202,20 @@ def _check_identity(identity: Identity | None, block: SampleBlock, chosen: Mappi
     for name, correlation in zip(block.names, identity.unlike(block) if identity else [], strict=False):
         if correlation is not None:
             raise InputError(
-                f"control {chosen[name].name} does not resemble the reference tissues: its methylation correlates with "
-                f"their mean by {correlation:.2f}",
-                "is it counted in the genome build of the model? python -m methmix.formats says what a file is",
+                f"control {chosen[name].name} ({chosen[name].file}) does not resemble the reference tissues: its "
+                f"methylation correlates with their mean by {correlation:.2f}; expected more than 0.3",
+                "is it of another genome build than the model, or are columns swapped? python -m methmix.formats FILE says "
+                "what it is",
             )
 
 
 def _report(panel: Panel) -> None:
     logger.info(
-        "panel of normals: %d controls, %d tissues of interest, shrinkage %g; mean excess of controls %.2f %%",
-        len(panel), len(panel.tissues), panel.shrinkage, 100 * float(panel.crossfitted.amounts.sum(dim=1).mean()),
+        "panel of normals: %d controls, which consist of %s; %d tissues of interest, shrinkage %g; mean excess of "
+        "controls %.2f %%", len(panel), ", ".join(panel.attributes["background"]), len(panel.tissues), panel.shrinkage,
+        100 * float(panel.crossfitted.amounts.sum(dim=1).mean()),
     )  # fmt: skip
+    if panel.odd_controls:
+        logger.warning("%s", panel.words_of_odd)
     for specificity in panel.specificities:
         logger.info("%s", specificity.words)

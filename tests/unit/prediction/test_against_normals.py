@@ -180,6 +180,15 @@ def test_a_control_that_is_listed_twice_is_refused_by_its_names(laboratory, comm
     assert code == 2 and "controls S3 and twin of the panel have the same counts" in error
 
 
+def test_a_case_that_cannot_be_read_leaves_no_panel(laboratory, command, background, tmp_path):
+    counts_of(laboratory[0]).assign(S15_METH=-1).to_csv(tmp_path / "wrong.tsv", sep="\t", index=False)
+    rows = laboratory[0].read_text().splitlines()[: N_CONTROLS + 1]
+    (tmp_path / "sheet.tsv").write_text("\n".join([*rows, f"S15\t{tmp_path / 'wrong.tsv'}\tCase\n"]))
+    code, error, output = command("--sheet", tmp_path / "sheet.tsv", "--control-group", "Control",
+                                  "--background", *background)  # fmt: skip
+    assert code == 2 and "wrong.tsv: line 2, column S15_METH" in error and not list(output.parent.glob("*"))
+
+
 def test_a_control_that_was_counted_otherwise_is_named(laboratory, command, handed_on, tmp_path):
     table = counts_of(laboratory[0])
     table.loc[0, "S2_DEPTH"] += 1
