@@ -201,9 +201,9 @@ class Plan:
         return _plain(sheet_and_files(self.experiment, self.path))
 
     def sample_regions(self, wildcards: Any) -> list[str]:
-        """Name the files that say how samples are read: their regions, those left out, and the array's manifest."""
-        prediction = self.experiment.prediction
-        files = [prediction.regions_file, prediction.exclude_regions, prediction.manifest] if prediction else []
+        """Name the files beside the samples: their regions, those left out, the array's manifest, and the panel."""
+        own = self.experiment.prediction
+        files = [own.regions_file, own.exclude_regions, own.manifest, own.panel_file] if own else []
         return _plain([file for file in files if file])
 
     def prediction_options(self, wildcards: Any) -> list[str]:

@@ -185,6 +185,9 @@ def test_a_prediction(in_repository):
     assert plan.sample_regions(job()) == ["regions.bed"]
     restricted = {**content, "prediction": content["prediction"] | {"exclude_regions": "x.bed"}}
     assert Plan(restricted, path).sample_regions(job()) == ["regions.bed", "x.bed"]
+    for panel, read in (("n.h5", ["n.h5"]), ("controls", []), ("none", [])):
+        beside = {**content, "prediction": content["prediction"] | {"normals": panel}}
+        assert Plan(beside, path).sample_regions(job()) == ["regions.bed", *read]
     expected = {"--regions-file=regions.bed", "--pseudo-depth=20", "--presence-threshold=0.3"}
     assert expected <= set(plan.prediction_options(job()))
     del content["prediction"]

@@ -151,8 +151,8 @@ class Panel:
         """Say what the odd controls mean."""
         return (
             f"unlike the other controls of the panel of normals: {', '.join(self.odd_controls)}; a patient, another "
-            "tissue, or prepared or counted otherwise? What controls have is taken for normal, so that less is found in "
-            "patients: leave out of the sheet what is no control, and make the panel again"
+            "tissue, or prepared or counted otherwise? What controls have is taken for normal, so that less is found "
+            "in patients: leave out of the sheet what is no control, and make the panel again"
         )
 
     def estimate(self, profiles: Tensor, methylation: Tensor, depth: Tensor) -> tuple[Excess, npt.NDArray[np.bool_]]:

@@ -125,7 +125,7 @@ def check_counted(path: Path, panel: Panel, modification: str) -> None:
         raise InputError(
             f"{path}: its controls were counted as {own}, and the samples are as {modification}: what exceeds the "
             "controls would be 5hmC",
-            f"count both alike: --modification {own}, or {SCHEMA.made_by} --modification {modification} for another panel",
+            f"count both alike, with --modification {own}, or by {SCHEMA.made_by} --modification {modification}",
         )
 
 

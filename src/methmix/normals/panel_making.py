@@ -204,8 +204,8 @@ def _check_identity(identity: Identity | None, block: SampleBlock, chosen: Mappi
             raise InputError(
                 f"control {chosen[name].name} ({chosen[name].file}) does not resemble the reference tissues: its "
                 f"methylation correlates with their mean by {correlation:.2f}; expected more than 0.3",
-                "is it of another genome build than the model, or are columns swapped? python -m methmix.formats FILE says "
-                "what it is",
+                "is it of another genome build than the model, or are columns swapped? python -m methmix.formats FILE "
+                "says what it is",
             )
 
 
