@@ -25,6 +25,7 @@ from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.json_file import read_json
 from methmix.provenance import source_digest
+from methmix.reference.inputs import own_files
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.shipped import found
 from methmix.sweep.points import SweptArm
@@ -150,6 +151,10 @@ class Plan:
     def settings(self, *sections: str) -> Callable[[Any], list[Any]]:
         """Give a function of wildcards for what a rule depends on: the seed and some sections of the run."""
         return lambda wildcards: [self._content(wildcards.name)[section] for section in ("seed", *sections)]
+
+    def reference_files(self, wildcards: Any) -> list[str]:
+        """Name the files that a job's reference is made of, but for public data."""
+        return _plain(own_files(self._experiment(wildcards.name).reference))
 
     def recipe(self, wildcards: Any) -> str:
         """Say what the mixtures of a job's phase consist of."""
