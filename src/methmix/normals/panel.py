@@ -98,7 +98,8 @@ class Panel:
         What amounts mean, by spiked controls.
     attributes
         Plain data: model, region set, genome, versions; ``background`` and ``background_composition``, the names of the
-        tissues that controls consist of and their mean proportions; ``columns``, places of `tissues` in the model.
+        tissues that controls consist of and their mean proportions; ``columns``, places of `tissues` in the model;
+        maybe ``left_out``, names of controls that are in none of this.
     """
 
     background: Background
@@ -147,12 +148,17 @@ class Panel:
         return [self.names[row] for row in np.flatnonzero(beyond)]
 
     @property
-    def words_of_odd(self) -> str:
-        """Say what the odd controls mean."""
+    def left_out(self) -> list[str]:
+        """Names of the controls that were left out, as unlike the others."""
+        return list(self.attributes.get("left_out", []))
+
+    @property
+    def words_of_left_out(self) -> str:
+        """Say which controls were left out and why."""
         return (
-            f"unlike the other controls of the panel of normals: {', '.join(self.odd_controls)}; a patient, another "
-            "tissue, or prepared or counted otherwise? What controls have is taken for normal, so that less is found "
-            "in patients: leave out of the sheet what is no control, and make the panel again"
+            f"left out of the panel of normals, as unlike the other controls: {', '.join(self.left_out)}; a patient, "
+            "another tissue, or prepared or counted otherwise? What controls have is taken for normal, and would not "
+            "be found in patients"
         )
 
     def estimate(self, profiles: Tensor, methylation: Tensor, depth: Tensor) -> tuple[Excess, npt.NDArray[np.bool_]]:

@@ -184,8 +184,8 @@ def _judge(cohort: Cohort) -> None:
     cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
     if SHIFTED in found:
         cohort.notes.append(words_of_shift(fits, found))
-    if cohort.panel is not None and cohort.panel.odd_controls:
-        cohort.notes.append(cohort.panel.words_of_odd)
+    if cohort.panel is not None and cohort.panel.left_out:
+        cohort.notes.append(cohort.panel.words_of_left_out)
     known = set() if cohort.panel is None else set(cohort.panel.names)
     others = [own.sample.name for own in cohort.results if own.above_normals and not own.above_normals.crossfitted]
     if namesakes := [name for name in others if name in known]:
