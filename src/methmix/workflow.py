@@ -25,6 +25,7 @@ from methmix.errors import InputError
 from methmix.files.atomic import write_text
 from methmix.files.json_file import read_json
 from methmix.provenance import source_digest
+from methmix.reference.inputs import own_files
 from methmix.samples.sample_sheet import options, sheet_and_files
 from methmix.shipped import found
 from methmix.sweep.points import SweptArm
@@ -151,6 +152,10 @@ class Plan:
         """Give a function of wildcards for what a rule depends on: the seed and some sections of the run."""
         return lambda wildcards: [self._content(wildcards.name)[section] for section in ("seed", *sections)]
 
+    def reference_files(self, wildcards: Any) -> list[str]:
+        """Name the files that a job's reference is made of, but for public data."""
+        return _plain(own_files(self._experiment(wildcards.name).reference))
+
     def recipe(self, wildcards: Any) -> str:
         """Say what the mixtures of a job's phase consist of."""
         return self.experiment.mixtures.recipes[wildcards.phase].words
@@ -201,9 +206,9 @@ class Plan:
         return _plain(sheet_and_files(self.experiment, self.path))
 
     def sample_regions(self, wildcards: Any) -> list[str]:
-        """Name the files that say how samples are read: their regions, those left out, and the array's manifest."""
-        prediction = self.experiment.prediction
-        files = [prediction.regions_file, prediction.exclude_regions, prediction.manifest] if prediction else []
+        """Name the files beside the samples: their regions, those left out, the array's manifest, and the panel."""
+        own = self.experiment.prediction
+        files = [own.regions_file, own.exclude_regions, own.manifest, own.panel_file] if own else []
         return _plain([file for file in files if file])
 
     def prediction_options(self, wildcards: Any) -> list[str]:

@@ -185,6 +185,9 @@ def test_a_prediction(in_repository):
     assert plan.sample_regions(job()) == ["regions.bed"]
     restricted = {**content, "prediction": content["prediction"] | {"exclude_regions": "x.bed"}}
     assert Plan(restricted, path).sample_regions(job()) == ["regions.bed", "x.bed"]
+    for panel, read in (("n.h5", ["n.h5"]), ("controls", []), ("none", [])):
+        beside = {**content, "prediction": content["prediction"] | {"normals": panel}}
+        assert Plan(beside, path).sample_regions(job()) == ["regions.bed", *read]
     expected = {"--regions-file=regions.bed", "--pseudo-depth=20", "--presence-threshold=0.3"}
     assert expected <= set(plan.prediction_options(job()))
     del content["prediction"]
@@ -201,6 +204,29 @@ def test_a_sample_file_whose_name_snakemake_would_change(in_repository, tmp_path
     content["prediction"]["samples"] = str(tmp_path / "sheet.tsv")
     with pytest.raises(InputError, match=rf"{re.escape(name)}: Snakemake takes braces, or a word in <>"):
         Plan(content, path).samples(job())
+
+
+@pytest.mark.parametrize(("source", "files"), [
+    ({"source": "counts", "file": "t.tsv", "sample_sheet": "s.tsv"}, ["t.tsv", "s.tsv"]),
+    ({"source": "counts", "file": "absent.tsv", "sample_sheet": "s.tsv"}, ["s.tsv"]),
+    ({"source": "counts", "file": "METHMIX_DATA/t.tsv", "sample_sheet": None}, []),
+    ({"source": "array_atlas", "file": "t.tsv", "manifest": "m.csv", "donors_per_tissue": 3, "pseudo_depth": 30},
+     ["t.tsv", "m.csv"]),
+    ({"source": "files", "folder": "d", "sample_sheet": "s.tsv", "regions_bed": "r.bed", "measure": "cpg"},
+     ["s.tsv", "r.bed", "d/a.gz"]),
+])  # fmt: skip
+def test_a_reference_is_made_again_of_other_files(in_repository, tmp_path, monkeypatch, source, files):
+    path = in_repository / "config/default.yaml"
+    content = load_experiment(path).model_dump(mode="json")
+    assert Plan(content, path).reference_files(job()) == []
+    content["reference"] = {"genome": "hg38", **source}
+    plan = Plan(content, path)
+    for name in ("t.tsv", "m.csv", "r.bed", "d/a.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "s.tsv").write_text("donor\ttissue\tfile\nA-1\tA\ta.gz\nA-2\tA\tabsent.gz\n")
+    monkeypatch.chdir(tmp_path)
+    assert plan.reference_files(job()) == files
 
 
 def test_a_checkpoint_lies_beside_the_logs_of_its_training():

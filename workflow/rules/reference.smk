@@ -1,5 +1,7 @@
 rule reference:
     """Simulate or read the donors and divide them into train, validation and test."""
+    input:
+        plan.reference_files,
     output:
         reference="results/{name}/reference/reference.h5",
     log:

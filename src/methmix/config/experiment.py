@@ -100,6 +100,11 @@ class PredictionSettings(Section):
     explain: bool | None = Field(None, description="which regions drive each call; null: for up to 50 samples")
     unknown: bool = Field(False, description="estimate what samples with a poor fit have beyond the reference tissues")
 
+    @property
+    def panel_file(self) -> str | None:
+        """File of the panel of normals, if one is named."""
+        return None if self.normals in ("controls", "none") else self.normals
+
 
 class RepeatSettings(Section):
     """Further runs of the whole experiment, under ``results/<name>-seed<n>`` and ``results/<name>-fold<n>``."""

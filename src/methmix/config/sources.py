@@ -28,7 +28,7 @@ class MarkerRegions(Section):
 
 
 # Keys of several sources.
-Genome = Annotated[str, Field(description="genome build of the coordinates, for example hg38")]
+Genome = Annotated[str, Field(min_length=1, description="genome build of the coordinates, for example hg38")]
 Regions = Annotated[
     Annotated[Literal["all"], Tag("all")] | Annotated[MarkerRegions, Tag("markers")],
     Discriminator(lambda value: "markers" if isinstance(value, dict | MarkerRegions) else "all"),

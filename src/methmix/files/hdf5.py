@@ -35,9 +35,8 @@ def open_hdf5(path: Path, schema: FileSchema) -> tuple[h5py.File, dict[str, Any]
     A file that was damaged or edited after it was written is refused before it is interpreted: its seal does not hold.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path}: there is no such file", f"it is made by {schema.made_by}" if schema.made_by else ""
-        )  # fmt: skip
+        what = "is a folder; expected a file" if path.is_dir() else "there is no such file"
+        raise InputError(f"{path}: {what}", f"it is made by {schema.made_by}" if schema.made_by else "")
     # Damaged HDF5 can crash its library, or never end.
     if schema.version is not None and _is_hdf5(path) and not check_seal(path, schema.remedy):
         raise InputError(

@@ -122,8 +122,9 @@ def cpg_regions(regions: RegionSet, regions_file: Path | None) -> CpgRegions:
         return CpgRegions(regions.chrom, regions.start_cpg, regions.end_cpg, regions.measure)
     if regions_file is None:
         raise InputError(
-            "files of wgbstools count in CpG indices, and the model's regions have none",
-            "give a regions file with columns chrom, start, end, start_cpg, end_cpg (wgbstools convert makes them)",
+            "files of wgbstools (.beta, .pat.gz) count in CpG indices, and the model's regions have none",
+            "give a regions file with columns chrom, start, end, start_cpg, end_cpg, which wgbstools convert makes: "
+            "--regions-file FILE, or regions_file in the section prediction of a configuration",
         )
     table = _read_regions(regions_file, [*REGION, *_CPGS], converted=True)
     if (row := first_true((table["start_cpg"] < 1) | (table["end_cpg"] < table["start_cpg"]))) is not None:

@@ -82,6 +82,13 @@ def _is_pat(beginning: Beginning) -> bool:
     return whole and bool(re.fullmatch(r"\.*[CT][CT.]*", fields[2]))
 
 
+# Formats that can have 5mC alone, or state what they count themselves.
+_5MC_APART = {"mixtures", "bedmethyl", "bedmethyl_encode", "pacbio"}
+_BOTH_COUNTED = (
+    "5mC alone is to be counted, but the file does not distinguish 5hmC: if it is of bisulfite sequencing, EM-seq or "
+    "an array, 5hmC is counted as methylated"
+)
+
 # In the order in which they are tried.
 FORMATS = (
     Format(
@@ -204,6 +211,9 @@ def open_file(path: Path, request: Request) -> OpenedFile:
             f"{path}: has counts of single CpGs, but proportions of fragments are needed (measure: fragment)",
             "give the .pat.gz of wgbstools, or use a model or reference of mean methylation (measure: cpg)",
         )
+    asked = request.modification or (request.regions and request.regions.modification)
+    if asked == "5mC" and known.name not in _5MC_APART:
+        beginning.notes[_BOTH_COUNTED] = None
     opened = known.open(beginning, request)
     return replace(opened, load=lambda: _with_notes(opened.load(), beginning))
 

@@ -19,7 +19,7 @@ def main() -> int:
     arguments.add_argument(
         "--background", nargs="+", metavar="NAME",
         help="tissues that the controls consist of, such as blood cells; by default those that the model gives at "
-        "least 5 %% of the controls on average",
+        "least 5 %% of the median control",
     )  # fmt: skip
     arguments.add_argument("--regions-file", type=Path, help="BED with CpG indices, for .beta and .pat.gz")
     arguments.add_argument("--genome", help="genome build of the samples, such as hg38")

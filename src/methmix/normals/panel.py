@@ -35,6 +35,10 @@ _THINNED, _LEAST_DEPTH = 0.5, 10.0
 # Part of the controls whose misfit is beyond the limit.
 _MISFIT_SPECIFICITY = 0.99
 
+# Robust standard deviations above the median from which on a control is unlike the others; of 93 real ones, none has
+# more than 3.5.
+_FAR = 6.0
+
 Array = npt.NDArray[np.float64]
 # Donors of tissues, by their places among those of interest, [n]: their methylation, [n, n_regions], and which part of
 # them is that tissue, [n], the rest being as controls are.
@@ -94,7 +98,8 @@ class Panel:
         What amounts mean, by spiked controls.
     attributes
         Plain data: model, region set, genome, versions; ``background`` and ``background_composition``, the names of the
-        tissues that controls consist of and their mean proportions; ``columns``, places of `tissues` in the model.
+        tissues that controls consist of and their mean proportions; ``columns``, places of `tissues` in the model;
+        maybe ``left_out``, names of controls that are in none of this.
     """
 
     background: Background
@@ -135,6 +140,27 @@ class Panel:
         """Median misfit of the controls."""
         return float(self.crossfitted.misfit.median())
 
+    @cached_property
+    def odd_controls(self) -> list[str]:
+        """Names of the controls that differ from the others as a tumour, or a sample of another tissue, would."""
+        found = self.crossfitted
+        beyond = _is_beyond(found.misfit.log().numpy(), 0.1) | _is_beyond(found.total_score.numpy(), 0.5)
+        return [self.names[row] for row in np.flatnonzero(beyond)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the controls that were left out, as unlike the others."""
+        return list(self.attributes.get("left_out", []))
+
+    @property
+    def words_of_left_out(self) -> str:
+        """Say which controls were left out and why."""
+        return (
+            f"left out of the panel of normals, as unlike the other controls: {', '.join(self.left_out)}; a patient, "
+            "another tissue, or prepared or counted otherwise? What controls have is taken for normal, and would not "
+            "be found in patients"
+        )
+
     def estimate(self, profiles: Tensor, methylation: Tensor, depth: Tensor) -> tuple[Excess, npt.NDArray[np.bool_]]:
         """Estimate what samples have above the controls, and which of them are controls of the panel.
 
@@ -155,6 +181,13 @@ class Panel:
         for part, crossfitted in zip(found, self.crossfitted, strict=True):
             part[rows] = crossfitted[[places[own[row]] for row in rows]]
         return found, np.isin(np.arange(len(own)), rows)
+
+
+def _is_beyond(values: Array, least: float) -> npt.NDArray[np.bool_]:
+    """Find values far above the others; their robust standard deviation is ``least`` at least."""
+    median = np.median(values)
+    spread = max(least, 1.4826 * float(np.median(np.abs(values - median))))
+    return np.asarray(values > median + _FAR * spread)
 
 
 def counts_of(methylation: Tensor, depth: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -7,6 +7,7 @@ import torch
 from methmix.errors import InputError
 from methmix.normals.panel_file import write_panel
 from methmix.normals.panel_making import panel_of_sheet
+from methmix.samples.aligned import check_readable
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.training.checkpoint import load_model
 
@@ -20,6 +21,7 @@ def make_and_write(options: argparse.Namespace) -> None:
     if options.control_group is not None:
         sheet = controls_of(sheet, options.control_group)
     model, checkpoint = load_model(options.checkpoint)
+    check_readable(dict.fromkeys(sample.file for sample in sheet), checkpoint, options)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     write_panel(options.output, panel_of_sheet(model, checkpoint, sheet, options.background, options))
 

@@ -66,7 +66,9 @@ def write_panel(path: Path, panel: Panel) -> None:
             file.create_dataset(name, data=np.array(texts, dtype=h5py.string_dtype()))
         file.attrs["schema_version"] = SCHEMA.version
         file.attrs["shrinkage"] = panel.shrinkage
-        file.attrs["attributes"] = json.dumps(panel.attributes)
+        # The digest of one that was read is made again.
+        attributes = {name: value for name, value in panel.attributes.items() if name != "digest"}
+        file.attrs["attributes"] = json.dumps(attributes)
         file.attrs["digest"] = _digest(file)
 
 
@@ -114,6 +116,17 @@ def check_panel(path: Path, panel: Panel, expected: dict[str, str]) -> None:
                 f"(panel: {panel.attributes.get(name)}; model: {value})",
                 f"make one for this model with {SCHEMA.made_by} --checkpoint",
             )
+
+
+def check_counted(path: Path, panel: Panel, modification: str) -> None:
+    """Check that a panel was counted as samples are (5mC, 5mC+5hmC), `InputError` if not; older ones do not say."""
+    own = panel.attributes.get("modification", modification)
+    if own != modification:
+        raise InputError(
+            f"{path}: its controls were counted as {own}, and the samples are as {modification}: what exceeds the "
+            "controls would be 5hmC",
+            f"count both alike, with --modification {own}, or by {SCHEMA.made_by} --modification {modification}",
+        )
 
 
 def _arrays(panel: Panel) -> dict[str, Any]:

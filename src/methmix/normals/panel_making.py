@@ -29,7 +29,7 @@ from methmix.training.state import Checkpoint
 
 logger = logging.getLogger("methmix")
 
-# Without --background, the tissues that the model gives at least so much of the controls on average.
+# Without --background, the tissues that the model gives at least so much of the median control.
 _CONSISTS_OF = 0.05
 
 
@@ -42,7 +42,7 @@ def panel_of_sheet(
     Parameters
     ----------
     background
-        Tissues that the controls consist of; None: those that the model gives 5 % or more of them on average.
+        Tissues that the controls consist of; None: those that the model gives 5 % or more of the median control.
     """
     if model.profiles is None:
         raise InputError(
@@ -58,7 +58,8 @@ def panel_of_sheet(
     controls, proportions = read_controls(model, checkpoint, sheet, options)
     check_number(len(controls.names))
     if background is None:
-        background = [name for name, part in zip(names, proportions.mean(axis=0), strict=True) if part >= _CONSISTS_OF]
+        usual = np.median(proportions, axis=0)
+        background = [name for name, part in zip(names, usual, strict=True) if part >= _CONSISTS_OF]
     columns = [place for place, name in enumerate(names) if name not in background]
     if columns and not proportions.sum(axis=0)[[place for place in range(len(names)) if place not in columns]].any():
         raise InputError(
@@ -70,11 +71,29 @@ def panel_of_sheet(
             f"--background: expected some of the tissues of the model, not {'all' if not columns else 'none'}",
             f"it knows {', '.join(names)}",
         )
-    panel = panel_of_counts(
-        model, checkpoint, controls, proportions, columns, seeds.generator(checkpoint.seed, "normals")
-    )
+    left_out: list[str] = []
+    while (panel := _of_some(model, checkpoint, controls, proportions, columns, left_out)).odd_controls:
+        left_out += panel.odd_controls
+    panel.attributes.update(modification=options.modification or checkpoint.modification, left_out=left_out)
     _report(panel)
     return panel
+
+
+def _of_some(
+    model: Deconvolver, checkpoint: Checkpoint, controls: Controls, proportions: Array, columns: list[int],
+    left_out: Sequence[str],
+) -> Panel:  # fmt: skip
+    """Make a panel of the controls but for some, by their names."""
+    kept = np.array([row for row, name in enumerate(controls.names) if name not in left_out], dtype=np.intp)
+    if left_out and len(kept) < FEWEST:
+        raise InputError(
+            f"a panel of normals: expected at least {FEWEST} controls that are alike, found {len(kept)}; unlike them: "
+            f"{', '.join(left_out)}",
+            "are these patients, or prepared or counted otherwise? correct the sheet, or predict without a panel "
+            "(--normals none)",
+        )
+    rng = seeds.generator(checkpoint.seed, "normals")
+    return panel_of_counts(model, checkpoint, controls.chosen(kept), proportions[kept], columns, rng)
 
 
 def panel_of_counts(
@@ -201,16 +220,20 @@ def _check_identity(identity: Identity | None, block: SampleBlock, chosen: Mappi
     for name, correlation in zip(block.names, identity.unlike(block) if identity else [], strict=False):
         if correlation is not None:
             raise InputError(
-                f"control {chosen[name].name} does not resemble the reference tissues: its methylation correlates with "
-                f"their mean by {correlation:.2f}",
-                "is it counted in the genome build of the model? python -m methmix.formats says what a file is",
+                f"control {chosen[name].name} ({chosen[name].file}) does not resemble the reference tissues: its "
+                f"methylation correlates with their mean by {correlation:.2f}; expected more than 0.3",
+                "is it of another genome build than the model, or are columns swapped? python -m methmix.formats FILE "
+                "says what it is",
             )
 
 
 def _report(panel: Panel) -> None:
     logger.info(
-        "panel of normals: %d controls, %d tissues of interest, shrinkage %g; mean excess of controls %.2f %%",
-        len(panel), len(panel.tissues), panel.shrinkage, 100 * float(panel.crossfitted.amounts.sum(dim=1).mean()),
+        "panel of normals: %d controls, which consist of %s; %d tissues of interest, shrinkage %g; mean excess of "
+        "controls %.2f %%", len(panel), ", ".join(panel.attributes["background"]), len(panel.tissues), panel.shrinkage,
+        100 * float(panel.crossfitted.amounts.sum(dim=1).mean()),
     )  # fmt: skip
+    if panel.left_out:
+        logger.warning("%s", panel.words_of_left_out)
     for specificity in panel.specificities:
         logger.info("%s", specificity.words)

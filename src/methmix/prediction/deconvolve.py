@@ -11,7 +11,7 @@ import numpy as np
 
 from methmix import cli, seeds
 from methmix.errors import InputError
-from methmix.formats.samples import SampleBlock, Samples, check_files, open_samples
+from methmix.formats.samples import SampleBlock, Samples, open_samples
 from methmix.formats.store import CountsStore
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import Array, Prediction
@@ -62,8 +62,6 @@ def predict_samples(
     paths = [data_file(str(file)) for file in files]
     reading = reading_options(options)
     identity = Identity.of(model, checkpoint)
-    # What can be refused is refused now: to read all files may take minutes.
-    check_files(paths, regions, **reading)
     excluded = excluded_regions(options.exclude_regions, regions)
     cohort = Cohort(checkpoint.tissue_names, len(regions), notes=_notes(model, threshold, panel), panel=panel)
     cohort.background = options.background or ([] if panel is None else panel.attributes["background"])
@@ -186,6 +184,8 @@ def _judge(cohort: Cohort) -> None:
     cohort.results = [replace(result, verdict=own) for result, own in zip(cohort.results, found, strict=True)]
     if SHIFTED in found:
         cohort.notes.append(words_of_shift(fits, found))
+    if cohort.panel is not None and cohort.panel.left_out:
+        cohort.notes.append(cohort.panel.words_of_left_out)
     known = set() if cohort.panel is None else set(cohort.panel.names)
     others = [own.sample.name for own in cohort.results if own.above_normals and not own.above_normals.crossfitted]
     if namesakes := [name for name in others if name in known]:

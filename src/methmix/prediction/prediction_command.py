@@ -17,7 +17,7 @@ from methmix.files.atomic import all_or_none, write_csv, write_text
 from methmix.files.reference import read_reference
 from methmix.models.deconvolver import Deconvolver
 from methmix.normals.panel import FEWEST, Panel
-from methmix.normals.panel_file import check_panel, read_panel, write_panel
+from methmix.normals.panel_file import check_counted, check_panel, read_panel, write_panel
 from methmix.normals.panel_making import model_attributes, panel_of_sheet
 from methmix.outputs import check_output, keep_inputs
 from methmix.prediction.card import card_text, model_card
@@ -33,6 +33,7 @@ from methmix.prediction.sample_files import sample_files
 from methmix.prediction.sample_results import Cohort
 from methmix.prediction.thinning import check_one_depth
 from methmix.provenance import sha256
+from methmix.samples.aligned import check_readable
 from methmix.samples.sample_sheet import Sample, files_of_sheet, read_sheet
 from methmix.shipped import found
 from methmix.training.checkpoint import check_same_data, load_model, publish_checkpoint
@@ -81,20 +82,22 @@ def predict_and_write(options: argparse.Namespace) -> None:
         files = files_of_sheet(options.sheet) if options.sheet else sample_files(options.samples, Path(temporary))
         beside = (options.output.with_name(f"{options.output.stem}{end}") for end in (_PANEL, PROPORTIONS, GENERAL))
         keep_inputs(options, [*outputs, *beside], map(found, files))
-        panel = panel or _panel_of_controls(model, checkpoint, sheet, options)
-        cohort = predict_samples(model, checkpoint, files, sheet, options, panel)
+        check_readable(files, checkpoint, options)
+        made = None if panel else _panel_of_controls(model, checkpoint, sheet, options, Path(temporary))
+        cohort = predict_samples(model, checkpoint, files, sheet, options, panel or made)
     among_tissues(cohort, options.tissues)
     groups = None
     if options.control_group:
         groups = compare_and_check(cohort, options.control_group, options.background, checkpoint.seed)
-    _write(cohort, record_of(cohort, card, groups), outputs)
+    _write(cohort, record_of(cohort, card, groups), outputs, made)
     if sheet:
         _only(patient_folder(options.output), page_names(cohort).values())
     logger.info("%d samples; report written to %s", len(cohort.results), outputs[2])
 
 
 @all_or_none()
-def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
+def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path], made: Panel | None) -> None:
+    """Write all that is said of the samples, and the panel that was made of their controls."""
     csv_file, json_file, html_file, wide_file = outputs
     whole, folder = table(cohort, record), patient_folder(csv_file)
     write_csv(csv_file, whole)
@@ -106,6 +109,8 @@ def _write(cohort: Cohort, record: dict[str, Any], outputs: list[Path]) -> None:
     for ending, content in multiqc_files(record).items():
         path = csv_file.with_name(f"{csv_file.stem}{ending}")
         write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    if made is not None:
+        write_panel(csv_file.with_name(f"{csv_file.stem}{_PANEL}"), made)
 
 
 def _only(folder: Path, names: Iterable[str]) -> None:
@@ -126,6 +131,7 @@ def _handed_on(checkpoint: Checkpoint, options: argparse.Namespace) -> Panel | N
         return None
     panel = read_panel(Path(options.normals))
     check_panel(Path(options.normals), panel, model_attributes(checkpoint))
+    check_counted(Path(options.normals), panel, options.modification or checkpoint.modification)
     background = panel.attributes["background"]
     if options.background is not None and set(options.background) != set(background):
         raise InputError(
@@ -138,9 +144,9 @@ def _handed_on(checkpoint: Checkpoint, options: argparse.Namespace) -> Panel | N
 
 
 def _panel_of_controls(
-    model: Deconvolver, checkpoint: Checkpoint, sheet: list[Sample] | None, options: argparse.Namespace
+    model: Deconvolver, checkpoint: Checkpoint, sheet: list[Sample] | None, options: argparse.Namespace, folder: Path
 ) -> Panel | None:
-    """Make a panel of normals of the control group of the sheet and write it, or none.
+    """Make a panel of normals of the control group of the sheet, or none; ``folder`` is a temporary one.
 
     Without an option, one is made where a control group is named that is large enough, and the model can have one; not
     where regions are left out, since a control is recognised by its reads, or tissues.
@@ -153,10 +159,9 @@ def _panel_of_controls(
     possible = len(controls) >= FEWEST and model.profiles is not None and not restricted
     if asked == NO_PANEL or not controls or (asked is None and not possible):
         return None
-    panel = panel_of_sheet(model, checkpoint, controls, options.background, options)
-    path = options.output.with_name(f"{options.output.stem}{_PANEL}")
-    write_panel(path, panel)
-    return read_panel(path)
+    # As it is read when it is handed on, with its digest.
+    write_panel(folder / _PANEL, panel_of_sheet(model, checkpoint, controls, options.background, options))
+    return read_panel(folder / _PANEL)
 
 
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -61,9 +61,11 @@ def predict_thinned(
     if not of_groups:
         cohort.thinned = [cohort.results[row] for row in rows]
         return
+    left_out = cohort.panel.left_out if cohort.panel else []
     controls = [
         row for row in rows
         if cohort.results[row].sample.group == options.control_group
+        and cohort.results[row].sample.name not in left_out
         and cohort.results[row].regions_observed >= FEWEST_REGIONS * cohort.n_regions
     ]  # fmt: skip
     if make_panel and len(controls) < FEWEST:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +36,9 @@ from methmix.rows import first_true
 
 logger = logging.getLogger("methmix")
 
+# Part of the regions in which a donor has reads, at least; with fewer, something must be wrong, as for a sample.
+_TOO_FEW = 0.05
+
 # A source: its settings -> what reads or draws its donors.
 _SOURCES: dict[type, Callable[[Any, np.random.Generator], DonorCounts]] = {
     SimulatedReference: simulate_donors,
@@ -56,6 +60,7 @@ def build_reference(experiment: Experiment) -> Reference:
         raise InputError(
             f"reference: expected at least two tissues, found {sorted(set(tissues))}", "add donors of another tissue"
         )
+    _check_spelling(tissues)
     split = _split(experiment, donors, tissues)
     order = sorted(range(len(donors.names)), key=lambda i: (tissues[i], donors.names[i]))
     reference = Reference(
@@ -72,7 +77,7 @@ def build_reference(experiment: Experiment) -> Reference:
     notes = donors.notes
     if not type(settings).drawn_donors:
         notes += check_donors(reference)
-    check_regions(reference, str(reference.attributes["genome"]))
+    notes += check_regions(reference, str(reference.attributes["genome"]))
     if isinstance(settings.regions, MarkerRegions):
         k, n_regions = settings.regions.top_k_per_tissue, len(reference.regions)
         reference = select_markers(reference, k)
@@ -94,6 +99,18 @@ def write_built(experiment: Experiment, output: Path) -> None:
     logger.info("%s: %d donors of %d tissues, %d regions", output, n_donors, n_tissues, len(reference.regions))
     for note in json.loads(reference.attributes["notes"]):
         logger.warning("%s", note)
+
+
+def _check_spelling(tissues: list[str]) -> None:
+    """Refuse tissues that differ in upper and lower case or spaces alone: they would be two."""
+    first: dict[str, str] = {}
+    for tissue in tissues:
+        plain = re.sub(r"[\s_]+", "", tissue.casefold())
+        if first.setdefault(plain, tissue) != tissue:
+            raise InputError(
+                f"reference: tissues {first[plain]!r} and {tissue!r} differ in their spelling alone",
+                "write a tissue in the same way for all its donors, or join the two by reference.merge_tissues",
+            )
 
 
 def _split(experiment: Experiment, donors: DonorCounts, tissues: list[str]) -> list[Split]:
@@ -121,10 +138,12 @@ def _composition(donors: DonorCounts, tissues: list[str], order: list[int]) -> n
 
 
 def _check_observed(reference: Reference) -> None:
-    if (row := first_true((reference.depth > 0).sum(axis=1) == 0)) is not None:
+    n_observed, n = (reference.depth > 0).sum(axis=1), len(reference.regions)
+    if (row := first_true((n_observed == 0) | (n_observed < _TOO_FEW * n))) is not None:
         raise InputError(
-            f"reference: donor {reference.donors[row]} has no reads in any region",
-            "remove the donor, or count its reads over these regions",
+            f"reference: donor {reference.donors[row]} has reads in {n_observed[row]} of {n} regions; expected at "
+            f"least {100 * _TOO_FEW:g} %",
+            "is its file of another genome build, or of other regions? count its reads over these, or remove the donor",
         )
     tissues = np.array(reference.tissues)
     seen = np.stack([(reference.depth[tissues == tissue] > 0).any(axis=0) for tissue in reference.tissue_names])

@@ -86,7 +86,7 @@ def _files(settings: DonorFilesReference, sheet: Path, named: dict[str, str]) ->
             files[name] = data_file(str(PurePosixPath(settings.folder) / name))
             format_name = recognise(files[name])[0].name
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"{where}: {error}", "the column file is below reference.folder") from None
         formats[format_name] += 1
         if format_name == "beta":
             n_cpgs.setdefault(n_cpgs_of_beta(files[name]), name)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from methmix.errors import InputError
 from methmix.files.reference import Reference
-from methmix.formats.genomes import bare_chrom, build_of_accession, find_build, long_enough
+from methmix.formats.genomes import bare_chrom, build_of_accession, builds, find_build, long_enough
 from methmix.formats.identity import LEAST_CORRELATION, likeness
 
 # A donor that leaves so many times as much of its variance unexplained by its own tissue as by another one has,
@@ -15,11 +15,18 @@ _MUCH_WORSE = 2.0
 _FEWEST_REGIONS = 20
 
 
-def check_regions(reference: Reference, genome: str) -> None:
-    """Refuse regions on chromosomes of another build than the stated one, or behind their ends in it."""
+def check_regions(reference: Reference, genome: str) -> list[str]:
+    """Refuse regions on chromosomes of another build than the stated one, or behind their ends in it.
+
+    That nothing is known of the stated build is a note.
+    """
     build = find_build(genome)
     if build is None:
-        return
+        # Of a simulation, or of probes by name.
+        return [] if genome.startswith("none (") else [
+            f"reference.genome: {genome} is none of the known builds ({', '.join(builds())}): whether positions are of "
+            "it cannot be checked"
+        ]  # fmt: skip
     regions = reference.regions
     for chrom in regions["chrom"].unique():
         if (other := build_of_accession(str(chrom))) not in (None, build.name):
@@ -38,6 +45,7 @@ def check_regions(reference: Reference, genome: str) -> None:
             f"{length[row]:,} bases in {build.name}; {long_enough(names[row], int(end))}",
             "correct reference.genome, or give the files of that build",
         )
+    return []
 
 
 def check_donors(reference: Reference) -> list[str]:

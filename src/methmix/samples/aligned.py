@@ -1,13 +1,14 @@
 """Samples aligned to the regions of a model, block by block."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from methmix import cli
 from methmix.formats.model_regions import region_set
 from methmix.formats.regions import RegionSet
-from methmix.formats.samples import SampleBlock, Samples
+from methmix.formats.samples import SampleBlock, Samples, check_files
+from methmix.reference.inputs import data_file
 from methmix.samples.sample_sheet import Sample
 from methmix.training.state import Checkpoint
 
@@ -26,6 +27,11 @@ def reading_options(options: object) -> dict[str, Any]:
 def regions_of(checkpoint: Checkpoint) -> RegionSet:
     """Collect the regions of a model, to which samples are aligned."""
     return region_set(checkpoint.regions, checkpoint.genome, checkpoint.identity.get("reference"))
+
+
+def check_readable(files: Iterable[Path], checkpoint: Checkpoint, options: object) -> None:
+    """Refuse now what can be refused of files without reading all of them, which may take minutes."""
+    check_files([data_file(str(file)) for file in files], regions_of(checkpoint), **reading_options(options))
 
 
 def chosen_blocks(samples: Samples, chosen: Mapping[str, Sample]) -> Iterator[SampleBlock]:

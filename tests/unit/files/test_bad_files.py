@@ -163,7 +163,7 @@ _ANY_HDF5: list[tuple[Edit, str]] = [
     (kept(0.5), "has no digest: truncated"),
     (text(b""), "is truncated or not HDF5"),
     (text("tissue,proportion\n"), "is truncated or not HDF5"),
-    (is_folder, "there is no such file"),
+    (is_folder, "is a folder; expected a file"),
     (attribute("schema_version", 99), r"schema_version: expected \d, found 99"),
     (attribute("schema_version", "two"), r"schema_version: expected \d, found two"),
     (attribute("schema_version", np.arange(3)), r"schema_version: expected \d"),

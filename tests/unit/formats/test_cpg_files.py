@@ -325,6 +325,18 @@ def test_5hmc_counts_as_in_the_reference(tmp_path, use):
         use(combined, regions(modification="5mC"))
 
 
+@USES
+@pytest.mark.parametrize(("form", "apart"), [
+    ("bismark", False), ("CX report", False), ("allc", False), ("CGmap", False), ("pb-CpG-tools", True),
+])  # fmt: skip
+def test_a_file_of_bisulfite_has_no_5mc_alone(tmp_path, use, form, apart):
+    path = write(tmp_path / "s.txt", FORMS[form][0], packed=False)
+    found, notes = use(path, regions(modification="5mC"))
+    np.testing.assert_array_equal(found, expected())
+    assert any("does not distinguish 5hmC" in note for note in notes) is not apart
+    assert not any("does not distinguish 5hmC" in note for note in use(path, regions())[1])
+
+
 @pytest.mark.parametrize("share", [1.0, 0.3])
 def test_cytosines_of_all_contexts_are_refused_at_any_depth(tmp_path, share):
     """Every second base is a cytosine; at 30 % of them, density alone does not show it."""

@@ -1,5 +1,7 @@
 """A panel as a whole: nobody is in his own, what it states holds for people it has not seen, and files are guarded."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from methmix.errors import InputError
 from methmix.files.seal import seal
 from methmix.normals.background import fit_background
 from methmix.normals.excess import estimate_excess
-from methmix.normals.panel_file import check_panel, read_panel, write_panel
+from methmix.normals.panel_file import check_counted, check_panel, read_panel, write_panel
 from methmix.normals.spiked_controls import spiked
 from methmix.prediction.group_comparison import auc
 
@@ -147,3 +149,29 @@ def test_other_files_and_panels_of_other_models_are_refused(lab, tmp_path):
     with pytest.raises(InputError, match="of another genome"):
         check_panel(path, lab.panel, {"model": "m", "genome": "hg19"})
     check_panel(path, lab.panel, {"model": "m", "genome": "hg38"})
+
+
+@pytest.mark.parametrize(("counted", "modification", "refused"), [
+    ("5mC", "5mC+5hmC", True), ("5mC+5hmC", "5mC", True), ("5mC", "5mC", False), (None, "5mC", False),
+])  # fmt: skip
+def test_a_panel_that_was_counted_otherwise_is_refused(lab, tmp_path, counted, modification, refused):
+    attributes = lab.panel.attributes | ({"modification": counted} if counted else {})
+    panel = replace(lab.panel, attributes=attributes)
+    if not refused:
+        check_counted(tmp_path, panel, modification)
+        return
+    with pytest.raises(InputError, match=f"counted as {counted}, .* as {modification}:".replace("+", "[+]")):
+        check_counted(tmp_path, panel, modification)
+
+
+@pytest.mark.parametrize(("quantity", "factor", "odd"), [
+    (None, 1, []), ("misfit", 1.3, []), ("misfit", 6, [3]), ("total_score", 9, [3]),
+])  # fmt: skip
+def test_a_control_that_is_unlike_the_others_is_named(lab, quantity, factor, odd):
+    found = lab.panel.crossfitted
+    if quantity:
+        values = getattr(found, quantity).clone()
+        values[3] = factor * values.median()
+        found = found._replace(**{quantity: values})
+    panel = replace(lab.panel, crossfitted=found)
+    assert panel.odd_controls == [panel.names[row] for row in odd]

@@ -182,6 +182,28 @@ def test_a_control_that_is_listed_twice_is_refused_by_its_names(laboratory, comm
     assert code == 2 and "controls S3 and twin of the panel have the same counts" in error
 
 
+def test_a_case_among_the_controls_is_left_out_of_their_panel(laboratory, command, background, tmp_path):
+    """Otherwise the tissue that it has would be normal, and be found in no other case."""
+    groups = {f"S{row}": "Control" if row <= N_CONTROLS else "Case" for row in range(N_CONTROLS + N_CASES)}
+    sheet = sheet_with(tmp_path, counts_of(laboratory[0]), groups)
+    code, said, output = command("--sheet", sheet, "--control-group", "Control", "--background", *background)
+    record = json.loads(output.with_suffix(".json").read_text())
+    words = f"left out of the panel of normals, as unlike the other controls: S{N_CONTROLS};"
+    assert code == 0 and words in said and any(words in note for note in record["notes"])
+    assert record["normals"]["n_controls"] == N_CONTROLS
+    table = pd.read_csv(output).query("tissue == @laboratory[1]").set_index("sample")
+    assert table.loc[[f"S{row}" for row in range(N_CONTROLS, N_CONTROLS + N_CASES)], "called_95"].all()
+
+
+def test_a_case_that_cannot_be_read_leaves_no_panel(laboratory, command, background, tmp_path):
+    counts_of(laboratory[0]).assign(S15_METH=-1).to_csv(tmp_path / "wrong.tsv", sep="\t", index=False)
+    rows = laboratory[0].read_text().splitlines()[: N_CONTROLS + 1]
+    (tmp_path / "sheet.tsv").write_text("\n".join([*rows, f"S15\t{tmp_path / 'wrong.tsv'}\tCase\n"]))
+    code, error, output = command("--sheet", tmp_path / "sheet.tsv", "--control-group", "Control",
+                                  "--background", *background)  # fmt: skip
+    assert code == 2 and "wrong.tsv: line 2, column S15_METH" in error and not list(output.parent.glob("*"))
+
+
 def test_a_control_that_was_counted_otherwise_is_named(laboratory, command, handed_on, tmp_path):
     table = counts_of(laboratory[0])
     table.loc[0, "S2_DEPTH"] += 1

@@ -111,8 +111,12 @@ def test_given_split(build):
     [
         ("tissue file", "tissue path", ["column file is missing; found donor, tissue, path"]),
         ("L1 Liver L1.beta", "L1 Liver ", ["donor L1 has no file"]),
-        ("L1 Liver L1.beta", "L1 Liver absent.beta", ["donor L1: ", "absent.beta: there is no such file"]),
         ("L1 Liver L1.beta", "L1 Liver " + 300 * "L", ["donor L1: ", "cannot be a file"]),
+        (
+            "L1 Liver L1.beta",
+            "L1 Liver absent.beta",
+            ["donor L1: ", "absent.beta: there is no such file", "below reference.folder"],
+        ),
         (
             "L1 Liver L1.beta",
             "L1 Liver L1.bam",

@@ -87,3 +87,11 @@ def test_regions_of_another_build_are_refused(rng, chrom, end, message):
     reference.regions.loc[7, ["chrom", "end"]] = chrom, end
     with pytest.raises(InputError, match=message):
         check_regions(reference, "GRCh38")
+
+
+@pytest.mark.parametrize(
+    ("genome", "known"), [("hg38", True), ("none (simulated)", True), ("hg83", False), ("rn7", False)]
+)
+def test_a_build_of_which_nothing_is_known_is_a_note(rng, genome, known):
+    notes = check_regions(reference_of(rng), genome)
+    assert notes == [] if known else f"{genome} is none of the known builds (hg19, hg38," in notes[0]

@@ -268,9 +268,36 @@ def test_reference_needs_two_tissues(settings, source):
         _build(settings, source(merge_tissues={"Liver": "Body", "Blood": "Body"}))
 
 
+@pytest.mark.parametrize(("first", "other"), [("Blood", "blood"), ("T cell", "T_Cell"), ("T cell", "Tcell")])
+def test_a_tissue_under_two_spellings_is_refused_unless_they_are_joined(settings, source, tmp_path, first, other):
+    rows = [("Blood-1", first), ("Blood-2", other), ("Liver-1", "Liver"), ("Liver-2", "Liver")]
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("donor\ttissue\n" + "".join(f"{donor}\t{tissue}\n" for donor, tissue in rows))
+    with pytest.raises(InputError, match=f"tissues '{first}' and '{other}' differ in their spelling alone"):
+        _build(settings, source(sample_sheet=str(sheet)))
+    joined = _build(settings, source(sample_sheet=str(sheet), merge_tissues={other: first}))
+    assert set(joined.tissue_names) == {"Liver", first}
+
+
+@pytest.mark.parametrize("n_observed", [2, 3])
+def test_a_donor_in_few_regions(settings, source, table, n_observed):
+    """With fewer than one in twenty, its file is another one."""
+    lines = [GOOD.splitlines()[0]]
+    for row in range(60):
+        high, low = (8, 1) if row % 2 else (1, 8)
+        first = f"{high} 9" if row < n_observed else "0 0"
+        lines.append(f"chr1 {1000 * row} {1000 * row + 9} {first} {high} 10 {low} 9 {low} 10")
+    _table(table, "\n".join([*lines, ""]))
+    if n_observed == 3:
+        assert (_build(settings, source()).depth[2] > 0).sum() == 3
+        return
+    with pytest.raises(InputError, match="donor Liver-1 has reads in 2 of 60 regions; expected at least 5 %"):
+        _build(settings, source())
+
+
 def test_donor_without_reads(settings, source, table):
     _table(table, GOOD.replace("9 10 8", "0 0 8").replace("5 5 5 6", "0 0 5 6"))
-    with pytest.raises(InputError, match="donor Liver-1 has no reads in any region"):
+    with pytest.raises(InputError, match="donor Liver-1 has reads in 0 of"):
         _build(settings, source())
 
 
