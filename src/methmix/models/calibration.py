@@ -35,6 +35,10 @@ _BEYOND = 1.05
 _FEWEST, _MARGIN = 200, 1.1
 
 
+# Logits beyond this are as certain as any.
+_MOST_LOGIT = 15.0
+
+
 class Known(NamedTuple):
     """Mixtures with their true proportions, as of a batch of training; ``profiles`` are without their donors."""
 
@@ -97,6 +101,32 @@ def calibrate(
         "calibration/traces_called": float(entries.called[near].double().mean()),
         "calibration/absent_called": float(entries.called[entries.true == 0].double().mean()),
     }
+
+
+def calibrate_presence(model: Deconvolver, others: Iterable[Known]) -> None:
+    """Calibrate the probability of presence by mixtures of donors that have not trained (Platt 1999).
+
+    The loss of sparsity, and drawn donors that differ from real ones, make it too low where it is uncertain: slope and
+    shift of its logits are those of a logistic regression of presence. Without mixtures it remains as it was learnt.
+    """
+    head = model.head
+    if not isinstance(head, TwoStageHead):
+        return
+    head.presence_map.copy_(torch.tensor([1.0, 0.0]))
+    model.eval()
+    logits, present = [], []
+    with torch.inference_mode():
+        for batch in others:
+            found = head(model(batch.methylation, batch.depth, batch.profiles)).presence_logits
+            labelled = (batch.true == 0) | (batch.true >= head.label_threshold)
+            logits.append(found[labelled].clamp(-_MOST_LOGIT, _MOST_LOGIT).cpu())
+            present.append(batch.true[labelled].cpu() > 0)
+    label = torch.cat(present) if present else torch.zeros(0)
+    if label.all() or not label.any():
+        return
+    fit = LogisticRegression(C=np.inf, max_iter=1000).fit(torch.cat(logits)[:, None].double(), label)
+    if (slope := float(fit.coef_[0, 0])) > 0:
+        head.presence_map.copy_(torch.tensor([slope, float(fit.intercept_[0])]))
 
 
 def _joined(parts: list[_Entries]) -> _Entries:

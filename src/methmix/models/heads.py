@@ -67,21 +67,24 @@ class TwoStageHead(nn.Module):
 
     In training the second stage meets the gate of inference, opened also for the tissues that are truly present
     (``teacher_forcing``): it learns what to give to a false positive of the gate, and no present tissue is left without
-    a gradient. The first stage learns from its own labels only, so that its output remains a probability.
+    a gradient. The first stage learns from its own labels only; a calibration then makes its output a probability.
 
     On a backbone that solves least squares, the second stage corrects its proportions, and there are intervals.
     """
 
+    presence_map: Tensor
     prior: Tensor
 
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
         super().__init__()
         self.threshold = threshold
-        self._label_threshold = label_threshold
+        self.label_threshold = label_threshold
         self._teacher_forcing = teacher_forcing
         # A tissue is absent rather than present, and its least-squares proportion needs no correction.
         self.readout = backbone.readout(presence=-1.0, proportion=0.0)
         self.intervals = ProportionIntervals(backbone.n_features) if backbone.profiles is not None else None
+        # Slope and shift that calibrate the logits of presence once they are learnt.
+        self.register_buffer("presence_map", torch.tensor([1.0, 0.0]))
         # Logit of the presence of a tissue before anything is known of a mixture.
         self.register_buffer("prior", torch.zeros(()))
 
@@ -91,7 +94,8 @@ class TwoStageHead(nn.Module):
         logits = read["proportion"]
         if features.proportions is not None:
             logits = features.proportions.log() + logits
-        return Stages(logits, read["presence"], open_gate(read["presence"], self.threshold))
+        presence = read["presence"] * self.presence_map[0] + self.presence_map[1]
+        return Stages(logits, presence, open_gate(presence, self.threshold))
 
     def scored(self, features: Features, true: Tensor) -> Scored:
         """Collect what the loss of a batch is computed from."""
@@ -99,7 +103,7 @@ class TwoStageHead(nn.Module):
         gate = stages.gate | (true > 0) if self._teacher_forcing else stages.gate
         ends = None if self.intervals is None else self.intervals.ends(self.place(features, stages))
         proportions = share_mass(stages.proportion_logits, gate)
-        return Scored(true, proportions, stages.presence_logits, self._label_threshold, ends)
+        return Scored(true, proportions, stages.presence_logits, self.label_threshold, ends)
 
     def infer(
         self, features: Features, stratum: Tensor | None = None, doubt: Tensor | None = None

@@ -6,7 +6,7 @@ import torch
 from experiments import tiny_arm
 from sklearn.linear_model import LogisticRegression
 
-from methmix.models.calibration import Known, calibrate
+from methmix.models.calibration import Known, calibrate, calibrate_presence
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 
@@ -65,6 +65,31 @@ def test_a_mixture_that_does_not_fit_is_answered_with_doubt(tissues, model):
     assert (np.isinf(of_shifted.limit).all(axis=1) == (of_shifted.misfit > of_shifted.misfit_limit)).all()
     prior = torch.sigmoid(model.head.prior).item()
     assert np.abs(of_shifted.presence_probability - prior).mean() < np.abs(of_fits.presence_probability - prior).mean()
+
+
+def test_presence_is_calibrated_by_mixtures_of_other_donors(tissues, model):
+    fresh = known(tissues, 800, seed=2)
+    labelled, present = ((fresh.true == 0) | (fresh.true >= 0.01)).numpy(), (fresh.true > 0).numpy()
+
+    def off():
+        probability = predict(model, fresh.methylation.numpy(), fresh.depth.numpy()).presence_probability
+        uncertain = labelled & (probability > 0.05) & (probability < 0.95)
+        return probability[uncertain].mean() - present[uncertain].mean()
+
+    # As the loss of sparsity does.
+    model.head.readout.bias.data[0] -= 1.5
+    model.head.readout.weight.data[0] *= 0.7
+    assert off() < -0.1
+    others = [known(tissues, 500, seed) for seed in (5, 6)]
+    calibrate_presence(model, others)
+    assert off() == pytest.approx(0, abs=0.03)
+    once = model.head.presence_map.tolist()
+    calibrate_presence(model, others)
+    assert model.head.presence_map.tolist() == once
+    # Of mixtures that all have a tissue nothing can be learnt.
+    for without in ([], [others[0]._replace(true=torch.full_like(others[0].true, 1 / 6))]):
+        calibrate_presence(model, without)
+        assert model.head.presence_map.tolist() == [1, 0]
 
 
 def test_mixtures_of_real_donors_only_widen(tissues, model):
