@@ -1,9 +1,9 @@
-"""Calibration of what a model states beside its proportions, which stay as they are.
+"""Calibration of what a model states beside its proportions, which stay as they are but for which of them are 0.
 
 It rests on mixtures of donors that the model has never seen: drawn around the profiles as in training, at all depths,
 of few tissues or many, with a background or without, each mixture with donors of its own. Profiles are wrong in ways
 that drawn donors do not show, so mixtures of the donors that were left out, those of validation, can make what is
-stated less certain, but never more.
+stated less certain, but never more. The probability of presence alone is fitted to both, if these donors are others.
 """
 
 import itertools
@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression, QuantileRegressor
 from torch import Tensor
 
 from methmix import metrics
+from methmix.models.backbone import Features
 from methmix.models.deconvolver import Deconvolver, circumstances, conditions, with_background
 from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
@@ -33,8 +34,6 @@ _WHOLE = 0.9
 _BEYOND = 1.05
 # Fewest entries that a limit rests on, and what a limit is raised by: donors of samples are not quite as drawn ones.
 _FEWEST, _MARGIN = 200, 1.1
-
-
 # Logits beyond this are as certain as any.
 _MOST_LOGIT = 15.0
 
@@ -46,6 +45,18 @@ class Known(NamedTuple):
     depth: Tensor
     true: Tensor
     profiles: Profiles | None
+
+
+class _Seen(NamedTuple):
+    """What a model sees of a batch of mixtures, [batch] each; true proportions, [batch, n_tissues]."""
+
+    true: Tensor
+    features: Features
+    stratum: Tensor
+    background: Tensor
+    circumstances: Tensor
+    conditions: Tensor
+    whole: Tensor
 
 
 class _Entries(NamedTuple):
@@ -65,13 +76,18 @@ class _Entries(NamedTuple):
 
 
 def calibrate(
-    model: Deconvolver, drawn: Iterable[Known], left_out: Iterable[Known] = (), real: bool = True
+    model: Deconvolver,
+    drawn: Iterable[Known],
+    left_out: Iterable[Known] = (),
+    real: bool = True,
+    independent: bool = False,
 ) -> dict[str, float]:
-    """Set intervals, limits of detection, limit of the misfit and the prior of presence by ``drawn`` mixtures.
+    """Set presence, its prior, intervals, limits of detection and the limit of the misfit by ``drawn`` mixtures.
 
     ``left_out`` are mixtures of donors of validation (of training, where a tissue has none of its own). They can only
     widen intervals and raise limits of detection, and that of the misfit if they are ``real``: simulated donors fit as
-    the drawn ones do.
+    the drawn ones do. If they are ``independent``, of no donor that has trained, presence is calibrated on them too;
+    otherwise it remains as it was learnt, since it could become too certain.
 
     Returns
     -------
@@ -83,8 +99,12 @@ def calibrate(
         return {}
     model.eval()
     with torch.inference_mode():
-        entries = _joined([_of_batch(model, batch) for batch in drawn])
-        of_others = [_of_batch(model, batch) for batch in left_out]
+        of_drawn, of_others = ([_seen(model, batch) for batch in part] for part in (drawn, left_out))
+        head.presence_map.copy_(torch.tensor([1.0, 0.0]))
+        if independent:
+            head.presence_map.copy_(_presence_map(head, of_drawn, of_others))
+        entries = _joined([_said(head, seen) for seen in of_drawn])
+        others = _joined([_said(head, seen) for seen in of_others]) if of_others else None
     with torch.no_grad():
         head.intervals.conform(entries.lower, entries.upper, entries.true, entries.stratum)
         head.prior.fill_(torch.logit((entries.true >= metrics.PRESENT).float().mean(), eps=1e-6).item())
@@ -92,8 +112,8 @@ def calibrate(
         for curve, quantile in ((limits.misfit_median, 0.5), (limits.misfit_curve, _FITTING)):
             curve.copy_(_line(entries.conditions[entries.whole], entries.misfit[entries.whole], quantile))
         limits.most_noise.copy_(_BEYOND * entries.conditions[entries.whole, 0].max())
-        if of_others:
-            _allow_for(model, _joined(of_others), real)
+        if others is not None:
+            _allow_for(model, others, real)
     near = (entries.true > 0) & (entries.true < metrics.PRESENT)
     return {
         "calibration/n_mixtures": len(entries.misfit),
@@ -103,55 +123,61 @@ def calibrate(
     }
 
 
-def calibrate_presence(model: Deconvolver, others: Iterable[Known]) -> None:
-    """Calibrate the probability of presence by mixtures of donors that have not trained (Platt 1999).
+def _presence_map(head: TwoStageHead, *parts: list[_Seen]) -> Tensor:
+    """Fit slope and shift of the logits of presence by a logistic regression (Platt 1999), in which parts weigh alike.
 
-    The loss of sparsity, and drawn donors that differ from real ones, make it too low where it is uncertain: slope and
-    shift of its logits are those of a logistic regression of presence. Without mixtures it remains as it was learnt.
+    The loss of sparsity makes presence too low where it is uncertain, and drawn donors are not just like others.
     """
-    head = model.head
-    if not isinstance(head, TwoStageHead):
-        return
-    head.presence_map.copy_(torch.tensor([1.0, 0.0]))
-    model.eval()
-    logits, present = [], []
-    with torch.inference_mode():
-        for batch in others:
-            found = head(model(batch.methylation, batch.depth, batch.profiles)).presence_logits
-            labelled = (batch.true == 0) | (batch.true >= head.label_threshold)
-            logits.append(found[labelled].clamp(-_MOST_LOGIT, _MOST_LOGIT).cpu())
-            present.append(batch.true[labelled].cpu() > 0)
-    label = torch.cat(present) if present else torch.zeros(0)
+    logits, labels, weights = [], [], []
+    for part in parts:
+        true = torch.cat([seen.true for seen in part]).cpu()
+        found = torch.cat([head(seen.features).presence_logits for seen in part]).cpu()
+        labelled = (true == 0) | (true >= head.label_threshold)
+        logits.append(found[labelled].clamp(-_MOST_LOGIT, _MOST_LOGIT).double())
+        labels.append(true[labelled] > 0)
+        weights.append(torch.full((len(labels[-1]),), 1e4 / max(1, len(labels[-1]))))
+    label = torch.cat(labels)
     if label.all() or not label.any():
-        return
-    fit = LogisticRegression(C=np.inf, max_iter=1000).fit(torch.cat(logits)[:, None].double(), label)
-    if (slope := float(fit.coef_[0, 0])) > 0:
-        head.presence_map.copy_(torch.tensor([slope, float(fit.intercept_[0])]))
+        return torch.tensor([1.0, 0.0])
+    fit = LogisticRegression(C=np.inf, max_iter=1000).fit(torch.cat(logits)[:, None], label, torch.cat(weights))
+    slope, shift = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    return torch.tensor([slope, shift] if slope > 0 else [1.0, 0.0])
 
 
 def _joined(parts: list[_Entries]) -> _Entries:
     return _Entries._make(torch.cat(part).cpu() for part in zip(*parts, strict=True))
 
 
-def _of_batch(model: Deconvolver, batch: Known) -> _Entries:
-    head, depth, true = model.head, batch.depth, batch.true
+def _seen(model: Deconvolver, batch: Known) -> _Seen:
+    depth = batch.depth
     features = model(batch.methylation, depth, batch.profiles)
-    # For the type checker: only such a model has intervals.
-    assert isinstance(head, TwoStageHead) and head.intervals is not None
-    stages = head(features)
-    lower, upper = head.intervals.ends(head.place(features, stages)).unbind(dim=2)
+    return _Seen(
+        true=batch.true,
+        features=features,
+        stratum=strata(depth),
+        background=with_background(features),
+        circumstances=circumstances(features, depth),
+        conditions=conditions(features, depth),
+        whole=(depth > 0).float().mean(dim=1) >= _WHOLE,
+    )
+
+
+def _said(head: TwoStageHead, seen: _Seen) -> _Entries:
+    true, stages = seen.true, head(seen.features)
+    assert head.intervals is not None and seen.features.misfit is not None  # for the type checker
+    lower, upper = head.intervals.ends(head.place(seen.features, stages)).unbind(dim=2)
     return _Entries(
         true=true.flatten(),
         lower=lower.flatten(),
         upper=upper.flatten(),
         called=stages.gate.flatten(),
         predicted=share_mass(stages.proportion_logits, stages.gate).flatten(),
-        stratum=strata(depth)[:, None].expand_as(true).flatten(),
-        background=with_background(features)[:, None].expand_as(true).flatten(),
-        circumstances=circumstances(features, depth).flatten(0, 1),
-        conditions=conditions(features, depth),
-        misfit=features.misfit,
-        whole=(depth > 0).float().mean(dim=1) >= _WHOLE,
+        stratum=seen.stratum[:, None].expand_as(true).flatten(),
+        background=seen.background[:, None].expand_as(true).flatten(),
+        circumstances=seen.circumstances.flatten(0, 1),
+        conditions=seen.conditions,
+        misfit=seen.features.misfit,
+        whole=seen.whole,
     )
 
 

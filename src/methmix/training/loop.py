@@ -3,7 +3,7 @@
 import logging
 import math
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +23,7 @@ from methmix.files.atomic import write_text
 from methmix.files.checkpoint_file import not_finite
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.models.calibration import Known, calibrate, calibrate_presence
+from methmix.models.calibration import Known, calibrate
 from methmix.models.deconvolver import Deconvolver
 from methmix.models.losses import LOSSES
 from methmix.models.prediction import batches, predict_tensors
@@ -299,19 +299,20 @@ class Trainer:
         self.model.load_state_dict(best.model)
         episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
-        # Of donors that have trained, presence would be too certain.
-        calibrate_presence(self.model, () if self._reference.shared_tissues("validation") else self._left_out())
-        real = self._reference.known_composition is None
-        rests_on = calibrate(self.model, drawn, self._left_out(), real)
+        of = self._mixtures
+        parts = batches(self.model, of.methylation, of.depth, of.proportions)
+        left_out = (Known(methylation, depth, true, None) for methylation, depth, true in parts)
+        rests_on = calibrate(
+            self.model,
+            drawn,
+            left_out,
+            real=self._reference.known_composition is None,
+            independent=not self._reference.shared_tissues("validation"),
+        )
         self.state.best |= rests_on
         weights, state = self._weights(), self.state
         self.model.load_state_dict(last)
         return replace(best, model=weights, best=state.best, record=state.record, history=state.history, finished=True)
-
-    def _left_out(self) -> Iterator[Known]:
-        of = self._mixtures
-        for methylation, depth, true in batches(self.model, of.methylation, of.depth, of.proportions):
-            yield Known(methylation, depth, true, None)
 
     def _weights(self) -> dict[str, Tensor]:
         """Copy the weights, on the device of the model."""

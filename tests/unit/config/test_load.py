@@ -300,7 +300,7 @@ def test_the_backbone_may_be_changed_with_what_it_has(repository):
     shared = {"model.hidden_sizes": [64, 128], "model.markers_per_tissue": 100}
     changed = load_arm(file, shared, {"model.hidden_sizes": [8], "model.backbone": "mlp"}).model
     assert changed.model_dump() == {
-        "use_two_stage": True, "presence_threshold": 0.6, "backbone": "mlp", "hidden_sizes": [8], "dropout": 0.1,
+        "use_two_stage": True, "presence_threshold": 0.5, "backbone": "mlp", "hidden_sizes": [8], "dropout": 0.1,
         "purify_donors": True,
     }  # fmt: skip
     assert load_arm(file, shared, {"model.backbone": "mlp"}).model.hidden_sizes == [64, 128]

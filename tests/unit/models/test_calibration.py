@@ -6,7 +6,7 @@ import torch
 from experiments import tiny_arm
 from sklearn.linear_model import LogisticRegression
 
-from methmix.models.calibration import Known, calibrate, calibrate_presence
+from methmix.models.calibration import Known, calibrate
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 
@@ -80,16 +80,22 @@ def test_presence_is_calibrated_by_mixtures_of_other_donors(tissues, model):
     model.head.readout.bias.data[0] -= 1.5
     model.head.readout.weight.data[0] *= 0.7
     assert off() < -0.1
-    others = [known(tissues, 500, seed) for seed in (5, 6)]
-    calibrate_presence(model, others)
+    drawn, others = ([known(tissues, 500, seed) for seed in pair] for pair in ((5, 6), (7, 8)))
+    calibrate(model, drawn, others, independent=True)
     assert off() == pytest.approx(0, abs=0.03)
     once = model.head.presence_map.tolist()
-    calibrate_presence(model, others)
+    calibrate(model, drawn, others, independent=True)
     assert model.head.presence_map.tolist() == once
-    # Of mixtures that all have a tissue nothing can be learnt.
-    for without in ([], [others[0]._replace(true=torch.full_like(others[0].true, 1 / 6))]):
-        calibrate_presence(model, without)
-        assert model.head.presence_map.tolist() == [1, 0]
+    # Of donors that have trained it could become too certain.
+    calibrate(model, drawn, others)
+    assert model.head.presence_map.tolist() == [1, 0]
+
+
+def test_presence_remains_as_learnt_where_all_mixtures_have_all_tissues(tissues, model):
+    everywhere = known(tissues, 500, seed=5)
+    everywhere.true[:] = 1 / 6
+    calibrate(model, [everywhere], [everywhere], independent=True)
+    assert model.head.presence_map.tolist() == [1, 0]
 
 
 def test_mixtures_of_real_donors_only_widen(tissues, model):

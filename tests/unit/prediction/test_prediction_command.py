@@ -49,7 +49,7 @@ def test_a_counts_table_becomes_a_table_a_record_and_a_page(command, counts, ref
     assert first["answered"] and first["flags"] == [] and first["fit"]["fits"] is True
     assert first["fit"]["verdict"] == "fits" and 0 < first["fit"]["misfit"] < first["fit"]["misfit_limit"]
     assert first["fit"]["effect"] == pytest.approx(found.effect[0], rel=1e-3)
-    assert record["presence_threshold"] == record["model"]["thresholds"]["presence"] == 0.5
+    assert record["presence_threshold"] == record["model"]["thresholds"]["presence"] == 0.7
     assert first["regions"] == {"model": 600, "found": 600, "observed": int((plasma.depth[0] > 0).sum())}
     assert first["proportions"]["Blood"]["proportion"] == pytest.approx(table["proportion"][0])
     assert record["statement"].startswith("For research use only") and "torch" in record["versions"]

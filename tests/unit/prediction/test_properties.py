@@ -130,7 +130,8 @@ def test_more_depth_of_the_same_reads_keeps_estimates_within_their_errors(loaded
     once, deeper = predict(loaded[0], methylation, depth), predict(loaded[0], methylation, k * depth)
     inside = (deeper.proportions >= once.low - ROUNDING) & (deeper.proportions <= once.high + ROUNDING)
     assert inside.mean() > 0.95
-    assert np.abs(deeper.proportions - once.proportions).max() < 0.05
+    # With more depth, a tissue may be called that was not.
+    assert np.abs(deeper.proportions - once.proportions).max() < 0.08
 
 
 @FEW
