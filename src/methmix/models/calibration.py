@@ -135,7 +135,7 @@ def _presence_map(head: TwoStageHead, *parts: list[_Seen]) -> Tensor:
         labelled = (true == 0) | (true >= head.label_threshold)
         logits.append(found[labelled].clamp(-_MOST_LOGIT, _MOST_LOGIT).double())
         labels.append(true[labelled] > 0)
-        weights.append(torch.full((len(labels[-1]),), 1e4 / max(1, len(labels[-1]))))
+        weights.append(torch.full((len(labels[-1]),), 1 / max(1, len(labels[-1]))))
     label = torch.cat(labels)
     if label.all() or not label.any():
         return torch.tensor([1.0, 0.0])

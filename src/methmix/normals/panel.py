@@ -158,7 +158,7 @@ class Panel:
         return (
             f"left out of the panel of normals, as unlike the other controls: {', '.join(self.left_out)}; a patient, "
             "another tissue, or prepared or counted otherwise? What controls have is taken for normal, and would not "
-            "be found in patients"
+            "be found in patients. The stated specificity is that among the controls that are left"
         )
 
     def estimate(self, profiles: Tensor, methylation: Tensor, depth: Tensor) -> tuple[Excess, npt.NDArray[np.bool_]]:

@@ -130,8 +130,10 @@ def test_more_depth_of_the_same_reads_keeps_estimates_within_their_errors(loaded
     once, deeper = predict(loaded[0], methylation, depth), predict(loaded[0], methylation, k * depth)
     inside = (deeper.proportions >= once.low - ROUNDING) & (deeper.proportions <= once.high + ROUNDING)
     assert inside.mean() > 0.95
-    # With more depth, a tissue may be called that was not.
-    assert np.abs(deeper.proportions - once.proportions).max() < 0.08
+    moved = np.abs(deeper.proportions - once.proportions).max(axis=1)
+    # With more depth, a tissue may be called that was not, and takes its proportion from the others.
+    alike = ((deeper.proportions > 0) == (once.proportions > 0)).all(axis=1)
+    assert moved[alike].max(initial=0) < 0.05 and moved.max() < 0.06
 
 
 @FEW
