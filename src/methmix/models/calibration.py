@@ -1,9 +1,10 @@
-"""Calibration of what a model states beside its proportions, which stay as they are but for which of them are 0.
+"""Calibration of what a model states beside its proportions.
 
 It rests on mixtures of donors that the model has never seen: drawn around the profiles as in training, at all depths,
 of few tissues or many, with a background or without, each mixture with donors of its own. Profiles are wrong in ways
 that drawn donors do not show, so mixtures of the donors that were left out, those of validation, can make what is
-stated less certain, but never more. The probability of presence alone is fitted to both, if these donors are others.
+stated less certain, but never more. Where they are of donors that have not trained, both stages are first fitted anew
+(`methmix.models.refit`).
 """
 
 import itertools
@@ -22,6 +23,8 @@ from methmix.models.deconvolver import Deconvolver, circumstances, conditions, w
 from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.intervals import STRATA, strata
+from methmix.models.reference_backbone import TissueReadout
+from methmix.models.refit import Seen, refit
 from methmix.tissue_profiles import Profiles
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
@@ -34,8 +37,6 @@ _WHOLE = 0.9
 _BEYOND = 1.05
 # Fewest entries that a limit rests on, and what a limit is raised by: donors of samples are not quite as drawn ones.
 _FEWEST, _MARGIN = 200, 1.1
-# Logits beyond this are as certain as any.
-_MOST_LOGIT = 15.0
 
 
 class Known(NamedTuple):
@@ -86,8 +87,8 @@ def calibrate(
 
     ``left_out`` are mixtures of donors of validation (of training, where a tissue has none of its own). They can only
     widen intervals and raise limits of detection, and that of the misfit if they are ``real``: simulated donors fit as
-    the drawn ones do. If they are ``independent``, of no donor that has trained, presence is calibrated on them too;
-    otherwise it remains as it was learnt, since it could become too certain.
+    the drawn ones do. If they are ``independent``, of no donor that has trained, the stages are fitted anew to both
+    kinds of mixtures; otherwise they remain as they were learnt, since they could become too certain.
 
     Returns
     -------
@@ -100,9 +101,11 @@ def calibrate(
     model.eval()
     with torch.inference_mode():
         of_drawn, of_others = ([_seen(model, batch) for batch in part] for part in (drawn, left_out))
-        head.presence_map.copy_(torch.tensor([1.0, 0.0]))
-        if independent:
-            head.presence_map.copy_(_presence_map(head, of_drawn, of_others))
+    assert isinstance(head.readout, TissueReadout)  # for the type checker: of a model with intervals
+    head.readout.change.zero_()
+    if independent:
+        refit(head, head.readout, *([Seen(s.true, s.features) for s in part] for part in (of_drawn, of_others)))
+    with torch.inference_mode():
         entries = _joined([_said(head, seen) for seen in of_drawn])
         others = _joined([_said(head, seen) for seen in of_others]) if of_others else None
     with torch.no_grad():
@@ -121,27 +124,6 @@ def calibrate(
         "calibration/traces_called": float(entries.called[near].double().mean()),
         "calibration/absent_called": float(entries.called[entries.true == 0].double().mean()),
     }
-
-
-def _presence_map(head: TwoStageHead, *parts: list[_Seen]) -> Tensor:
-    """Fit slope and shift of the logits of presence by a logistic regression (Platt 1999), in which parts weigh alike.
-
-    The loss of sparsity makes presence too low where it is uncertain, and drawn donors are not just like others.
-    """
-    logits, labels, weights = [], [], []
-    for part in parts:
-        true = torch.cat([seen.true for seen in part]).cpu()
-        found = torch.cat([head(seen.features).presence_logits for seen in part]).cpu()
-        labelled = (true == 0) | (true >= head.label_threshold)
-        logits.append(found[labelled].clamp(-_MOST_LOGIT, _MOST_LOGIT).double())
-        labels.append(true[labelled] > 0)
-        weights.append(torch.full((len(labels[-1]),), 1 / max(1, len(labels[-1]))))
-    label = torch.cat(labels)
-    if label.all() or not label.any():
-        return torch.tensor([1.0, 0.0])
-    fit = LogisticRegression(C=np.inf, max_iter=1000).fit(torch.cat(logits)[:, None], label, torch.cat(weights))
-    slope, shift = float(fit.coef_[0, 0]), float(fit.intercept_[0])
-    return torch.tensor([slope, shift] if slope > 0 else [1.0, 0.0])
 
 
 def _joined(parts: list[_Entries]) -> _Entries:

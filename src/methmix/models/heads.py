@@ -67,12 +67,11 @@ class TwoStageHead(nn.Module):
 
     In training the second stage meets the gate of inference, opened also for the tissues that are truly present
     (``teacher_forcing``): it learns what to give to a false positive of the gate, and no present tissue is left without
-    a gradient. The first stage learns from its own labels only; a calibration then makes its output a probability.
+    a gradient. The first stage learns from its own labels only.
 
     On a backbone that solves least squares, the second stage corrects its proportions, and there are intervals.
     """
 
-    presence_map: Tensor
     prior: Tensor
 
     def __init__(self, backbone: Backbone, threshold: float, label_threshold: float, teacher_forcing: bool) -> None:
@@ -83,8 +82,6 @@ class TwoStageHead(nn.Module):
         # A tissue is absent rather than present, and its least-squares proportion needs no correction.
         self.readout = backbone.readout(presence=-1.0, proportion=0.0)
         self.intervals = ProportionIntervals(backbone.n_features) if backbone.profiles is not None else None
-        # Slope and shift that calibrate the logits of presence once they are learnt.
-        self.register_buffer("presence_map", torch.tensor([1.0, 0.0]))
         # Logit of the presence of a tissue before anything is known of a mixture.
         self.register_buffer("prior", torch.zeros(()))
 
@@ -94,8 +91,7 @@ class TwoStageHead(nn.Module):
         logits = read["proportion"]
         if features.proportions is not None:
             logits = features.proportions.log() + logits
-        presence = read["presence"] * self.presence_map[0] + self.presence_map[1]
-        return Stages(logits, presence, open_gate(presence, self.threshold))
+        return Stages(logits, read["presence"], open_gate(read["presence"], self.threshold))
 
     def scored(self, features: Features, true: Tensor) -> Scored:
         """Collect what the loss of a batch is computed from."""

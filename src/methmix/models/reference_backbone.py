@@ -19,18 +19,35 @@ _FARTHEST = 8.0
 
 
 class TissueReadout(nn.Linear):
-    """A linear map from the features of a tissue to named numbers, which begin at the values given."""
+    """A linear map from the features of a tissue to named numbers, which begin at the values given.
+
+    What has been learnt stays as it is when the map is fitted anew (`methmix.models.refit`): ``change``, weights and
+    bias of each number, is added to it.
+    """
+
+    change: Tensor
 
     def __init__(self, n_features: int, initial: Mapping[str, float]) -> None:
         super().__init__(n_features, len(initial))
         self._names = tuple(initial)
+        self.register_buffer("change", torch.zeros(len(initial), n_features + 1))
         nn.init.zeros_(self.weight)
         with torch.no_grad():
             self.bias.copy_(torch.tensor(list(initial.values())))
 
     def forward(self, hidden: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Map [batch, n_tissues, n_features] to [batch, n_tissues] each."""
-        return dict(zip(self._names, super().forward(hidden).unbind(dim=2), strict=True))
+        weight, bias = self.weight + self.change[:, :-1], self.bias + self.change[:, -1]
+        return dict(zip(self._names, nn.functional.linear(hidden, weight, bias).unbind(dim=2), strict=True))
+
+    def learnt(self, name: str) -> Tensor:
+        """Give weights and bias of one of the numbers as they were learnt, [n_features + 1]."""
+        row = self._names.index(name)
+        return torch.cat([self.weight[row], self.bias[row : row + 1]]).detach()
+
+    def fit(self, name: str, weights: Tensor) -> None:
+        """Replace weights and bias of one of the numbers."""
+        self.change[self._names.index(name)] = weights.to(self.change) - self.learnt(name)
 
 
 class ReferenceBackbone(nn.Module):

@@ -21,7 +21,7 @@ _CALIBRATED = {
     "misfit_limit": "limits.misfit_curve",
 }
 _PRIOR = "head.prior"
-_PRESENCE = "head.presence_map"
+_REFITTED = "head.readout.change"
 # Values of validation that a card for a terminal shows.
 _METRICS = {
     "mae": "mean absolute error of a proportion",
@@ -174,8 +174,8 @@ def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
     known = {name: bool(values is not None and values.isfinite().any()) for name, values in tensors.items()}
     prior = checkpoint.model.get(_PRIOR)
     presence = None if prior is None or not known["intervals"] else float(prior.sigmoid())
-    by_others = _PRESENCE in checkpoint.model and checkpoint.model[_PRESENCE].tolist() != [1, 0]
-    return {"presence_by_validation_donors": by_others, **known, "presence_prior": presence}
+    refitted = _REFITTED in checkpoint.model and bool(checkpoint.model[_REFITTED].any())
+    return {"refitted_to_validation_donors": refitted, **known, "presence_prior": presence}
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:

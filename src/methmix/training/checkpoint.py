@@ -139,7 +139,7 @@ def _check_widths(path: Path, arm: ArmSettings, checkpoint: Checkpoint) -> None:
 
 def _uncalibrated(model: Deconvolver) -> dict[str, Tensor]:
     """Give what an earlier version's checkpoint lacks: the state of a model that is not calibrated."""
-    names = ("head.presence_map", "head.prior", "head.intervals.outside", "limits.")
+    names = ("head.readout.change", "head.prior", "head.intervals.outside", "limits.")
     return {name: value for name, value in model.state_dict().items() if name.startswith(names)}
 
 

@@ -5,11 +5,13 @@ from torch import Tensor
 # What marks, and what is dropped of, the calibration of an earlier version.
 _FORMER_SHIFT = "head.intervals.shift"
 _FORMER_CALIBRATION = ("intervals.shift", "detection_ratio", "misfit_curve")
+# Slope and shift of the logits of presence.
+_FORMER_MAP = "head.presence_map"
 
 
 def present_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give weights their present names, without the calibration of an earlier version."""
-    return _without_former_calibration(_present_names(weights))
+    return _without_former_map(_without_former_calibration(_present_names(weights)))
 
 
 def _present_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -33,3 +35,16 @@ def _without_former_calibration(weights: dict[str, Tensor]) -> dict[str, Tensor]
     kept = {name: v for name, v in weights.items() if not name.endswith(_FORMER_CALIBRATION)}
     ends = {name: v[:2] for name, v in kept.items() if name.startswith("head.intervals.quantiles.")}
     return {**kept, **ends}
+
+
+def _without_former_map(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Express a linear map of the logits of presence as a change of the weights that they are read off by."""
+    kept = {name: value for name, value in weights.items() if name != _FORMER_MAP}
+    if len(kept) == len(weights) or (weight := kept.get("head.readout.weight")) is None:
+        return kept
+    slope, shift = weights[_FORMER_MAP]
+    change = weight.new_zeros(len(weight), weight.shape[1] + 1)
+    # Presence is the first of both numbers.
+    change[0, :-1] = (slope - 1) * weight[0]
+    change[0, -1] = (slope - 1) * kept["head.readout.bias"][0] + shift
+    return {**kept, "head.readout.change": change}

@@ -48,6 +48,6 @@ def read_start(path: Path, arm: ArmSettings, reference: Reference) -> WarmStart:
         raise InputError(f"{path}: was trained on other donors, or on another split of them", train_first)
     if not found.finished:
         raise InputError(f"{path}: that training is not finished", train_first)
-    # That phase is calibrated, and training begins without a calibration.
-    weights = {name: value for name, value in found.model.items() if name != "head.presence_map"}
+    # Training goes on from what that phase has learnt, not from what was fitted to its mixtures in the end.
+    weights = {name: value for name, value in found.model.items() if name != "head.readout.change"}
     return WarmStart(path, weights, weights_digest(found.model))

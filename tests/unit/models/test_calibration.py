@@ -83,19 +83,48 @@ def test_presence_is_calibrated_by_mixtures_of_other_donors(tissues, model):
     drawn, others = ([known(tissues, 500, seed) for seed in pair] for pair in ((5, 6), (7, 8)))
     calibrate(model, drawn, others, independent=True)
     assert off() == pytest.approx(0, abs=0.03)
-    once = model.head.presence_map.tolist()
+    once = model.head.readout.change.clone()
     calibrate(model, drawn, others, independent=True)
-    assert model.head.presence_map.tolist() == once
+    assert torch.equal(model.head.readout.change, once)
     # Of donors that have trained it could become too certain.
     calibrate(model, drawn, others)
-    assert model.head.presence_map.tolist() == [1, 0]
+    assert not model.head.readout.change.any()
 
 
-def test_presence_remains_as_learnt_where_all_mixtures_have_all_tissues(tissues, model):
+def test_the_stages_remain_as_learnt_where_all_mixtures_have_all_tissues(tissues, model):
     everywhere = known(tissues, 500, seed=5)
     everywhere.true[:] = 1 / 6
     calibrate(model, [everywhere], [everywhere], independent=True)
-    assert model.head.presence_map.tolist() == [1, 0]
+    assert not model.head.readout.change.any()
+
+
+def test_proportions_are_fitted_to_mixtures_of_other_donors(tissues, model):
+    def error(mixtures):
+        found = predict(model, mixtures.methylation.numpy(), mixtures.depth.numpy()).proportions
+        return float(np.abs(found - mixtures.true.numpy()).mean())
+
+    fresh = known(tissues, 800, seed=2)
+    learnt = error(fresh)
+    # As after a training that has learnt to correct too much.
+    model.head.readout.weight.data[1] += 0.2 * torch.randn(model.head.readout.weight.shape[1])
+    spoilt = error(fresh)
+    assert spoilt > 1.2 * learnt
+    drawn, others = ([known(tissues, 500, seed) for seed in pair] for pair in ((5, 6), (7, 8)))
+    calibrate(model, drawn, others, independent=True)
+    assert error(fresh) < 1.02 * learnt
+
+
+def test_sets_of_mixtures_weigh_alike_however_many_they_are(tissues, model):
+    drawn, others, fresh = (known(tissues, *of) for of in ((300, 5), (200, 7, 0.1), (400, 2)))
+
+    def found(*parts):
+        calibrate(model, *parts, independent=True)
+        return predict(model, fresh.methylation.numpy(), fresh.depth.numpy())
+
+    both, often, alone = found([drawn], [others]), found([drawn] * 4, [others]), found([drawn], [drawn])
+    for name in ("presence_probability", "proportions"):
+        differences = [np.abs(getattr(each, name) - getattr(both, name)).mean() for each in (often, alone)]
+        assert differences[0] < 0.4 * differences[1]
 
 
 def test_mixtures_of_real_donors_only_widen(tissues, model):

@@ -23,7 +23,7 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
             "Its reference has 8 tissues",
         ):
             assert line in card
-        assert "presence_by_validation_donors: known" in card
+        assert "refitted_to_validation_donors: known" in card
         assert "limits_of_detection: known" in card and "presence_prior: 0." in card
         assert "calibrated on in-silico mixtures of donors that are drawn" in card
         prior = load_checkpoint(checkpoint).model["head.prior"].item()

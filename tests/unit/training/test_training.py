@@ -508,7 +508,7 @@ def former_names(weights):
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("limits.")}
         weights |= {"head.intervals.shift": torch.tensor(0.3), "limits.detection_ratio": torch.tensor(6.0)}
         weights["limits.misfit_curve"] = torch.tensor([1.0, 0.5])
-    for name in ("head.prior", "head.presence_map"):
+    for name in ("head.prior", "head.readout.change"):
         weights.pop(name, None)
     former = {
         "head.intervals.quantiles": "interval_head",
@@ -541,7 +541,7 @@ def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
     save_checkpoint(tmp_path / "former.pt", replace(checkpoint, model=former_names(checkpoint.model)))
     model, _ = load_model(tmp_path / "former.pt")
     # What an earlier calibration stated did not hold: only that is not known any more.
-    calibrated = ("head.presence_map", "head.prior", "head.intervals.outside", "limits.")
+    calibrated = ("head.readout.change", "head.prior", "head.intervals.outside", "limits.")
     kept, expected = (
         {name: tensor for name, tensor in state.items() if not name.startswith(calibrated)}
         for state in (model.state_dict(), checkpoint.model)
