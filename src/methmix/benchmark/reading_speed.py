@@ -1,4 +1,4 @@
-"""How long it takes to read whole genomes: coverage and bedMethyl, with an index and without, and many ``.beta`` files.
+"""How long it takes to read whole genomes: coverage, bedMethyl with an index and without, bigWig, many ``.beta`` files.
 
 The files are made on the spot, with as many CpGs as hg38 has, spread evenly over its autosomes.
 """
@@ -8,6 +8,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ from methmix.shipped import found
 logger = logging.getLogger("methmix")
 
 # What is aimed at on one core: seconds and MiB.
-AIMS = {"coverage": (60, 1000), "bedmethyl": (60, 1000), "indexed": (15, 1000), "beta": (90, 1500)}
+AIMS = {
+    "coverage": (60, 1000),
+    "bedmethyl": (60, 1000),
+    "indexed": (15, 1000),
+    "bigwig": (15, 1000),
+    "beta": (90, 1500),
+}
 # The size of a published reference; genome and number of regions are those of hg38 and of the full-scale experiment.
 _N_BETA, _CPGS_OF_REGION = 119, 8
 _LINES_PER_BLOCK = 200_000
@@ -58,12 +65,15 @@ def _n_regions() -> int:
     return reference.n_regions
 
 
+def _autosomes() -> dict[str, int]:
+    return {f"chr{number}": builds()["hg38"].lengths[str(number)] for number in range(1, 23)}
+
+
 def _cpgs(fraction: float) -> dict[str, Integers]:
     """Place CpGs on the autosomes of hg38, positions from 0."""
-    build = builds()["hg38"]
-    lengths = {f"chr{number}": build.lengths[str(number)] for number in range(1, 23)}
-    assert build.n_cpgs is not None  # for the type checker
-    n, rng = build.n_cpgs * fraction, np.random.default_rng(1)
+    lengths, n_cpgs = _autosomes(), builds()["hg38"].n_cpgs
+    assert n_cpgs is not None  # for the type checker
+    n, rng = n_cpgs * fraction, np.random.default_rng(1)
     total = sum(lengths.values())
     return {
         chrom: np.unique(rng.integers(5_000, length // 2 - 5_000, int(n * length / total)) * 2)
@@ -87,11 +97,14 @@ def _regions(fraction: float) -> RegionSet:
 def _make(folder: Path, fraction: float) -> dict[str, list[Path]]:
     rng, beta = np.random.default_rng(2), []
     plain = {name: folder / name for name in ("s.cov", "s.bed")}
-    with plain["s.cov"].open("w") as cov, plain["s.bed"].open("w") as bed:
+    with plain["s.cov"].open("w") as cov, plain["s.bed"].open("w") as bed, ExitStack() as stack:
+        tracks = [_bigwig(stack, folder / f"s.{name}.bw") for name in ("methylation", "coverage")]
         for chrom, positions in _cpgs(fraction).items():
             depth = rng.poisson(20, len(positions)) + 1
             methylated = rng.binomial(depth, 0.8)
             beta.append(np.stack([methylated, depth], axis=1).astype(np.uint8))
+            for track, values in zip(tracks, (methylated / depth, depth), strict=True):
+                track.addEntries([chrom] * len(positions), positions, ends=positions + 1, values=values.astype(float))
             for start in range(0, len(positions), _LINES_PER_BLOCK):
                 rows = slice(start, start + _LINES_PER_BLOCK)
                 lines = list(
@@ -115,8 +128,18 @@ def _make(folder: Path, fraction: float) -> dict[str, list[Path]]:
         "coverage": [folder / "s.cov.gz"],
         "bedmethyl": [folder / "s.bed.gz"],
         "indexed": [folder / "i.bed.gz"],
+        "bigwig": [folder / "s.methylation.bw"],
         "beta": [folder / "s.beta"] * max(int(_N_BETA * fraction), 2),
     }
+
+
+def _bigwig(stack: ExitStack, path: Path) -> Any:
+    """Begin a bigWig file of the autosomes, which is complete when the stack ends."""
+    import pyBigWig  # of the extra bigwig
+
+    file = stack.enter_context(closing(pyBigWig.open(str(path), "w")))
+    file.addHeader(list(_autosomes().items()))
+    return file
 
 
 def _timed(files: Sequence[str], regions: RegionSet) -> dict[str, Any]:

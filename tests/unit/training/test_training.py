@@ -550,6 +550,24 @@ def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
     assert not {"low", "limit", "misfit_limit"} & model.estimates
 
 
+@pytest.mark.slow
+def test_presence_that_an_earlier_version_has_mapped_remains_as_mapped(trainer, tmp_path):
+    run = trainer("sparse on the reference", **{"training.epochs": 1})
+    run.run()
+    checkpoint = load_checkpoint(run.best_checkpoint)
+    del checkpoint.model["head.readout.change"]
+    save_checkpoint(
+        tmp_path / "former.pt",
+        replace(checkpoint, model={**checkpoint.model, "head.presence_map": torch.tensor([1.4, -0.3])}),
+    )
+    present, former = (load_model(path)[0] for path in (run.best_checkpoint, tmp_path / "former.pt"))
+    present.head.readout.change.zero_()
+    hidden = torch.randn(5, 3, present.head.readout.weight.shape[1])
+    learnt, mapped = (model.head.readout(hidden) for model in (present, former))
+    torch.testing.assert_close(mapped["presence"], 1.4 * learnt["presence"] - 0.3)
+    torch.testing.assert_close(mapped["proportion"], learnt["proportion"])
+
+
 def test_a_checkpoint_of_other_tissues_or_regions_is_refused(finished, data):
     path, names = finished.best_checkpoint, data[0].tissue_names
     checkpoint = load_checkpoint(path)
