@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from methmix.models.deconvolver import Deconvolver
 from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 from methmix.normals.panel import Controls, make_panel
+from methmix.normals.panel_file import read_panel, write_panel
 from methmix.prediction.against_normals import beside_panel
 from methmix.rows import blocks
 from methmix.shipped import found
@@ -35,21 +37,22 @@ def measure_panel(output: Path, fraction: float) -> dict[str, Any]:
     The spiked controls that a panel is calibrated with are the most of what it takes to make it; their number grows
     with that of the tissues of interest.
     """
-    times = apart(_timed, fraction)
-    message = "%s: %.1f s of CPU, %.1f s"
-    for what in ("making", "samples"):
-        logger.info(message, what, times[f"{what}_cpu_seconds"], times[f"{what}_seconds"])
-    logger.info("peak memory %.0f MiB; aim for the samples at the whole size: %d s, %d MiB", times["memory_mib"], *AIM)
+    times: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="methmix.") as folder:
+        panel = Path(folder, "normals.h5")
+        for what, part in (("making", _making), ("samples", _comparing)):
+            found = apart(part, fraction, panel)
+            logger.info("%s: %.1f s of CPU (%.1f s), %.0f MiB", what, *found.values())
+            times |= {f"{what}_{name}": value for name, value in found.items()}
+    logger.info("aim for the samples at the whole size: %d s, %d MiB", *AIM)
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "panel.json", json.dumps({"fraction": fraction, **times}, indent=2) + "\n")
     return times
 
 
-def _timed(fraction: float) -> dict[str, Any]:
-    reference = load_experiment(found("config/full_scale.yaml")).reference
-    assert isinstance(reference, SimulatedReference)  # for the type checker
-    rng = np.random.default_rng(1)
-    model = _model(max(int(reference.n_regions * fraction), 50), rng)
+def _making(fraction: float, path: Path) -> dict[str, float]:
+    """Make a panel, and write it."""
+    model, rng = _model(fraction), np.random.default_rng(1)
     samples = _blood(model, _N_CONTROLS, rng)
     tissues = [f"tissue {number}" for number in range(1, _N_TISSUES)]
     assert model.profiles is not None  # for the type checker
@@ -59,18 +62,32 @@ def _timed(fraction: float) -> dict[str, Any]:
         return profiles[tissue].double().numpy(), np.ones(len(tissue))
 
     times: dict[str, float] = {}
-    attributes = {"columns": list(range(1, _N_TISSUES)), "background_composition": [1.0]}
-    with timed(times, "making_"):
-        panel = make_panel(samples, profiles, tissues, donors, 0.1, rng, attributes)
+    # As of a checkpoint, which this model has not.
+    attributes = {"columns": list(range(1, _N_TISSUES)), "background": ["tissue 0"], "background_composition": [1.0]}
+    attributes |= {"versions": {}, "commit": ""}
+    with timed(times):
+        write_panel(path, make_panel(samples, profiles, tissues, donors, 0.1, rng, attributes))
+    return {**times, "memory_mib": peak_memory()}
+
+
+def _comparing(fraction: float, path: Path) -> dict[str, float]:
+    """Read a panel, and compare samples with it."""
+    model, rng = _model(fraction), np.random.default_rng(2)
+    times: dict[str, float] = {}
+    with timed(times):
+        panel = read_panel(path)
     for rows in blocks(_N_SAMPLES, _BLOCK):
         values = _blood(model, rows.stop - rows.start, rng).values()
-        with timed(times, "samples_"):
+        with timed(times):
             beside_panel(panel, model, predict(model, *values), *values)
     return {**times, "memory_mib": peak_memory()}
 
 
-def _model(n_regions: int, rng: np.random.Generator) -> Deconvolver:
+def _model(fraction: float) -> Deconvolver:
     """Make a sparse model, untrained, as that makes no difference to what it costs."""
+    reference, rng = load_experiment(found("config/full_scale.yaml")).reference, np.random.default_rng(0)
+    assert isinstance(reference, SimulatedReference)  # for the type checker
+    n_regions = max(int(reference.n_regions * fraction), 50)
     mean = 0.7 * rng.beta(0.5, 0.5, n_regions) + 0.3 * rng.beta(0.5, 0.5, (_N_TISSUES, n_regions))
     profiles = torch.from_numpy(mean.astype(np.float32))
     arm = load_arm(found("config/phase2_sparse.yaml"))
