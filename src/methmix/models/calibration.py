@@ -24,7 +24,7 @@ from methmix.models.gate import share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.intervals import STRATA, strata
 from methmix.models.reference_backbone import TissueReadout
-from methmix.models.refit import Seen, refit
+from methmix.models.refit import refit
 from methmix.tissue_profiles import Profiles
 
 # Fraction of the mixtures of known tissues alone whose misfit is within its limit.
@@ -104,7 +104,7 @@ def calibrate(
     assert isinstance(head.readout, TissueReadout)  # for the type checker: of a model with intervals
     head.readout.change.zero_()
     if independent:
-        refit(head, head.readout, *([Seen(s.true, s.features) for s in part] for part in (of_drawn, of_others)))
+        refit(head, head.readout, *([(seen.true, seen.features) for seen in part] for part in (of_drawn, of_others)))
     with torch.inference_mode():
         entries = _joined([_said(head, seen) for seen in of_drawn])
         others = _joined([_said(head, seen) for seen in of_others]) if of_others else None

@@ -26,14 +26,11 @@ _STEPS = 400
 _SMOOTH = 1e-8
 
 
-class Seen(NamedTuple):
-    """True proportions of a batch of mixtures, [batch, n_tissues], and what the model sees of them."""
-
-    true: Tensor
-    features: Features
+# Of batches: true proportions, [batch, n_tissues], and what the model sees of the mixtures.
+Batches = Sequence[tuple[Tensor, Features]]
 
 
-def refit(head: TwoStageHead, readout: TissueReadout, *parts: Sequence[Seen]) -> None:
+def refit(head: TwoStageHead, readout: TissueReadout, *parts: Batches) -> None:
     """Fit the ``readout`` of a head to several sets of mixtures, which weigh alike however many they are.
 
     Presence by a logistic regression on the entries that training has labels for; then the proportions, given which
@@ -44,7 +41,7 @@ def refit(head: TwoStageHead, readout: TissueReadout, *parts: Sequence[Seen]) ->
         return
     readout.fit("presence", presence)
     with torch.no_grad():
-        gates = [torch.cat([head(seen.features).gate for seen in part]).cpu() for part in parts if part]
+        gates = [torch.cat([head(features).gate for _, features in part]).cpu() for part in parts if part]
     readout.fit("proportion", _proportion(joined, gates, readout.learnt("proportion").cpu().double()))
 
 
@@ -56,8 +53,8 @@ class _Part(NamedTuple):
     hidden: Tensor
 
 
-def _joined(part: Sequence[Seen]) -> _Part:
-    tensors = zip(*((seen.true, seen.features.proportions, seen.features.hidden) for seen in part), strict=True)
+def _joined(part: Batches) -> _Part:
+    tensors = zip(*((true, features.proportions, features.hidden) for true, features in part), strict=True)
     true, proportions, hidden = (torch.cat(each).cpu().double() for each in tensors)
     return _Part(true, proportions, torch.cat([hidden, torch.ones_like(hidden[..., :1])], dim=2))
 
