@@ -8,7 +8,7 @@ VENV := .venv
 # Snakemake rules call `python`, which must be that of the environment.
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # Whole files, as what is made for one is shared by its tests, and the longest first.
-PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 .PHONY: compare test test-all test-long package lint environment clean
 
