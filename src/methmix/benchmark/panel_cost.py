@@ -41,9 +41,10 @@ def measure_panel(output: Path, fraction: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="methmix.") as folder:
         panel = Path(folder, "normals.h5")
         for what, part in (("making", _making), ("samples", _comparing)):
-            found = apart(part, fraction, panel)
-            logger.info("%s: %.1f s of CPU (%.1f s), %.0f MiB", what, *found.values())
-            times |= {f"{what}_{name}": value for name, value in found.items()}
+            cost = apart(part, fraction, panel)
+            figures = cost["cpu_seconds"], cost["seconds"], cost["memory_mib"]
+            logger.info("%s: %.1f s of CPU (%.1f s), %.0f MiB", what, *figures)
+            times |= {f"{what}_{name}": value for name, value in cost.items()}
     logger.info("aim for the samples at the whole size: %d s, %d MiB", *AIM)
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "panel.json", json.dumps({"fraction": fraction, **times}, indent=2) + "\n")

@@ -3,8 +3,8 @@
 It rests on mixtures of donors that the model has never seen: drawn around the profiles as in training, at all depths,
 of few tissues or many, with a background or without, each mixture with donors of its own. Profiles are wrong in ways
 that drawn donors do not show, so mixtures of the donors that were left out, those of validation, can make what is
-stated less certain, but never more. Where they are of donors that have not trained, both stages are first fitted anew
-(`methmix.models.refit`).
+stated less certain, but never more. Where they are of donors that have not trained, the last layer is first fitted to
+them too (`methmix.models.refit`): they then show a little less than further donors would.
 """
 
 import itertools
@@ -81,14 +81,14 @@ def calibrate(
     drawn: Iterable[Known],
     left_out: Iterable[Known] = (),
     real: bool = True,
-    independent: bool = False,
+    n_independent: int = 0,
 ) -> dict[str, float]:
     """Set presence, its prior, intervals, limits of detection and the limit of the misfit by ``drawn`` mixtures.
 
     ``left_out`` are mixtures of donors of validation (of training, where a tissue has none of its own). They can only
     widen intervals and raise limits of detection, and that of the misfit if they are ``real``: simulated donors fit as
-    the drawn ones do. If they are ``independent``, of no donor that has trained, the stages are fitted anew to both
-    kinds of mixtures; otherwise they remain as they were learnt, since they could become too certain.
+    the drawn ones do. If they are of ``n_independent`` donors of which none has trained, the stages are fitted anew to
+    both kinds of mixtures; if that is 0 they remain as they were learnt, since they could become too certain.
 
     Returns
     -------
@@ -103,8 +103,9 @@ def calibrate(
         of_drawn, of_others = ([_seen(model, batch) for batch in part] for part in (drawn, left_out))
     assert isinstance(head.readout, TissueReadout)  # for the type checker: of a model with intervals
     head.readout.change.zero_()
-    if independent:
-        refit(head, head.readout, *([(seen.true, seen.features) for seen in part] for part in (of_drawn, of_others)))
+    if n_independent:
+        mixtures, mixtures_of_others = ([(seen.true, seen.features) for seen in part] for part in (of_drawn, of_others))
+        refit(head, head.readout, mixtures, mixtures_of_others, n_independent)
     with torch.inference_mode():
         entries = _joined([_said(head, seen) for seen in of_drawn])
         others = _joined([_said(head, seen) for seen in of_others]) if of_others else None

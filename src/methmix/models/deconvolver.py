@@ -17,6 +17,9 @@ from methmix.tissue_profiles import Profiles
 # Least proportion of a tissue that is the background of the others.
 BACKGROUND = 0.5
 N_CIRCUMSTANCES = 3
+# Mean depth from which on more reads say no more: donors differ by much more than reads err, and no training is so deep
+# that the network would know what to make of them.
+_DEEPEST = 1000.0
 # Least median of the misfit, and least ratio of its limit to it.
 _LEAST_MISFIT, _LEAST_MARGIN = 0.05, 1.1
 
@@ -104,6 +107,11 @@ def noise_of_reads(depth: Tensor) -> Tensor:
     return depth.mean(dim=1).clamp(min=1e-3).rsqrt()
 
 
+def _informative(depth: Tensor) -> Tensor:
+    """Scale the depth of mixtures that are deeper than `_DEEPEST` on average, [batch, n_regions], down to that."""
+    return depth * (_DEEPEST / depth.mean(dim=1, keepdim=True)).clamp(max=1)
+
+
 class Deconvolver(nn.Module):
     """Estimates the proportions of tissues in mixtures; ``weights`` are of the `TERMS` that its loss consists of.
 
@@ -155,7 +163,7 @@ class Deconvolver(nn.Module):
 
         The rest is the same operations on tensors of the same shapes for every batch of one size.
         """
-        return self.backbone.given(methylation, depth, profiles)
+        return self.backbone.given(methylation, None if depth is None else _informative(depth), profiles)
 
     def features(self, *given: Tensor) -> Features:
         """Compute the rest of `forward`."""
@@ -164,7 +172,7 @@ class Deconvolver(nn.Module):
 
     def decomposition(self, methylation: Tensor, depth: Tensor) -> Decomposition | None:
         """Take the least squares of mixtures apart by region; None for a model without any."""
-        return self.backbone.decomposition(methylation, depth)
+        return self.backbone.decomposition(methylation, _informative(depth))
 
     def loss(
         self, methylation: Tensor, true: Tensor, depth: Tensor | None = None, profiles: Profiles | None = None
@@ -186,6 +194,7 @@ class Deconvolver(nn.Module):
         features = self(methylation, depth)
         if self.limits is None or self.profiles is None or depth is None:
             return self.head.infer(features)
+        depth = _informative(depth)
         expected, misfit_limit = self.limits.of_misfit(features, depth)
         doubt = (features.misfit / misfit_limit).clamp(min=1)
         found = self.head.infer(features, strata(depth), doubt)

@@ -1,74 +1,100 @@
 """The last layer of both stages, fitted anew to mixtures of donors that the model has never seen.
 
-What a network has learnt to see holds for other donors, how it weighs that less so: the loss of sparsity makes presence
-too low where it is uncertain, and drawn donors are not just like others. Its last layer alone, fitted to a few mixtures
-of these as well, has so few weights that it cannot learn them by heart (last-layer retraining, Kirichenko et al. 2023,
-ICLR).
+What a network has learnt to see holds for other donors; how it weighs it holds less. The loss of sparsity makes
+presence too low where it is uncertain, and drawn donors are not just like others. So the weights of the last layer are
+fitted to mixtures of other donors as well (last-layer retraining, Kirichenko et al. 2023, ICLR): some fifty for each
+stage, the same for all tissues, which can say little about a single donor.
 """
 
+import logging
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from methmix.models.backbone import Features
-from methmix.models.gate import share_mass
+from methmix.models.gate import open_gate, share_mass
 from methmix.models.heads import TwoStageHead
 from methmix.models.reference_backbone import TissueReadout
 
+logger = logging.getLogger("methmix")
+
+# Number of donors that weigh as much as the drawn ones: what was fitted to so many, of 22 tissues, holds
+# for further donors. Fitted alike to one donor of each of 6 tissues it does not.
+_LIKE_DRAWN = 25
+# Mixtures of each set that are used at most.
+_MOST = 10_000
 # Penalty on the squared change of the weights of the proportions, beside their mean absolute error in per cent.
 _RIDGE = 1e-3
 _STEPS = 400
 # Square of a proportion below which an absolute error counts as a squared one.
 _SMOOTH = 1e-8
+_NOT_CONVERGED = "last layer fitted anew: %s did not converge in %d iterations"
 
-
-# Of batches: true proportions, [batch, n_tissues], and what the model sees of the mixtures.
+# For each batch: true proportions, [batch, n_tissues], and its features.
 Batches = Sequence[tuple[Tensor, Features]]
 
 
-def refit(head: TwoStageHead, readout: TissueReadout, *parts: Batches) -> None:
-    """Fit the ``readout`` of a head to several sets of mixtures, which weigh alike however many they are.
+def refit(head: TwoStageHead, readout: TissueReadout, drawn: Batches, others: Batches, n_donors: int) -> None:
+    """Fit the ``readout`` of a head to mixtures of drawn donors and of ``n_donors`` others.
+
+    The fewer the others, the less do they weigh; `_LIKE_DRAWN` weigh as much as the drawn ones.
 
     Presence by a logistic regression on the entries that training has labels for; then the proportions, given which
-    tissues are called, by their mean absolute error. Nothing changes if all tissues are present, or none.
+    tissues the model now calls, by their mean absolute error. Nothing changes without mixtures of both kinds, or if all
+    tissues are present, or none.
     """
-    joined = [_joined(part) for part in parts if part]
-    if (presence := _presence(joined, head.label_threshold)) is None:
+    if not drawn or not others:
         return
+    weight = n_donors / (n_donors + _LIKE_DRAWN)
+    parts = [_joined(drawn, 1 - weight, head.label_threshold), _joined(others, weight, head.label_threshold)]
+    if (presence := _presence(parts)) is None:
+        return
+    gates = [open_gate(part.hidden @ presence, head.threshold) for part in parts]
+    proportion = _proportion(parts, gates, readout.learnt("proportion").cpu().double())
     readout.fit("presence", presence)
-    with torch.no_grad():
-        gates = [torch.cat([head(features).gate for _, features in part]).cpu() for part in parts if part]
-    readout.fit("proportion", _proportion(joined, gates, readout.learnt("proportion").cpu().double()))
+    readout.fit("proportion", proportion)
 
 
 class _Part(NamedTuple):
-    """Mixtures of a part, float64: true and least-squares proportions, and features with a 1 for the bias."""
+    """Mixtures of a set, float64: true and least-squares proportions, and features with a 1 for the bias.
 
+    ``labelled`` marks the tissues that are absent or present, but for traces. The weights of the sets add up to 1.
+    """
+
+    weight: float
     true: Tensor
+    labelled: Tensor
     proportions: Tensor
     hidden: Tensor
 
 
-def _joined(part: Batches) -> _Part:
-    tensors = zip(*((true, features.proportions, features.hidden) for true, features in part), strict=True)
-    true, proportions, hidden = (torch.cat(each).cpu().double() for each in tensors)
-    return _Part(true, proportions, torch.cat([hidden, torch.ones_like(hidden[..., :1])], dim=2))
+def _joined(batches: Batches, weight: float, label_threshold: float) -> _Part:
+    tensors = zip(*((true, features.proportions, features.hidden) for true, features in batches), strict=True)
+    true, proportions, hidden = (torch.cat(each)[:_MOST].cpu() for each in tensors)
+    labelled = (true == 0) | (true >= label_threshold)
+    features = torch.cat([hidden, torch.ones_like(hidden[..., :1])], dim=2)
+    return _Part(weight, true.double(), labelled, proportions.double(), features.double())
 
 
-def _presence(parts: Sequence[_Part], label_threshold: float) -> Tensor | None:
+def _presence(parts: Sequence[_Part]) -> Tensor | None:
     """Fit weights and bias of the logits of presence; None without tissues of both kinds."""
-    labelled = [(part.true == 0) | (part.true >= label_threshold) for part in parts]
-    present = [part.true[own] > 0 for part, own in zip(parts, labelled, strict=True)]
+    present = [part.true[part.labelled] > 0 for part in parts]
     label = torch.cat(present).numpy()
     if label.all() or not label.any():
         return None
-    hidden = torch.cat([part.hidden[own] for part, own in zip(parts, labelled, strict=True)])[:, :-1].numpy()
-    weight = np.concatenate([np.full(len(own), len(label) / len(parts) / max(1, len(own))) for own in present])
-    fit = LogisticRegression(C=1.0, solver="newton-cholesky").fit(hidden, label, weight)
+    hidden = torch.cat([part.hidden[part.labelled] for part in parts])[:, :-1].numpy()
+    weights = [len(label) * part.weight / max(1, len(own)) for part, own in zip(parts, present, strict=True)]
+    weight = np.concatenate([np.full(len(own), each) for each, own in zip(weights, present, strict=True)])
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        fit = LogisticRegression(solver="newton-cholesky").fit(hidden, label, weight)
+    if fit.n_iter_[0] >= fit.max_iter:
+        logger.warning(_NOT_CONVERGED, "presence", fit.max_iter)
     return torch.from_numpy(np.append(fit.coef_[0], fit.intercept_[0]))
 
 
@@ -82,10 +108,11 @@ def _proportion(parts: Sequence[_Part], gates: Sequence[Tensor], learnt: Tensor)
         total = _RIDGE * (weights - learnt).square().sum()
         for part, gate in zip(parts, gates, strict=True):
             error = share_mass(part.proportions.log() + part.hidden @ weights, gate) - part.true
-            total = total + 100 / len(parts) * (error.square() + _SMOOTH).sqrt().mean()
+            total = total + 100 * part.weight * (error.square() + _SMOOTH).sqrt().mean()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    with torch.enable_grad():
-        optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    if optimiser.state[weights]["n_iter"] >= _STEPS:
+        logger.warning(_NOT_CONVERGED, "proportions", _STEPS)
     return weights.detach()

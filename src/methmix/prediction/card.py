@@ -21,7 +21,13 @@ _CALIBRATED = {
     "misfit_limit": "limits.misfit_curve",
 }
 _PRIOR = "head.prior"
-_REFITTED = "head.readout.change"
+_CHANGE = "head.readout.change"
+# Whether the last layer of both stages has been fitted to mixtures of validation donors too.
+_REFITTED = "refitted_to_validation_donors"
+_SEEN = (
+    "The last layer of both stages was fitted to these and to mixtures of validation donors, which also widen "
+    "intervals and limits: for further donors these may be a little too narrow."
+)
 # Values of validation that a card for a terminal shows.
 _METRICS = {
     "mae": "mean absolute error of a proportion",
@@ -83,6 +89,9 @@ def card_text(card: dict[str, Any]) -> str:
     """Write a card for a terminal."""
     regions, training, validation = card["regions"], card["training"], card["validation"]
     unfinished = "" if training["finished"] else ", not finished"
+    calibration = dict(card["calibration"])
+    refitted = calibration.pop(_REFITTED)
+    before = ", before the last layer was fitted anew" if refitted else ""
     sections = {
         f"methmix {card['arm']} model, {card['phase']}, backbone {card['backbone']}": [card["statement"]],
         f"Tissues: {len(card['tissues'])} (donors)": [_tissue(name, card["donors"]) for name in card["tissues"]],
@@ -93,8 +102,11 @@ def card_text(card: dict[str, Any]) -> str:
         ],
         "Thresholds": [f"{name}: {'none' if value is None else value}" for name, value in card["thresholds"].items()],
         **_section_of_least_squares(card["recipe"]),
-        "Calibration": [f"{name}: {_of_value(value)}" for name, value in card["calibration"].items()],
-        "Validation, best epoch": [
+        "Calibration": [
+            f"last layer fitted to mixtures of validation donors too: {'yes' if refitted else 'no'}",
+            *(f"{name}: {_of_value(value)}" for name, value in calibration.items()),
+        ],
+        f"Validation, best epoch{before}": [
             f"{what}: {validation[name]:.4g}" for name, what in _METRICS.items() if name in validation
         ],
         "Training": [
@@ -162,6 +174,7 @@ def _of_calibration(calibration: dict[str, Any]) -> list[str]:
         "Intervals, limits of detection and presence probabilities are calibrated on in-silico mixtures of donors that "
         "are drawn around the training donors and widened, at the depths of the training, of few tissues or many, with "
         "a background or without, and with all regions or a part; for other samples they are approximate.",
+        *([_SEEN] if calibration[_REFITTED] else []),
         f"Presence probabilities presuppose, as in the calibration, that {100 * prior:.2g} % of the tissues make up "
         f"{100 * metrics.PRESENT:g} % or more of a mixture (prior; logit {math.log(prior / (1 - prior)):.2f}). They "
         "approach it where a sample does not fit, and are too low or too high where more or fewer are present.",
@@ -174,8 +187,8 @@ def _calibrated(checkpoint: Checkpoint) -> dict[str, Any]:
     known = {name: bool(values is not None and values.isfinite().any()) for name, values in tensors.items()}
     prior = checkpoint.model.get(_PRIOR)
     presence = None if prior is None or not known["intervals"] else float(prior.sigmoid())
-    refitted = _REFITTED in checkpoint.model and bool(checkpoint.model[_REFITTED].any())
-    return {"refitted_to_validation_donors": refitted, **known, "presence_prior": presence}
+    change = checkpoint.model.get(_CHANGE)
+    return {_REFITTED: change is not None and bool(change.any(dim=1).all()), **known, "presence_prior": presence}
 
 
 def _best(checkpoint: Checkpoint, prefix: str) -> dict[str, float]:

@@ -40,11 +40,15 @@ def _without_former_calibration(weights: dict[str, Tensor]) -> dict[str, Tensor]
 def _without_former_map(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Express a linear map of the logits of presence as a change of the weights that they are read off by."""
     kept = {name: value for name, value in weights.items() if name != _FORMER_MAP}
-    if len(kept) == len(weights) or (weight := kept.get("head.readout.weight")) is None:
+    if len(kept) == len(weights) or not {"head.readout.weight", "head.readout.bias"} <= kept.keys():
         return kept
-    slope, shift = weights[_FORMER_MAP]
+    former, weight, bias = weights[_FORMER_MAP], kept["head.readout.weight"], kept["head.readout.bias"]
+    if former.shape != (2,) or weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        # Refused like any other weights that do not fit the model.
+        return weights
     change = weight.new_zeros(len(weight), weight.shape[1] + 1)
+    slope, shift = former
     # Presence is the first of both numbers.
     change[0, :-1] = (slope - 1) * weight[0]
-    change[0, -1] = (slope - 1) * kept["head.readout.bias"][0] + shift
+    change[0, -1] = (slope - 1) * bias[0] + shift
     return {**kept, "head.readout.change": change}

@@ -295,9 +295,9 @@ class Trainer:
 
     def _calibrated(self) -> Checkpoint:
         """Calibrate the model of the best epoch."""
-        best, last = load_checkpoint(self.best_checkpoint), self._weights()
+        best, last, reference = load_checkpoint(self.best_checkpoint), self._weights(), self._reference
         self.model.load_state_dict(best.model)
-        episodes = self.batches.episodes or Episodes(self._reference, self._donors, is_shrunken(self.arm))
+        episodes = self.batches.episodes or Episodes(reference, self._donors, is_shrunken(self.arm))
         drawn = (Known(*batch) for batch in self.batches.calibration(episodes))
         of = self._mixtures
         parts = batches(self.model, of.methylation, of.depth, of.proportions)
@@ -306,8 +306,8 @@ class Trainer:
             self.model,
             drawn,
             left_out,
-            real=self._reference.known_composition is None,
-            independent=not self._reference.shared_tissues("validation"),
+            real=reference.known_composition is None,
+            n_independent=0 if reference.shared_tissues("validation") else reference.split.count("validation"),
         )
         self.state.best |= rests_on
         weights, state = self._weights(), self.state

@@ -11,15 +11,16 @@ from methmix.models.prediction import predict
 from methmix.models.registry import build_model
 
 
-def known(tissues, n, seed, shift=0.0):
-    """Mixtures of 1 to 6 tissues with donors around the profiles, at depths from 10 to 300."""
+def known(tissues, n, seed, shift=0.0, donors=None):
+    """Mixtures of 1 to 6 tissues, at depths from 10 to 300, of drawn donors or of ``donors``."""
     generator = torch.Generator().manual_seed(seed)
     true = torch.rand(n, 6, generator=generator) ** 4
     true[torch.rand(n, 6, generator=generator) < 0.4] = 0
     true[:, 0] += 0.01
     true = true / true.sum(dim=1, keepdim=True)
     depth = torch.tensor([10.0, 40.0, 100.0, 300.0])[torch.randint(4, (n, 1), generator=generator)].expand(n, 400)
-    donors = tissues.mean + tissues.spread.sqrt() * torch.randn(n, 6, 400, generator=generator)
+    if donors is None:
+        donors = tissues.mean + tissues.spread.sqrt() * torch.randn(n, 6, 400, generator=generator)
     p = (true[:, None, :] @ donors)[:, 0].add(shift).clamp(0, 1)
     depth = torch.poisson(depth, generator=generator)
     methylation = torch.binomial(depth, p, generator=generator) / depth
@@ -81,10 +82,10 @@ def test_presence_is_calibrated_by_mixtures_of_other_donors(tissues, model):
     model.head.readout.weight.data[0] *= 0.7
     assert off() < -0.1
     drawn, others = ([known(tissues, 500, seed) for seed in pair] for pair in ((5, 6), (7, 8)))
-    calibrate(model, drawn, others, independent=True)
+    calibrate(model, drawn, others, n_independent=22)
     assert off() == pytest.approx(0, abs=0.03)
     once = model.head.readout.change.clone()
-    calibrate(model, drawn, others, independent=True)
+    calibrate(model, drawn, others, n_independent=22)
     assert torch.equal(model.head.readout.change, once)
     # Of donors that have trained it could become too certain.
     calibrate(model, drawn, others)
@@ -94,7 +95,7 @@ def test_presence_is_calibrated_by_mixtures_of_other_donors(tissues, model):
 def test_the_stages_remain_as_learnt_where_all_mixtures_have_all_tissues(tissues, model):
     everywhere = known(tissues, 500, seed=5)
     everywhere.true[:] = 1 / 6
-    calibrate(model, [everywhere], [everywhere], independent=True)
+    calibrate(model, [everywhere], [everywhere], n_independent=22)
     assert not model.head.readout.change.any()
 
 
@@ -105,20 +106,42 @@ def test_proportions_are_fitted_to_mixtures_of_other_donors(tissues, model):
 
     fresh = known(tissues, 800, seed=2)
     learnt = error(fresh)
-    # As after a training that has learnt to correct too much.
-    model.head.readout.weight.data[1] += 0.2 * torch.randn(model.head.readout.weight.shape[1])
+    # As after a training that has not converged.
+    noise = torch.randn(model.head.readout.weight.shape[1], generator=torch.Generator().manual_seed(1))
+    model.head.readout.weight.data[1] += 0.2 * noise
     spoilt = error(fresh)
     assert spoilt > 1.2 * learnt
     drawn, others = ([known(tissues, 500, seed) for seed in pair] for pair in ((5, 6), (7, 8)))
-    calibrate(model, drawn, others, independent=True)
+    calibrate(model, drawn, others, n_independent=22)
     assert error(fresh) < 1.02 * learnt
+
+
+def test_fitted_to_mixtures_of_one_donor_a_tissue_it_holds_for_others(tissues, model):
+    """All mixtures of validation may be of the same few donors."""
+    drawn, fresh = [known(tissues, 500, seed) for seed in (5, 6)], known(tissues, 800, seed=2)
+    true, mixtures = fresh.true.numpy(), (fresh.methylation.numpy(), fresh.depth.numpy())
+    labelled, present = (true == 0) | (true >= 0.01), true > 0
+    calibrate(model, drawn)
+    learnt = np.abs(predict(model, *mixtures).proportions - true).mean()
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        one = (tissues.mean + tissues.spread.sqrt() * torch.randn(6, 400, generator=generator)).clamp(0, 1)
+        calibrate(model, drawn, [known(tissues, 500, s, donors=one) for s in (7, 8)], n_independent=6)
+        found = predict(model, *mixtures)
+        assert np.abs(found.proportions - true).mean() < 1.05 * learnt
+        covered = (found.low <= true + 1e-6) & (true <= found.high + 1e-6)
+        for low, high in ((0.01, 0.05), (0.05, 0.2)):
+            assert covered[(true > low) & (true < high)].mean() > 0.85
+        probability = found.presence_probability
+        certain = labelled & ((probability < 0.05) | (probability > 0.95))
+        assert ((probability > 0.5) == present)[certain].mean() > 0.95
 
 
 def test_sets_of_mixtures_weigh_alike_however_many_they_are(tissues, model):
     drawn, others, fresh = (known(tissues, *of) for of in ((300, 5), (200, 7, 0.1), (400, 2)))
 
     def found(*parts):
-        calibrate(model, *parts, independent=True)
+        calibrate(model, *parts, n_independent=22)
         return predict(model, fresh.methylation.numpy(), fresh.depth.numpy())
 
     both, often, alone = found([drawn], [others]), found([drawn] * 4, [others]), found([drawn], [drawn])

@@ -23,7 +23,8 @@ def test_the_card_describes_the_model(checkpoint, reference, tmp_path, monkeypat
             "Its reference has 8 tissues",
         ):
             assert line in card
-        assert "refitted_to_validation_donors: known" in card
+        assert "last layer fitted to mixtures of validation donors too: yes" in card
+        assert "Validation, best epoch, before the last layer was fitted anew" in card
         assert "limits_of_detection: known" in card and "presence_prior: 0." in card
         assert "calibrated on in-silico mixtures of donors that are drawn" in card
         prior = load_checkpoint(checkpoint).model["head.prior"].item()

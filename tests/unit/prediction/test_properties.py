@@ -29,6 +29,8 @@ SEEDS = st.integers(0, 2**31)
 # Sums over regions are in single precision, and their order depends on the number of samples and on that of regions.
 # The equations of similar tissues enlarge that rounding; a proportion is known to 0.005 at best.
 ROUNDING = 5e-4
+# Presence threshold of the model, and how much rounding moves a probability there.
+THRESHOLD, AT_THRESHOLD = 0.7, 5e-3
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +53,26 @@ def write(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def predicted(loaded, path, sheet=None) -> dict[str, np.ndarray]:
-    """Predict a file, or the files of a sheet; the proportions of each sample by its name."""
+def predicted(loaded, path, sheet=None):
+    """Predict a file, or the files of a sheet; the prediction of each sample by its name."""
     names = ("presence_threshold", "background", "control_group", "one_depth", "exclude_regions", "tissues")
     options = Namespace(unknown=False, explain=False, pseudo_depth=30, **dict.fromkeys(names))
     cohort = predict_samples(*loaded, [path], sheet, options)
-    return {result.sample.name: result.prediction.proportions for result in cohort.results}
+    return {result.sample.name: result.prediction for result in cohort.results}
 
 
 def assert_same(found, expected, names=None):
     assert found.keys() == (names or expected.keys())
-    for name, proportions in found.items():
-        np.testing.assert_allclose(proportions, expected[name], rtol=0, atol=ROUNDING)
+    n_doubtful = 0
+    for name, prediction in found.items():
+        probability = prediction.presence_probability
+        np.testing.assert_allclose(probability, expected[name].presence_probability, rtol=0, atol=AT_THRESHOLD)
+        # A tissue right at the threshold may be called or not, and takes its proportion from the others.
+        if np.abs(probability - THRESHOLD).min() < AT_THRESHOLD:
+            n_doubtful += 1
+        else:
+            np.testing.assert_allclose(prediction.proportions, expected[name].proportions, rtol=0, atol=ROUNDING)
+    assert n_doubtful <= 1
 
 
 @st.composite

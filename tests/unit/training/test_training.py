@@ -551,6 +551,24 @@ def test_a_checkpoint_of_before_loads(trainer, tmp_path, arm):
 
 
 @pytest.mark.slow
+def test_stages_are_fitted_anew_unless_a_tissue_has_no_validation_donor(trainer, data, tmp_path):
+    whole = trainer("sparse on the reference", **{"training.epochs": 1})
+    assert whole.run() == 0
+    assert load_checkpoint(whole.best_checkpoint).model["head.readout.change"].any(dim=1).all()
+    reference = data[0]
+    split = [
+        "train" if tissue == "Liver" and own == "validation" else own
+        for tissue, own in zip(reference.tissues, reference.split, strict=True)
+    ]
+    borrowing = replace(reference, split=split)
+    arm = tiny_arm("sparse", **{"model.backbone": "reference", "training.epochs": 1})
+    mixtures = tiny_mixtures(borrowing, "validation", tmp_path)
+    run = Trainer(arm, tiny_experiment(), borrowing, mixtures, tmp_path / "borrowing", torch.device("cpu"))
+    assert run.run() == 0
+    assert not load_checkpoint(run.best_checkpoint).model["head.readout.change"].any()
+
+
+@pytest.mark.slow
 def test_presence_that_an_earlier_version_has_mapped_remains_as_mapped(trainer, tmp_path):
     run = trainer("sparse on the reference", **{"training.epochs": 1})
     run.run()
