@@ -16,7 +16,7 @@ def model(checkpoint):
 
 def test_only_what_is_certainly_no_sample_is_refused(model, plasma, rng):
     identity = Identity.of(*model)
-    methylation, depth = (np.array(values[:3], dtype=np.float32) for values in (plasma.methylation, plasma.depth))
+    methylation, depth = (values[:3].numpy().astype(np.float32) for values in (plasma.methylation, plasma.depth))
     methylation[1] = 1 - methylation[1]
     methylation[2] = rng.permutation(methylation[2])
     depth[2] = np.where(np.isnan(methylation[2]), 0, 30)
