@@ -30,10 +30,12 @@ _LIKE_DRAWN = 25
 # Mixtures of each set that are used at most.
 _MOST = 10_000
 # Penalty on the squared change of the weights of the proportions, beside their mean absolute error in per cent.
-_RIDGE = 1e-3
-_STEPS = 400
+_RIDGE = 5e-3
 # Square of a proportion below which an absolute error counts as a squared one.
-_SMOOTH = 1e-8
+_SMOOTH = 1e-6
+# It goes on until nothing changes any more: where it stops before, it does not do so at the same place with two threads
+# as with one.
+_STEPS, _CHANGE, _GRADIENT = 1000, 1e-12, 1e-9
 _NOT_CONVERGED = "last layer fitted anew: %s did not converge in %d iterations"
 
 # For each batch: true proportions, [batch, n_tissues], and its features.
@@ -101,7 +103,14 @@ def _presence(parts: Sequence[_Part]) -> Tensor | None:
 def _proportion(parts: Sequence[_Part], gates: Sequence[Tensor], learnt: Tensor) -> Tensor:
     """Fit weights and bias of the corrections of the proportions, from those that were learnt on."""
     weights = learnt.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([weights], max_iter=_STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [weights],
+        max_iter=_STEPS,
+        max_eval=2 * _STEPS,
+        tolerance_change=_CHANGE,
+        tolerance_grad=_GRADIENT,
+        line_search_fn="strong_wolfe",
+    )
 
     def loss() -> Tensor:
         optimiser.zero_grad()
