@@ -22,7 +22,8 @@ test: $(VENV)/.ready-dev
 test-all: test
 	$(RUN) $(PYTEST) -m "(slow or slurm) and not long"
 
-# What takes minutes more: the tutorial, published samples, pages of hostile names in a browser, large inputs, a hundred kills.
+# What takes minutes more: the tutorial, published samples and arrays, phase 1, further events of SLURM, pages of hostile
+# names in a browser, large inputs, a hundred kills.
 test-long: $(VENV)/.ready-dev
 	$(RUN) $(PYTEST) -m long
 	$(RUN) python -m pytest tests/reliability/test_kills.py --kills 100

@@ -12,7 +12,7 @@ from methmix.config.load import load_experiment
 from methmix.prediction.__main__ import main
 from methmix.reference.build import build_reference
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
 N_PROBES, N_TYPES = 500, 25
 TYPES = ["Blood", *(f"Type_{number}" for number in range(1, N_TYPES))]

@@ -153,7 +153,7 @@ def test_same_seed_same_bytes(checkout, results, snakemake):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("phase", ["phase1", "phase3"])
+@pytest.mark.parametrize("phase", [pytest.param("phase1", marks=pytest.mark.long), "phase3"])
 def test_another_phase_is_evaluated_and_reported_alike(checkout, results, snakemake, phase):
     done = snakemake(checkout, phase, *TINY)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -94,6 +94,7 @@ def test_cancelled_stays_cancelled_and_goes_on_when_submitted_again(cluster, che
     assert_same_training(run, uninterrupted(SHORT))
 
 
+@pytest.mark.long
 def test_requeue_by_hand(cluster, checkout, run, uninterrupted):
     job = cluster.sbatch(checkout, *TRAIN, *SHORT, f"--output={run}")
     under_way(run)
@@ -152,6 +153,7 @@ def test_two_jobs_do_not_write_into_one_folder(cluster, checkout, run):
     cluster.wait(trains, "CANCELLED")
 
 
+@pytest.mark.long
 def test_two_nodes_are_warned_and_go_on(cluster, checkout, run, uninterrupted):
     job = cluster.sbatch(checkout, "--nodes=2", "slurm/train_sparse.sh", *SHORT, f"--output={run}")
     under_way(run)

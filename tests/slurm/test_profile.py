@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
+import pytest
 from clusters import assert_nothing_was_repeated, jobs, snakemake, under_way
 
 
@@ -49,6 +50,7 @@ def test_a_gpu_that_torch_does_not_find_is_told(cluster, fresh, checkout):
     assert "SLURM has given this job GPU" in output and "METHMIX_ALLOW_CPU=1" in output
 
 
+@pytest.mark.long
 def test_two_gpus_are_one_number_in_the_profile(cluster, fresh, checkout):
     (fresh / "results").symlink_to(checkout / "results")
     target = "results/tiny/phase2/sparse/logs/training_record.json"

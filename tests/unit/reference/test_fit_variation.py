@@ -25,6 +25,7 @@ def test_fit_recovers_what_the_donors_were_drawn_with():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fit_distinguishes_admixture_from_independent_variation():
     impure = fit(drawn_donors(replace(KNOWN_VARIATION, mean_admixture=0.08)), seed=1)["parameters"]["healthy"]
     assert 0.05 < impure["mean_admixture"] < 0.11
@@ -69,6 +70,7 @@ def test_replicates_are_read_in_one_order(tmp_path):
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.long
 def test_shipped_parameters_are_what_the_fit_gives(data_file):
     path = data_file("metdecode/atlas_with_replicates.tsv.gz")
     shipped = json.loads(files("methmix.reference").joinpath("donor_variation.json").read_text())
