@@ -4,8 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import yaml
 import pytest
+import yaml
 from clusters import assert_nothing_was_repeated, jobs, snakemake, under_way
 
 
