@@ -14,6 +14,7 @@ import pytest
 import snakemake_runs
 import yaml
 from filelock import FileLock
+from forked_commands import Server
 
 from methmix.config.experiment import Experiment
 from methmix.files.reference import Reference
@@ -63,9 +64,22 @@ def copy_checkout(to: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., snakemake_runs.Done]:
-    """Run snakemake in a folder with the Python of the tests."""
-    return snakemake_runs.run
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start the process that commands are forked from, once."""
+    started = Server(tmp_path_factory.mktemp("server"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def snakemake(request: pytest.FixtureRequest) -> Callable[..., snakemake_runs.Done]:
+    """Run snakemake in a folder with the Python of the tests; what its rules run is forked from a loaded process."""
+
+    def run(folder: Path, *arguments: str) -> snakemake_runs.Done:
+        planned = {"-n", "-np", "--list"} & set(arguments)
+        return snakemake_runs.run(folder, arguments, {} if planned else request.getfixturevalue("server").environment)
+
+    return run
 
 
 @pytest.fixture(scope="session")

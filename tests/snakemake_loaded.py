@@ -1,5 +1,6 @@
 """What a run of Snakemake loads, and computes of the code as it is, before it plans anything."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -14,3 +15,7 @@ from methmix.provenance import source_digest
 for _rules in (Path(__file__).parents[1] / "workflow/rules").glob("*.smk"):
     for _entry, _command in re.findall(r'source_digest\("([\w.]+)"(?:, "([\w-]+)")?\)', _rules.read_text()):
         source_digest(_entry, _command)
+
+# A collection looks at all objects, and so copies the memory of the forked process that they are in.
+gc.collect()
+gc.freeze()

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -18,14 +19,14 @@ _SECONDS = 900
 
 
 class Done(subprocess.CompletedProcess[str]):
-    """How a run has ended; ``cpu_seconds`` are those of Snakemake and of its jobs."""
+    """How a run has ended; ``cpu_seconds`` are those of Snakemake and of its jobs that are not forked elsewhere."""
 
     cpu_seconds: float
 
 
-def run(folder: Path, *arguments: str) -> Done:
-    """Run Snakemake in a folder with the Python of the tests."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def run(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str]) -> Done:
+    """Run Snakemake in a folder with the Python of the tests, and further environment."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
     with tempfile.TemporaryDirectory() as kept:
         process = _context().Process(target=_snakemake, args=(folder, arguments, environment, Path(kept)))
         process.start()

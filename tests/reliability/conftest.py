@@ -1,20 +1,12 @@
-"""What the tests of reliability share: a server that forks commands, and the inputs of the stages."""
+"""What the tests of reliability share: commands that are run to their end, and the inputs of the stages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forked_commands import Server
 from small_stages import make_inputs
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start the server once."""
-    started = Server(tmp_path_factory.mktemp("server"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="session")

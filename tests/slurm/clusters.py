@@ -19,14 +19,14 @@ SCRIPT = Path(__file__).with_name("cluster.sh")
 PATIENCE = 900
 Found = TypeVar("Found")
 
-# Trainings of a few seconds and of half a minute: many short epochs, and no early stopping.
+# Trainings of many short epochs, without early stopping: of a few seconds, and of some more.
 SHORT = (
     "--experiment=config/tiny.yaml",
     "--set=model.backbone=mlp",
     "--set=training.epochs=60",
     "--set=training.early_stopping_patience=1000",
 )
-LONG = (*SHORT, "--set=training.epochs=300")
+LONG = (*SHORT, "--set=training.epochs=150")
 ENDLESS = (*SHORT, "--set=training.epochs=20000")
 
 

@@ -30,10 +30,10 @@ SWEEP = {
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory, checkout_in, cluster) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Give a checkout in which the experiment was run, and what Snakemake said."""
+def experiment(tmp_path_factory, checkout_in, cluster, server) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Give a checkout in which the experiment was run, and what Snakemake said; what the jobs run is forked."""
     folder = checkout_in(tmp_path_factory.mktemp("experiment"))
-    return folder, snakemake(cluster, folder)
+    return folder, snakemake(cluster, folder, **server.environment)
 
 
 def rules_of(submitted: dict[str, str], folder: Path) -> list[str]:
@@ -76,6 +76,7 @@ def test_the_experiment_end_to_end(cluster, experiment):
     assert "enough next time" in page and re.search(r"\d+ / 8000 MB", page)
 
 
+@pytest.mark.long
 def test_a_sweep_generation_by_generation(cluster, experiment):
     """The shipped point is the experiment's own, which is trained and evaluated already."""
     folder, _ = experiment
@@ -112,6 +113,7 @@ def test_a_sweep_generation_by_generation(cluster, experiment):
     assert second.returncode == 0 and "Nothing to be done" in output and not jobs(output)
 
 
+@pytest.mark.long
 def test_what_was_enough_is_enough(cluster, experiment):
     """The trainings and the controls run again with what the report says, and no retry."""
     folder, _ = experiment

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,17 +48,22 @@ def uninterrupted(checkout) -> Callable[[tuple[str, ...]], Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def limited(cluster, checkout, uninterrupted) -> dict[str, tuple[str, Path]]:
+def limited(cluster, checkout, uninterrupted) -> Iterator[dict[str, tuple[str, Path]]]:
     """Start the two trainings with a time limit first: their tests, at the end, only have to look."""
     submitted = {}
     for name, training, options in (
-        ("warned", LONG, ("--time=3", "--signal=USR1@135")),  # after some 45 s
+        ("warned", SHORT, ("--time=6", "--signal=USR1@270")),  # after some 90 s
         ("limit", ENDLESS, ("--time=1", "--signal=CONT@1")),  # in effect without a warning
     ):
         output = checkout / "results" / name
         job = cluster.sbatch(checkout, *options, "slurm/train_sparse.sh", *training, f"--output={output}")
         submitted[name] = (job, output)
-    return submitted
+    # On a fast machine it would come to its end before it is warned, and on a slow one a longer training never would.
+    _, run = submitted["warned"]
+    under_way(run)
+    training = json.loads((run / "training.lock").read_text())["process"]
+    with subprocess.Popen(["sh", "-c", f"kill -STOP {training}; sleep 110; kill -CONT {training}"]):
+        yield submitted
 
 
 def log_of(checkout: Path, job: str) -> str:
@@ -194,7 +199,7 @@ def test_lead_signal_and_requeue(cluster, limited, checkout, uninterrupted):
     log = log_of(checkout, job)
     assert "SIGUSR1: stopped at step" in log and "is queued again to go on" in log
     assert_nothing_was_repeated(run)
-    assert_same_training(run, uninterrupted(LONG))
+    assert_same_training(run, uninterrupted(SHORT))
 
 
 def test_time_limit_without_warning(cluster, limited, checkout):

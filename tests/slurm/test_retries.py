@@ -59,6 +59,7 @@ def test_a_partition_that_is_not_there(cluster, fresh):
     assert not [word for word in NOISE if word in output]
 
 
+@pytest.mark.long
 def test_cancelled_trainings_go_on_with_the_memory_they_had_and_lose_no_retry(cluster, fresh, tmp_path):
     """As many times as one likes, as each has done some steps; also where ``sacct`` is asked for states."""
     edit(fresh, {}, retries=1, slurm_status_command="sacct")

@@ -8,6 +8,7 @@ the program ``python`` that stands in the PATH of a workflow. What is forked bel
 import array
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -17,7 +18,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from pathlib import Path
 
 _SOCKET = "METHMIX_FORKED_COMMANDS"
@@ -30,6 +33,8 @@ _LOADED = (
 )  # fmt: skip
 _CLIENT = """#!{python} -IS
 import json, os, socket, sys
+if sys.argv[1:2] != ["-m"]:
+    os.execv("{python}", ["{python}", *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect(os.environ["{variable}"])
     asked = dict(argv=["python", *sys.argv[1:]], cwd=os.getcwd(), env=dict(os.environ), group=os.getpgrp())
@@ -69,17 +74,19 @@ class Server:
         client.write_text(_CLIENT.format(python=sys.executable, variable=_SOCKET))
         client.chmod(0o755)
         search = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": search, _SOCKET: str(self._path), "OMP_NUM_THREADS": "1"}
+        # With it, what a process calls ``python`` is forked from the server.
+        self.environment = {"PATH": search, _SOCKET: str(self._path), "OMP_NUM_THREADS": "1"}
         self._log = (folder / "server.txt").open("wb")
         command = [sys.executable, __file__, str(self._path)]
-        self._process = subprocess.Popen(command, stderr=self._log, env=self._environment)
+        self._process = subprocess.Popen(command, stderr=self._log, env={**os.environ, **self.environment})
         while not self._path.exists():
             assert self._process.poll() is None, (folder / "server.txt").read_text()
             time.sleep(0.05)
 
     def start(self, folder: Path, *argv: str, log: Path, open_files: int | None = None, **environment: str) -> Running:
         """Start a command in a folder; ``open_files`` is how many it may open beside what is open."""
-        asked = {"argv": argv, "cwd": str(folder), "env": {**self._environment, **environment}, "group": 0}
+        environment = {**os.environ, **self.environment, **environment}
+        asked = {"argv": argv, "cwd": str(folder), "env": environment, "group": 0}
         asked["open_files"] = open_files
         with socket.socket(socket.AF_UNIX) as connection, log.open("wb") as output:
             connection.connect(str(self._path))
@@ -107,6 +114,9 @@ def _serve(path: str) -> None:
     """Fork a process for each connection, as long as whoever started this one is there."""
     for name in _LOADED:
         importlib.import_module(name)
+    # As in `snakemake_loaded`.
+    gc.collect()
+    gc.freeze()
     # Nobody waits for the forked ones.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -143,7 +153,8 @@ def _limit(free: int) -> int:
 def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
     """Be the command, in the group that asked for it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.setpgid(0, asked["group"])
+    with contextlib.suppress(PermissionError):  # the job of a SLURM is in another session
+        os.setpgid(0, asked["group"])
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -155,13 +166,6 @@ def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_limit(asked["open_files"]),) * 2)
     connection.sendall(f"{os.getpid()}\n".encode())
     code = 1
-
-    @atexit.register
-    def _() -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        connection.sendall(f"{code}\n".encode())
-
     try:
         if sys.argv[0] == "snakemake":
             importlib.import_module("snakemake.cli").main(sys.argv[1:])
@@ -173,9 +177,17 @@ def _become(asked: dict, files: list[int], connection: socket.socket) -> None:
             code = importlib.import_module(f"{module}.__main__").main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    sys.exit(code)
+    except BaseException:
+        traceback.print_exc()
+    # As at the end of Python, but for what was loaded: to free it would copy it first.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(f"{code}\n".encode())
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parent))
     _serve(sys.argv[1])
