@@ -35,9 +35,9 @@ _AROUND_THE_LIMIT = (0.0005, 0.5)
 _WHOLE = 0.9
 # By how much more noise than in calibration the limit of the misfit is still known.
 _BEYOND = 1.05
-# Fewest entries that a limit rests on, and what a limit is raised by: donors of samples are not quite as drawn ones, and
-# the profile of a tissue may be less like its donors than those of most. Of five draws of donors, 1.1 left one in which
-# 89 % instead of 95 % of the tissues were called at their limit.
+# Fewest entries that a limit rests on, and what a limit is raised by: donors of samples are not quite as drawn ones,
+# and a tissue's profile may be less like its donors than those of most are. Of five draws of donors, 1.1 left one in
+# which 89 % instead of 95 % of the tissues were called at their limit.
 _FEWEST, _MARGIN = 200, 1.3
 
 
