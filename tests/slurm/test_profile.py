@@ -69,7 +69,7 @@ def test_a_preempted_job_is_submitted_again_and_goes_on(cluster, fresh, checkout
     target = "results/tiny/phase2/sparse/logs/training_record.json"
     in_profile(fresh, slurm_partition="spot")
     tiny = fresh / "config/tiny.yaml"
-    # As `LONG`: long enough to be preempted.
+    # Long enough to be preempted.
     settings = "model.backbone: mlp\n  training.early_stopping_patience: 1000\n  training.epochs: 240"
     tiny.write_text(tiny.read_text().replace("training.epochs: 6", settings))
     with ThreadPoolExecutor(1) as thread:
