@@ -130,6 +130,7 @@ def test_a_page_in_a_browser(results, browser, page):
     if path.is_dir():
         (path,) = path.glob("*.html")
     context = browser.new_context()
+    context.set_default_timeout(300_000)
     tab, dialogs, asked, errors = context.new_page(), [], [], []
     tab.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     tab.on("request", lambda request: asked.append(request.url))
@@ -157,6 +158,7 @@ def test_what_is_injected_would_not_run(results, browser, tmp_path):
     attack = f'{SCRIPT}<img src=x onerror="window.pwned=1"><img src="http://127.0.0.1:9/leak">'
     (tmp_path / "page.html").write_text(page.replace("</h1>", f"</h1>{attack}", 1))
     context = browser.new_context()
+    context.set_default_timeout(300_000)
     tab, answers = context.new_page(), []
     tab.on("dialog", lambda dialog: (answers.append("dialog"), dialog.dismiss()))
     tab.on("response", lambda response: answers.append(response.url))

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -42,14 +41,14 @@ def address(tmp_path_factory):
 
 
 def until_loaded(address):
-    for _ in range(120):
+    for _ in range(1200):
         try:
             if get(address, "images/tags"):
                 return address
-        except URLError:
+        except OSError:
             pass
         time.sleep(0.5)
-    pytest.fail("TensorBoard did not load the run within a minute")
+    pytest.fail("TensorBoard did not load the run within ten minutes")
 
 
 def get(address, what):
@@ -73,7 +72,7 @@ def test_a_browser_shows_the_pictures(address, tmp_path):
     path = tmp_path / "images.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000", "--virtual-time-budget=25000"]
     page = f"{address}/#images"
-    subprocess.run([BROWSER, *options, f"--screenshot={path}", page], check=True, capture_output=True, timeout=120)
+    subprocess.run([BROWSER, *options, f"--screenshot={path}", page], check=True, capture_output=True, timeout=600)
     pixels = matplotlib.image.imread(path)[:, :, :3]
     # The bars of the pictures have the colour of the arm.
     of_arm = np.abs(pixels - to_rgb(ARMS["sparse"].colour)).max(axis=2) < 0.02

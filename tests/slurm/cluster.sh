@@ -48,7 +48,9 @@ ReturnToService=2
 SlurmdTimeout=8
 # Jobs that have ended can be asked about until the tests end.
 MinJobAge=3600
-KillWait=5
+# For a machine on which everything takes four times as long as usual.
+KillWait=15
+MessageTimeout=60
 # One machine plays all nodes; it need not have what they claim.
 SlurmdParameters=config_overrides
 PartitionName=cpu Nodes=cpu01 Default=YES
@@ -127,7 +129,7 @@ start() {
         --log-file="$folder/munge.log" --seed-file="$folder/munge.seed"
     slurmctld
     for node in "${NODES[@]}"; do slurmd -N "$node"; done
-    wait_until 30 all_idle
+    wait_until 180 all_idle
 }
 
 end_process() {
@@ -154,7 +156,7 @@ stop() {
 restart_controller() {
     end_process "$1/slurmctld.pid"
     slurmctld
-    wait_until 30 scontrol ping
+    wait_until 180 scontrol ping
 }
 
 case "${1:-}" in

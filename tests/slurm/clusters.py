@@ -79,7 +79,7 @@ class Cluster:
 
     def act(self, action: str, *arguments: str) -> None:
         """Call the cluster script: lose a node, and so on."""
-        subprocess.run(["bash", SCRIPT, action, self.folder, *arguments], check=True, timeout=60)
+        subprocess.run(["bash", SCRIPT, action, self.folder, *arguments], check=True, timeout=300)
 
 
 def until(condition: Callable[[], Found | None], what: str, instead: Callable[[], object] = lambda: "") -> Found:

@@ -47,13 +47,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterato
 
     with lock:
         if count(+1) == 1:
-            subprocess.run(["bash", SCRIPT, "start", folder], check=True, timeout=60)
+            subprocess.run(["bash", SCRIPT, "start", folder], check=True, timeout=300)
     try:
         yield Cluster(folder)
     finally:
         with lock:
             if count(-1) == 0:
-                subprocess.run(["bash", SCRIPT, "stop", folder], check=True, timeout=60)
+                subprocess.run(["bash", SCRIPT, "stop", folder], check=True, timeout=300)
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +82,8 @@ def small_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cl
         pytest.skip(reason)
     folder = tmp_path / "cluster"
     environment = {**os.environ, "CLUSTER_CPUS": str(request.param)}
-    subprocess.run(["bash", SCRIPT, "start", folder], check=True, timeout=60, env=environment)
+    subprocess.run(["bash", SCRIPT, "start", folder], check=True, timeout=300, env=environment)
     try:
         yield Cluster(folder)
     finally:
-        subprocess.run(["bash", SCRIPT, "stop", folder], check=True, timeout=60, env=environment)
+        subprocess.run(["bash", SCRIPT, "stop", folder], check=True, timeout=300, env=environment)

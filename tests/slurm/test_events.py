@@ -53,7 +53,7 @@ def limited(cluster, checkout, uninterrupted) -> Iterator[dict[str, tuple[str, P
     submitted = {}
     for name, training, options in (
         ("warned", SHORT, ("--time=6", "--signal=USR1@270")),  # after some 90 s
-        ("limit", ENDLESS, ("--time=1", "--signal=CONT@1")),  # in effect without a warning
+        ("limit", ENDLESS, ("--time=60", "--signal=CONT@1")),  # in effect without a warning
     ):
         output = checkout / "results" / name
         job = cluster.sbatch(checkout, *options, "slurm/train_sparse.sh", *training, f"--output={output}")
@@ -63,6 +63,9 @@ def limited(cluster, checkout, uninterrupted) -> Iterator[dict[str, tuple[str, P
     under_way(run)
     training = json.loads((run / "training.lock").read_text())["process"]
     with subprocess.Popen(["sh", "-c", f"kill -STOP {training}; sleep 110; kill -CONT {training}"]):
+        job, run = submitted["limit"]
+        under_way(run)
+        cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
         yield submitted
 
 

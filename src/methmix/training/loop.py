@@ -127,6 +127,7 @@ class Trainer:
                 if first:
                     self._lock.check()
                     write_record(self.folder, self.state)
+                self._await_first()
             finally:
                 # While the ranks are joined: freed after them, it would wait, with Python's lock held, for a thread
                 # of gloo that may be waiting for that lock.
@@ -271,10 +272,13 @@ class Trainer:
         state.epoch_sums = self._take_sums(monitor)
         if self._ranks.first:
             self._save_state()
-        # A rank that saves nothing must not end, and its job with it, while the first one saves.
-        self._ranks.largest(0)
+        self._await_first()
         last = self.arm.training.total_steps
         logger.warning("%s: stopped at step %d of %d; the same command resumes from there", stop.name, state.step, last)
+
+    def _await_first(self) -> None:
+        """Wait until the first rank has saved: SLURM ends it soon after another one has ended."""
+        self._ranks.largest(0)
 
     def _save_epoch(self, improved: bool) -> None:
         """Save the state now and then; at the end, the model of the best epoch is calibrated."""

@@ -45,6 +45,9 @@ def patched():
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         patch.setattr(gpu_run, "DRY", TOY)
+        # Importing torch alone takes 20 s on a slow machine.
+        for name in ("_SECONDS", "_MESSAGE_SECONDS"):
+            patch.setattr(gpu_processes, name, 600.0)
         yield patch
 
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 def open_page(browser, page_file):
     """Open the page offline; what the console says and what is asked of the network must be nothing."""
     context, heard = browser.new_context(viewport={"width": 1400, "height": 900}, offline=True), []
+    context.set_default_timeout(300_000)
 
     def open_it(**emulated):
         page = context.new_page()

@@ -54,6 +54,7 @@ def test_no_row_of_the_table_is_hidden_on_paper_and_the_page_does_not_scroll_sid
     choose(swept, swept.planned, [run], tmp_path)
     write_sweep_page(swept, [run], tmp_path)
     with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        context.set_default_timeout(300_000)
         page = context.new_page()
         page.goto((tmp_path / "sweep.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -165,8 +165,10 @@ def test_a_beating_owner_elsewhere_lives(tmp_path, squeue):
     squeue(code=1, error="Unable to contact slurm controller")
     lock = RunLock(tmp_path, None)
     put(tmp_path, lock, host="elsewhere", job_id="7")
-    code = f"import os, time\nfor _ in range(100):\n os.utime({str(tmp_path / 'training.lock')!r}); time.sleep(.05)"
-    with subprocess.Popen([sys.executable, "-c", code]) as beating:
+    beat = f"os.utime({str(tmp_path / 'training.lock')!r}); print(flush=True); time.sleep(.05)"
+    command = [sys.executable, "-c", f"import os, time\nwhile True: {beat}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as beating:
+        beating.stdout.readline()
         with pytest.raises(RunError, match="host elsewhere"), lock:
             pass
         beating.kill()

@@ -71,7 +71,7 @@ def train(data, tmp_path, monkeypatch, capsys):
             return capsys.readouterr().err
         command = [sys.executable, "-m", "methmix.training", *arguments]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
         return done.stderr
 

@@ -23,6 +23,7 @@ from methmix.training.batches import TrainingBatches
 from methmix.training.checkpoint import check_same_data, load_checkpoint, load_model, save_checkpoint
 from methmix.training.loop import Trainer
 from methmix.training.monitor import Validation
+from methmix.training.parallel import Ranks
 from methmix.training.step import learning_rate
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
@@ -192,6 +193,20 @@ def test_best_checkpoint_is_that_of_the_lowest_validation_error_and_knows_the_wh
     assert best.best["val/mae"] == min(errors)
     assert best.finished and best.record["train_seconds"] > 0 and best.record["peak_memory_mb"] > 50
     assert best.optimiser == {}
+
+
+def test_other_ranks_wait_until_the_first_one_has_written_everything(trainer, monkeypatch):
+    """SLURM ends what still runs a minute after one of them has ended."""
+    run, met = trainer(**{"training.epochs": 2}), []
+    largest = Ranks.largest
+
+    def meet(ranks, number):
+        met.append((run.folder / "logs/training_record.json").exists())
+        return largest(ranks, number)
+
+    monkeypatch.setattr(Ranks, "largest", meet)
+    run.run()
+    assert met[-1] and not any(met[:-1])
 
 
 def test_the_state_is_saved_at_the_first_epoch_and_then_about_every_minute(trainer, monkeypatch):
