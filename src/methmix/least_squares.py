@@ -65,15 +65,15 @@ class Solution(NamedTuple):
     misfit: Tensor
 
 
-def deconvolve(
+def regress(
     profiles: Profiles,
     methylation: Tensor,
     depth: Tensor,
     markers_per_tissue: int = 0,
     sum_to_one: bool = True,
     residual_variance: float = 1e-3,
-) -> Solution:
-    """Deconvolve mixtures.
+) -> "Regression":
+    """Weigh the regions of mixtures, by repeated solutions, for the last of them.
 
     Parameters
     ----------
@@ -87,27 +87,6 @@ def deconvolve(
     residual_variance
         Variance of a mixture's methylation that remains at any depth, if all regions are used.
     """
-    regression = regress(profiles, methylation, depth, markers_per_tissue, sum_to_one, residual_variance)
-    proportions, (gram, right_side, scale) = regression.solve(), regression.equations
-    unconstrained, standard_error = _unconstrained(gram, right_side, scale)
-    gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
-    # The multiplier of "sums to 1" is the gradient of the tissues that are present.
-    gradient = gradient - (gradient * proportions).sum(dim=1, keepdim=True)
-    multiplier = gradient.clamp(min=0) * scale[:, None] * standard_error
-    active_set_error = _active_set_error(gram, scale, proportions > 0)
-    misfit = regression.misfit(proportions)
-    return Solution(proportions, unconstrained, standard_error, active_set_error, multiplier, misfit)
-
-
-def regress(
-    profiles: Profiles,
-    methylation: Tensor,
-    depth: Tensor,
-    markers_per_tissue: int = 0,
-    sum_to_one: bool = True,
-    residual_variance: float = 1e-3,
-) -> "Regression":
-    """Weigh the regions of mixtures, by repeated solutions, for the last of them; arguments as for `deconvolve`."""
     data = _Data(profiles, methylation, depth, torch.ones_like(profiles.mean[0]), residual_variance, sum_to_one)
     used: Tensor | slice = slice(None)
     if markers_per_tissue:
@@ -184,6 +163,18 @@ class Regression:
         total = proportions.sum(dim=1, keepdim=True)
         # Where nothing is known, all tissues get the same.
         return torch.where(total > 0, proportions / total.clamp(min=1e-12), 1 / self._n_tissues)
+
+    def solution(self) -> Solution:
+        """Solve with the present weights, and estimate how certain that is."""
+        proportions, (gram, right_side, scale) = self.solve(), self.equations
+        unconstrained, standard_error = _unconstrained(gram, right_side, scale)
+        gradient = (gram @ proportions[:, :, None])[:, :, 0] - right_side
+        # The multiplier of "sums to 1" is the gradient of the tissues that are present.
+        gradient = gradient - (gradient * proportions).sum(dim=1, keepdim=True)
+        multiplier = gradient.clamp(min=0) * scale[:, None] * standard_error
+        active_set_error = _active_set_error(gram, scale, proportions > 0)
+        misfit = self.misfit(proportions)
+        return Solution(proportions, unconstrained, standard_error, active_set_error, multiplier, misfit)
 
     def misfit(self, proportions: Tensor) -> Tensor:
         """Compute the weighted mean square of the residuals, float64 [n]."""

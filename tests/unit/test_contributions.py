@@ -6,7 +6,7 @@ import torch
 from experiments import mixed_profiles as made
 
 from methmix.contributions import Decomposition
-from methmix.least_squares import deconvolve, regress
+from methmix.least_squares import regress
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def mixtures():
 def test_contributions_sum_to_the_estimate_and_residuals_to_the_misfit(mixtures, options, exact):
     profiles, methylation, depth = mixtures
     profiles = profiles.exact() if exact else profiles
-    solution = deconvolve(profiles, methylation, depth, *options)
     regression = regress(profiles, methylation, depth, *options)
+    solution = regression.solution()
     found = Decomposition(regression, 800)
     for row, tissue in torch.nonzero(solution.proportions > 0).tolist():
         if (solution.proportions[row] > 0).sum() == 1:

@@ -6,12 +6,12 @@ import torch
 from experiments import mixed_profiles as made
 from scipy.optimize import minimize
 
-from methmix.least_squares import deconvolve
+from methmix.least_squares import regress
 from methmix.tissue_profiles import Profiles, marker_weights
 
 
 def test_proportions_are_not_negative_and_sum_to_one(rng):
-    solution = deconvolve(*made(rng)[:3])
+    solution = regress(*made(rng)[:3]).solution()
     assert (solution.proportions >= 0).all()
     assert solution.proportions.sum(dim=1).numpy() == pytest.approx(1)
     assert (solution.proportions == 0).any()
@@ -21,14 +21,14 @@ def test_proportions_are_not_negative_and_sum_to_one(rng):
 def test_finds_the_truth_where_there_is_no_noise(rng):
     profiles, _, depth, proportions = made(rng)
     exact = torch.from_numpy(proportions).float() @ profiles.mean
-    found = deconvolve(profiles, exact, depth * 1000)
+    found = regress(profiles, exact, depth * 1000).solution()
     assert found.proportions.numpy() == pytest.approx(proportions, abs=1e-4)
 
 
 def test_equals_a_general_optimiser_at_its_own_weights(rng):
     """The last of the reweighted problems, solved by scipy with the constraints as they are."""
     profiles, methylation, depth, _ = made(rng, n_mixtures=3, spread=0.01)
-    found = deconvolve(profiles, methylation, depth).proportions.numpy()
+    found = regress(profiles, methylation, depth).solution().proportions.numpy()
     mean, spread, noise = (v.numpy() for v in (profiles.mean, profiles.spread, profiles.noise))
     for row in range(3):
         y, d = np.nan_to_num(methylation[row].numpy()), depth[row].numpy()
@@ -56,7 +56,8 @@ def test_noise_of_the_profiles_is_corrected_for(rng):
     profiles, methylation, depth, proportions = made(rng, n_mixtures=200, donors=2, spread=0.02)
     blind = Profiles(profiles.mean, profiles.spread, torch.zeros_like(profiles.noise))
     error, error_blind = (
-        np.abs(deconvolve(p, methylation, depth).proportions.numpy() - proportions).mean() for p in (profiles, blind)
+        np.abs(regress(p, methylation, depth).solution().proportions.numpy() - proportions).mean()
+        for p in (profiles, blind)
     )
     assert error < 0.8 * error_blind
 
@@ -66,7 +67,9 @@ def test_standard_errors_are_the_spread_of_the_estimates(rng):
     proportions = np.array([0.4, 0.3, 0.3, 0, 0, 0])
     depth = rng.poisson(40, (400, 800))
     methylated = rng.binomial(depth, (proportions @ profiles.mean.numpy()).clip(0, 1))
-    solution = deconvolve(profiles, *(torch.from_numpy(v).float() for v in (methylated / np.maximum(depth, 1), depth)))
+    solution = regress(
+        profiles, *(torch.from_numpy(v).float() for v in (methylated / np.maximum(depth, 1), depth))
+    ).solution()
     # The floor of the variance makes them a little too large.
     ratio = solution.standard_error.numpy().mean(axis=0) / solution.unconstrained.numpy().std(axis=0)
     assert ((ratio > 0.9) & (ratio < 1.8)).all()
@@ -74,8 +77,8 @@ def test_standard_errors_are_the_spread_of_the_estimates(rng):
 
 def test_one_mixture_and_many_give_the_same(rng):
     profiles, methylation, depth, _ = made(rng, spread=0.01)
-    many = deconvolve(profiles, methylation, depth)
-    one = deconvolve(profiles, methylation[[7]], depth[[7]])
+    many = regress(profiles, methylation, depth).solution()
+    one = regress(profiles, methylation[[7]], depth[[7]]).solution()
     for whole, part in zip(many, one, strict=True):
         assert part[0].numpy() == pytest.approx(whole[7].numpy(), rel=1e-4, abs=1e-5)
 
@@ -83,14 +86,14 @@ def test_one_mixture_and_many_give_the_same(rng):
 def test_values_without_reads_are_ignored(rng):
     profiles, methylation, depth, _ = made(rng, spread=0.01)
     depth[:, ::2] = 0
-    expected = deconvolve(profiles, methylation, depth).proportions
+    expected = regress(profiles, methylation, depth).solution().proportions
     methylation[:, ::2] = torch.nan
-    assert torch.equal(deconvolve(profiles, methylation, depth).proportions, expected)
+    assert torch.equal(regress(profiles, methylation, depth).solution().proportions, expected)
 
 
 def test_a_mixture_without_reads_is_no_error(rng):
     profiles, methylation, depth, _ = made(rng)
-    solution = deconvolve(profiles, torch.full_like(methylation, torch.nan), torch.zeros_like(depth))
+    solution = regress(profiles, torch.full_like(methylation, torch.nan), torch.zeros_like(depth)).solution()
     assert all(torch.isfinite(values).all() for values in solution)
 
 
@@ -109,9 +112,9 @@ def test_markers_are_the_regions_that_stand_out(rng):
 
 def test_markers_alone_find_the_proportions(rng):
     profiles, methylation, depth, proportions = made(rng)
-    found = deconvolve(profiles, methylation, depth, markers_per_tissue=60)
+    found = regress(profiles, methylation, depth, markers_per_tissue=60).solution()
     assert np.abs(found.proportions.numpy() - proportions).mean() < 0.03
-    none_left_out = deconvolve(profiles, methylation, depth, markers_per_tissue=10_000)
+    none_left_out = regress(profiles, methylation, depth, markers_per_tissue=10_000).solution()
     assert torch.isfinite(none_left_out.standard_error).all()
 
 
@@ -120,7 +123,7 @@ def test_an_unconstrained_sum_absorbs_a_shift_of_all_regions(rng):
     profiles, methylation, depth, proportions = made(rng)
 
     def error(sum_to_one):
-        found = deconvolve(profiles, 0.8 * methylation, depth * 100, sum_to_one=sum_to_one)
+        found = regress(profiles, 0.8 * methylation, depth * 100, sum_to_one=sum_to_one).solution()
         return np.abs(found.proportions.numpy() - proportions).mean()
 
     assert error(False) < 0.5 * error(True)
@@ -130,11 +133,11 @@ def test_it_converges_with_fewer_observed_regions_than_tissues(rng, caplog):
     profiles, methylation, depth, _ = made(rng, n_mixtures=500)
     few = torch.where(torch.arange(depth.shape[1]) < 4, depth, 0)
     hidden = torch.where(few > 0, methylation, torch.nan)
-    deconvolve(profiles.exact(), hidden, few, sum_to_one=False)
+    regress(profiles.exact(), hidden, few, sum_to_one=False).solution()
     assert not caplog.messages
 
 
 def test_without_reads_all_tissues_are_equal_with_an_unconstrained_sum(rng):
     profiles, methylation, depth, _ = made(rng, n_mixtures=2)
-    found = deconvolve(profiles, methylation * np.nan, depth * 0, markers_per_tissue=20, sum_to_one=False)
+    found = regress(profiles, methylation * np.nan, depth * 0, markers_per_tissue=20, sum_to_one=False).solution()
     assert found.proportions.numpy() == pytest.approx(1 / 6) and torch.isfinite(found.standard_error).all()

@@ -28,7 +28,7 @@ class LeastSquares(NamedTuple):
 
     @property
     def options(self) -> tuple[int, bool, float]:
-        """What `methmix.least_squares.deconvolve` is given beside profiles, which are exact or not, and mixtures."""
+        """What `methmix.least_squares.regress` is given beside profiles, which are exact or not, and mixtures."""
         return self.markers_per_tissue, self.sum_to_one, self.residual_variance
 
 

@@ -20,7 +20,7 @@ from methmix.config.phases import Phase
 from methmix.evaluation.likelihood import maximum_likelihood
 from methmix.files.mixtures import Mixtures
 from methmix.files.reference import Reference
-from methmix.least_squares import deconvolve
+from methmix.least_squares import regress
 from methmix.models.prediction import Array, Prediction
 from methmix.nnls import normalise, weighted_nnls
 from methmix.reference.profiles import training_donors
@@ -160,7 +160,7 @@ def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     for rows in cli.progress(parts, "least squares, blocks of mixtures", len(parts)):
         methylation = torch.from_numpy(mixtures.methylation[rows])
         depth = torch.from_numpy(mixtures.depth[rows].astype(np.float32))
-        solution = deconvolve(profiles, methylation, depth, *settings.options)
+        solution = regress(profiles, methylation, depth, *settings.options).solution()
         solved.append(solution.proportions.numpy())
     return Prediction(np.concatenate(solved))
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from methmix.config.arm import ReferenceBackboneSettings
 from methmix.contributions import Decomposition
-from methmix.least_squares import Solution, deconvolve, regress
+from methmix.least_squares import Solution, regress
 from methmix.models.backbone import BatchNorm1d, Dropout, Features
 from methmix.tissue_profiles import Profiles, similarity
 
@@ -87,7 +87,7 @@ class ReferenceBackbone(nn.Module):
         assert depth is not None  # for the type checker: without it there are no reads
         settings = self._least_squares
         with torch.no_grad():
-            solution = deconvolve(self._used(profiles), methylation, depth, *settings.options)
+            solution = regress(self._used(profiles), methylation, depth, *settings.options).solution()
             # Without reads nothing is known, but no proportion is off by more than all.
             error = solution.standard_error.float().clamp(max=1)
             return self._features(solution, depth), solution.proportions.float(), error, solution.misfit.float()

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from methmix.files.reference import Reference
-from methmix.least_squares import deconvolve
+from methmix.least_squares import regress
 from methmix.reference.profiles import DonorSums
 from methmix.reference.variation import MAXIMUM_ADMIXTURE, DonorVariation
 from methmix.tissue_profiles import similarity
@@ -163,6 +163,6 @@ def apparent(reference: Reference, donors: DonorSums) -> list[list[float]]:
             device = profiles.mean.device
             methylation = torch.from_numpy(reference.fractions[[row]]).to(device)
             depth = torch.from_numpy(reference.depth[[row]].astype(np.float32)).to(device)
-            proportions: Tensor = deconvolve(profiles.exact(), methylation, depth, _MARKERS, False).proportions
+            proportions = regress(profiles.exact(), methylation, depth, _MARKERS, False).solve()
             found[-1].append(min(1 - float(proportions[0, own]), _MOST))
     return found

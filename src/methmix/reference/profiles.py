@@ -11,7 +11,7 @@ from torch import Tensor
 
 from methmix.devices import DeviceRows, sent
 from methmix.files.reference import Reference
-from methmix.least_squares import deconvolve
+from methmix.least_squares import regress
 from methmix.reference.variation import DonorVariation
 from methmix.tissue_profiles import Profiles, marker_weights
 
@@ -190,7 +190,7 @@ def _admixture(reference: Reference, groups: Groups, tissues: DonorSums) -> tupl
             profiles = tissues.all.replaced([own], tissues.without([own], [row]))
             methylation = torch.from_numpy(reference.fractions[[row]])
             depth = torch.from_numpy(reference.depth[[row]].astype(np.float32))
-            others = deconvolve(profiles, methylation, depth).proportions[0].numpy()
+            others = regress(profiles, methylation, depth).solve()[0].numpy()
             others[own] = 0
             # Their sum would count the errors of all of them; the largest one has little of them.
             largest.append(float(others.max()))

@@ -37,7 +37,7 @@ from methmix.config.experiment import Experiment
 from methmix.config.phases import Phase
 from methmix.cuts import Array, choose_cut, cut
 from methmix.files.reference import Reference
-from methmix.least_squares import deconvolve
+from methmix.least_squares import regress
 from methmix.mixtures.recipes import draw_proportions
 from methmix.mixtures.sampler import MixedDonors, MixtureBatch, MixtureSampler
 from methmix.nnls import normalise
@@ -217,7 +217,7 @@ def solved(settings: LeastSquares, profiles: Profiles, methylation: Tensor, dept
     """Deconvolve mixtures, [n, n_regions], as the settings say; returns proportions, float64 [n, n_tissues]."""
     used = profiles if settings.errors_in_variables else profiles.exact()
     parts = (
-        deconvolve(used, methylation[rows], depth[rows], *settings.options).proportions
+        regress(used, methylation[rows], depth[rows], *settings.options).solve()
         for rows in blocks(len(methylation), _BLOCK)
     )
     proportions: Array = torch.cat(list(parts)).numpy()
