@@ -1,4 +1,4 @@
-"""The metrics of the contract, each written once, in `METRICS`.
+"""The metrics, each written once, in `METRICS`.
 
 A metric is a function of how often each mixture is counted: all once gives the estimate, the counts of a bootstrap
 resample a replicate. Absent, present, trace and called are defined in `methmix.metrics`. Confusion counts are of the
@@ -193,7 +193,7 @@ class Metric(NamedTuple):
     needs: str = "true"
 
 
-# In the order of metrics.json; defined in the contract.
+# In the order of metrics.json.
 METRICS = {
     "mae": Metric(lambda s: s.mean(np.abs(s.error))),
     "rmse": Metric(lambda s: np.sqrt(s.mean(s.error**2))),

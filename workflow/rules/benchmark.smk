@@ -2,7 +2,7 @@
 
 
 rule benchmark:
-    """Measure it in three minutes, as ratios within one run that hold on a busy machine."""
+    """Measure computing costs in three minutes, as ratios within one run that hold on a busy machine."""
     input:
         config=found("config/full_scale.yaml"),
         arms=[
@@ -36,7 +36,7 @@ rule benchmark:
 
 
 use rule benchmark as benchmark_full with:
-    """Measure it with more repetitions and larger sizes."""
+    """Measure computing costs with more repetitions and larger sizes."""
     output:
         record="results/benchmark_full/benchmark.json",
         page=report(

@@ -1,5 +1,5 @@
 rule measure_robustness:
-    """Ask the sparse arm and the controls in situations in which an answer must not be surer than it may be."""
+    """Ask the sparse arm and the controls in situations in which a model must not be overconfident."""
     input:
         record=plan.main_record,
         reference="results/{name}/reference/reference.h5",

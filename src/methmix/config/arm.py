@@ -1,4 +1,4 @@
-"""One trained arm: its model, loss and training. The keys are those of the design note.
+"""One trained arm: its model, loss and training.
 
 What the arms differ in, the two stages and the weights of the losses, is the experiment and has no defaults.
 """

@@ -21,7 +21,7 @@ _EDGE = 1e-4
 
 
 class SigmoidHead(nn.Module):
-    """Head of the original model (design note): sigmoids divided by their sum, so that no proportion is exactly 0."""
+    """Head of the original model: sigmoids divided by their sum, so that no proportion is exactly 0."""
 
     intervals: ProportionIntervals | None = None
     # There is no gate.

@@ -208,7 +208,8 @@ def _warn(cohort: Cohort, genome: str) -> None:
                 f"no sample can be one of this model; {first.sample.name}, for example: "
                 f"{first.flags(cohort.n_regions)[0]}",
                 f"are the samples of another genome build than {genome}, or are columns swapped? "
-                "python -m methmix.formats FILE --checkpoint C shows what is read of a file",
+                "python -m methmix.formats FILE --checkpoint C shows what is read of a file. A model of simulated "
+                "donors is for simulated samples alone",
             )
         if any(result.fit for result in silent):
             raise InputError(

@@ -1,1 +1,1 @@
-"""Situations in which an answer must never be surer than it may be."""
+"""Situations in which a model must never be overconfident."""

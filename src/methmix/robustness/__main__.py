@@ -1,4 +1,4 @@
-"""Measure whether answers are surer than they may be: few regions, many tissues, shifts, foreign DNA, no tissue."""
+"""Measure whether a model is overconfident: few regions, many tissues, shifts, foreign DNA, no tissue."""
 
 import argparse
 import sys

@@ -1,7 +1,7 @@
 """Checks of the course of a training: what is wrong, by how much, and which key of the configuration to change.
 
-A check is a function and a line of `CHECKS`. What the design note says in fixed numbers (a presence accuracy of 90 %,
-10 tissues) is derived from the mixtures that the model is validated on (`methmix.training.validation_facts`).
+A check is a function and a line of `CHECKS`. What is expected (a presence accuracy, a number of tissues) is derived
+from the mixtures that the model is validated on (`methmix.training.validation_facts`).
 """
 
 from collections.abc import Callable

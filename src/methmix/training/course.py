@@ -16,7 +16,7 @@ _FIRST_STEPS = {"reference": 40, "mlp": 200}
 _BATCH = 125
 # Greatest presence loss, relative to that of the base rate, of a head that has learnt something.
 UNLEARNT = 0.9
-# Times the most, and the fewest, tissues of the recipe: 10 and 2 for 3 to 5 tissues, as the design note has it.
+# Times the most, and the fewest, tissues of the recipe: 10 and 2 for 3 to 5 tissues.
 _TOO_MANY, _TOO_FEW = 2, 2 / 3
 
 

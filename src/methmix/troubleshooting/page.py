@@ -27,29 +27,29 @@ _OTHERWISE = {
     "": "Nothing has failed; judge whether it matters for your data.",
 }
 
-# Symptom, what it means, what to do: first those of the design note, then those of every command.
+# Symptom, what it means, what to do: first those of a beginning, then those of every command.
 _FIRST = (
     (
-        "`No module named methmix` (design note: cannot import the model)",
+        "`No module named methmix` (cannot import the model)",
         "Python does not find the package: the environment is not active, or methmix is not installed in it.",
         "`source .venv/bin/activate` (`make environment` makes it), or `pip install .`. On SLURM, activate the "
         "environment in `slurm/environment.sh`.",
     ),
     (
-        "`<file>, line <n>: missing key <key>` or `unknown key <key>` (design note: missing keys in config)",
+        "`<file>, line <n>: missing key <key>` or `unknown key <key>` (missing keys in config)",
         "The configuration is of another arm, backbone or version, or a key is mistyped.",
         "`config/phase2_sparse.yaml` has every key of the sparse arm; `python -m methmix.config FILE` prints what a "
         "file stands for, with its base and all defaults.",
     ),
     (
-        "`val/presence_accuracy` does not rise (design note: presence accuracy stuck at 50 %)",
+        "`val/presence_accuracy` does not rise (presence accuracy stuck at 50 %)",
         "The presence head does not learn. Compare with calling every tissue absent (arm `all_absent` in the "
         "comparison): where 3 to 5 of 22 tissues are present, that is right for about 82 % of them, and 50 % is worse "
         "than no model.",
         "Raise `loss.presence_weight` to 2 or 5, and lower `loss.mse_weight` to 0.5.",
     ),
     (
-        "`val/predicted_tissues` is below 2 (design note: all predictions are 0 %)",
+        "`val/predicted_tissues` is below 2 (all predictions are 0 %)",
         "Too sparse. All proportions cannot be 0: they sum to 1, and the most probable tissue always has one.",
         "Lower `loss.sparsity_weight` to 0.001, or `model.presence_threshold` to 0.3, which needs no training.",
     ),

@@ -18,11 +18,11 @@ def test_the_committed_page_is_what_the_code_says(repository, page):
     assert committed == page, "python -m methmix.troubleshooting > docs/troubleshooting.md"
 
 
-def test_the_rows_of_the_design_note_come_first(page):
+def test_the_usual_symptoms_come_first(page):
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:6]
     for row, symptom in zip(rows, ("import", "missing keys", "stuck at 50 %", "predictions are 0 %"), strict=True):
         assert symptom in row
-    assert page.index("design note") < page.index("## Every command") < page.index("## config")
+    assert page.index("No module named methmix") < page.index("## Every command") < page.index("## config")
 
 
 def test_what_every_command_may_say_is_in_its_code(page):
