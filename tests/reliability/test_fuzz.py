@@ -88,7 +88,7 @@ def test_a_message_names_its_file():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(600)
 def test_2000_mutated_files_of_all_readers():
     found = fuzz.fuzz(fuzz.targets(), 2000, seed=2026)
     assert found["inputs"] == 2000

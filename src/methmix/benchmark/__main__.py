@@ -15,7 +15,7 @@ def main() -> int:
     arguments = cli.parser("methmix.benchmark", __doc__ or "")
     add = arguments.add_argument
     add("--config", type=Path, help="the experiment; with --gpu by default config/full_scale.yaml, else needed")
-    cli.output_option(arguments, "folder to write benchmark, gpu, reading or panel .json to, and the first two's .html")
+    cli.output_option(arguments, "folder to write benchmark, gpu, reading or panel.json to; the first two with a page")
     kinds = arguments.add_mutually_exclusive_group()
     kinds.add_argument("--full", action="store_true", help="more repetitions and larger sizes")
     kinds.add_argument("--gpu", action="store_true", help="the run for a GPU; its data are made on the spot")

@@ -160,8 +160,7 @@ def least_squares(context: Context, mixtures: Mixtures) -> Prediction:
     for rows in cli.progress(parts, "least squares, blocks of mixtures", len(parts)):
         methylation = torch.from_numpy(mixtures.methylation[rows])
         depth = torch.from_numpy(mixtures.depth[rows].astype(np.float32))
-        solution = regress(profiles, methylation, depth, *settings.options).solution()
-        solved.append(solution.proportions.numpy())
+        solved.append(regress(profiles, methylation, depth, *settings.options).solve().numpy())
     return Prediction(np.concatenate(solved))
 
 

@@ -153,8 +153,8 @@ def _open(paths: Sequence[Path], request: Request, genome: str | None) -> list[O
     if genome is not None and not of_probes and build_name(regions.genome) not in {build_name(genome), "unknown"}:
         raise InputError(
             f"the samples are of genome {genome}, the model is of {regions.genome}",
-            "count the samples over the model's regions in its genome, or use a model of that genome; those of a model "
-            "of simulated donors are invented",
+            "count the samples over the model's regions in its genome, or use a model of that genome; a model of "
+            "simulated donors is for simulated samples alone",
         )
     if request.manifest is not None:
         if of_probes:

@@ -27,7 +27,7 @@ _OTHERWISE = {
     "": "Nothing has failed; judge whether it matters for your data.",
 }
 
-# Symptom, what it means, what to do: first those of a beginning, then those of every command.
+# Symptom, what it means, what to do: first the usual ones, then those of every command.
 _FIRST = (
     (
         "`No module named methmix` (cannot import the model)",

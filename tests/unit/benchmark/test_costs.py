@@ -104,12 +104,9 @@ def test_twice_the_work_takes_about_twice_the_time_on_a_busy_machine(busy_machin
         for _ in range(times):
             np.linalg.eigvalsh(matrix)
 
-    # What others do on the machine is not always alike: the best of three is what this code needs.
-    off = []
-    while len(off) < 3 and min(off, default=9) > 0.3:
-        times = in_turn({"once": lambda: work(3), "twice": lambda: work(6)}, 15)
-        off.append(abs((times["twice"] / times["once"]).median() - 2))
-    assert min(off) < 0.5, off
+    # Rounds enough for the median to be that of this code, whatever else the machine does.
+    times = in_turn({"once": lambda: work(3), "twice": lambda: work(6)}, 45)
+    assert (times["twice"] / times["once"]).median() == pytest.approx(2, abs=0.5)
 
 
 def test_growth_for_each_doubling():

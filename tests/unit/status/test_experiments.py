@@ -296,13 +296,10 @@ def test_ten_experiments_take_no_longer_than_the_imports_and_no_torch(root, repo
     program = (
         "import sys, time\nfrom methmix.status.experiments import print_status\nimported = time.process_time()\n"
         "print_status([], True)\ntaken = time.process_time() - imported\n"
-        "assert 'torch' not in sys.modules\nprint(taken / imported, file=sys.stderr)\n"
+        "assert 'torch' not in sys.modules\nassert taken < imported, (taken, imported)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(repository / "src"), *sys.path])}
-    # What else runs on a machine slows both down, though not always alike: the best of three is what this code needs.
-    ratios = []
-    while len(ratios) < 3 and min(ratios, default=9) > 0.7:
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        ratios.append(float(done.stderr))
-    assert min(ratios) < 1, ratios
+    path = os.pathsep.join([str(repository / "src"), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
